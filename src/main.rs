@@ -1,0 +1,3 @@
+//! The `procman` command. Everything is in the library.
+
+fn main() {}

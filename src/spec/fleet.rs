@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::graph::Graph;
+use super::service::Service;
+use super::supervisor::Supervisor;
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::Port;
+use crate::vocab::selection::{NoSuchService, Selection};
+
+/// Every service of one config file, its dependency graph, and the supervisor's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleet {
+    supervisor: Supervisor,
+    services: BTreeMap<ServiceName, Arc<Service>>,
+    graph: Graph,
+}
+
+/// Why services do not make a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAFleet {
+    /// A dependency names nobody.
+    #[error("`{service}` depends on `{dependency}`, which is not a service")]
+    UnknownDependency {
+        /// The service that depends.
+        service: ServiceName,
+        /// The name that is not there.
+        dependency: ServiceName,
+    },
+    /// Services depend on each other in a circle.
+    #[error("services depend on each other in a circle: {}", circle_words(.circle))]
+    Cycle {
+        /// The circle, each depending on the next and the last on the first.
+        circle: Vec<ServiceName>,
+    },
+    /// Two services claim one port.
+    #[error("`{first}` and `{second}` both declare port {port}")]
+    PortTwice {
+        /// The port.
+        port: Port,
+        /// The first service by name.
+        first: ServiceName,
+        /// The other.
+        second: ServiceName,
+    },
+}
+
+/// `a -> b -> a`.
+pub fn circle_words(circle: &[ServiceName]) -> String {
+    circle.iter().chain(circle.first()).map(ServiceName::as_str).collect::<Vec<_>>().join(" -> ")
+}
+
+impl Fleet {
+    /// Joins services to a fleet, or says everything that keeps them from being one.
+    pub fn new(supervisor: Supervisor, services: Vec<Service>) -> Result<Self, Vec<NotAFleet>> {
+        let services: BTreeMap<ServiceName, Arc<Service>> =
+            services.into_iter().map(|service| (service.name.clone(), Arc::new(service))).collect();
+        let mut problems = ports_twice(&services);
+        match Graph::new(services.values().map(|service| (&service.name, &service.depends_on))) {
+            Ok(graph) if problems.is_empty() => Ok(Self { supervisor, services, graph }),
+            Ok(_) => Err(problems),
+            Err(more) => {
+                problems.extend(more);
+                Err(problems)
+            }
+        }
+    }
+
+    /// The supervisor's settings.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// The services by name.
+    pub fn services(&self) -> &BTreeMap<ServiceName, Arc<Service>> {
+        &self.services
+    }
+
+    /// One service, if there is one of that name.
+    pub fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
+        self.services.get(name)
+    }
+
+    /// Who depends on whom.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Each assigned port and the service it is assigned to.
+    pub fn ports(&self) -> BTreeMap<Port, ServiceName> {
+        self.services
+            .values()
+            .flat_map(|service| service.ports.iter().map(|port| (*port, service.name.clone())))
+            .collect()
+    }
+
+    /// The services that a selection means, or the word that means none.
+    pub fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, NoSuchService> {
+        selection.pick(self.services.values().map(|service| (&service.name, service.group.as_deref())))
+    }
+}
+
+fn ports_twice(services: &BTreeMap<ServiceName, Arc<Service>>) -> Vec<NotAFleet> {
+    let mut holders: BTreeMap<Port, &ServiceName> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for service in services.values() {
+        for port in &service.ports {
+            match holders.insert(*port, &service.name) {
+                Some(first) if first != &service.name => problems.push(NotAFleet::PortTwice {
+                    port: *port,
+                    first: first.clone(),
+                    second: service.name.clone(),
+                }),
+                Some(_) | None => (),
+            }
+        }
+    }
+    problems
+}

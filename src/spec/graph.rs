@@ -1,0 +1,193 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::fleet::NotAFleet;
+use crate::vocab::name::ServiceName;
+
+/// What of a dependency must hold before its dependent starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// Its process was started.
+    Started,
+    /// It is running: ports held, checks passed.
+    Ready,
+    /// It ran to its end with success.
+    Completed,
+}
+
+/// What each service needs, by the name of the needed one.
+pub type Needs = BTreeMap<ServiceName, Condition>;
+
+/// The dependency graph: every name exists, and no service needs itself by any path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graph {
+    needs: BTreeMap<ServiceName, Needs>,
+    needed_by: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
+    order: Vec<ServiceName>,
+}
+
+impl Graph {
+    /// Proves the graph, or names every missing dependency, or a circle.
+    pub fn new<'a>(
+        services: impl Iterator<Item = (&'a ServiceName, &'a Needs)>,
+    ) -> Result<Self, Vec<NotAFleet>> {
+        let needs: BTreeMap<ServiceName, Needs> =
+            services.map(|(name, needs)| (name.clone(), needs.clone())).collect();
+        let unknown: Vec<NotAFleet> = needs
+            .iter()
+            .flat_map(|(service, needed)| needed.keys().map(move |dependency| (service, dependency)))
+            .filter(|(_, dependency)| !needs.contains_key(*dependency))
+            .map(|(service, dependency)| NotAFleet::UnknownDependency {
+                service: service.clone(),
+                dependency: dependency.clone(),
+            })
+            .collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let order = dependencies_first(&needs).map_err(|circle| vec![NotAFleet::Cycle { circle }])?;
+        let mut needed_by: BTreeMap<ServiceName, BTreeSet<ServiceName>> = BTreeMap::new();
+        for (service, needed) in &needs {
+            for dependency in needed.keys() {
+                needed_by.entry(dependency.clone()).or_default().insert(service.clone());
+            }
+        }
+        Ok(Self { needs, needed_by, order })
+    }
+
+    /// What `service` needs directly.
+    pub fn needs_of(&self, service: &ServiceName) -> impl Iterator<Item = (&ServiceName, Condition)> {
+        self.needs.get(service).into_iter().flatten().map(|(name, condition)| (name, *condition))
+    }
+
+    /// Who needs `service` directly.
+    pub fn dependents_of(&self, service: &ServiceName) -> impl Iterator<Item = &ServiceName> {
+        self.needed_by.get(service).into_iter().flatten()
+    }
+
+    /// `services` and all that they need, by any path.
+    pub fn with_needs(&self, services: &[ServiceName]) -> BTreeSet<ServiceName> {
+        closure(services, |name| self.needs_of(name).map(|(needed, _)| needed).collect())
+    }
+
+    /// `services` and all that need them, by any path.
+    pub fn with_dependents(&self, services: &[ServiceName]) -> BTreeSet<ServiceName> {
+        closure(services, |name| self.dependents_of(name).collect())
+    }
+
+    /// All services, each after those it needs.
+    pub fn order(&self) -> &[ServiceName] {
+        &self.order
+    }
+}
+
+fn closure<'a>(
+    start: &[ServiceName],
+    neighbours: impl Fn(&ServiceName) -> Vec<&'a ServiceName>,
+) -> BTreeSet<ServiceName> {
+    let mut reached: BTreeSet<ServiceName> = start.iter().cloned().collect();
+    let mut open: Vec<ServiceName> = start.to_vec();
+    while let Some(name) = open.pop() {
+        for neighbour in neighbours(&name) {
+            if reached.insert(neighbour.clone()) {
+                open.push(neighbour.clone());
+            }
+        }
+    }
+    reached
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    Open,
+    Done,
+}
+
+/// Depth first, without recursion: a chain of ten thousand services must not overflow the stack.
+fn dependencies_first(needs: &BTreeMap<ServiceName, Needs>) -> Result<Vec<ServiceName>, Vec<ServiceName>> {
+    let mut visits: BTreeMap<&ServiceName, Visit> = BTreeMap::new();
+    let mut order = Vec::with_capacity(needs.len());
+    for root in needs.keys() {
+        if visits.contains_key(root) {
+            continue;
+        }
+        let mut path = vec![(root, needs[root].keys())];
+        visits.insert(root, Visit::Open);
+        while let Some((name, rest)) = path.last_mut() {
+            let Some(next) = rest.next() else {
+                visits.insert(*name, Visit::Done);
+                order.push((*name).clone());
+                path.pop();
+                continue;
+            };
+            match visits.get(next) {
+                Some(Visit::Done) => (),
+                Some(Visit::Open) => {
+                    let circle = path.iter().map(|(name, _)| (*name).clone());
+                    return Err(circle.skip_while(|name| name != next).collect());
+                }
+                None => {
+                    visits.insert(next, Visit::Open);
+                    path.push((next, needs[next].keys()));
+                }
+            }
+        }
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, Graph, Needs};
+    use crate::spec::fleet::NotAFleet;
+    use crate::vocab::name::ServiceName;
+    use std::collections::BTreeMap;
+
+    fn name(text: &str) -> ServiceName {
+        ServiceName::parse(text).unwrap()
+    }
+
+    fn graph(edges: &[(&str, &[&str])]) -> Result<Graph, Vec<NotAFleet>> {
+        let services: BTreeMap<ServiceName, Needs> = edges
+            .iter()
+            .map(|(service, needs)| (name(service), needs.iter().map(|n| (name(n), Condition::Ready)).collect()))
+            .collect();
+        Graph::new(services.iter())
+    }
+
+    #[test]
+    fn the_order_puts_every_service_after_what_it_needs() {
+        let graph = graph(&[("a", &["b", "c"]), ("b", &["d"]), ("c", &["d"]), ("d", &[])]).unwrap();
+        let words: Vec<_> = graph.order().iter().map(ServiceName::as_str).collect();
+        assert_eq!(words, ["d", "b", "c", "a"]);
+        assert_eq!(graph.with_dependents(&[name("b")]), [name("a"), name("b")].into());
+        assert_eq!(graph.with_needs(&[name("c")]), [name("c"), name("d")].into());
+    }
+
+    #[test]
+    fn a_circle_is_named_without_what_leads_to_it() {
+        let problems = graph(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])]).unwrap_err();
+        assert_eq!(problems, [NotAFleet::Cycle { circle: vec![name("b"), name("c")] }]);
+        assert!(problems[0].to_string().ends_with("b -> c -> b"));
+        assert!(graph(&[("a", &["a"])]).is_err());
+    }
+
+    #[test]
+    fn every_missing_dependency_is_named() {
+        let problems = graph(&[("a", &["x"]), ("b", &["y"])]).unwrap_err();
+        assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn a_chain_of_ten_thousand_does_not_overflow() {
+        let services: BTreeMap<ServiceName, Needs> = (0..10_000)
+            .map(|i| {
+                let needs = (i > 0).then(|| (name(&format!("s{:05}", i - 1)), Condition::Started));
+                (name(&format!("s{i:05}")), needs.into_iter().collect())
+            })
+            .collect();
+        assert_eq!(Graph::new(services.iter()).unwrap().order().len(), 10_000);
+    }
+}

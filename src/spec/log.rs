@@ -1,0 +1,27 @@
+use std::path::PathBuf;
+
+/// Where a service's output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logs {
+    /// The file of standard output.
+    pub stdout: PathBuf,
+    /// The file of standard error.
+    pub stderr: PathBuf,
+    /// When each is rotated.
+    pub rotation: Rotation,
+}
+
+/// When a log file is set aside, and how many are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// A file that would grow beyond this many bytes is set aside, at a line's end.
+    pub size_max: u64,
+    /// How many set-aside files are kept (`NAME.out.log.1` is the newest).
+    pub keep: u32,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { size_max: 50_000_000, keep: 10 }
+    }
+}

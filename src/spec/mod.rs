@@ -1,0 +1,17 @@
+//! The validated fleet. If you hold one of these types, it is legal: durations are positive, names exist, the graph
+//! has no cycle, no two services share a port. Constructors refuse; nobody re-checks. Reading files is `config`'s job.
+
+/// All services together with their supervisor's settings.
+pub mod fleet;
+/// Who depends on whom, proven to have no cycle.
+pub mod graph;
+/// One service.
+pub mod service;
+/// When a run is followed by another, and how a run is ended.
+pub mod policy;
+/// How a service is proven to work.
+pub mod health;
+/// Where output goes.
+pub mod log;
+/// The supervisor's own settings.
+pub mod supervisor;

@@ -1,0 +1,104 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::graph::Needs;
+use super::health::Health;
+use super::log::Logs;
+use super::policy::{Backoff, RestartPolicy, Stop};
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::Port;
+use crate::vocab::signal::Signal;
+
+/// One service: what to run, with what, and how to judge it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// The group it is selected by (`group:*`), if any.
+    pub group: Option<String>,
+    /// What is executed.
+    pub command: Command,
+    /// The working directory, absolute.
+    pub directory: PathBuf,
+    /// The whole environment that `env` and `env_file` add to the supervisor's own.
+    pub env: BTreeMap<String, String>,
+    /// The TCP ports it listens on.
+    pub ports: Vec<Port>,
+    /// What must hold before it starts.
+    pub depends_on: Needs,
+    /// How it is proven to work, beyond holding its ports.
+    pub health: Option<Health>,
+    /// When a run is followed by another.
+    pub restart: RestartPolicy,
+    /// How long to wait between failures.
+    pub backoff: Backoff,
+    /// How a run is ended.
+    pub stop: Stop,
+    /// Exit codes that mean success; 0 unless the config says otherwise.
+    pub success_exit_codes: BTreeSet<i32>,
+    /// A run shorter than this failed quickly; a service without ports and check is running after this time.
+    pub min_uptime: Duration,
+    /// Whether `up` starts it unasked.
+    pub autostart: bool,
+    /// Among services that may start at once, lower ones are spawned first.
+    pub priority: i32,
+    /// The signal that makes it read its own config again (`signal SERVICE reload`).
+    pub reload_signal: Option<Signal>,
+    /// Who it runs as; the supervisor's own user if not said.
+    pub user: Option<User>,
+    /// The file mode creation mask, if not the supervisor's.
+    pub umask: Option<u32>,
+    /// The nice value, -20 to 19, if not the supervisor's.
+    pub nice: Option<i32>,
+    /// Where its output goes.
+    pub logs: Logs,
+}
+
+/// Program and arguments, split and expanded; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    program: String,
+    arguments: Vec<String>,
+}
+
+impl Command {
+    /// A command of these words; none if there is no word, the first is empty, or one holds a NUL byte.
+    pub fn new(words: Vec<String>) -> Option<Self> {
+        let nul = words.iter().any(|word| word.contains('\0'));
+        let mut words = words.into_iter();
+        let program = words.next().filter(|program| !program.is_empty() && !nul)?;
+        Some(Self { program, arguments: words.collect() })
+    }
+
+    /// The program as declared: a path if it holds a slash, else a name to be looked up in `PATH`.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// The arguments after the program.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// All words, quoted so that a shell would read them back.
+    pub fn line(&self) -> String {
+        let words = std::iter::once(&self.program).chain(&self.arguments).map(String::as_str);
+        shlex::try_join(words).unwrap_or_default()
+    }
+}
+
+/// A user and the groups to take, looked up when the config was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The login name.
+    pub name: String,
+    /// The user id.
+    pub uid: u32,
+    /// The primary group id.
+    pub gid: u32,
+    /// The home directory, which becomes `HOME`.
+    pub home: PathBuf,
+    /// All group ids, the primary one included.
+    pub groups: Vec<u32>,
+}

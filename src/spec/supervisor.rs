@@ -1,0 +1,24 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::vocab::port::Port;
+
+/// The supervisor's own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supervisor {
+    /// The config file, absolute and with links resolved: the fleet's name.
+    pub config: PathBuf,
+    /// Where socket, lock, journal and channels rest.
+    pub state_dir: PathBuf,
+    /// Where log files rest.
+    pub log_dir: PathBuf,
+    /// Ports that no service may declare and no flush touches.
+    pub protected_ports: BTreeSet<Port>,
+    /// Globs over command lines of processes that an emergency restart ends too.
+    pub also_kill: Vec<String>,
+}
+
+impl Supervisor {
+    /// The protected ports unless said: macOS' AirPlay receiver holds 5000 and 7000, and 9000 and 10000 are common.
+    pub const PROTECTED_PORTS: [u16; 4] = [5000, 7000, 9000, 10000];
+}

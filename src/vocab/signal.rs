@@ -1,0 +1,86 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A signal of signal(7) by number, named without doubt: reads `TERM`, `SIGTERM`, `term` and `15`, writes `SIGTERM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Signal(nix::sys::signal::Signal);
+
+/// A text that names no signal of this system.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a signal: use a name such as TERM, INT, QUIT, HUP, USR1, USR2 or KILL")]
+pub struct BadSignal(pub String);
+
+impl Signal {
+    /// Asks a process to end.
+    pub const TERM: Self = Self(nix::sys::signal::Signal::SIGTERM);
+    /// Ends a process, asking nobody.
+    pub const KILL: Self = Self(nix::sys::signal::Signal::SIGKILL);
+    /// The terminal's interrupt.
+    pub const INT: Self = Self(nix::sys::signal::Signal::SIGINT);
+    /// The terminal hung up; to many programs: read your config again.
+    pub const HUP: Self = Self(nix::sys::signal::Signal::SIGHUP);
+    /// Lets a stopped process go on.
+    pub const CONT: Self = Self(nix::sys::signal::Signal::SIGCONT);
+
+    /// Reads a name, with or without `SIG`, in any case, or a number.
+    pub fn parse(text: &str) -> Result<Self, BadSignal> {
+        let bad = || BadSignal(text.to_owned());
+        if let Ok(number) = text.parse::<i32>() {
+            return Self::from_raw(number).ok_or_else(bad);
+        }
+        let upper = text.to_ascii_uppercase();
+        let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+        name.parse().map(Self).map_err(|_| bad())
+    }
+
+    /// The signal with this number on this system.
+    pub fn from_raw(number: i32) -> Option<Self> {
+        nix::sys::signal::Signal::try_from(number).ok().map(Self)
+    }
+
+    /// Its number on this system.
+    pub fn as_raw(self) -> i32 {
+        self.0 as i32
+    }
+
+    /// Its name, such as `SIGTERM`.
+    pub fn name(self) -> &'static str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Serialize for Signal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Signal {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Signal;
+
+    #[test]
+    fn a_signal_is_read_the_way_people_type_it() {
+        for text in ["TERM", "SIGTERM", "term", "15"] {
+            assert_eq!(Signal::parse(text), Ok(Signal::TERM), "{text}");
+        }
+        assert_eq!(Signal::KILL.to_string(), "SIGKILL");
+        for text in ["", "NOPE", "0", "-9", "9999"] {
+            assert!(Signal::parse(text).is_err(), "{text}");
+        }
+    }
+}
