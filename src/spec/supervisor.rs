@@ -14,6 +14,8 @@ pub struct Supervisor {
     pub log_dir: PathBuf,
     /// Ports that no service may declare and no flush touches.
     pub protected_ports: BTreeSet<Port>,
+    /// Exceptions by name: protected ports, or ports below 1024, that services may declare and a flush may free.
+    pub allowed_ports: BTreeSet<Port>,
     /// Globs over command lines of processes that an emergency restart ends too.
     pub also_kill: Vec<String>,
 }
@@ -21,4 +23,10 @@ pub struct Supervisor {
 impl Supervisor {
     /// The protected ports unless said: macOS' AirPlay receiver holds 5000 and 7000, and 9000 and 10000 are common.
     pub const PROTECTED_PORTS: [u16; 4] = [5000, 7000, 9000, 10000];
+
+    /// Whether a port is out of bounds: listed as protected or below 1024, and not allowed by name.
+    pub fn protects(&self, port: Port) -> bool {
+        let guarded = self.protected_ports.contains(&port) || port < Port::FIRST_UNPRIVILEGED;
+        guarded && !self.allowed_ports.contains(&port)
+    }
 }
