@@ -1,1 +1,13 @@
-//! To be written.
+//! What crosses the control socket: the JSON of `/v1`. Client and daemon share these types, so they cannot disagree.
+//! Fields are added, never renamed or removed. Deliberately absent: HTTP itself, and any decision.
+
+/// What a client may ask for.
+pub mod command;
+/// What happened, as it happens.
+pub mod event;
+/// Why a request was refused.
+pub mod problem;
+/// What a command came to, streamed as it goes.
+pub mod reply;
+/// Services, ports and supervisor at a glance.
+pub mod status;

@@ -1,1 +1,14 @@
-//! To be written.
+//! What survives the daemon: the state directory with its lock, journal and channels. Any process that knows the config
+//! file finds everything here, whether a daemon answers, hangs or is dead. It may use vocab and sys. Deliberately
+//! absent: any decision about what to do with what is found.
+
+/// Where each file lies.
+pub mod paths;
+/// The record of live runs.
+pub mod journal;
+/// The proof that one supervisor at most is alive.
+pub mod lock;
+/// The named pipes that carry the services' output.
+pub mod channel;
+/// Processes that an earlier supervisor left.
+pub mod leftovers;

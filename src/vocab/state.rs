@@ -2,6 +2,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// What is wanted of a service, whatever it does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Goal {
+    /// It should run.
+    Up,
+    /// It should not run.
+    Down,
+    /// The run that lives should end, and then it should run again.
+    Again,
+}
+
 /// The state of a service as people see it, in supervisord's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

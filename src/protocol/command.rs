@@ -1,0 +1,125 @@
+use serde::{Deserialize, Serialize};
+
+use crate::vocab::selection::Selection;
+use crate::vocab::signal::Signal;
+
+/// The body of `POST /v1/commands`, such as `{"restart": {"services": ["main_app"]}}`. The answer is a stream of
+/// [`super::reply::Line`]s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Start every service with `autostart`, or those named, with all that they need; done when each is ready.
+    Up(Order),
+    /// Start those named, with all that they need; done when each is ready.
+    Start(Order),
+    /// Stop in reverse dependency order; done when each tree is proven empty.
+    Stop(Order),
+    /// Stop and start again; done when each new run is ready.
+    Restart(Order),
+    /// SIGKILL the whole tree of each and leave it stopped; done when each tree is proven empty.
+    Kill(Order),
+    /// Send a signal to the main process of each; done when sent.
+    Signal(SignalOrder),
+    /// Change nothing; done when each is as awaited.
+    Wait(WaitOrder),
+}
+
+/// Which services, who else, and for how long to wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Order {
+    /// The services; all of them when nothing is said.
+    pub services: Selection,
+    /// Whether those that need them are meant too.
+    pub dependents: Dependents,
+    /// After so many milliseconds the answer is what has been reached; no limit when absent.
+    pub timeout_ms: Option<u64>,
+}
+
+/// Whether a command reaches further than the services it names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dependents {
+    /// Only the services named.
+    #[default]
+    Untouched,
+    /// Also all that need them, by any path.
+    Included,
+}
+
+/// A signal for some services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalOrder {
+    /// The services; all of them when nothing is said.
+    #[serde(default)]
+    pub services: Selection,
+    /// The signal, such as `SIGHUP`; each service's own `reload_signal` when absent.
+    #[serde(default)]
+    pub signal: Option<Signal>,
+}
+
+/// A state to wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitOrder {
+    /// The services; all of them when nothing is said.
+    #[serde(default)]
+    pub services: Selection,
+    /// What is awaited.
+    #[serde(rename = "for")]
+    pub awaited: Awaited,
+    /// After so many milliseconds the answer is what has been reached; no limit when absent.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+}
+
+/// What `procman wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Awaited {
+    /// Running, ports held, checks passed.
+    Ready,
+    /// Its process lives.
+    Running,
+    /// It has no process.
+    Stopped,
+}
+
+/// The body of `POST /v1/reload`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReloadOrder {
+    /// Whether the difference is applied or only shown.
+    pub run: Rehearsal,
+}
+
+/// The body of `POST /v1/shutdown`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownOrder {
+    /// What becomes of the services.
+    pub services: Fate,
+}
+
+/// What becomes of the services when their supervisor ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// They are stopped first.
+    #[default]
+    Stop,
+    /// They are left as they are, for the next supervisor to take over.
+    Leave,
+}
+
+/// Whether something is done or only shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rehearsal {
+    /// It is done.
+    #[default]
+    Real,
+    /// It is shown, and nothing is touched.
+    Dry,
+}

@@ -1,0 +1,53 @@
+use serde::{Deserialize, Serialize};
+
+use crate::vocab::identity::Pid;
+use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::state::{Health, State};
+
+/// One thing that happened: a line of `GET /v1/events`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in milliseconds since 1970 UTC.
+    pub unix_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// A service is in another state, or in the same with another process, health or reason.
+    Service(ServiceChange),
+    /// The supervisor has something to say.
+    Supervisor {
+        /// A sentence.
+        message: String,
+    },
+    /// The reader was too slow, and this many events were dropped for it.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// A service as it is after a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceChange {
+    /// Which.
+    pub service: ServiceName,
+    /// Its state.
+    pub state: State,
+    /// Its state before.
+    pub previous: State,
+    /// Its health.
+    pub health: Health,
+    /// Its main process.
+    pub pid: Option<Pid>,
+    /// How its last run ended.
+    pub exit: Option<Outcome>,
+    /// Why it is not running, or not well.
+    pub reason: Option<String>,
+}

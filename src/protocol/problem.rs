@@ -1,0 +1,43 @@
+use serde::{Deserialize, Serialize};
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Which kind, for programs.
+    pub kind: Kind,
+    /// What is wrong, in words that begin with `cannot`.
+    pub what: String,
+    /// The way out, if there is one.
+    pub hint: Option<String>,
+}
+
+/// The kinds of refusal, each with the HTTP status it comes under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// 400: the request is not one.
+    BadRequest,
+    /// 404: there is no such address.
+    NotFound,
+    /// 404: a word of the selection means no service.
+    NoSuchService,
+    /// 405: the address knows other methods.
+    BadMethod,
+    /// 413: the body is larger than any request is.
+    TooLarge,
+    /// 503: the supervisor is about to end.
+    Ending,
+}
+
+impl Kind {
+    /// The HTTP status it comes under.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::NotFound | Self::NoSuchService => 404,
+            Self::BadMethod => 405,
+            Self::TooLarge => 413,
+            Self::Ending => 503,
+        }
+    }
+}

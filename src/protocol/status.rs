@@ -1,0 +1,131 @@
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocab::identity::Pid;
+use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::port::{HeldBy, Port};
+use crate::vocab::state::{Goal, Health, State};
+
+/// The answer of `GET /v1/status` and of `procman status --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The supervisor.
+    pub supervisor: SupervisorView,
+    /// Every service, by name.
+    pub services: Vec<ServiceView>,
+    /// Every assigned port, by number.
+    pub ports: Vec<PortView>,
+    /// Processes of earlier runs that nobody supervises.
+    #[serde(default)]
+    pub survivors: Vec<Survivor>,
+}
+
+/// The supervisor at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SupervisorView {
+    /// Whether one answers.
+    pub running: bool,
+    /// Its process.
+    pub pid: Option<Pid>,
+    /// Its version.
+    pub version: String,
+    /// How long it has run, in seconds.
+    pub uptime_s: Option<f64>,
+    /// Its config file.
+    pub config: PathBuf,
+    /// Its control socket.
+    pub socket: PathBuf,
+    /// How often it was replaced since the services were first brought up.
+    pub restarts: u64,
+}
+
+/// One service at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceView {
+    /// Its name.
+    pub name: ServiceName,
+    /// Its group.
+    pub group: Option<String>,
+    /// Its state.
+    pub state: State,
+    /// What is wanted of it.
+    pub goal: Goal,
+    /// What its check says.
+    pub health: Health,
+    /// Its main process.
+    pub pid: Option<Pid>,
+    /// The ports it declares.
+    pub ports: Vec<ServicePort>,
+    /// How long its run has lasted, in seconds.
+    pub uptime_s: Option<f64>,
+    /// How often it was started again by itself.
+    pub restarts: u64,
+    /// How its last run ended.
+    pub exit: Option<Outcome>,
+    /// CPU use of its tree over its last second or more, in percent of one core.
+    pub cpu_percent: Option<f64>,
+    /// Resident memory of its tree, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// How many processes its tree has.
+    pub processes: u32,
+    /// Why it is not running, or not well, with its last line of standard error when there is one.
+    pub reason: Option<String>,
+    /// The file of its standard output.
+    pub stdout_log: PathBuf,
+    /// The file of its standard error.
+    pub stderr_log: PathBuf,
+}
+
+impl ServiceView {
+    /// Whether it is as it should be: up, well and holding its ports; or not wanted up; or ended with success.
+    pub fn is_as_wanted(&self) -> bool {
+        let holds_ports = self.ports.iter().all(|port| port.held_by == HeldBy::Service);
+        match self.state {
+            State::Running => self.health != Health::Unhealthy && holds_ports && self.goal == Goal::Up,
+            State::Stopped => self.goal == Goal::Down,
+            State::Exited => self.reason.is_none(),
+            State::Starting | State::Backoff | State::Stopping | State::Fatal => false,
+        }
+    }
+}
+
+/// A port of one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePort {
+    /// The port.
+    pub port: Port,
+    /// Who holds it, seen from the service.
+    pub held_by: HeldBy,
+    /// The process that holds it.
+    pub pid: Option<Pid>,
+}
+
+/// An assigned port and its holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortView {
+    /// The port.
+    pub port: Port,
+    /// The service it is assigned to.
+    pub service: ServiceName,
+    /// Who holds it, seen from that service.
+    pub held_by: HeldBy,
+    /// The process that holds it.
+    pub pid: Option<Pid>,
+    /// That process' command line.
+    pub command: Option<String>,
+    /// That process' user.
+    pub user: Option<String>,
+}
+
+/// A process of an earlier run that nobody supervises.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survivor {
+    /// The process.
+    pub pid: Pid,
+    /// The service it ran for.
+    pub service: ServiceName,
+    /// Its command line.
+    pub command: String,
+}
