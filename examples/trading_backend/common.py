@@ -27,7 +27,7 @@ BODY_BYTES_MAX = 1_000_000
 HEADERS_MAX = 100
 CLIENT_TIMEOUT_S = 5
 WARN_AGAIN_S = 60
-THREAD_END_S = 0.03
+END_S = 0.05
 
 
 class Unavailable(Exception):
@@ -141,7 +141,7 @@ class Connection(socketserver.StreamRequestHandler):
         try:
             request_line, body = read_message(self.rfile)
             if request_line:
-                self.wfile.write(self.server.service.answer(request_line, body))
+                self.server.service.serve(request_line, body, self.wfile)
         except (OSError, ValueError):
             # The client went away, fell silent, or does not speak HTTP: a port probe does no more than this.
             pass
@@ -167,15 +167,18 @@ class Service:
         self.started = time.monotonic()
         self.facts = {}
         self.requests = 0
+        self.requests_open = 0
+        self.request_ended = threading.Condition()
         self.stopping = threading.Event()
         self.threads = []
         self.routes = {"GET /health": self._health, "GET /status": self._status, **(routes or {})}
         self.host = os.environ.get("BIND_HOST") or "127.0.0.1"
         self.port = int(os.environ.get("PORT") or port_of(name))
+        # Signals come first: whoever sees the port open may send one at once, and it must end the service cleanly.
+        self.signals = self._catch_signals()
         self.server = Server((self.host, self.port), Connection)
         self.server.socket.setblocking(False)
         self.server.service = self
-        self.signals = self._catch_signals()
 
     def every(self, interval_s, work):
         """Does `work` on a thread of its own, first when `run` begins, then again after each interval."""
@@ -192,15 +195,33 @@ class Service:
                 self.server.handle_request()
         self.log.info(f"stopping on {signal.Signals(self.signals.recv(1)[0]).name}")
         self.server.server_close()
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(THREAD_END_S)
+        self._finish(time.monotonic() + END_S)
         self.log.info(f"stopped after {self.requests} requests, port {self.port} is closed")
 
-    def answer(self, request_line, body):
-        """The bytes to send back."""
+    def serve(self, request_line, body, client):
+        """Answers one request; none that comes after the end has begun, so that the last log line is the last."""
+        with self.request_ended:
+            if self.stopping.is_set():
+                return
+            self.requests += 1
+            self.requests_open += 1
+        try:
+            client.write(self._answer(request_line, body))
+        finally:
+            with self.request_ended:
+                self.requests_open -= 1
+                self.request_ended.notify()
+
+    def _finish(self, deadline):
+        """Lets open requests and threads come to their end, until the deadline: a hung neighbour may hold one."""
+        with self.request_ended:
+            self.stopping.set()
+            self.request_ended.wait_for(lambda: self.requests_open == 0, deadline - time.monotonic())
+        for thread in self.threads:
+            thread.join(max(0, deadline - time.monotonic()))
+
+    def _answer(self, request_line, body):
         began = time.perf_counter()
-        self.requests += 1
         status, content = self._dispatch(request_line, body)
         kind = "text/html; charset=utf-8" if isinstance(content, str) else "application/json"
         sent = (content if isinstance(content, str) else json.dumps(content)).encode()
@@ -248,7 +269,7 @@ class Service:
             try:
                 work()
                 if failures:
-                    self.log.info(f"{work.__name__} works again after {failures} failures")
+                    self.log.info(f"{work.__name__} works again, failures before: {failures}")
                 failures = 0
             except Exception as error:  # The next round may well succeed, so no failure ends the thread.
                 if failures % failures_per_warning == 0 and isinstance(error, Unavailable):

@@ -55,6 +55,25 @@ pub struct Service {
     pub logs: Logs,
 }
 
+impl Service {
+    /// Whether a process started for `other` is as good as one started for this: nothing that a process takes along
+    /// from its start differs.
+    pub fn runs_like(&self, other: &Self) -> bool {
+        self.command == other.command
+            && self.directory == other.directory
+            && self.env == other.env
+            && self.ports == other.ports
+            && self.user == other.user
+            && self.umask == other.umask
+            && self.nice == other.nice
+    }
+
+    /// Whether there is anything to look at: a port it must hold, or a check it must pass.
+    pub fn can_be_probed(&self) -> bool {
+        !self.ports.is_empty() || self.health.is_some()
+    }
+}
+
 /// Program and arguments, split and expanded; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {

@@ -1,0 +1,130 @@
+use std::sync::Arc;
+
+use super::memory::Survivor;
+use super::ticket::TicketId;
+use crate::spec;
+use crate::vocab::identity::Identity;
+use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::port::Port;
+use crate::vocab::run::RunId;
+
+/// What the machine is told. Every event about a process names its run; one that is not alive is dropped.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Somebody asks for something.
+    Command(Command),
+    /// Nobody waits for this ticket any more.
+    Abandoned(TicketId),
+    /// A run's process lives.
+    Spawned {
+        /// Which run.
+        run: RunId,
+        /// Its main process.
+        identity: Identity,
+    },
+    /// A run's process could not be made.
+    NotSpawned {
+        /// Which run.
+        run: RunId,
+        /// What kept it.
+        obstacle: Obstacle,
+    },
+    /// A run's main process ended, and its tree was cleared.
+    Exited {
+        /// Which run.
+        run: RunId,
+        /// What became of it.
+        end: End,
+    },
+    /// A probe of a run has its answer.
+    Probed {
+        /// Which run.
+        run: RunId,
+        /// The answer.
+        finding: Finding,
+    },
+    /// The config was read again and proven.
+    Reconfigured(Arc<spec::fleet::Fleet>),
+    /// A supervisor before this one left these runs alive, or this knowledge of services.
+    Resumed(Vec<Survivor>),
+    /// Time has passed; due timers fire.
+    Tick,
+}
+
+/// What somebody asks for, with names that exist and the ticket that carries the answer.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Answered exactly once, by [`super::action::Action::Answer`].
+    pub ticket: TicketId,
+    /// What is to be done.
+    pub verb: Verb,
+    /// To which services.
+    pub services: Vec<ServiceName>,
+    /// When the answer is due, whatever has been reached.
+    pub deadline: Option<Moment>,
+}
+
+/// What is to be done to services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Start them and all that they need; done when each of them is ready.
+    Start,
+    /// Stop them, dependents first; done when each tree is empty.
+    Stop,
+    /// Stop them and start them again; done when each new run is ready.
+    Restart,
+    /// SIGKILL their trees and leave them stopped; done when each tree is empty.
+    Kill,
+    /// Change nothing; done when each is as awaited.
+    Await(Awaited),
+}
+
+/// What can be awaited of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Running: ports held, check passed.
+    Ready,
+    /// A process lives.
+    Alive,
+    /// No process lives.
+    Gone,
+}
+
+/// What keeps a process from being made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Somebody else listens on a declared port. Waiting mends it; retries are not spent on it.
+    PortTaken {
+        /// The port.
+        port: Port,
+        /// Who listens, in words.
+        holder: String,
+    },
+    /// The system refused.
+    Refused {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// How a run ended, with what was seen at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// How the main process ended.
+    pub outcome: Outcome,
+    /// The last line of its standard error, if it wrote any.
+    pub last_words: Option<String>,
+    /// Processes of its tree that could not be ended, in words.
+    pub left: Vec<String>,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// Each port is held by the run's own tree, and the check passed.
+    Good,
+    /// Something is amiss, in words.
+    Bad(String),
+}

@@ -1,0 +1,98 @@
+use super::event::{End, Obstacle};
+use super::order::{Order, Wait};
+use super::phase::{Patience, Phase, Rest};
+use super::service::{LastRun, Service, Trouble};
+use crate::spec::graph::Condition;
+use crate::vocab::measure::Brief;
+use crate::vocab::name::ServiceName;
+use crate::vocab::state::{Goal, Health};
+
+/// Why a service is not running, or not well, in one sentence; none when it is as it should be.
+pub(super) fn reason(order: Order<'_>, name: &ServiceName) -> Option<String> {
+    let service = order.services.get(name)?;
+    match &service.phase {
+        Phase::Resting(Rest::Stopped | Rest::Completed) => residue(service),
+        Phase::Resting(Rest::Failed) => Some(last_end(service)),
+        Phase::Resting(Rest::Fatal) => Some(fatal(service)),
+        Phase::Waiting => order.wait_of(name).map(|wait| waiting(order, &wait)),
+        Phase::Spawning { .. } => None,
+        Phase::Starting(..) if service.goal != Goal::Up => Some(leaving(order, name)),
+        Phase::Running(..) if service.goal != Goal::Up => Some(leaving(order, name)),
+        Phase::Starting(_, _) => unfit(service).map(|what| format!("not ready: {what}")),
+        Phase::Running(_, proof) if proof.health == Health::Unhealthy => {
+            unfit(service).map(|what| format!("unhealthy: {what}"))
+        }
+        Phase::Running(..) => None,
+        Phase::Stopping { .. } => None,
+        Phase::Killing { patience: Patience::RunOut, live } => {
+            Some(format!("pid {} does not end: SIGKILL was sent, and the kernel still holds it", live.identity.pid))
+        }
+        Phase::Killing { patience: Patience::Until(_), .. } => {
+            Some(format!("did not end within {} and was sent SIGKILL", Brief(service.spec.stop.timeout)))
+        }
+        Phase::Backoff { .. } => Some(last_end(service)),
+    }
+}
+
+fn waiting(order: Order<'_>, wait: &Wait<'_>) -> String {
+    match wait {
+        Wait::For(needed, Condition::Ready) => format!("waits for `{needed}` to be ready"),
+        Wait::For(needed, Condition::Started) => format!("waits for `{needed}` to be started"),
+        Wait::For(needed, Condition::Completed) => format!("waits for `{needed}` to complete"),
+        Wait::InVain(needed) => {
+            let state = order.services.get(*needed).map_or("gone", |service| service.state().word());
+            format!("waits in vain for `{needed}`, which is {state}")
+        }
+    }
+}
+
+fn leaving(order: Order<'_>, name: &ServiceName) -> String {
+    let dependents = order.graph.dependents_of(name).filter(|dependent| {
+        order.services.get(*dependent).is_some_and(|it| it.is_leaving() && it.has_process())
+    });
+    let names: Vec<String> = dependents.map(|dependent| format!("`{dependent}`")).collect();
+    format!("is stopped after {}", names.join(", "))
+}
+
+fn unfit(service: &Service) -> Option<String> {
+    match &service.trouble {
+        Some(Trouble::Unfit(what)) => Some(what.clone()),
+        Some(Trouble::NotSpawned(_)) | None => None,
+    }
+}
+
+fn fatal(service: &Service) -> String {
+    let tries = service.spec.backoff.max_retries.saturating_add(1);
+    match &service.trouble {
+        Some(Trouble::NotSpawned(_)) => last_end(service),
+        Some(Trouble::Unfit(_)) | None => format!("{} (given up after {tries} quick failures)", last_end(service)),
+    }
+}
+
+fn last_end(service: &Service) -> String {
+    match (&service.trouble, &service.last) {
+        (Some(Trouble::NotSpawned(Obstacle::PortTaken { port, holder })), _) => {
+            format!("cannot start: port {port} is held by {holder}")
+        }
+        (Some(Trouble::NotSpawned(Obstacle::Refused { why })), _) => why.clone(),
+        (Some(Trouble::Unfit(_)) | None, Some(last)) => run_words(last),
+        (Some(Trouble::Unfit(_)) | None, None) => "failed".to_owned(),
+    }
+}
+
+fn run_words(last: &LastRun) -> String {
+    let End { outcome, last_words, left } = &last.end;
+    let mut text = format!("{outcome} after {}", Brief(last.lasted));
+    if !left.is_empty() {
+        text.push_str(&format!("; still alive of its tree: {}", left.join(", ")));
+    }
+    if let Some(words) = last_words {
+        text.push_str(&format!(": {words}"));
+    }
+    text
+}
+
+fn residue(service: &Service) -> Option<String> {
+    let last = service.last.as_ref().filter(|last| !last.end.left.is_empty())?;
+    Some(format!("stopped, but still alive of its tree: {}", last.end.left.join(", ")))
+}

@@ -1,0 +1,119 @@
+use crate::vocab::identity::Identity;
+use crate::vocab::moment::Moment;
+use crate::vocab::run::RunId;
+use crate::vocab::state::Health;
+
+/// Where a service stands. Each phase carries exactly what is true in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// No process, and none is due.
+    Resting(Rest),
+    /// It may start as soon as what it needs allows.
+    Waiting,
+    /// A process is being made.
+    Spawning {
+        /// The run it will be.
+        run: RunId,
+    },
+    /// Its process lives and has not proven itself yet.
+    Starting(Live, Proof),
+    /// Its process lives and has proven itself.
+    Running(Live, Proof),
+    /// Its process was asked to end.
+    Stopping {
+        /// The process.
+        live: Live,
+        /// When it is killed.
+        kill_at: Moment,
+    },
+    /// Its tree was sent SIGKILL.
+    Killing {
+        /// The process.
+        live: Live,
+        /// Whether the kernel is taking suspiciously long.
+        patience: Patience,
+    },
+    /// It failed and is tried again later.
+    Backoff {
+        /// When.
+        until: Moment,
+    },
+}
+
+/// Why a service has no process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It was never started, or it was stopped.
+    Stopped,
+    /// It ended by itself with success, and its policy leaves it so.
+    Completed,
+    /// It ended by itself with a failure, and its policy leaves it so.
+    Failed,
+    /// It failed too often.
+    Fatal,
+}
+
+/// A run whose process lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// The run.
+    pub run: RunId,
+    /// Its main process.
+    pub identity: Identity,
+    /// When it was started.
+    pub since: Moment,
+}
+
+/// What is known of a live run's fitness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// When it is looked at next.
+    pub next: NextLook,
+    /// How many looks in a row found something amiss, of those that count.
+    pub failures: u32,
+    /// What its check says.
+    pub health: Health,
+    /// How many looks there were while it started; each next one waits a little longer.
+    pub looks: u32,
+}
+
+/// When a live run is looked at next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextLook {
+    /// At this time.
+    At(Moment),
+    /// A probe is under way.
+    UnderWay,
+    /// Never: it declares no check.
+    Never,
+}
+
+/// How long SIGKILL may take before somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Until this time nothing is said.
+    Until(Moment),
+    /// It ran out: the process hangs in the kernel.
+    RunOut,
+}
+
+impl Phase {
+    /// The live process, in every phase that has one.
+    pub fn live(&self) -> Option<&Live> {
+        match self {
+            Self::Starting(live, _) | Self::Running(live, _) => Some(live),
+            Self::Stopping { live, .. } | Self::Killing { live, .. } => Some(live),
+            Self::Resting(_) | Self::Waiting | Self::Spawning { .. } | Self::Backoff { .. } => None,
+        }
+    }
+
+    /// The run that late events are compared with: that of the live process, or of the one being made.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Spawning { run } => Some(*run),
+            Self::Starting(live, _) | Self::Running(live, _) => Some(live.run),
+            Self::Stopping { live, .. } | Self::Killing { live, .. } => Some(live.run),
+            Self::Resting(_) | Self::Waiting | Self::Backoff { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,459 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::action::Action;
+use super::backoff;
+use super::event::{End, Finding, Obstacle};
+use super::memory::{LiveMemory, Progress, Survivor};
+use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
+use crate::spec;
+use crate::spec::policy::RestartPolicy;
+use crate::vocab::identity::Identity;
+use crate::vocab::moment::Moment;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::run::RunId;
+use crate::vocab::state::{Goal, Health, State};
+
+/// One service: its spec, what is wanted of it, where it stands, and what is remembered of its past.
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub(super) spec: Arc<spec::service::Service>,
+    pub(super) goal: Goal,
+    pub(super) phase: Phase,
+    pub(super) standing: Standing,
+    pub(super) failures: u32,
+    pub(super) restarts: u64,
+    pub(super) last: Option<LastRun>,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Whether the config still has the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Declared,
+    Removed,
+}
+
+/// The run that ended last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRun {
+    /// Its number.
+    pub run: RunId,
+    /// How it ended.
+    pub end: End,
+    /// How long it had run.
+    pub lasted: Duration,
+}
+
+/// What keeps a service from being well, beyond what its phase says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// Its process could not be made.
+    NotSpawned(Obstacle),
+    /// Its last look found this.
+    Unfit(String),
+}
+
+/// How long after SIGKILL the kernel is suspected of holding a process.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a service with a taken port waits before it looks again.
+const PORT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The pace of looks while a run starts: the first after this, each next one a quarter later, up to the longest.
+const LOOK_FIRST: Duration = Duration::from_millis(1);
+const LOOK_LONGEST: Duration = Duration::from_millis(50);
+
+impl Service {
+    pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
+        Self {
+            spec,
+            goal: Goal::Down,
+            phase: Phase::Resting(Rest::Stopped),
+            standing: Standing::Declared,
+            failures: 0,
+            restarts: 0,
+            last: None,
+            trouble: None,
+        }
+    }
+
+    /// Its spec.
+    pub fn spec(&self) -> &Arc<spec::service::Service> {
+        &self.spec
+    }
+
+    /// What is wanted of it.
+    pub fn goal(&self) -> Goal {
+        self.goal
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// How often it was started again by itself.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+
+    /// The run that ended last.
+    pub fn last(&self) -> Option<&LastRun> {
+        self.last.as_ref()
+    }
+
+    /// Its state in the words of the contract.
+    pub fn state(&self) -> State {
+        match &self.phase {
+            Phase::Resting(Rest::Stopped) => State::Stopped,
+            Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
+            Phase::Resting(Rest::Fatal) => State::Fatal,
+            Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => State::Starting,
+            Phase::Running(..) => State::Running,
+            Phase::Stopping { .. } | Phase::Killing { .. } => State::Stopping,
+            Phase::Backoff { .. } => State::Backoff,
+        }
+    }
+
+    /// What its check says.
+    pub fn health(&self) -> Health {
+        match &self.phase {
+            Phase::Starting(_, proof) | Phase::Running(_, proof) => proof.health,
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Health::None,
+            Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => Health::None,
+        }
+    }
+
+    /// What the next supervisor must know of it.
+    pub fn memory(&self) -> Survivor {
+        let progress = match &self.phase {
+            Phase::Running(..) => Progress::Ready,
+            Phase::Stopping { kill_at, .. } => Progress::Stopping { kill_at: *kill_at },
+            Phase::Killing { live, .. } => Progress::Stopping { kill_at: live.since },
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Progress::Starting,
+            Phase::Starting(..) | Phase::Backoff { .. } => Progress::Starting,
+        };
+        Survivor {
+            service: self.spec.name.clone(),
+            goal: self.goal,
+            restarts: self.restarts,
+            failures: self.failures,
+            live: self.phase.live().map(|live| LiveMemory {
+                run: live.run,
+                identity: live.identity,
+                since: live.since,
+                progress,
+            }),
+        }
+    }
+
+    /// Takes over what an earlier supervisor knew.
+    pub(super) fn resume(&mut self, memory: &Survivor, now: Moment) {
+        self.goal = memory.goal;
+        self.restarts = memory.restarts;
+        self.failures = memory.failures;
+        self.phase = match (memory.live, memory.goal) {
+            (Some(live), _) => self.resumed_phase(live, now),
+            (None, Goal::Down) => Phase::Resting(Rest::Stopped),
+            (None, Goal::Up | Goal::Again) => {
+                self.goal = Goal::Up;
+                Phase::Waiting
+            }
+        };
+    }
+
+    fn resumed_phase(&self, memory: LiveMemory, now: Moment) -> Phase {
+        let live = Live { run: memory.run, identity: memory.identity, since: memory.since };
+        match memory.progress {
+            Progress::Starting => Phase::Starting(live, self.fresh_proof(memory.since)),
+            Progress::Ready => Phase::Running(live, self.standing_proof(now)),
+            Progress::Stopping { kill_at } => Phase::Stopping { live, kill_at },
+        }
+    }
+
+    /// Whether its process has to end: it is not wanted, or a new one is.
+    pub(super) fn is_leaving(&self) -> bool {
+        match self.goal {
+            Goal::Up => false,
+            Goal::Down | Goal::Again => true,
+        }
+    }
+
+    /// Whether it has a process, or will in a moment.
+    pub(super) fn has_process(&self) -> bool {
+        self.phase.run().is_some()
+    }
+
+    /// It is wanted up, and its past failures are forgiven.
+    pub(super) fn want_up(&mut self) {
+        match &self.phase {
+            Phase::Starting(..) | Phase::Running(..) | Phase::Spawning { .. } => {
+                if self.goal == Goal::Down {
+                    self.goal = Goal::Again;
+                }
+            }
+            Phase::Stopping { .. } | Phase::Killing { .. } => self.goal = Goal::Again,
+            Phase::Resting(_) | Phase::Backoff { .. } => {
+                self.failures = 0;
+                self.goal = Goal::Up;
+                self.phase = Phase::Waiting;
+            }
+            Phase::Waiting => self.goal = Goal::Up,
+        }
+    }
+
+    /// It is wanted down; a process it has is ended when its turn comes.
+    pub(super) fn want_down(&mut self) {
+        self.goal = Goal::Down;
+        match &self.phase {
+            Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } => {
+                self.phase = Phase::Resting(Rest::Stopped);
+                self.trouble = None;
+            }
+            Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..) => (),
+            Phase::Stopping { .. } | Phase::Killing { .. } => (),
+        }
+    }
+
+    /// A new run is wanted, whatever there is.
+    pub(super) fn want_again(&mut self) {
+        if self.has_process() {
+            self.goal = Goal::Again;
+        } else {
+            self.want_up();
+        }
+    }
+
+    /// Asks its process to end.
+    pub(super) fn stop(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if let Phase::Starting(live, _) | Phase::Running(live, _) = self.phase {
+            out.push(Action::Stop { run: live.run, signal: self.spec.stop.signal });
+            self.phase = Phase::Stopping { live, kill_at: now.after(self.spec.stop.timeout) };
+            self.trouble = None;
+        }
+    }
+
+    /// Ends its process without asking.
+    pub(super) fn kill(&mut self, now: Moment, out: &mut Vec<Action>) {
+        match self.phase {
+            Phase::Starting(live, _) | Phase::Running(live, _) | Phase::Stopping { live, .. } => {
+                out.push(Action::Kill { run: live.run });
+                self.phase = Phase::Killing { live, patience: Patience::Until(now.after(KILL_PATIENCE)) };
+            }
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
+            Phase::Killing { .. } | Phase::Backoff { .. } => (),
+        }
+    }
+
+    /// Begins a run.
+    pub(super) fn spawn(&mut self, run: RunId, out: &mut Vec<Action>) {
+        assert!(self.phase == Phase::Waiting, "only a waiting service starts; this one is {:?}", self.phase);
+        self.phase = Phase::Spawning { run };
+        out.push(Action::Spawn { run, service: Arc::clone(&self.spec) });
+    }
+
+    pub(super) fn on_spawned(&mut self, run: RunId, identity: Identity, now: Moment) {
+        self.trouble = None;
+        self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
+    }
+
+    pub(super) fn on_not_spawned(&mut self, obstacle: Obstacle, now: Moment) {
+        if self.goal == Goal::Down {
+            self.phase = Phase::Resting(Rest::Stopped);
+            return;
+        }
+        self.goal = Goal::Up;
+        match &obstacle {
+            Obstacle::PortTaken { .. } => self.phase = Phase::Backoff { until: now.after(PORT_PATIENCE) },
+            Obstacle::Refused { .. } => self.fail_quickly(now),
+        }
+        self.trouble = Some(Trouble::NotSpawned(obstacle));
+    }
+
+    pub(super) fn on_exited(&mut self, end: End, now: Moment) {
+        let Some(live) = self.phase.live().copied() else { return };
+        let was_asked = matches!(self.phase, Phase::Stopping { .. } | Phase::Killing { .. });
+        let was_starting = matches!(self.phase, Phase::Starting(..));
+        let lasted = now.since(live.since);
+        let outcome = end.outcome;
+        let is_clear = end.left.is_empty();
+        self.last = Some(LastRun { run: live.run, end, lasted });
+        self.trouble = None;
+        match self.goal {
+            Goal::Down => self.phase = Phase::Resting(Rest::Stopped),
+            Goal::Again | Goal::Up if !is_clear => {
+                self.goal = Goal::Up;
+                self.fail_quickly(now);
+            }
+            Goal::Again => {
+                self.goal = Goal::Up;
+                self.failures = 0;
+                self.phase = Phase::Waiting;
+            }
+            Goal::Up if was_asked => self.phase = Phase::Waiting,
+            Goal::Up => self.follow_policy(outcome, Ran { lasted, was_starting }, now),
+        }
+    }
+
+    fn follow_policy(&mut self, outcome: Outcome, ran: Ran, now: Moment) {
+        let is_success = match outcome {
+            Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
+            Outcome::Signal(_) | Outcome::Unknown => false,
+        };
+        let runs_again = match self.spec.restart {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => !is_success,
+            RestartPolicy::Never => false,
+        };
+        if !runs_again {
+            self.phase = Phase::Resting(if is_success { Rest::Completed } else { Rest::Failed });
+        } else if ran.was_starting || ran.lasted < self.spec.min_uptime {
+            self.fail_quickly(now);
+        } else {
+            if ran.lasted >= self.spec.backoff.reset_after {
+                self.failures = 0;
+            }
+            self.restarts += 1;
+            self.phase = Phase::Waiting;
+        }
+    }
+
+    fn fail_quickly(&mut self, now: Moment) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > self.spec.backoff.max_retries {
+            self.phase = Phase::Resting(Rest::Fatal);
+            return;
+        }
+        self.restarts += 1;
+        let delay = backoff::delay(&self.spec.backoff, self.failures);
+        self.phase =
+            if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
+    }
+
+    pub(super) fn on_probed(&mut self, finding: Finding, now: Moment) {
+        match (self.phase.clone(), finding) {
+            (Phase::Starting(live, _) | Phase::Running(live, _), Finding::Good) => {
+                self.trouble = None;
+                self.phase = Phase::Running(live, self.good_proof(now));
+            }
+            (Phase::Starting(live, proof), Finding::Bad(what)) => {
+                let proof = self.starting_proof(proof, now.since(live.since), now);
+                self.trouble = Some(Trouble::Unfit(what));
+                self.phase = Phase::Starting(live, proof);
+            }
+            (Phase::Running(live, proof), Finding::Bad(what)) => {
+                let failures = proof.failures.saturating_add(1);
+                let health = if failures >= self.retries() { Health::Unhealthy } else { proof.health };
+                self.trouble = Some(Trouble::Unfit(what));
+                let next = NextLook::At(now.after(self.interval()));
+                self.phase = Phase::Running(live, Proof { next, failures, health, looks: proof.looks });
+            }
+            (Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. }, _) => (),
+            (Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. }, _) => (),
+        }
+    }
+
+    /// The due timer of its phase fires, if there is one.
+    pub(super) fn on_time(&mut self, now: Moment, out: &mut Vec<Action>) {
+        if self.timer().is_none_or(|(at, _)| at > now) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Backoff { .. } => self.phase = Phase::Waiting,
+            Phase::Stopping { .. } => self.kill(now, out),
+            Phase::Killing { patience, .. } => *patience = Patience::RunOut,
+            Phase::Starting(live, proof) | Phase::Running(live, proof) if self.spec.can_be_probed() => {
+                proof.next = NextLook::UnderWay;
+                out.push(Action::Probe { run: live.run, service: Arc::clone(&self.spec) });
+            }
+            Phase::Starting(live, _) => self.phase = Phase::Running(*live, self.standing_proof(now)),
+            Phase::Running(..) | Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
+        }
+    }
+
+    /// Its next timer, and what for.
+    pub(super) fn timer(&self) -> Option<(Moment, &'static str)> {
+        match &self.phase {
+            Phase::Backoff { until } => Some((*until, "backoff ends")),
+            Phase::Stopping { kill_at, .. } => Some((*kill_at, "stop_timeout runs out")),
+            Phase::Killing { patience: Patience::Until(at), .. } => Some((*at, "SIGKILL takes too long")),
+            Phase::Starting(_, Proof { next: NextLook::At(at), .. })
+            | Phase::Running(_, Proof { next: NextLook::At(at), .. }) => Some((*at, "a look is due")),
+            Phase::Starting(..) | Phase::Running(..) | Phase::Killing { .. } => None,
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => None,
+        }
+    }
+
+    /// The config has it in another shape: what can be applied to a living process is, the rest by a new run.
+    pub(super) fn reconfigure(&mut self, spec: Arc<spec::service::Service>, now: Moment) {
+        let runs_like_before = self.spec.runs_like(&spec);
+        let health_changed = self.spec.health != spec.health;
+        self.spec = spec;
+        self.standing = Standing::Declared;
+        if runs_like_before {
+            if let Phase::Running(live, _) = self.phase {
+                if health_changed {
+                    self.phase = Phase::Running(live, self.standing_proof(now));
+                }
+            }
+            return;
+        }
+        match (&self.phase, self.goal) {
+            (_, Goal::Down) => (),
+            (Phase::Resting(_) | Phase::Backoff { .. } | Phase::Waiting, _) => self.want_up(),
+            (Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..), _) => self.want_again(),
+            (Phase::Stopping { .. } | Phase::Killing { .. }, _) => self.want_again(),
+        }
+    }
+
+    fn fresh_proof(&self, since: Moment) -> Proof {
+        let first = if self.spec.can_be_probed() { LOOK_FIRST } else { self.spec.min_uptime };
+        let health = if self.spec.health.is_some() { Health::Starting } else { Health::None };
+        Proof { next: NextLook::At(since.after(first)), failures: 0, health, looks: 0 }
+    }
+
+    /// The proof of a run that is taken as fit until its next look says otherwise.
+    fn standing_proof(&self, now: Moment) -> Proof {
+        let (next, health) = match self.spec.health {
+            Some(_) => (NextLook::At(now), Health::Starting),
+            None => (NextLook::Never, Health::None),
+        };
+        Proof { next, failures: 0, health, looks: 0 }
+    }
+
+    fn good_proof(&self, now: Moment) -> Proof {
+        let (next, health) = match &self.spec.health {
+            Some(health) => (NextLook::At(now.after(health.interval)), Health::Healthy),
+            None => (NextLook::Never, Health::None),
+        };
+        Proof { next, failures: 0, health, looks: 0 }
+    }
+
+    fn starting_proof(&self, before: Proof, age: Duration, now: Moment) -> Proof {
+        let start_period =
+            self.spec.health.as_ref().map_or(spec::health::Health::START_PERIOD, |health| health.start_period);
+        let looks = before.looks.saturating_add(1);
+        if age < start_period {
+            let pace = LOOK_FIRST.mul_f64(1.25_f64.powi(i32::try_from(looks.min(64)).unwrap_or(64)));
+            return Proof { next: NextLook::At(now.after(pace.min(LOOK_LONGEST))), looks, ..before };
+        }
+        let failures = before.failures.saturating_add(1);
+        let health = if failures >= self.retries() { Health::Unhealthy } else { before.health };
+        let pace = self.interval().min(Duration::from_secs(1));
+        Proof { next: NextLook::At(now.after(pace)), failures, health, looks }
+    }
+
+    fn retries(&self) -> u32 {
+        self.spec.health.as_ref().map_or(spec::health::Health::RETRIES, |health| health.retries)
+    }
+
+    fn interval(&self) -> Duration {
+        self.spec.health.as_ref().map_or(spec::health::Health::INTERVAL, |health| health.interval)
+    }
+}
+
+struct Ran {
+    lasted: Duration,
+    was_starting: bool,
+}

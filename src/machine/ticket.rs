@@ -1,0 +1,46 @@
+use std::collections::BTreeMap;
+
+use super::event::Awaited;
+use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
+
+/// A command that waits for its answer. The daemon gives the numbers and never twice the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId(pub u64);
+
+/// What a command came to, service by service.
+pub type Answer = BTreeMap<ServiceName, Verdict>;
+
+/// What a command came to for one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Reached and proven.
+    Done,
+    /// It cannot be reached any more, and why.
+    Failed(String),
+    /// It was not reached in time, and what keeps it.
+    TimedOut(String),
+}
+
+/// What a ticket waits for in one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaiting {
+    /// A run later than this one is ready, or ran to its end with success.
+    Up {
+        /// Runs up to this one do not count; all count when there is none.
+        after: Option<RunId>,
+    },
+    /// Its tree is empty.
+    Down,
+    /// As `procman wait` asks; nobody promised that it will come to pass.
+    Seen(Awaited),
+}
+
+/// A command under way.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    pub(super) open: BTreeMap<ServiceName, Awaiting>,
+    pub(super) answer: Answer,
+    pub(super) deadline: Option<Moment>,
+}
