@@ -1,1 +1,25 @@
-//! To be written.
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::sys::pipe::{self, Waiting};
+
+/// How large a named pipe should be, in bytes: what an unprivileged process may have at most on Linux
+/// (`/proc/sys/fs/pipe-max-size`). The kernel takes the memory only as bytes arrive.
+const CAPACITY: usize = 1 << 20;
+
+/// Opens the supervisor's end of a channel, making the named pipe if it is not there. It is opened for reading and
+/// writing, so that it never reports an end of file, whoever comes and goes; reads never wait.
+pub fn open_reader(path: &Path) -> io::Result<OwnedFd> {
+    pipe::make_fifo(path)?;
+    let reader = pipe::open_read_write(path, Waiting::Never)?;
+    // A smaller pipe works as well, only slower: the user's share of pipe memory may be used up.
+    let _ = pipe::grow(&reader, CAPACITY);
+    Ok(reader)
+}
+
+/// Opens a service's end of a channel. It too is opened for reading and writing: a service whose supervisor dies
+/// blocks at worst when the pipe is full, and never sees EPIPE.
+pub fn open_writer(path: &Path) -> io::Result<OwnedFd> {
+    pipe::open_read_write(path, Waiting::Allowed)
+}

@@ -1,1 +1,238 @@
-//! To be written.
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocab::identity::Identity;
+use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
+use crate::vocab::state::Goal;
+
+/// What one supervisor leaves for the next: who lives, and what was wanted of whom.
+///
+/// On disk it is a line `procman-journal VERSION CRC32 LENGTH` and a JSON body of that length. It is replaced as a whole
+/// by rename(2), so that a reader sees the old one or the new one. It is not synced to the disk: it has to survive the
+/// death of a process, and a boot makes it worthless.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The boot it speaks of; pids and moments mean nothing in another.
+    pub boot: String,
+    /// The last run number that was given.
+    pub last_run: RunId,
+    /// How often the supervisor was replaced since the services were first brought up.
+    pub takeovers: u64,
+    /// Every service that was ever wanted up, or was stopped by hand.
+    pub services: Vec<Entry>,
+}
+
+/// One service in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which.
+    pub service: ServiceName,
+    /// What was wanted of it.
+    pub goal: Goal,
+    /// How often it was started again by itself.
+    pub restarts: u64,
+    /// How many quick failures in a row it had behind it.
+    pub failures: u32,
+    /// Its live run.
+    pub live: Option<LiveEntry>,
+}
+
+/// A live run in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveEntry {
+    /// Which.
+    pub run: RunId,
+    /// Its main process.
+    pub identity: Identity,
+    /// When it was started.
+    pub since: Moment,
+    /// How far it had come.
+    pub stage: Stage,
+}
+
+/// How far a live run had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// It had not proven itself.
+    Starting,
+    /// It had proven itself.
+    Ready,
+    /// It was asked to end.
+    Stopping {
+        /// When it is killed.
+        kill_at: Moment,
+    },
+}
+
+/// Why a journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The file is there and the system does not let us read it.
+    #[error("cannot read the journal {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not a whole journal of a known version.
+    #[error("cannot trust the journal {path}: {why}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What gives it away.
+        why: String,
+    },
+}
+
+const MAGIC: &str = "procman-journal";
+const VERSION: &str = "1";
+
+impl Journal {
+    /// Reads a journal; none if there is no file.
+    pub fn read(path: &Path) -> Result<Option<Self>, Unreadable> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Unreadable::Io { path: path.to_owned(), source }),
+        };
+        decode(&bytes).map(Some).map_err(|why| Unreadable::Damaged { path: path.to_owned(), why })
+    }
+
+    /// Replaces the journal as a whole.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let fresh = path.with_extension("new");
+        let mut file = create_private(&fresh)?;
+        file.write_all(&self.encode()?)?;
+        fs::rename(&fresh, path)
+    }
+
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let body = serde_json::to_vec(self)?;
+        let mut bytes =
+            format!("{MAGIC} {VERSION} {:08x} {}\n", crc32fast::hash(&body), body.len()).into_bytes();
+        bytes.extend(body);
+        Ok(bytes)
+    }
+}
+
+/// Moves a journal that cannot be trusted out of the way, to be looked at later; says where it is.
+pub fn set_aside(path: &Path, unix_ms: u64) -> io::Result<PathBuf> {
+    let aside = path.with_extension(format!("damaged-{unix_ms}"));
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// Removes the journal; one that is not there is as good.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn decode(bytes: &[u8]) -> Result<Journal, String> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("it has no first line")?;
+    let (header, body) = (&bytes[..end], &bytes[end + 1..]);
+    let header = std::str::from_utf8(header).map_err(|_| "its first line is not text".to_owned())?;
+    let words: Vec<&str> = header.split(' ').collect();
+    let [MAGIC, version, checksum, length] = words[..] else {
+        return Err("its first line is not that of a journal".to_owned());
+    };
+    if version != VERSION {
+        return Err(format!("it is of version {version}, and this procman knows version {VERSION}"));
+    }
+    if length.parse() != Ok(body.len()) {
+        return Err(format!("it should have {length} bytes after its first line and has {}", body.len()));
+    }
+    if u32::from_str_radix(checksum, 16) != Ok(crc32fast::hash(body)) {
+        return Err("its checksum does not match".to_owned());
+    }
+    serde_json::from_slice(body).map_err(|error| format!("its body is not one: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Journal, LiveEntry, Stage, Unreadable, decode};
+    use crate::vocab::identity::{Identity, Pid, StartTime};
+    use crate::vocab::moment::Moment;
+    use crate::vocab::name::ServiceName;
+    use crate::vocab::run::RunId;
+    use crate::vocab::state::Goal;
+    use std::time::Duration;
+
+    fn journal() -> Journal {
+        let since = Moment::since_boot(Duration::from_secs(100));
+        let live = |stage| {
+            let identity = Identity { pid: Pid::new(4711).unwrap(), started: StartTime(99) };
+            Some(LiveEntry { run: RunId(7), identity, since, stage })
+        };
+        let entry = |name: &str, goal, live| Entry {
+            service: ServiceName::parse(name).unwrap(),
+            goal,
+            restarts: 3,
+            failures: 1,
+            live,
+        };
+        Journal {
+            boot: "b".to_owned(),
+            last_run: RunId(9),
+            takeovers: 2,
+            services: vec![
+                entry("api", Goal::Up, live(Stage::Ready)),
+                entry("db", Goal::Again, live(Stage::Stopping { kill_at: since.after(Duration::from_secs(1)) })),
+                entry("old", Goal::Down, None),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_journal_reads_back_what_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        assert!(Journal::read(&path).unwrap().is_none());
+        journal().write(&path).unwrap();
+        assert_eq!(Journal::read(&path).unwrap(), Some(journal()));
+    }
+
+    #[test]
+    fn a_journal_cut_off_at_any_byte_is_told_apart() {
+        let bytes = journal().encode().unwrap();
+        assert!(decode(&bytes).is_ok());
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x20;
+            let reads_the_same = decode(&damaged).is_ok_and(|read| read == journal());
+            assert!(decode(&damaged).is_err() || reads_the_same, "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_damage_and_not_an_error_of_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        std::fs::write(&path, [0xff; 4096]).unwrap();
+        assert!(matches!(Journal::read(&path), Err(Unreadable::Damaged { .. })));
+    }
+
+    #[test]
+    fn version_1_is_written_and_read_as_ever() {
+        let fixture = include_bytes!("../../tests/fixtures/journal/version-1");
+        assert_eq!(journal().encode().unwrap(), fixture);
+        assert_eq!(decode(fixture), Ok(journal()));
+    }
+}

@@ -1,1 +1,60 @@
-//! To be written.
+use std::collections::BTreeMap;
+
+use super::journal::{Entry, Journal};
+use crate::sys::process;
+use crate::vocab::identity::Identity;
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::{Instance, RunId};
+
+/// A living process that a run of this fleet consists of, or left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The process.
+    pub identity: Identity,
+    /// The service it was started for.
+    pub service: ServiceName,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// How it is known.
+    pub known: Known,
+}
+
+/// How a process is known to be ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// The journal names it as the main process of a run, and it was started when the journal says.
+    Recorded,
+    /// It carries the fleet's tag in its environment.
+    Tagged,
+}
+
+/// Every living process of this fleet: those that the journal of this boot records, and those that carry the tag.
+/// It reads the environment of every process that it may read; processes of other users stay unseen unless asked by root.
+pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
+    let mut found: BTreeMap<Identity, Leftover> = BTreeMap::new();
+    for (entry, identity, run) in recorded(journal) {
+        let leftover = Leftover { identity, service: entry.service.clone(), run, known: Known::Recorded };
+        found.insert(identity, leftover);
+    }
+    for process in process::all() {
+        if found.contains_key(&process.identity) || !process.is_alive() {
+            continue;
+        }
+        let Some(tag) = process::tag(process.identity.pid) else { continue };
+        // The pid may have passed to another process between the listing and the reading of its environment.
+        if tag.instance == *instance && process::is_alive(process.identity) {
+            let leftover =
+                Leftover { identity: process.identity, service: tag.service, run: tag.run, known: Known::Tagged };
+            found.insert(process.identity, leftover);
+        }
+    }
+    found.into_values().collect()
+}
+
+fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity, RunId)> {
+    let of_this_boot = journal.filter(|journal| journal.boot == crate::sys::clock::boot_id());
+    let entries = of_this_boot.into_iter().flat_map(|journal| &journal.services);
+    entries
+        .filter_map(|entry| entry.live.map(|live| (entry, live.identity, live.run)))
+        .filter(|(_, identity, _)| process::is_alive(*identity))
+}

@@ -1,1 +1,49 @@
-//! To be written.
+use std::io;
+use std::path::Path;
+
+use super::paths::Paths;
+use crate::sys::lock::{self, FileLock, Held};
+use crate::sys::process;
+use crate::vocab::identity::{Identity, Pid};
+
+/// The proof that this process is the fleet's one supervisor: a flock(2) that ends with the process, however it ends.
+#[derive(Debug)]
+pub struct SupervisorLock {
+    _lock: FileLock,
+}
+
+/// Who is the fleet's supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supervisor {
+    /// Nobody: the lock is free.
+    Nobody,
+    /// Somebody holds the lock; which process, if it can be proven.
+    Alive(Option<Identity>),
+}
+
+/// Takes the lock for this process and notes who it is; none when another supervisor holds it.
+pub fn take(paths: &Paths) -> io::Result<Option<SupervisorLock>> {
+    let Some(lock) = FileLock::try_take(&paths.lock)? else { return Ok(None) };
+    let own = process::own();
+    lock.write_note(&format!("{} {}\n", own.pid, own.started.0))?;
+    Ok(Some(SupervisorLock { _lock: lock }))
+}
+
+/// Who holds the lock. The kernel's own list of locks names the process; the note in the file is believed only when it
+/// names a process that lives and was started when the note says.
+pub fn supervisor(paths: &Paths) -> io::Result<Supervisor> {
+    match lock::holder(&paths.lock)? {
+        Held::Nobody => Ok(Supervisor::Nobody),
+        Held::Somebody(pid) => {
+            let listed = pid.and_then(process::identify);
+            Ok(Supervisor::Alive(listed.or_else(|| noted(&paths.lock))))
+        }
+    }
+}
+
+fn noted(lock: &Path) -> Option<Identity> {
+    let note = lock::read_note(lock).ok()?;
+    let (pid, started) = note.trim().split_once(' ')?;
+    let identity = process::identify(Pid::new(pid.parse().ok()?)?)?;
+    (started.parse() == Ok(identity.started.0)).then_some(identity)
+}

@@ -23,6 +23,9 @@ pub struct Pid(i32);
 pub struct StartTime(pub u64);
 
 impl Pid {
+    /// The first process of the system, or of its namespace: init.
+    pub const FIRST: Self = Self(1);
+
     /// A positive number as a pid.
     pub fn new(raw: i32) -> Option<Self> {
         (raw > 0).then_some(Self(raw))

@@ -20,6 +20,8 @@ impl Signal {
     pub const INT: Self = Self(nix::sys::signal::Signal::SIGINT);
     /// The terminal hung up; to many programs: read your config again.
     pub const HUP: Self = Self(nix::sys::signal::Signal::SIGHUP);
+    /// Stops a process until SIGCONT.
+    pub const STOP: Self = Self(nix::sys::signal::Signal::SIGSTOP);
     /// Lets a stopped process go on.
     pub const CONT: Self = Self(nix::sys::signal::Signal::SIGCONT);
 

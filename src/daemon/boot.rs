@@ -1,0 +1,247 @@
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::runtime;
+
+use super::diary::{self, Diary};
+use super::engine::{Engine, Parts};
+use super::http::{router, serve};
+use super::last_words::Beginning;
+use super::mailbox::{Mailbox, Message};
+use super::signals;
+use super::warden::Charge;
+use crate::config::environment::Environment;
+use crate::config::load;
+use crate::config::problem::Problems;
+use crate::logs::pump::Pump;
+use crate::machine;
+use crate::machine::event::Event;
+use crate::machine::memory::Survivor;
+use crate::protocol::command::{Command, Fate, Order};
+use crate::rundir::journal::{self, Journal, Unreadable};
+use crate::rundir::leftovers::{self, Leftover};
+use crate::rundir::lock;
+use crate::rundir::paths::{Paths, Unusable};
+use crate::spec::fleet::Fleet;
+use crate::sys::{clock, exit, limits, process, signal};
+use crate::vocab::identity::Identity;
+use crate::vocab::run::{RunId, Tag};
+use crate::vocab::signal::Signal;
+use crate::vocab::state::Goal;
+
+/// What a supervisor is started with.
+#[derive(Debug)]
+pub struct Boot {
+    /// The config file, absolute.
+    pub config: PathBuf,
+    /// The environment that the config expands in and services inherit.
+    pub environment: Environment,
+    /// Where `ready` or the reason of a failure is written, when somebody waits for it.
+    pub ready: Option<File>,
+    /// Whether the services with `autostart` are started unasked.
+    pub start: Start,
+}
+
+/// What a supervisor starts unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing: somebody will ask.
+    Nothing,
+    /// Every service with `autostart`.
+    Autostart,
+}
+
+/// Why a supervisor cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The config is not right.
+    #[error("{0}")]
+    Config(Problems),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateDirectory(#[from] Unusable),
+    /// Another supervisor is alive.
+    #[error("cannot start: another supervisor holds {}", .lock.display())]
+    AnotherAlive {
+        /// The lock that it holds.
+        lock: PathBuf,
+    },
+    /// The system refused something that a supervisor cannot do without.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What it was asked for.
+        what: String,
+        /// Why it refused.
+        source: io::Error,
+    },
+}
+
+/// Starts a supervisor in this process and runs it until it ends.
+///
+/// # Errors
+/// [`BootError`], which is also written to `ready`: nothing was touched then.
+pub fn run(mut boot: Boot) -> Result<(), BootError> {
+    let mut ready = boot.ready.take();
+    let result = start(boot, &mut ready);
+    if let (Err(error), Some(ready)) = (&result, &mut ready) {
+        // Whoever started this may be gone; then nobody has to know.
+        let _ = write!(ready, "{error}");
+    }
+    result
+}
+
+fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
+    let fleet = load::load(&boot.config, &boot.environment).map_err(BootError::Config)?;
+    let supervisor = fleet.supervisor().clone();
+    let paths = Paths::new(&supervisor.config, &supervisor.state_dir);
+    paths.prepare()?;
+    let lock = lock::take(&paths).map_err(system("take the lock"))?;
+    let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
+    limits::raise_open_files();
+    if let Err(error) = exit::adopt_orphans() {
+        tracing::debug!(%error, "orphans of services go to init");
+    }
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(system("start its event loop"))?;
+    let over = runtime.block_on(supervise(boot, Arc::new(fleet), paths.clone(), ready))?;
+    clean_up(&paths, over);
+    drop(lock);
+    Ok(())
+}
+
+async fn supervise(
+    boot: Boot,
+    fleet: Arc<Fleet>,
+    paths: Paths,
+    ready: &mut Option<File>,
+) -> Result<Fate, BootError> {
+    let past = Past::read(&paths, &fleet);
+    let (mailbox, inbox) = Mailbox::new();
+    let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
+    let listener = serve::bind(&paths.socket).map_err(system("bind the control socket"))?;
+    signals::forward(&mailbox).map_err(system("catch signals"))?;
+    let mut engine = Engine::new(Parts {
+        fleet: machine::fleet::Fleet::new(Arc::clone(&fleet), past.last_run),
+        diary: Diary::new(paths.journal.clone(), clock::boot_id(), past.takeovers),
+        paths,
+        environment: boot.environment,
+        pump,
+        mailbox: mailbox.clone(),
+        inbox,
+    });
+    engine.declare_channels(&fleet);
+    past.take_over(&mut engine);
+    let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone())));
+    say_ready(ready);
+    tracing::info!(pid = process::own().pid.as_raw(), config = %boot.config.display(), "supervisor started");
+    if boot.start == Start::Autostart {
+        tokio::spawn(autostart(mailbox));
+    }
+    let (fate, pump) = engine.run().await;
+    server.abort();
+    pump.close();
+    tracing::info!("supervisor ended");
+    Ok(fate)
+}
+
+async fn autostart(mailbox: Mailbox) {
+    let ticket = mailbox.ticket();
+    let _ = mailbox.ask(|reply| Message::Command(ticket, Command::Up(Order::default()), reply)).await;
+}
+
+fn say_ready(ready: &mut Option<File>) {
+    if let Some(mut ready) = ready.take() {
+        let _ = ready.write_all(b"ready\n");
+    }
+}
+
+fn system(what: &str) -> impl FnOnce(io::Error) -> BootError + '_ {
+    move |source| BootError::System { what: what.to_owned(), source }
+}
+
+/// Nothing of a supervisor that ended in peace is left but its log; one that left its services alive leaves the journal.
+fn clean_up(paths: &Paths, fate: Fate) {
+    let _ = fs::remove_file(&paths.socket);
+    match fate {
+        Fate::Leave => (),
+        Fate::Stop => {
+            let _ = journal::remove(&paths.journal);
+            let _ = fs::remove_dir_all(&paths.channels);
+            let _ = fs::remove_file(&paths.lock);
+        }
+    }
+}
+
+/// What a supervisor before this one left.
+struct Past {
+    survivors: Vec<Survivor>,
+    last_run: RunId,
+    takeovers: u64,
+}
+
+impl Past {
+    /// Reads the journal, and ends every process of the fleet that no live run of it accounts for: a start has a clean
+    /// slate. A journal that cannot be trusted is set aside; then only the tags speak, and every tagged process is ended.
+    fn read(paths: &Paths, fleet: &Fleet) -> Self {
+        let journal = trusted_journal(&paths.journal);
+        let leftovers = leftovers::find(&paths.instance, journal.as_ref());
+        let highest = leftovers.iter().map(|leftover| leftover.run).max().unwrap_or(RunId(0));
+        let Some(journal) = journal else {
+            end_all(&leftovers);
+            return Self { survivors: Vec::new(), last_run: highest, takeovers: 0 };
+        };
+        let mut survivors: Vec<Survivor> = journal.services.iter().map(diary::survivor).collect();
+        for survivor in &mut survivors {
+            survivor.live = survivor.live.filter(|live| process::is_alive(live.identity));
+        }
+        survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
+        let kept: BTreeSet<RunId> = survivors.iter().filter_map(|it| it.live).map(|live| live.run).collect();
+        let strays: Vec<Leftover> = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
+        end_all(&strays);
+        Self { survivors, last_run: highest.max(journal.last_run), takeovers: journal.takeovers + 1 }
+    }
+
+    fn take_over(self, engine: &mut Engine) {
+        for survivor in &self.survivors {
+            let Some(live) = survivor.live else { continue };
+            let instance = engine.paths.instance.clone();
+            let tag = Tag { instance, service: survivor.service.clone(), run: live.run };
+            let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
+            let beginning = Beginning::at_end_of(&service.logs.stderr);
+            tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
+            engine.guard(live.run, Charge { leader: live.identity, tag, beginning });
+        }
+        let wanted = self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());
+        if wanted.count() > 0 {
+            engine.feed(Event::Resumed(self.survivors));
+        }
+    }
+}
+
+fn trusted_journal(path: &Path) -> Option<Journal> {
+    match Journal::read(path) {
+        Ok(journal) => journal.filter(|journal| journal.boot == clock::boot_id()),
+        Err(Unreadable::Damaged { path, why }) => {
+            let aside = journal::set_aside(&path, clock::unix_ms());
+            let aside = aside.map_or_else(|error| error.to_string(), |aside| aside.display().to_string());
+            tracing::warn!(why, kept_as = aside, "the journal is damaged; going by the tags of processes");
+            None
+        }
+        Err(error @ Unreadable::Io { .. }) => {
+            tracing::warn!(%error, "going by the tags of processes");
+            None
+        }
+    }
+}
+
+fn end_all(strays: &[Leftover]) {
+    for stray in strays {
+        let identity: Identity = stray.identity;
+        tracing::warn!(service = %stray.service, %identity, "ending a stray of an earlier run");
+        if let Err(error) = signal::send(identity, Signal::KILL) {
+            tracing::debug!(%identity, %error, "not ended");
+        }
+    }
+}

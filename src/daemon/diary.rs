@@ -1,0 +1,104 @@
+use std::path::PathBuf;
+
+use crate::machine::fleet::Fleet;
+use crate::machine::memory::{LiveMemory, Progress, Survivor};
+use crate::rundir::journal::{Entry, Journal, LiveEntry, Stage};
+use crate::vocab::state::Goal;
+
+/// Keeps the journal up to date. An error of the disk is told once and costs nothing else: the tags still tell whose
+/// the processes are.
+#[derive(Debug)]
+pub struct Diary {
+    path: PathBuf,
+    written: Option<Journal>,
+    boot: String,
+    takeovers: u64,
+    disk: Disk,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Well,
+    Failing,
+}
+
+impl Diary {
+    /// A diary of this boot.
+    pub fn new(path: PathBuf, boot: String, takeovers: u64) -> Self {
+        Self { path, written: None, boot, takeovers, disk: Disk::Well }
+    }
+
+    /// How often the supervisor was replaced since the services were first brought up.
+    pub fn takeovers(&self) -> u64 {
+        self.takeovers
+    }
+
+    /// Writes what changed since it was last written, if anything did.
+    pub fn keep(&mut self, fleet: &Fleet) {
+        let journal = Journal {
+            boot: self.boot.clone(),
+            last_run: fleet.last_run(),
+            takeovers: self.takeovers,
+            services: fleet.services().values().map(|service| entry(service.memory())).filter(matters).collect(),
+        };
+        if self.written.as_ref() == Some(&journal) {
+            return;
+        }
+        match (journal.write(&self.path), self.disk) {
+            (Ok(()), Disk::Well) => self.written = Some(journal),
+            (Ok(()), Disk::Failing) => {
+                tracing::info!(path = %self.path.display(), "the journal can be written again");
+                self.written = Some(journal);
+                self.disk = Disk::Well;
+            }
+            (Err(error), Disk::Well) => {
+                tracing::warn!(path = %self.path.display(), %error, "cannot write the journal; services go on");
+                self.disk = Disk::Failing;
+            }
+            (Err(_), Disk::Failing) => (),
+        }
+    }
+}
+
+fn matters(entry: &Entry) -> bool {
+    entry.live.is_some() || entry.goal != Goal::Down || entry.restarts > 0
+}
+
+fn entry(memory: Survivor) -> Entry {
+    Entry {
+        service: memory.service,
+        goal: memory.goal,
+        restarts: memory.restarts,
+        failures: memory.failures,
+        live: memory.live.map(|live| LiveEntry {
+            run: live.run,
+            identity: live.identity,
+            since: live.since,
+            stage: match live.progress {
+                Progress::Starting => Stage::Starting,
+                Progress::Ready => Stage::Ready,
+                Progress::Stopping { kill_at } => Stage::Stopping { kill_at },
+            },
+        }),
+    }
+}
+
+/// A journal's entry in the machine's words.
+pub fn survivor(entry: &Entry) -> Survivor {
+    Survivor {
+        service: entry.service.clone(),
+        goal: entry.goal,
+        restarts: entry.restarts,
+        failures: entry.failures,
+        live: entry.live.map(|live| LiveMemory {
+            run: live.run,
+            identity: live.identity,
+            since: live.since,
+            progress: match live.stage {
+                Stage::Starting => Progress::Starting,
+                Stage::Ready => Progress::Ready,
+                Stage::Stopping { kill_at } => Progress::Stopping { kill_at },
+            },
+        }),
+    }
+}

@@ -1,0 +1,353 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::diary::Diary;
+use super::mailbox::{Mailbox, Message, Reply};
+use super::meter::Meter;
+use super::signals::Wish;
+use super::warden::Warden;
+use crate::config::environment::Environment;
+use crate::config::{change, load};
+use crate::logs::pump::Pump;
+use crate::machine::event::{Awaited, Command, Event, Verb};
+use crate::machine::fleet::Fleet;
+use crate::machine::ticket::{Answer, TicketId, Verdict};
+use crate::protocol;
+use crate::protocol::command::{Dependents, Fate, Order, Rehearsal, ReloadOrder, ShutdownOrder};
+use crate::protocol::problem::{Kind, Problem};
+use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
+use crate::rundir::paths::Paths;
+use crate::sys::{clock, exit};
+use crate::vocab::identity::Pid;
+use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
+use crate::vocab::selection::{NoSuchService, Selection};
+use crate::vocab::signal::Signal;
+use crate::vocab::state::State;
+
+/// The sole owner of the supervisor's state. Everything reaches it as a message; it never waits for anything but those
+/// and the machine's next deadline.
+pub struct Engine {
+    pub(super) fleet: Fleet,
+    pub(super) paths: Paths,
+    pub(super) environment: Environment,
+    pub(super) wardens: BTreeMap<RunId, Warden>,
+    pub(super) pump: Pump,
+    pub(super) mailbox: Mailbox,
+    pub(super) diary: Diary,
+    pub(super) meter: Meter,
+    pub(super) started: Moment,
+    config: PathBuf,
+    inbox: mpsc::Receiver<Message>,
+    replies: BTreeMap<TicketId, Reply<Report>>,
+    ending: Ending,
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The machine, knowing the config.
+    pub fleet: Fleet,
+    /// Where its files lie.
+    pub paths: Paths,
+    /// The environment it was started with.
+    pub environment: Environment,
+    /// The log pump.
+    pub pump: Pump,
+    /// The way to it.
+    pub mailbox: Mailbox,
+    /// Its end of that way.
+    pub inbox: mpsc::Receiver<Message>,
+    /// The journal.
+    pub diary: Diary,
+}
+
+/// Whether the supervisor is about to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    NotYet,
+    /// When this ticket is answered.
+    After(TicketId),
+    Over(Fate),
+}
+
+impl Engine {
+    /// An engine at rest.
+    pub fn new(parts: Parts) -> Self {
+        let config = parts.fleet.spec().supervisor().config.clone();
+        Self {
+            fleet: parts.fleet,
+            paths: parts.paths,
+            environment: parts.environment,
+            wardens: BTreeMap::new(),
+            pump: parts.pump,
+            mailbox: parts.mailbox,
+            diary: parts.diary,
+            meter: Meter::default(),
+            started: clock::now(),
+            config,
+            inbox: parts.inbox,
+            replies: BTreeMap::new(),
+            ending: Ending::NotYet,
+        }
+    }
+
+    /// Runs until the supervisor is to end; says whether its services were left alive.
+    pub async fn run(mut self) -> (Fate, Pump) {
+        loop {
+            let message = self.next_message().await;
+            self.take(message);
+            while let Ok(message) = self.inbox.try_recv() {
+                self.take(Some(message));
+            }
+            self.diary.keep(&self.fleet);
+            if let Ending::Over(fate) = self.ending {
+                return (fate, self.pump);
+            }
+        }
+    }
+
+    /// The next message; none when the machine's deadline comes first.
+    async fn next_message(&mut self) -> Option<Message> {
+        let Some((deadline, why)) = self.fleet.deadline() else {
+            return self.inbox.recv().await;
+        };
+        let wait = deadline.since(clock::now());
+        tracing::trace!(?wait, why, "next deadline");
+        tokio::select! {
+            biased;
+            message = self.inbox.recv() => message,
+            () = tokio::time::sleep(wait) => None,
+        }
+    }
+
+    fn take(&mut self, message: Option<Message>) {
+        match message {
+            None => self.feed(Event::Tick),
+            Some(Message::Machine(event)) => self.feed(event),
+            Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),
+            Some(Message::Status(reply)) => {
+                let _ = reply.send(self.status());
+            }
+            Some(Message::Reload(order, reply)) => {
+                let _ = reply.send(self.reload(order));
+            }
+            Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
+            Some(Message::Signal(Wish::End)) => self.end_by_signal(),
+            Some(Message::Signal(Wish::Reap)) => self.reap(),
+            Some(Message::Signal(Wish::Reload)) => {
+                let report = self.reload(ReloadOrder { run: Rehearsal::Real });
+                match report.problems {
+                    Some(problems) => tracing::warn!("cannot reload; everything stays as it is\n{problems}"),
+                    None => tracing::info!(differences = report.differences.len(), "config reloaded"),
+                }
+            }
+        }
+    }
+
+    /// Tells the machine and does what it asks for, until it asks for nothing more.
+    pub(super) fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            if let Event::Exited { run, .. } = &event {
+                self.wardens.remove(run);
+            }
+            let mut actions = Vec::new();
+            self.fleet.handle(event, clock::now(), &mut actions);
+            for action in actions {
+                events.extend(self.perform(action));
+            }
+        }
+    }
+
+    fn command(&mut self, ticket: TicketId, command: protocol::command::Command, reply: Reply<Report>) {
+        use protocol::command::Command as Asked;
+        let asked = match command {
+            _ if self.ending != Ending::NotYet => Err(ending_problem()),
+            Asked::Up(order) if order.services.is_all() => Ok(self.autostart(ticket, &order)),
+            Asked::Up(order) | Asked::Start(order) => self.order(ticket, Verb::Start, &order),
+            Asked::Stop(order) => self.order(ticket, Verb::Stop, &order),
+            Asked::Restart(order) => self.order(ticket, Verb::Restart, &order),
+            Asked::Kill(order) => self.order(ticket, Verb::Kill, &order),
+            Asked::Wait(wait) => {
+                let verb = Verb::Await(match wait.awaited {
+                    protocol::command::Awaited::Ready => Awaited::Ready,
+                    protocol::command::Awaited::Running => Awaited::Alive,
+                    protocol::command::Awaited::Stopped => Awaited::Gone,
+                });
+                let order = Order { services: wait.services, timeout_ms: wait.timeout_ms, ..Order::default() };
+                self.order(ticket, verb, &order)
+            }
+            Asked::Signal(order) => {
+                let _ = reply.send(self.signal(&order.services, order.signal));
+                return;
+            }
+        };
+        match asked {
+            Ok(command) => {
+                self.replies.insert(ticket, reply);
+                self.feed(Event::Command(command));
+            }
+            Err(problem) => {
+                let _ = reply.send(Err(problem));
+            }
+        }
+    }
+
+    fn order(&self, ticket: TicketId, verb: Verb, order: &Order) -> Result<Command, Problem> {
+        let mut services = self.pick(&order.services)?;
+        if order.dependents == Dependents::Included {
+            services = self.fleet.spec().graph().with_dependents(&services).into_iter().collect();
+        }
+        Ok(Command { ticket, verb, services, deadline: deadline(order.timeout_ms) })
+    }
+
+    fn autostart(&self, ticket: TicketId, order: &Order) -> Command {
+        let wanted = self.fleet.spec().services().values().filter(|service| service.autostart);
+        let services = wanted.map(|service| service.name.clone()).collect();
+        Command { ticket, verb: Verb::Start, services, deadline: deadline(order.timeout_ms) }
+    }
+
+    pub(super) fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, Problem> {
+        self.fleet.spec().pick(selection).map_err(|NoSuchService { word }| Problem {
+            kind: Kind::NoSuchService,
+            what: format!("cannot find a service called `{word}`"),
+            hint: Some("`procman status` lists them".to_owned()),
+        })
+    }
+
+    fn signal(&self, selection: &Selection, signal: Option<Signal>) -> Result<Report, Problem> {
+        let names = self.pick(selection)?;
+        let results = names.into_iter().map(|name| self.signal_one(name, signal)).collect();
+        Ok(Report { results })
+    }
+
+    fn signal_one(&self, name: ServiceName, signal: Option<Signal>) -> ServiceResult {
+        let service = &self.fleet.services()[&name];
+        let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
+        let reason = match (warden, signal.or(service.spec().reload_signal)) {
+            (Some(warden), Some(signal)) => {
+                warden.signal(signal);
+                None
+            }
+            (None, _) => Some(format!("cannot signal it: it is {}", service.state())),
+            (Some(_), None) => Some("cannot signal it: say which signal, or declare `reload_signal`".to_owned()),
+        };
+        let verdict = match reason {
+            None => protocol::reply::Verdict::Done,
+            Some(_) => protocol::reply::Verdict::Failed,
+        };
+        ServiceResult { state: service.state(), service: name, verdict, reason, stderr: Vec::new() }
+    }
+
+    /// Answers a command whose ticket the machine has closed.
+    pub(super) fn answer(&mut self, ticket: TicketId, answer: Answer) {
+        let results = answer.into_iter().map(|(name, verdict)| self.result(name, verdict)).collect();
+        if let Some(reply) = self.replies.remove(&ticket) {
+            let _ = reply.send(Ok(Report { results }));
+        }
+        if self.ending == Ending::After(ticket) {
+            self.ending = Ending::Over(Fate::Stop);
+        }
+    }
+
+    fn result(&self, service: ServiceName, verdict: Verdict) -> ServiceResult {
+        let state = self.fleet.services().get(&service).map_or(State::Stopped, |service| service.state());
+        let (verdict, reason) = match verdict {
+            Verdict::Done => (protocol::reply::Verdict::Done, None),
+            Verdict::Failed(why) => (protocol::reply::Verdict::Failed, Some(why)),
+            Verdict::TimedOut(why) => (protocol::reply::Verdict::TimedOut, Some(why)),
+        };
+        let stderr = if reason.is_some() { self.last_stderr(&service) } else { Vec::new() };
+        ServiceResult { service, verdict, state, reason, stderr }
+    }
+
+    fn reload(&mut self, order: ReloadOrder) -> ReloadReport {
+        let fresh = match load::load(&self.config, &self.environment) {
+            Ok(fresh) => fresh,
+            Err(problems) => {
+                return ReloadReport { problems: Some(problems.to_string()), ..ReloadReport::default() };
+            }
+        };
+        let difference = change::difference(self.fleet.spec(), &fresh);
+        let report = ReloadReport {
+            differences: difference.lines(),
+            needs_restart: difference.lines_for_supervisor(),
+            problems: None,
+        };
+        if order.run == Rehearsal::Real && !difference.is_empty() {
+            self.declare_channels(&fresh);
+            self.feed(Event::Reconfigured(Arc::new(fresh)));
+        }
+        report
+    }
+
+    fn shut_down(&mut self, ticket: TicketId, order: ShutdownOrder, reply: Reply<Report>) {
+        match (order.services, self.ending) {
+            (Fate::Leave, _) => {
+                let _ = reply.send(Ok(Report::default()));
+                self.ending = Ending::Over(Fate::Leave);
+            }
+            (Fate::Stop, Ending::NotYet) => {
+                self.replies.insert(ticket, reply);
+                self.stop_all(ticket, Verb::Stop);
+            }
+            (Fate::Stop, Ending::After(_) | Ending::Over(_)) => {
+                let _ = reply.send(Err(ending_problem()));
+            }
+        }
+    }
+
+    fn stop_all(&mut self, ticket: TicketId, verb: Verb) {
+        self.ending = Ending::After(ticket);
+        let services = self.fleet.services().keys().cloned().collect();
+        self.feed(Event::Command(Command { ticket, verb, services, deadline: None }));
+    }
+
+    /// The first SIGTERM or SIGINT stops the services gracefully, the second kills what still runs.
+    fn end_by_signal(&mut self) {
+        let ticket = self.mailbox.ticket();
+        match self.ending {
+            Ending::NotYet => {
+                tracing::info!("asked to end by a signal; stopping the services");
+                self.stop_all(ticket, Verb::Stop);
+            }
+            Ending::After(_) => {
+                tracing::info!("asked to end again; killing what still runs");
+                self.stop_all(ticket, Verb::Kill);
+            }
+            Ending::Over(_) => (),
+        }
+    }
+
+    /// Reaps children that nobody watches: orphans that came to this process as their subreaper.
+    fn reap(&self) {
+        let watched = self.wardens.values().map(|warden| warden.charge().leader.pid).collect();
+        for pid in exit::reap_any_except(&watched) {
+            tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
+        }
+    }
+}
+
+fn deadline(timeout_ms: Option<u64>) -> Option<Moment> {
+    timeout_ms.map(|limit| clock::now().after(Duration::from_millis(limit)))
+}
+
+fn ending_problem() -> Problem {
+    Problem {
+        kind: Kind::Ending,
+        what: "cannot do that: the supervisor is about to end".to_owned(),
+        hint: Some("`procman up` starts a new one".to_owned()),
+    }
+}
+
+/// Asks the engine for its status and waits for the answer.
+pub async fn status(mailbox: &Mailbox) -> Option<protocol::status::Status> {
+    let (reply, answer) = oneshot::channel();
+    mailbox.send(Message::Status(reply)).await;
+    answer.await.ok()
+}

@@ -1,0 +1,64 @@
+use axum::Json;
+use axum::extract::FromRequest;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::protocol::problem::{Kind, Problem};
+
+/// A problem as an HTTP answer.
+#[derive(Debug)]
+pub struct Refusal(pub Problem);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self.0)).into_response()
+    }
+}
+
+/// A JSON body; one that is none is refused in the words of the protocol.
+#[derive(Debug, FromRequest)]
+#[from_request(via(Json), rejection(Refusal))]
+pub struct Body<T>(pub T);
+
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        let kind = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Kind::TooLarge,
+            _ => Kind::BadRequest,
+        };
+        Self(Problem {
+            kind,
+            what: format!("cannot read the request: {}", rejection.body_text()),
+            hint: Some("send a JSON body with `content-type: application/json`".to_owned()),
+        })
+    }
+}
+
+/// The engine has ended and answers nobody.
+pub fn ending() -> Refusal {
+    Refusal(Problem {
+        kind: Kind::Ending,
+        what: "cannot answer: the supervisor is ending".to_owned(),
+        hint: Some("`procman up` starts a new one".to_owned()),
+    })
+}
+
+/// Nothing is served there.
+pub async fn no_such_address() -> Refusal {
+    Refusal(Problem {
+        kind: Kind::NotFound,
+        what: "cannot find that address".to_owned(),
+        hint: Some("the addresses are /v1/status, /v1/commands, /v1/events, /v1/reload and /v1/shutdown".to_owned()),
+    })
+}
+
+/// Something is served there, and by another method.
+pub async fn no_such_method() -> Refusal {
+    Refusal(Problem {
+        kind: Kind::BadMethod,
+        what: "cannot use that method on this address".to_owned(),
+        hint: Some("/v1/status and /v1/events take GET, the others POST".to_owned()),
+    })
+}

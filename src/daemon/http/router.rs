@@ -1,0 +1,23 @@
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use super::{commands, events, refusal, reload, status};
+use crate::daemon::mailbox::Mailbox;
+
+/// No request is larger than this many bytes.
+const BODY_MAX: usize = 1 << 20;
+
+/// Every address of the control socket.
+pub fn router(mailbox: Mailbox) -> Router {
+    Router::new()
+        .route("/v1/status", get(status::show))
+        .route("/v1/commands", post(commands::command))
+        .route("/v1/shutdown", post(commands::shutdown))
+        .route("/v1/events", get(events::stream))
+        .route("/v1/reload", post(reload::reload))
+        .fallback(refusal::no_such_address)
+        .method_not_allowed_fallback(refusal::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(mailbox)
+}

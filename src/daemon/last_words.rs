@@ -1,0 +1,37 @@
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::logs::tail;
+
+/// Where a run's standard error begins in its log file, so that what an earlier run wrote is not taken for its words.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    file: PathBuf,
+    inode: u64,
+    offset: u64,
+}
+
+/// The last words of a run are looked for in this many bytes at the end of the file.
+const LOOK_BACK_BYTES: u64 = 64 * 1024;
+
+impl Beginning {
+    /// The end of the file as it is.
+    pub fn at_end_of(file: &Path) -> Self {
+        let (inode, offset) = fs::metadata(file).map_or((0, 0), |found| (found.ino(), found.len()));
+        Self { file: file.to_owned(), inode, offset }
+    }
+
+    /// The last `count` lines written since; fewer when the run wrote fewer.
+    pub fn lines_since(&self, count: usize) -> Vec<String> {
+        let Ok(found) = fs::metadata(&self.file) else { return Vec::new() };
+        let is_same_file = found.ino() == self.inode && found.len() >= self.offset;
+        let written = if is_same_file { found.len() - self.offset } else { found.len() };
+        tail::last_lines(&self.file, count, written.min(LOOK_BACK_BYTES)).unwrap_or_default()
+    }
+
+    /// The last line written since that is not blank.
+    pub fn last_line(&self) -> Option<String> {
+        self.lines_since(5).into_iter().rev().find(|line| !line.trim().is_empty())
+    }
+}

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::machine;
+use crate::machine::ticket::TicketId;
+use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
+use crate::protocol::event::Event;
+use crate::protocol::problem::Problem;
+use crate::protocol::reply::{ReloadReport, Report};
+use crate::protocol::status::Status;
+
+/// What reaches the engine.
+#[derive(Debug)]
+pub enum Message {
+    /// Something happened to a run.
+    Machine(machine::event::Event),
+    /// A client asks for something.
+    Command(TicketId, Command, Reply<Report>),
+    /// A client wants to know how things stand.
+    Status(oneshot::Sender<Status>),
+    /// A client or a signal wants the config to be read again.
+    Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
+    /// A client wants the supervisor to end.
+    Shutdown(TicketId, ShutdownOrder, Reply<Report>),
+    /// The supervisor got a signal.
+    Signal(super::signals::Wish),
+}
+
+/// Where an answer goes: what was asked for, or why it was refused.
+pub type Reply<T> = oneshot::Sender<Result<T, Problem>>;
+
+/// So many messages may wait for the engine; whoever sends one more waits with it.
+const CAPACITY: usize = 1024;
+
+/// So many events may wait for a slow reader; the oldest are dropped and counted for it.
+const EVENTS_KEPT: usize = 1024;
+
+/// The way to the engine. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Mailbox {
+    sender: mpsc::Sender<Message>,
+    events: broadcast::Sender<Arc<Event>>,
+    next_ticket: Arc<AtomicU64>,
+}
+
+impl Mailbox {
+    /// A mailbox and its one reader.
+    pub fn new() -> (Self, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel(CAPACITY);
+        let (events, _) = broadcast::channel(EVENTS_KEPT);
+        (Self { sender, events, next_ticket: Arc::default() }, receiver)
+    }
+
+    /// Sends a message, waiting for room; an engine that has ended takes none, and nobody needs to know.
+    pub async fn send(&self, message: Message) {
+        let _ = self.sender.send(message).await;
+    }
+
+    /// Sends a message if there is room at once: for those who cannot wait and whose message can be lost.
+    pub fn send_now(&self, message: Message) {
+        let _ = self.sender.try_send(message);
+    }
+
+    /// Asks and waits for the answer; none when the engine has ended.
+    pub async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.send(message(reply)).await;
+        answer.await.ok()
+    }
+
+    /// A ticket that nobody else has.
+    pub fn ticket(&self) -> TicketId {
+        TicketId(self.next_ticket.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// All events from this moment on.
+    pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
+    /// Tells everybody who listens.
+    pub fn publish(&self, event: Event) {
+        // Nobody listening is the usual case.
+        let _ = self.events.send(Arc::new(event));
+    }
+}

@@ -1,0 +1,48 @@
+use std::io;
+use std::os::unix::net::UnixStream as StdStream;
+
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+use super::mailbox::{Mailbox, Message};
+
+/// What a signal to the supervisor asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// SIGTERM or SIGINT: stop the services and end. A second one: at once.
+    End,
+    /// SIGHUP: read the config again.
+    Reload,
+    /// SIGCHLD: some child ended; those that no warden watches are to be reaped.
+    Reap,
+}
+
+/// Passes signals on to the engine from here on. Each handler only writes a byte to its own socket pair.
+pub fn forward(mailbox: &Mailbox) -> io::Result<()> {
+    for (signal, wish) in
+        [(SIGTERM, Wish::End), (SIGINT, Wish::End), (SIGHUP, Wish::Reload), (SIGCHLD, Wish::Reap)]
+    {
+        let (read, write) = StdStream::pair()?;
+        read.set_nonblocking(true)?;
+        pipe::register(signal, write)?;
+        let read = UnixStream::from_std(read)?;
+        tokio::spawn(pass_on(read, wish, mailbox.clone()));
+    }
+    Ok(())
+}
+
+async fn pass_on(mut signals: UnixStream, wish: Wish, mailbox: Mailbox) {
+    let mut bytes = [0; 64];
+    while let Ok(count) = signals.read(&mut bytes).await {
+        // Many SIGCHLD at once are one reason to look; each SIGTERM counts, for the second one means haste.
+        let wishes = if wish == Wish::End { count } else { count.min(1) };
+        for _ in 0..wishes {
+            mailbox.send(Message::Signal(wish)).await;
+        }
+        if count == 0 {
+            return;
+        }
+    }
+}

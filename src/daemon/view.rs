@@ -1,0 +1,146 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::engine::Engine;
+use crate::machine::service::Service;
+use crate::ports::holder::{self, Holder};
+use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::sys::listeners::{self, Listener, Reach};
+use crate::sys::process::{self, Process};
+use crate::sys::{clock, tree};
+use crate::vocab::identity::Pid;
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::{HeldBy, Port};
+
+/// Everything that is looked at once for a whole status.
+struct Scene {
+    trees: BTreeMap<ServiceName, Vec<Process>>,
+    listening: Vec<Listener>,
+    strangers: BTreeMap<Port, Holder>,
+}
+
+impl Engine {
+    /// How things stand, looked at afresh.
+    pub(super) fn status(&mut self) -> Status {
+        let scene = self.look_around();
+        let wardens = &self.wardens;
+        self.meter.keep_only(|run| wardens.contains_key(&run));
+        let names: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
+        let services: Vec<ServiceView> = names.iter().map(|name| self.service_view(name, &scene)).collect();
+        let mut ports: Vec<PortView> =
+            services.iter().flat_map(|service| service.ports.iter().map(|port| port_view(service, *port))).collect();
+        ports.sort_by_key(|view| view.port);
+        Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
+    }
+
+    fn supervisor_view(&self) -> SupervisorView {
+        SupervisorView {
+            running: true,
+            pid: Some(process::own().pid),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: Some(round(clock::now().since(self.started).as_secs_f64())),
+            config: self.fleet.spec().supervisor().config.clone(),
+            socket: self.paths.socket.clone(),
+            restarts: self.diary.takeovers(),
+        }
+    }
+
+    fn look_around(&self) -> Scene {
+        let services = self.fleet.services();
+        let trees = services.iter().map(|(name, service)| (name.clone(), self.tree_of(service))).collect();
+        let wanted: BTreeSet<Port> = self.fleet.spec().ports().into_keys().collect();
+        let listening = listeners::on(&wanted).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot see who listens");
+            Vec::new()
+        });
+        let mut scene = Scene { trees, listening, strangers: BTreeMap::new() };
+        let unexplained: Vec<Listener> = scene.unexplained();
+        if !unexplained.is_empty() {
+            scene.strangers = holder::of(&unexplained);
+        }
+        scene
+    }
+
+    fn tree_of(&self, service: &Service) -> Vec<Process> {
+        let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
+        warden.map_or_else(Vec::new, |warden| {
+            let charge = warden.charge();
+            tree::members_near(charge.leader, &charge.tag)
+        })
+    }
+
+    fn service_view(&mut self, name: &ServiceName, scene: &Scene) -> ServiceView {
+        let service = &self.fleet.services()[name];
+        let tree = scene.trees.get(name).map_or(&[][..], Vec::as_slice);
+        let now = clock::now();
+        let live = service.phase().live().copied();
+        let used = live.map(|live| self.meter.measure(live.run, live.since, tree, now));
+        let spec = service.spec();
+        ServiceView {
+            name: name.clone(),
+            group: spec.group.clone(),
+            state: service.state(),
+            goal: service.goal(),
+            health: service.health(),
+            pid: live.map(|live| live.identity.pid),
+            ports: spec.ports.iter().map(|port| scene.port(*port, tree)).collect(),
+            uptime_s: live.map(|live| round(now.since(live.since).as_secs_f64())),
+            restarts: service.restarts(),
+            exit: service.last().map(|last| last.end.outcome),
+            cpu_percent: used.map(|used| used.cpu_percent),
+            memory_bytes: used.map(|used| used.memory_bytes),
+            processes: u32::try_from(tree.iter().filter(|process| process.is_alive()).count()).unwrap_or(u32::MAX),
+            reason: self.fleet.reason(name),
+            stdout_log: spec.logs.stdout.clone(),
+            stderr_log: spec.logs.stderr.clone(),
+        }
+    }
+}
+
+impl Scene {
+    /// Listeners on assigned ports that belong to no tree of ours.
+    fn unexplained(&self) -> Vec<Listener> {
+        let ours: Vec<Pid> = self.trees.values().flatten().map(|process| process.identity.pid).collect();
+        let explained = listeners::holders(&self.listening, Reach::These(&ours));
+        self.listening.iter().filter(|listener| !explained.contains_key(&listener.port)).cloned().collect()
+    }
+
+    fn port(&self, port: Port, tree: &[Process]) -> ServicePort {
+        let listening: Vec<Listener> =
+            self.listening.iter().filter(|listener| listener.port == port).cloned().collect();
+        if listening.is_empty() {
+            return ServicePort { port, held_by: HeldBy::Nobody, pid: None };
+        }
+        let pids: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
+        match listeners::holders(&listening, Reach::These(&pids)).get(&port).and_then(|pids| pids.first()) {
+            Some(pid) => ServicePort { port, held_by: HeldBy::Service, pid: Some(*pid) },
+            None => ServicePort { port, held_by: HeldBy::Other, pid: self.stranger(port) },
+        }
+    }
+
+    fn stranger(&self, port: Port) -> Option<Pid> {
+        let of_other_trees = || {
+            let pids: Vec<Pid> = self.trees.values().flatten().map(|process| process.identity.pid).collect();
+            let listening: Vec<Listener> =
+                self.listening.iter().filter(|listener| listener.port == port).cloned().collect();
+            listeners::holders(&listening, Reach::These(&pids)).get(&port).and_then(|pids| pids.first().copied())
+        };
+        self.strangers.get(&port).map(|holder| holder.identity.pid).or_else(of_other_trees)
+    }
+}
+
+fn port_view(service: &ServiceView, port: ServicePort) -> PortView {
+    let arguments = port.pid.map(process::arguments);
+    let user = port.pid.and_then(process::read).map(|process| process::user_name(process.user));
+    PortView {
+        port: port.port,
+        service: service.name.clone(),
+        held_by: port.held_by,
+        pid: port.pid,
+        command: arguments.map(|arguments| arguments.join(" ")),
+        user,
+    }
+}
+
+fn round(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,246 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+use super::last_words::Beginning;
+use super::mailbox::{Mailbox, Message};
+use crate::logs::pump::Pump;
+use crate::machine::event::{End, Event};
+use crate::sys::exit::{self, ExitWatch};
+use crate::sys::process::{self, Process};
+use crate::sys::{signal, tree};
+use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::outcome::Outcome;
+use crate::vocab::run::Tag;
+use crate::vocab::signal::Signal;
+
+/// The engine's hold on one run's process. Dropping it leaves the process as it is.
+#[derive(Debug)]
+pub struct Warden {
+    orders: mpsc::UnboundedSender<Order>,
+    charge: Charge,
+}
+
+/// The process that a warden watches.
+#[derive(Debug, Clone)]
+pub struct Charge {
+    /// Its main process.
+    pub leader: Identity,
+    /// What its processes carry.
+    pub tag: Tag,
+    /// Where its standard error begins.
+    pub beginning: Beginning,
+}
+
+/// What a warden is told. The queue has no bound, and needs none: the machine gives a run two orders in its life, and
+/// people's signals are few.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Stop(Signal),
+    Kill,
+    Signal(Signal),
+}
+
+/// How the rest of a tree is ended once its main process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It was not asked to end: what it leaves must not stand in the way of the next run.
+    AtOnce,
+    /// It was asked: the rest is asked too, and has until the machine's patience ends.
+    Asking(Signal),
+}
+
+/// How long a tree may take to vanish after SIGKILL before it is reported as left.
+const KILLED_TREE_MAX: Duration = Duration::from_secs(5);
+
+/// While processes are waited for that cannot be watched one by one, they are looked for this often.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How long the last output of a run may take to reach its file before the run counts as over.
+const DRAIN_MAX: Duration = Duration::from_millis(250);
+
+impl Warden {
+    /// Watches a process from here on, and tells the engine of its end when its whole tree is gone.
+    pub fn watch(charge: Charge, pump: Pump, mailbox: Mailbox) -> Self {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let watch = Watch { charge: charge.clone(), inbox, pump, manner: Manner::AtOnce };
+        tokio::spawn(watch.run(mailbox));
+        Self { orders, charge }
+    }
+
+    /// What it watches.
+    pub fn charge(&self) -> &Charge {
+        &self.charge
+    }
+
+    /// Asks the main process to end, and the rest of its tree once that has.
+    pub fn stop(&self, signal: Signal) {
+        self.order(Order::Stop(signal));
+    }
+
+    /// Ends the whole tree with SIGKILL.
+    pub fn kill(&self) {
+        self.order(Order::Kill);
+    }
+
+    /// Sends a signal to the main process.
+    pub fn signal(&self, signal: Signal) {
+        self.order(Order::Signal(signal));
+    }
+
+    fn order(&self, order: Order) {
+        // A warden that has ended has told the engine so; the message is on its way.
+        let _ = self.orders.send(order);
+    }
+}
+
+struct Watch {
+    charge: Charge,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    pump: Pump,
+    manner: Manner,
+}
+
+impl Watch {
+    async fn run(mut self, mailbox: Mailbox) {
+        let outcome = self.until_leader_ends().await;
+        let left = self.clear_tree().await;
+        let run = self.charge.tag.run;
+        exit::reap(self.charge.leader.pid);
+        let drained = self.pump.drain(self.charge.tag.service.clone());
+        let _ = tokio::time::timeout(DRAIN_MAX, drained).await;
+        let end = End { outcome, last_words: self.charge.beginning.last_line(), left };
+        mailbox.send(Message::Machine(Event::Exited { run, end })).await;
+    }
+
+    /// Waits for the end of the main process, which stays a zombie: while it does, its pid and group are nobody else's.
+    async fn until_leader_ends(&mut self) -> Outcome {
+        let watch = match ExitWatch::open(self.charge.leader) {
+            Ok(watch) => watch,
+            // It is gone already, and was not our child: else it would be a zombie that can be opened.
+            Err(error) => {
+                tracing::debug!(run = %self.charge.tag.run, %error, "cannot watch");
+                return Outcome::Unknown;
+            }
+        };
+        let Ok(watch) = AsyncFd::with_interest(watch, Interest::READABLE) else { return Outcome::Unknown };
+        loop {
+            tokio::select! {
+                biased;
+                ready = watch.readable() => {
+                    if let Some(outcome) = watch.get_ref().peek() {
+                        return outcome;
+                    }
+                    match ready {
+                        Ok(mut guard) => guard.clear_ready(),
+                        Err(_) => return Outcome::Unknown,
+                    }
+                }
+                Some(order) = self.inbox.recv() => self.obey(order),
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Signal(signal) => self.send(self.charge.leader, signal),
+            Order::Stop(signal) => {
+                self.manner = Manner::Asking(signal);
+                self.send(self.charge.leader, signal);
+                // A stopped process (SIGSTOP) takes no signal but SIGKILL until it goes on.
+                self.send(self.charge.leader, Signal::CONT);
+            }
+            Order::Kill => {
+                self.manner = Manner::AtOnce;
+                self.send(self.charge.leader, Signal::KILL);
+            }
+        }
+    }
+
+    fn send(&self, to: Identity, signal: Signal) {
+        if let Err(error) = signal::send(to, signal) {
+            tracing::debug!(%to, %signal, %error, "signal not sent");
+        }
+    }
+
+    /// Ends what is left of the tree; returns what could not be ended, in words.
+    async fn clear_tree(&mut self) -> Vec<String> {
+        if self.manner == Manner::AtOnce {
+            // While the leader is a zombie its group id is its own, and one call reaches the whole group.
+            let _ = signal::send_group(self.charge.leader, Signal::KILL);
+        }
+        let mut asked: BTreeMap<Identity, Signal> = BTreeMap::new();
+        let mut killing_since: Option<tokio::time::Instant> = None;
+        loop {
+            let rest = self.rest();
+            if rest.is_empty() {
+                return Vec::new();
+            }
+            let signal = match self.manner {
+                Manner::AtOnce => Signal::KILL,
+                Manner::Asking(signal) => signal,
+            };
+            for process in &rest {
+                // SIGKILL is sent on every look: one that forks as it is killed is caught in a later round.
+                if signal == Signal::KILL || asked.get(&process.identity) != Some(&signal) {
+                    self.send(process.identity, signal);
+                    asked.insert(process.identity, signal);
+                }
+            }
+            if self.manner == Manner::AtOnce {
+                let since = *killing_since.get_or_insert_with(tokio::time::Instant::now);
+                if since.elapsed() > KILLED_TREE_MAX {
+                    return rest.iter().map(words).collect();
+                }
+            }
+            self.until_something_changes(&rest).await;
+        }
+    }
+
+    /// The living processes of the tree other than the leader; those that are our own zombie children are reaped.
+    fn rest(&self) -> Vec<Process> {
+        let members = tree::members_near(self.charge.leader, &self.charge.tag);
+        let (zombies, living): (Vec<Process>, Vec<Process>) = members
+            .into_iter()
+            .filter(|process| process.identity != self.charge.leader)
+            .partition(|process| !process.is_alive());
+        for zombie in zombies {
+            exit::reap(zombie.identity.pid);
+        }
+        living
+    }
+
+    /// Waits until one of them ends, an order comes, or it is time to look again.
+    async fn until_something_changes(&mut self, rest: &[Process]) {
+        let first = rest.first().and_then(|process| ExitWatch::open(process.identity).ok());
+        let watch = first.and_then(|watch| AsyncFd::with_interest(watch, Interest::READABLE).ok());
+        let pause = match (&watch, self.manner) {
+            (Some(_), Manner::Asking(_)) => Duration::from_millis(200),
+            (Some(_) | None, Manner::AtOnce | Manner::Asking(_)) => LOOK_AGAIN,
+        };
+        let ended = async {
+            match &watch {
+                Some(watch) => drop(watch.readable().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ended => (),
+            () = tokio::time::sleep(pause) => (),
+            Some(order) = self.inbox.recv() => match order {
+                Order::Kill => self.manner = Manner::AtOnce,
+                Order::Stop(signal) => self.manner = Manner::Asking(signal),
+                Order::Signal(_) => (),
+            },
+        }
+    }
+}
+
+fn words(process: &Process) -> String {
+    let pid: Pid = process.identity.pid;
+    format!("pid {pid} ({})", process::arguments(pid).join(" "))
+}
+

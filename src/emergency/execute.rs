@@ -1,0 +1,99 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::observe::{Suspects, Victim, observe};
+use super::plan::{Plan, Target, plan};
+use crate::ports::flush::{Force, end};
+use crate::rundir::paths::Paths;
+use crate::sys::signal;
+use crate::vocab::identity::Identity;
+use crate::vocab::signal::Signal;
+
+/// Why an emergency restart cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Stuck {
+    /// Somebody holds the lock and cannot be named, so nobody may be killed for it.
+    #[error("cannot tell which process is the supervisor: {lock} is locked, and the system does not say by whom")]
+    UnknownSupervisor {
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// These processes are alive after SIGKILL.
+    #[error("cannot end {}", words(.alive))]
+    Alive {
+        /// The processes.
+        alive: Vec<Identity>,
+    },
+    /// A file cannot be removed.
+    #[error("cannot remove {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn words(alive: &[Identity]) -> String {
+    alive.iter().map(Identity::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// New processes that appear while others are killed are looked for so many times at most.
+const ROUNDS_MAX: usize = 10;
+
+/// Stops the supervisor from acting, then kills every process of every service until none is left; returns them all.
+///
+/// # Errors
+/// [`Stuck`]; the supervisor stays stopped then, so that nothing is started behind the caller's back.
+pub fn kill_services(paths: &Paths, suspects: &Suspects, first: &Plan) -> Result<Vec<Victim>, Stuck> {
+    match first.supervisor {
+        Target::Absent => (),
+        Target::Unproven => return Err(Stuck::UnknownSupervisor { lock: paths.lock.clone() }),
+        Target::Proven(supervisor) => {
+            // One that is gone by now is as good.
+            let _ = signal::send(supervisor, Signal::STOP);
+        }
+    }
+    let mut killed: Vec<Victim> = Vec::new();
+    let mut victims = first.victims.clone();
+    for _ in 0..ROUNDS_MAX {
+        if victims.is_empty() {
+            return Ok(killed);
+        }
+        let identities: Vec<Identity> = victims.iter().map(|victim| victim.identity).collect();
+        end(&identities, Force::Kill);
+        let known: BTreeSet<Identity> = killed.iter().map(|victim| victim.identity).collect();
+        killed.extend(victims.into_iter().filter(|victim| !known.contains(&victim.identity)));
+        victims = plan(&observe(paths, suspects)).victims;
+    }
+    let alive = victims.into_iter().map(|victim| victim.identity).collect::<Vec<_>>();
+    if alive.is_empty() { Ok(killed) } else { Err(Stuck::Alive { alive }) }
+}
+
+/// Kills the supervisor and waits until it is gone.
+pub fn kill_supervisor(plan: &Plan) -> Result<(), Stuck> {
+    let Target::Proven(supervisor) = plan.supervisor else { return Ok(()) };
+    let alive = end(&[supervisor], Force::Kill);
+    if alive.is_empty() { Ok(()) } else { Err(Stuck::Alive { alive: alive.into_iter().collect() }) }
+}
+
+/// Removes socket, lock and journal of the dead supervisor; returns what was removed.
+pub fn remove_leftovers(plan: &Plan) -> Result<Vec<PathBuf>, Stuck> {
+    let mut removed = Vec::new();
+    for path in &plan.files {
+        match remove(path) {
+            Ok(()) => removed.push(path.clone()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+            Err(source) => return Err(Stuck::File { path: path.clone(), source }),
+        }
+    }
+    Ok(removed)
+}
+
+/// Somebody may have put a directory where a file should be.
+fn remove(path: &PathBuf) -> io::Result<()> {
+    let is_directory = fs::symlink_metadata(path)?.is_dir();
+    if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}

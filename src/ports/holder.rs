@@ -1,0 +1,74 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::sys::listeners::{self, Listener, Reach};
+use crate::sys::process;
+use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::port::Port;
+use crate::vocab::run::Tag;
+
+/// A process that listens on a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub identity: Identity,
+    /// Its user's name.
+    pub user: String,
+    /// Its command line.
+    pub command: String,
+    /// How long it has lived.
+    pub age: Duration,
+    /// The tag in its environment, if it carries one and we may read it.
+    pub tag: Option<Tag>,
+}
+
+/// Everybody who listens on these ports. A port that is not in the answer is free; one with an empty list is held by
+/// processes that this user may not see.
+///
+/// # Errors
+/// The system does not say who listens.
+pub fn observe(ports: &BTreeSet<Port>) -> io::Result<BTreeMap<Port, Vec<Holder>>> {
+    let listening = listeners::on(ports)?;
+    let mut pids = listeners::holders(&listening, Reach::Everybody);
+    let held: BTreeSet<Port> = listening.iter().map(|listener| listener.port).collect();
+    Ok(held.into_iter().map(|port| (port, describe_all(pids.remove(&port).unwrap_or_default()))).collect())
+}
+
+/// The first holder of each of these listening sockets that this user may see.
+pub fn of(listening: &[Listener]) -> BTreeMap<Port, Holder> {
+    let pids = listeners::holders(listening, Reach::Everybody);
+    pids.into_iter().filter_map(|(port, pids)| Some((port, describe(*pids.first()?)?))).collect()
+}
+
+/// Who listens on a port, in words that fit behind "is held by".
+pub fn words_for(port: Port) -> String {
+    let holders = observe(&[port].into()).ok().and_then(|mut observed| observed.remove(&port));
+    match holders.as_deref() {
+        Some([first, ..]) => first.to_string(),
+        Some([]) => "a process that this user may not see".to_owned(),
+        None => "nobody any more".to_owned(),
+    }
+}
+
+fn describe_all(pids: Vec<Pid>) -> Vec<Holder> {
+    pids.into_iter().filter_map(describe).collect()
+}
+
+fn describe(pid: Pid) -> Option<Holder> {
+    let process = process::read(pid)?;
+    Some(Holder {
+        identity: process.identity,
+        user: process::user_name(process.user),
+        command: process::arguments(pid).join(" "),
+        age: process::age(process.identity),
+        tag: process::tag(pid),
+    })
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` (pid {}, user {})", self.command, self.identity.pid, self.user)
+    }
+}

@@ -1,0 +1,23 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::os;
+use crate::vocab::moment::Moment;
+
+/// This moment by `CLOCK_MONOTONIC` (clock_gettime(2)): the same for every process of this boot, and it never jumps.
+pub fn now() -> Moment {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    Moment::since_boot(time)
+}
+
+/// The wall clock, in milliseconds since 1970 UTC. For showing, never for waiting.
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A text that differs from boot to boot: the kernel's boot id on Linux, the time of the boot on macOS.
+pub fn boot_id() -> String {
+    os::rest::boot_id()
+}

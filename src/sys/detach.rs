@@ -1,0 +1,69 @@
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::unistd::setsid;
+
+use super::spawn::identity_of;
+use crate::vocab::identity::Identity;
+
+/// The descriptor under which a detached process finds the pipe that it reports its readiness on.
+pub const READY_FD: i32 = 3;
+
+/// A process that goes on when its maker's terminal and session end.
+#[derive(Debug)]
+pub struct Detached<'a> {
+    /// The file to execute.
+    pub program: &'a Path,
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// Its working directory.
+    pub directory: &'a Path,
+    /// Its standard output and standard error.
+    pub log: File,
+    /// Becomes its descriptor [`READY_FD`].
+    pub ready: OwnedFd,
+}
+
+/// Starts a process in a session of its own, with our environment and no descriptors but 0 to 3. It is our child until
+/// we end.
+pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
+    let ready = detached.ready.as_raw_fd();
+    let mut command = Command::new(detached.program);
+    command
+        .args(detached.arguments)
+        .current_dir(detached.directory)
+        .stdin(Stdio::null())
+        .stdout(detached.log.try_clone()?)
+        .stderr(detached.log);
+    let prepare = move || {
+        setsid()?;
+        pass_on(ready)
+    };
+    // SAFETY: between fork and exec only setsid, dup2 and fcntl are called; all are async-signal-safe.
+    unsafe { command.pre_exec(prepare) };
+    let child = command.spawn()?;
+    Ok(identity_of(i32::try_from(child.id()).unwrap_or_default()))
+}
+
+/// Makes `fd` the descriptor [`READY_FD`], open across exec.
+fn pass_on(fd: i32) -> io::Result<()> {
+    // SAFETY: both calls take numbers by value; a number that is no open descriptor is an error and nothing else.
+    let done = unsafe {
+        if fd == READY_FD { libc::fcntl(fd, libc::F_SETFD, 0) } else { libc::dup2(fd, READY_FD) }
+    };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}
+
+/// Takes the readiness pipe that whoever started this process passed on; none when the descriptor is not open.
+pub fn take_ready_pipe() -> Option<File> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: fcntl takes numbers by value.
+    let is_open = unsafe { libc::fcntl(READY_FD, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+    // SAFETY: the descriptor is open, and only the caller of this function, once at the start of the process, owns it.
+    is_open.then(|| unsafe { File::from_raw_fd(READY_FD) })
+}

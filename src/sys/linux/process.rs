@@ -1,0 +1,123 @@
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::sys::process::{Life, Process, Usage};
+use crate::vocab::identity::{Identity, Pid, StartTime};
+use crate::vocab::moment::Moment;
+
+/// The fields of proc_pid_stat(5) behind the command name, by their number there less 3.
+struct Stat {
+    text: String,
+    after_name: usize,
+}
+
+impl Stat {
+    fn read(pid: Pid) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses and may hold any byte, parentheses among them; the last one closes it.
+        let after_name = text.rfind(')')? + 2;
+        Some(Self { text, after_name })
+    }
+
+    /// Field `number` as proc_pid_stat(5) counts, from 3 on.
+    fn field(&self, number: usize) -> Option<&str> {
+        self.text.get(self.after_name..)?.split_ascii_whitespace().nth(number - 3)
+    }
+
+    fn number<N: std::str::FromStr>(&self, field: usize) -> Option<N> {
+        self.field(field)?.parse().ok()
+    }
+}
+
+pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
+    let stat = Stat::read(pid)?;
+    let life = match stat.field(3)? {
+        "Z" | "X" => Life::Zombie,
+        "T" | "t" => Life::Stopped,
+        _ => Life::Alive,
+    };
+    Some(Process {
+        identity: Identity { pid, started: StartTime(stat.number(22)?) },
+        parent: stat.number(4)?,
+        group: stat.number(5)?,
+        session: stat.number(6)?,
+        user: owner(pid)?,
+        life,
+    })
+}
+
+/// The files below /proc/PID belong to the process' effective user (proc(5)).
+fn owner(pid: Pid) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(format!("/proc/{pid}")).ok().map(|found| found.uid())
+}
+
+pub(in crate::sys) fn pids() -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| Pid::new(entry.ok()?.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// Children by proc_pid_task(5) `children`, of every thread; none when the kernel has no such file.
+pub(in crate::sys) fn children(pid: Pid) -> Option<Vec<Pid>> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut found = Vec::new();
+    for task in tasks {
+        let list = fs::read_to_string(task.ok()?.path().join("children")).ok()?;
+        found.extend(list.split_ascii_whitespace().filter_map(|word| Pid::new(word.parse().ok()?)));
+    }
+    Some(found)
+}
+
+pub(in crate::sys) fn arguments(pid: Pid) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
+    if words.is_empty() {
+        return Vec::new();
+    }
+    words.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+pub(in crate::sys) fn working_directory(pid: Pid) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+pub(in crate::sys) fn executable(pid: Pid) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+pub(in crate::sys) fn variable(pid: Pid, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = environment
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+pub(in crate::sys) fn started(time: StartTime) -> Moment {
+    Moment::since_boot(ticks(time.0))
+}
+
+pub(in crate::sys) fn usage(pid: Pid) -> Option<Usage> {
+    let stat = Stat::read(pid)?;
+    let (user, system): (u64, u64) = (stat.number(14)?, stat.number(15)?);
+    let resident_pages: u64 = stat.number(24)?;
+    Some(Usage { cpu: ticks(user + system), memory_bytes: resident_pages * page_size() })
+}
+
+fn ticks(count: u64) -> Duration {
+    static PER_SECOND: OnceLock<u64> = OnceLock::new();
+    let per_second = *PER_SECOND.get_or_init(|| sysconf(nix::unistd::SysconfVar::CLK_TCK, 100));
+    Duration::from_nanos(count.saturating_mul(1_000_000_000 / per_second))
+}
+
+fn page_size() -> u64 {
+    static SIZE: OnceLock<u64> = OnceLock::new();
+    *SIZE.get_or_init(|| sysconf(nix::unistd::SysconfVar::PAGE_SIZE, 4096))
+}
+
+fn sysconf(variable: nix::unistd::SysconfVar, usual: u64) -> u64 {
+    let known = nix::unistd::sysconf(variable).ok().flatten();
+    known.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0).unwrap_or(usual)
+}

@@ -1,0 +1,63 @@
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::linux::fs::MetadataExt;
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::stat::{major, minor};
+
+use crate::vocab::identity::Pid;
+
+pub(in crate::sys) use super::pidfd::outcome;
+
+pub(in crate::sys) fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+}
+
+pub(in crate::sys) fn adopt_orphans() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// F_SETPIPE_SZ of fcntl(2).
+pub(in crate::sys) fn grow_pipe(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
+    let wanted = i32::try_from(bytes).unwrap_or(i32::MAX);
+    let size = fcntl(fd, FcntlArg::F_SETPIPE_SZ(wanted))?;
+    Ok(usize::try_from(size).unwrap_or_default())
+}
+
+/// The process that holds a flock(2) on a file, by proc_locks(5).
+pub(in crate::sys) fn lock_holder(path: &Path) -> Option<Pid> {
+    let found = fs::metadata(path).ok()?;
+    let file = format!("{:02x}:{:02x}:{}", major(found.st_dev()), minor(found.st_dev()), found.st_ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let is_it = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&file.as_str());
+        is_it.then(|| Pid::new(words.get(4)?.parse().ok()?)).flatten()
+    })
+}
+
+/// Bytes that wait in a pipe (FIONREAD, ioctl_pipe(2)).
+pub(in crate::sys) fn bytes_waiting(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count = 0;
+    // SAFETY: the descriptor is open for the whole call, and the kernel writes one int.
+    unsafe { fionread(fd.as_raw_fd(), &raw mut count) }?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+nix::ioctl_read_bad!(fionread, libc::FIONREAD, libc::c_int);
+
+/// setpriority(2) on this process.
+pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {
+    // SAFETY: setpriority takes its arguments by value and touches no memory of ours.
+    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}
+
+/// setgroups(2).
+pub(in crate::sys) fn set_groups(groups: &[u32]) -> io::Result<()> {
+    // SAFETY: the pointer and the length describe the slice, which outlives the call; gid_t is u32.
+    let done = unsafe { libc::setgroups(groups.len(), groups.as_ptr()) };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}

@@ -1,0 +1,58 @@
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
+
+use super::pidfd::unsupported;
+use crate::vocab::identity::Pid;
+
+pub(in crate::sys) use super::pidfd::outcome;
+
+/// The time of the boot by sysctl KERN_BOOTTIME.
+pub(in crate::sys) fn boot_id() -> String {
+    let mut request = [libc::CTL_KERN, libc::KERN_BOOTTIME];
+    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let mut size = size_of::<libc::timeval>();
+    // SAFETY: all pointers are to live variables of the sizes given.
+    let done = unsafe {
+        libc::sysctl(request.as_mut_ptr(), 2, (&raw mut time).cast(), &raw mut size, std::ptr::null_mut(), 0)
+    };
+    if done == 0 { format!("{}", time.tv_sec) } else { "unknown".to_owned() }
+}
+
+pub(in crate::sys) fn adopt_orphans() -> io::Result<()> {
+    Err(unsupported("subreaper: orphans go to launchd"))
+}
+
+/// Pipes grow by themselves up to 64 KiB (bsd/kern/sys_pipe.c).
+pub(in crate::sys) fn grow_pipe(_fd: BorrowedFd<'_>, _bytes: usize) -> io::Result<usize> {
+    Err(unsupported("call that sets the size of a pipe"))
+}
+
+/// The kernel does not tell who holds a flock(2).
+pub(in crate::sys) fn lock_holder(_path: &Path) -> Option<Pid> {
+    None
+}
+
+/// Bytes that wait in a pipe (FIONREAD).
+pub(in crate::sys) fn bytes_waiting(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open for the whole call, and the kernel writes one int.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    nix::errno::Errno::result(done)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+/// setpriority(2) on this process.
+pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {
+    // SAFETY: setpriority takes its arguments by value and touches no memory of ours.
+    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}
+
+/// setgroups(2).
+pub(in crate::sys) fn set_groups(groups: &[u32]) -> io::Result<()> {
+    let count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the pointer and the count describe the slice, which outlives the call; gid_t is u32.
+    let done = unsafe { libc::setgroups(count, groups.as_ptr()) };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}

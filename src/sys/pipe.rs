@@ -1,0 +1,57 @@
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::os;
+
+/// Whether reads and writes may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// They wait for bytes, or for room.
+    Allowed,
+    /// They say EAGAIN.
+    Never,
+}
+
+/// Makes a named pipe (mode 0600), or leaves the one that is there.
+///
+/// # Errors
+/// Something else is there, or the system refuses.
+pub fn make_fifo(path: &Path) -> io::Result<()> {
+    match mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
+        Ok(()) => Ok(()),
+        Err(Errno::EEXIST) if fs::symlink_metadata(path)?.file_type().is_fifo() => Ok(()),
+        Err(Errno::EEXIST) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} is not a named pipe; remove it", path.display()),
+        )),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Opens a named pipe for reading and writing, so that there is a reader and a writer as long as this descriptor lives:
+/// no end of file, no EPIPE. POSIX leaves this undefined; Linux (fifo(7)) and macOS do it.
+pub fn open_read_write(path: &Path, waiting: Waiting) -> io::Result<OwnedFd> {
+    let flags = match waiting {
+        Waiting::Allowed => libc::O_NOFOLLOW,
+        Waiting::Never => libc::O_NOFOLLOW | libc::O_NONBLOCK,
+    };
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    Ok(file.into())
+}
+
+/// Asks for a larger pipe; says how large it is. macOS grows pipes by itself and has no such call.
+pub fn grow(pipe: &impl AsFd, bytes: usize) -> io::Result<usize> {
+    os::rest::grow_pipe(pipe.as_fd(), bytes)
+}
+
+/// How many bytes wait in a pipe.
+pub fn bytes_waiting(pipe: &impl AsFd) -> io::Result<usize> {
+    os::rest::bytes_waiting(pipe.as_fd())
+}

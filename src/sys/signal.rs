@@ -1,0 +1,63 @@
+use std::io;
+
+use nix::errno::Errno;
+
+use super::{os, process};
+use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::signal::Signal;
+
+/// Why a signal was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// That process has ended; another may have its pid, and got nothing.
+    #[error("it has ended")]
+    Gone,
+    /// It belongs to somebody else.
+    #[error("it belongs to another user")]
+    Denied,
+    /// It is pid 1 or this process: never meant.
+    #[error("pid {0} is never signalled")]
+    Forbidden(Pid),
+    /// The system refused.
+    #[error("the system refused: {0}")]
+    Os(io::Error),
+}
+
+/// Sends a signal to this very process, and to no other that may have its pid: by pidfd_send_signal(2) where there is
+/// one, else by kill(2) right after its start time was compared.
+pub fn send(to: Identity, signal: Signal) -> Result<(), SendError> {
+    forbid(to.pid)?;
+    os::pidfd::send(to, signal)
+}
+
+/// Sends a signal to the process group that this process leads. It has to be alive or a zombie: only then is the
+/// number of the group its own.
+pub fn send_group(leader: Identity, signal: Signal) -> Result<(), SendError> {
+    forbid(leader.pid)?;
+    let found = process::read(leader.pid).filter(|process| process.identity == leader).ok_or(SendError::Gone)?;
+    if found.group != leader.pid.as_raw() {
+        return Err(SendError::Gone);
+    }
+    let signal = nix::sys::signal::Signal::try_from(signal.as_raw()).map_err(of_errno)?;
+    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(leader.pid.as_raw()), signal).map_err(of_errno)
+}
+
+pub(super) fn of_errno(errno: Errno) -> SendError {
+    match errno {
+        Errno::ESRCH => SendError::Gone,
+        Errno::EPERM => SendError::Denied,
+        other => SendError::Os(other.into()),
+    }
+}
+
+/// kill(2) on a process whose start time was just compared.
+pub(super) fn send_by_pid(to: Identity, signal: Signal) -> Result<(), SendError> {
+    process::read(to.pid).filter(|process| process.identity == to).ok_or(SendError::Gone)?;
+    let signal = nix::sys::signal::Signal::try_from(signal.as_raw()).map_err(of_errno)?;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(to.pid.as_raw()), signal).map_err(of_errno)
+}
+
+fn forbid(pid: Pid) -> Result<(), SendError> {
+    let own = nix::unistd::getpid().as_raw();
+    if pid == Pid::FIRST || pid.as_raw() == own { Err(SendError::Forbidden(pid)) } else { Ok(()) }
+}

@@ -1,0 +1,211 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid, setgid, setsid, setuid};
+
+use super::{os, process};
+use crate::vocab::identity::{Identity, Pid, StartTime};
+
+/// A process to be made. It gets a session and a group of its own, no terminal, an empty signal mask and the default
+/// dispositions, `/dev/null` as standard input, and no other descriptor of ours.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The file to execute, absolute.
+    pub program: &'a Path,
+    /// What it is told its name is.
+    pub argument_zero: &'a str,
+    /// Its other arguments.
+    pub arguments: &'a [String],
+    /// Its whole environment.
+    pub environment: &'a BTreeMap<String, String>,
+    /// Its working directory.
+    pub directory: &'a Path,
+    /// Its standard output.
+    pub stdout: OwnedFd,
+    /// Its standard error.
+    pub stderr: OwnedFd,
+    /// Its file mode creation mask, if not ours.
+    pub umask: Option<u32>,
+    /// Its nice value, if not ours.
+    pub nice: Option<i32>,
+    /// Who it runs as, if not as we do.
+    pub credentials: Option<Credentials>,
+}
+
+/// Who a process runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user.
+    pub uid: u32,
+    /// The primary group.
+    pub gid: u32,
+    /// All groups.
+    pub groups: Vec<u32>,
+}
+
+/// Why no process was made.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The working directory is not there, or closed to us.
+    #[error("cannot enter the directory {}: {source}", .directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system has no process to give: its limits are reached.
+    #[error("cannot make a process: {source} (limits of processes or memory are reached)")]
+    NoProcess {
+        /// Why.
+        source: io::Error,
+    },
+    /// The program cannot be executed, or the process not be prepared for it.
+    #[error("cannot run {}: {source}", .program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Makes a process. It is our child: whoever calls this reaps it (`sys::exit::reap`).
+pub fn spawn(launch: Launch<'_>) -> Result<Identity, SpawnError> {
+    let program = launch.program.to_owned();
+    let directory = launch.directory.to_owned();
+    let mut command = command_of(launch);
+    match command.spawn() {
+        // The child is reaped by its pid alone; std's handle has no part in it, and dropping it does nothing.
+        Ok(child) => Ok(identity_of(i32::try_from(child.id()).unwrap_or_default())),
+        Err(source) => Err(classify(source, program, directory)),
+    }
+}
+
+/// A child that we have not reaped has its pid to itself, so its start time can be read after the fact.
+pub(super) fn identity_of(raw: i32) -> Identity {
+    let pid = Pid::new(raw);
+    assert!(pid.is_some(), "a child has a positive pid, not {raw}");
+    let pid = pid.unwrap_or(Pid::FIRST);
+    process::identify(pid).unwrap_or(Identity { pid, started: StartTime(0) })
+}
+
+fn command_of(launch: Launch<'_>) -> Command {
+    let mut command = Command::new(launch.program);
+    command
+        .arg0(launch.argument_zero)
+        .args(launch.arguments)
+        .env_clear()
+        .envs(launch.environment)
+        .current_dir(launch.directory)
+        .stdin(Stdio::null())
+        .stdout(launch.stdout)
+        .stderr(launch.stderr);
+    let (mask, nice, credentials) = (launch.umask, launch.nice, launch.credentials);
+    let prepare = move || prepare(mask, nice, credentials.as_ref());
+    // SAFETY: between fork and exec only system calls are made, on data that was allocated before the fork.
+    unsafe { command.pre_exec(prepare) };
+    command
+}
+
+/// Runs in the child. Everything here is async-signal-safe: plain system calls, no allocation.
+fn prepare(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Credentials>) -> io::Result<()> {
+    setsid()?;
+    if let Some(mask) = mask {
+        // The type of mode_t differs between systems.
+        umask(Mode::from_bits_truncate(mask as libc::mode_t));
+    }
+    if let Some(nice) = nice {
+        os::rest::set_nice(nice)?;
+    }
+    if let Some(credentials) = credentials {
+        os::rest::set_groups(&credentials.groups)?;
+        setgid(Gid::from_raw(credentials.gid))?;
+        setuid(Uid::from_raw(credentials.uid))?;
+    }
+    Ok(())
+}
+
+fn classify(source: io::Error, program: PathBuf, directory: PathBuf) -> SpawnError {
+    let is_limit = matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::EAGAIN | Errno::ENOMEM));
+    if is_limit {
+        return SpawnError::NoProcess { source };
+    }
+    // The child reports one errno for all its steps; whether the directory was it can be seen from here.
+    match std::fs::read_dir(&directory) {
+        Err(source) => SpawnError::Directory { directory, source },
+        Ok(_) => SpawnError::Program { program, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Launch, SpawnError, spawn};
+    use crate::sys::exit::{self, ExitWatch};
+    use crate::sys::process;
+    use crate::vocab::outcome::Outcome;
+    use std::collections::BTreeMap;
+    use std::fs::File;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    fn launch<'a>(arguments: &'a [String], environment: &'a BTreeMap<String, String>, out: File) -> Launch<'a> {
+        Launch {
+            program: Path::new("/bin/sh"),
+            argument_zero: "sh",
+            arguments,
+            environment,
+            directory: Path::new("/"),
+            stdout: out.try_clone().unwrap().into(),
+            stderr: out.into(),
+            umask: Some(0o027),
+            nice: None,
+            credentials: None,
+        }
+    }
+
+    fn end_of(identity: crate::vocab::identity::Identity) -> Outcome {
+        let watch = ExitWatch::open(identity).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(outcome) = watch.peek() {
+                assert!(!process::is_alive(identity));
+                assert_eq!(watch.peek(), Some(outcome), "a zombie stays until it is reaped");
+                assert_eq!(exit::reap(identity.pid), Some(outcome));
+                return outcome;
+            }
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_child_starts_clean_and_its_end_is_seen_before_it_is_reaped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let script = "umask; pwd; env | grep -v -e ^PWD -e ^OLDPWD -e ^SHLVL -e ^_=; \
+                      test $(ps -o sid= -p $$) -eq $$ || exit 4; exit 3";
+        let arguments = ["-c", script].map(str::to_owned);
+        let environment = BTreeMap::from([("A", "b c"), ("PATH", "/usr/bin:/bin")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let child = spawn(launch(&arguments, &environment, File::create(&path).unwrap())).unwrap();
+        assert_eq!(end_of(child), Outcome::Code(3));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "0027\n/\nA=b c\nPATH=/usr/bin:/bin\n");
+    }
+
+    #[test]
+    fn what_keeps_a_child_from_being_made_is_named() {
+        let environment = BTreeMap::new();
+        let null = || File::create("/dev/null").unwrap();
+        let no_directory = Launch { directory: Path::new("/no/such"), ..launch(&[], &environment, null()) };
+        assert!(matches!(spawn(no_directory), Err(SpawnError::Directory { .. })));
+        let no_program = Launch { program: Path::new("/no/such"), ..launch(&[], &environment, null()) };
+        assert!(matches!(spawn(no_program), Err(SpawnError::Program { .. })));
+    }
+}

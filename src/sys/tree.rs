@@ -1,0 +1,64 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{os, process};
+use crate::sys::process::Process;
+use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::run::Tag;
+
+/// The direct children of a process, zombies included.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    os::process::children(pid).unwrap_or_else(|| {
+        let of_pid = process::all().into_iter().filter(|process| process.parent == pid.as_raw());
+        of_pid.map(|process| process.identity.pid).collect()
+    })
+}
+
+/// Everything that descends from a process by unbroken parenthood, zombies included, the process itself not.
+pub fn descendants(root: Pid) -> Vec<Identity> {
+    let mut found = BTreeSet::new();
+    let mut open = children(root);
+    while let Some(pid) = open.pop() {
+        let Some(identity) = process::identify(pid) else { continue };
+        if found.insert(identity) {
+            open.extend(children(pid));
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The processes of a run that can be found without reading the whole process table: the main process, its
+/// descendants, and those of this process' own children (as their parent or subreaper) that carry the run's tag or
+/// belong to the main process' group or session, with their descendants. Zombies are included.
+pub fn members_near(leader: Identity, tag: &Tag) -> Vec<Process> {
+    let own = process::own().pid;
+    let adopted = children(own).into_iter().filter_map(process::read);
+    let adopted = adopted.filter(|process| process.identity != leader && belongs(process, leader, tag));
+    gather(leader, adopted)
+}
+
+/// The processes of a run wherever they are, by a look at the whole process table: as [`members_near`], and without
+/// regard to who their parent is.
+pub fn members_anywhere(leader: Identity, tag: &Tag) -> Vec<Process> {
+    let marked = process::all().into_iter().filter(|process| belongs(process, leader, tag));
+    gather(leader, marked)
+}
+
+fn gather(leader: Identity, roots: impl Iterator<Item = Process>) -> Vec<Process> {
+    let leader = process::read(leader.pid).filter(|process| process.identity == leader);
+    let mut found: BTreeMap<Identity, Process> = BTreeMap::new();
+    for root in roots.chain(leader) {
+        let below = descendants(root.identity.pid).into_iter().filter_map(|it| process::read(it.pid));
+        found.extend(below.chain([root]).map(|process| (process.identity, process)));
+    }
+    found.into_values().collect()
+}
+
+/// A run's main process leads its own session and group. While it lives, or is a zombie, the kernel gives neither number
+/// to anybody else; after that, only processes that were there before could have them, and those that started later than
+/// the leader are the run's own.
+fn belongs(process: &Process, leader: Identity, tag: &Tag) -> bool {
+    let number = leader.pid.as_raw();
+    let is_in_session = process.session == number || process.group == number;
+    (is_in_session && process.identity.started >= leader.started)
+        || process::tag(process.identity.pid).is_some_and(|carried| carried == *tag)
+}

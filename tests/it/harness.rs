@@ -1,0 +1,193 @@
+//! A private fleet in a temporary directory: its config, its procman commands, and an end that leaves nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use procman::protocol::status::{ServiceView, Status};
+use procman::vocab::state::State;
+use tempfile::TempDir;
+
+/// How long a condition may take to come true; only a failing test ever waits so long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+pub(crate) fn procman() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_procman"))
+}
+
+/// The child that obeys.
+pub(crate) fn puppet() -> PathBuf {
+    procman().parent().unwrap().join("examples/puppet")
+}
+
+/// A port that nobody listens on, below the range from which the kernel gives ports to clients, and given to no other test
+/// of this process.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 20_000 + u16::try_from(std::process::id() % 80).unwrap() * 150;
+    loop {
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits until `condition` gives something, or fails saying what was awaited.
+pub(crate) fn wait_until<T>(awaited: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{awaited}: not within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process lives (a zombie does not).
+pub(crate) fn is_alive(pid: i32) -> bool {
+    let pid = procman::vocab::identity::Pid::new(pid).unwrap();
+    procman::sys::process::read(pid).is_some_and(|process| process.is_alive())
+}
+
+/// A fleet of its own.
+pub(crate) struct Fleet {
+    dir: TempDir,
+}
+
+/// What a command printed, and how it ended.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Fails unless the command ended with this code.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails unless standard error has each of these.
+    #[track_caller]
+    pub(crate) fn says(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` is not in\n{}", self.stderr);
+        }
+        self
+    }
+}
+
+impl Fleet {
+    /// A fleet with this config; `{puppet}` stands for the child that obeys.
+    pub(crate) fn new(config: &str) -> Self {
+        let fleet = Self { dir: tempfile::Builder::new().prefix("pm").tempdir().unwrap() };
+        fleet.configure(config);
+        fleet
+    }
+
+    /// Replaces the config file.
+    pub(crate) fn configure(&self, config: &str) {
+        let config = config.replace("{puppet}", puppet().to_str().unwrap());
+        fs::write(self.config(), config).unwrap();
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().canonicalize().unwrap()
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path().join("services.toml")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path().join(".procman/procman.sock")
+    }
+
+    /// A procman command line on this fleet.
+    pub(crate) fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(procman());
+        command.args(words.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
+        command.env_remove("PROCMAN_CONFIG").env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs a procman command to its end.
+    pub(crate) fn run(&self, words: &str) -> Ran {
+        Ran::of(&self.command(words).output().unwrap())
+    }
+
+    /// Starts a procman command and leaves it running.
+    pub(crate) fn spawn(&self, words: &str) -> Child {
+        self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The status, whatever the exit code.
+    pub(crate) fn status(&self) -> Status {
+        let ran = self.run("status --json");
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{}\n{}", ran.stdout, ran.stderr))
+    }
+
+    pub(crate) fn service(&self, name: &str) -> ServiceView {
+        self.status().services.into_iter().find(|service| service.name.as_str() == name).unwrap()
+    }
+
+    pub(crate) fn pid(&self, name: &str) -> i32 {
+        self.service(name).pid.unwrap_or_else(|| panic!("{name} has no process")).as_raw()
+    }
+
+    /// Waits until a service is in a state.
+    pub(crate) fn wait_for_state(&self, name: &str, state: State) -> ServiceView {
+        wait_until(&format!("{name} is {state}"), || Some(self.service(name)).filter(|it| it.state == state))
+    }
+
+    pub(crate) fn supervisor_pid(&self) -> i32 {
+        self.status().supervisor.pid.unwrap().as_raw()
+    }
+
+    /// A file of the fleet's directory as text; empty if there is none.
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read(self.path().join(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Every living process that carries this fleet's tag or is its supervisor.
+    pub(crate) fn processes(&self) -> BTreeSet<i32> {
+        let state_dir = self.path().join(".procman");
+        let paths = procman::rundir::paths::Paths::new(&self.config(), &state_dir);
+        let journal = procman::rundir::journal::Journal::read(&paths.journal).ok().flatten();
+        let leftovers = procman::rundir::leftovers::find(&paths.instance, journal.as_ref());
+        let mut pids: BTreeSet<i32> = leftovers.iter().map(|it| it.identity.pid.as_raw()).collect();
+        if let Ok(procman::rundir::lock::Supervisor::Alive(Some(identity))) =
+            procman::rundir::lock::supervisor(&paths)
+        {
+            pids.insert(identity.pid.as_raw());
+        }
+        pids
+    }
+}
+
+impl Drop for Fleet {
+    /// Ends what the test started, by pid, however the test ended.
+    fn drop(&mut self) {
+        let _ = self.run("down --timeout 10s");
+        for pid in self.processes() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}

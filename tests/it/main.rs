@@ -1,0 +1,10 @@
+//! The promises of procman, shown with the real binary and a puppet that obeys. One test binary, one file a topic.
+
+mod bad_input;
+mod emergency;
+mod flush;
+mod harness;
+mod lifecycle;
+mod logging;
+mod restart;
+mod socket;

@@ -1,0 +1,137 @@
+//! A child that does what its arguments say, in their order: the services of the integration tests and benches.
+//!
+//! ```text
+//! listen PORT         listen on 127.0.0.1:PORT and accept connections
+//! http PORT STATUS    listen and answer every request with that status
+//! listen-inherited PORT   listen, with a socket that children inherit
+//! after MS            wait so long
+//! out TEXT, err TEXT  write a line
+//! lines COUNT         write numbered lines to standard output
+//! ignore-term         ignore SIGTERM from here on
+//! child stubborn      fork a child that ignores SIGTERM, in the same group
+//! child setsid        fork a child in a session of its own
+//! child orphan        fork a child through a double fork, in a session of its own
+//! touch FILE          make a file
+//! wait-for FILE       wait until a file is there
+//! exit CODE           end with that code
+//! abort               end by SIGABRT
+//! stay                stay until a signal comes
+//! ```
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::exit;
+use std::thread;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::{ForkResult, fork, setsid};
+
+fn main() {
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut next = || words.next().unwrap_or_else(|| panic!("`{word}` wants another word"));
+        match word.as_str() {
+            "listen" => serve(&next(), None, Inheritance::Closed),
+            "listen-inherited" => serve(&next(), None, Inheritance::Kept),
+            "http" => {
+                let port = next();
+                serve(&port, Some(next()), Inheritance::Closed);
+            }
+            "after" => thread::sleep(Duration::from_millis(next().parse().unwrap())),
+            "out" => println!("{}", next()),
+            "err" => eprintln!("{}", next()),
+            "lines" => lines(next().parse().unwrap()),
+            "ignore-term" => ignore_term(),
+            "child" => child(&next()),
+            "touch" => drop(File::create(next()).unwrap()),
+            "wait-for" => wait_for(&next()),
+            "exit" => exit(next().parse().unwrap()),
+            "abort" => std::process::abort(),
+            "stay" => stay(),
+            _ => panic!("the puppet does not know `{word}`"),
+        }
+    }
+}
+
+enum Inheritance {
+    Closed,
+    Kept,
+}
+
+fn serve(port: &str, status: Option<String>, inheritance: Inheritance) {
+    let listener = TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap_or_else(|error| {
+        eprintln!("OSError: cannot listen on {port}: {error}");
+        exit(1);
+    });
+    if matches!(inheritance, Inheritance::Kept) {
+        fcntl(&listener, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    }
+    thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            if let Some(status) = &status {
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = write!(stream, "HTTP/1.1 {status} Puppet\r\ncontent-length: 0\r\n\r\n");
+            } else {
+                open.push(stream);
+            }
+        }
+    });
+}
+
+fn lines(count: u64) {
+    let mut out = std::io::stdout().lock();
+    for number in 0..count {
+        writeln!(out, "line {number:012}").unwrap();
+    }
+}
+
+fn ignore_term() {
+    // SAFETY: SIG_IGN runs no code of ours in a signal handler.
+    unsafe { signal(Signal::SIGTERM, SigHandler::SigIgn) }.unwrap();
+}
+
+fn child(kind: &str) {
+    // SAFETY: the puppet forks before it starts threads, or its child only sleeps.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Parent { .. } => (),
+        ForkResult::Child => match kind {
+            "stubborn" => {
+                ignore_term();
+                stay();
+            }
+            "setsid" => {
+                setsid().unwrap();
+                stay();
+            }
+            "orphan" => {
+                setsid().unwrap();
+                // SAFETY: as above.
+                match unsafe { fork() }.unwrap() {
+                    ForkResult::Parent { .. } => exit(0),
+                    ForkResult::Child => stay(),
+                }
+            }
+            _ => panic!("the puppet has no child of the kind `{kind}`"),
+        },
+    }
+}
+
+fn wait_for(file: &str) {
+    while !Path::new(file).exists() {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn stay() -> ! {
+    let _keep = std::io::stdin().as_raw_fd();
+    loop {
+        thread::park();
+    }
+}
