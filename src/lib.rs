@@ -10,17 +10,17 @@ pub mod protocol;
 pub mod spec;
 pub mod sys;
 
-// pub mod config;
-// pub mod logs;
+pub mod config;
+pub mod logs;
 pub mod machine;
 pub mod ports;
 pub mod probe;
 pub mod rundir;
 
-// pub mod client;
-// pub mod daemon;
-// pub mod launch;
+pub mod client;
+pub mod daemon;
+pub mod launch;
 
 pub mod emergency;
 
-// pub mod cli;
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The `procman` command. Everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    procman::cli::entry::main()
+}

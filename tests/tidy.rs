@@ -26,7 +26,16 @@ const ARROWS: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
-            "vocab", "spec", "protocol", "config", "rundir", "ports", "logs", "daemon", "client", "launch",
+            "vocab",
+            "spec",
+            "protocol",
+            "config",
+            "rundir",
+            "ports",
+            "logs",
+            "daemon",
+            "client",
+            "launch",
             "emergency",
         ],
     ),
@@ -93,7 +102,12 @@ fn arrows_between_rooms_point_downwards() {
             for rest in line.split("crate::").skip(1) {
                 let target: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 if target != source.room && !allowed.contains(&target.as_str()) {
-                    offences.push(format!("{}:{}: {} -> {target}", source.path.display(), number + 1, source.room));
+                    offences.push(format!(
+                        "{}:{}: {} -> {target}",
+                        source.path.display(),
+                        number + 1,
+                        source.room
+                    ));
                 }
             }
         }
@@ -104,8 +118,11 @@ fn arrows_between_rooms_point_downwards() {
 #[test]
 fn every_room_is_on_the_map() {
     let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let rooms: Vec<&str> =
-        map.lines().filter_map(|line| line.strip_prefix("pub mod ")).map(|line| line.trim_end_matches(';')).collect();
+    let rooms: Vec<&str> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "))
+        .map(|line| line.trim_end_matches(';'))
+        .collect();
     let mut known: Vec<&str> = ARROWS.iter().map(|(room, _)| *room).collect();
     let mut on_map = rooms.clone();
     known.sort_unstable();
@@ -148,8 +165,19 @@ fn a_function_fits_on_one_screen() {
 #[test]
 fn what_the_library_must_not_say_it_does_not() {
     let banned = [
-        ".unwrap()", ".expect(", "panic!(", "process::exit", "todo!(", "unimplemented!(", "dbg!(", "#[allow(",
-        "TODO", "FIXME", "XXX", "use super::*", "println!(\"DEBUG",
+        ".unwrap()",
+        ".expect(",
+        "panic!(",
+        "process::exit",
+        "todo!(",
+        "unimplemented!(",
+        "dbg!(",
+        "#[allow(",
+        "TODO",
+        "FIXME",
+        "XXX",
+        "use super::*",
+        "println!(\"DEBUG",
     ];
     let mut offences = Vec::new();
     for source in sources().into_iter().filter(|source| !source.is_test_only()) {
@@ -171,7 +199,8 @@ fn unsafe_lives_in_sys_under_a_safety_sentence() {
             if !line.contains("unsafe {") && !line.contains("unsafe impl") && !line.contains("unsafe fn") {
                 continue;
             }
-            let explained = lines[number.saturating_sub(6)..number].iter().any(|line| line.contains("SAFETY:"));
+            let explained =
+                lines[number.saturating_sub(6)..number].iter().any(|line| line.contains("SAFETY:"));
             if source.room != "sys" || !explained {
                 offences.push(format!("{}:{}: {}", source.path.display(), number + 1, line.trim()));
             }
@@ -183,7 +212,9 @@ fn unsafe_lives_in_sys_under_a_safety_sentence() {
 #[test]
 fn a_table_of_contents_is_only_that() {
     let mut offences = Vec::new();
-    for source in sources().into_iter().filter(|source| source.path.ends_with("mod.rs") && !source.is_test_only()) {
+    for source in
+        sources().into_iter().filter(|source| source.path.ends_with("mod.rs") && !source.is_test_only())
+    {
         for (number, line) in source.text.lines().enumerate() {
             let is_content = line.is_empty()
                 || line.starts_with("//")

@@ -1,1 +1,20 @@
-//! To be written.
+//! The command line: words in, words and an exit code out. It may use every room but machine, sys and probe. Data goes to
+//! standard output, talk to standard error. Deliberately absent: anything that a program could not do over the socket,
+//! but for what must work when nobody answers.
+
+/// The arguments, as typed.
+pub mod args;
+/// The commands, one file each.
+mod commands;
+/// What every command starts from.
+mod context;
+/// From the arguments to the exit code.
+pub mod entry;
+/// What goes wrong, in words and exit codes.
+mod failure;
+/// Ctrl-C.
+mod interrupt;
+/// Printing that survives a reader who leaves.
+mod output;
+/// What people see.
+mod render;

@@ -1,1 +1,29 @@
-//! To be written.
+//! Files become a `spec::fleet::Fleet`, or every problem of the file at once, each with its place, its cause and a way to
+//! mend it. It may use vocab and spec. Deliberately absent: anything that changes the machine; it only looks.
+
+/// What differs between two fleets.
+pub mod change;
+/// The environment that values expand in.
+pub mod environment;
+/// Which file is meant.
+pub mod find;
+/// From the file to the fleet.
+pub mod load;
+/// What is wrong with a file.
+pub mod problem;
+
+/// `${VAR}` in values.
+mod expand;
+/// `health` and `backoff`.
+mod policy;
+/// What only the machine can prove: programs, directories, users.
+mod prove;
+/// `[supervisor]` and `[emergency]`.
+mod sections;
+/// `[services.NAME]`, with `[defaults]` behind it.
+mod service;
+/// Typed reading of tables that notes problems and goes on.
+mod table;
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,10 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
     if let Err(error) = exit::adopt_orphans() {
         tracing::debug!(%error, "orphans of services go to init");
     }
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(system("start its event loop"))?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start its event loop"))?;
     let over = runtime.block_on(supervise(boot, Arc::new(fleet), paths.clone(), ready))?;
     clean_up(&paths, over);
     drop(lock);
@@ -213,7 +216,8 @@ impl Past {
             tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
             engine.guard(live.run, Charge { leader: live.identity, tag, beginning });
         }
-        let wanted = self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());
+        let wanted =
+            self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());
         if wanted.count() > 0 {
             engine.feed(Event::Resumed(self.survivors));
         }

@@ -39,7 +39,12 @@ impl Diary {
             boot: self.boot.clone(),
             last_run: fleet.last_run(),
             takeovers: self.takeovers,
-            services: fleet.services().values().map(|service| entry(service.memory())).filter(matters).collect(),
+            services: fleet
+                .services()
+                .values()
+                .map(|service| entry(service.memory()))
+                .filter(matters)
+                .collect(),
         };
         if self.written.as_ref() == Some(&journal) {
             return;

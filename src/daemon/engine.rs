@@ -179,7 +179,8 @@ impl Engine {
                     protocol::command::Awaited::Running => Awaited::Alive,
                     protocol::command::Awaited::Stopped => Awaited::Gone,
                 });
-                let order = Order { services: wait.services, timeout_ms: wait.timeout_ms, ..Order::default() };
+                let order =
+                    Order { services: wait.services, timeout_ms: wait.timeout_ms, ..Order::default() };
                 self.order(ticket, verb, &order)
             }
             Asked::Signal(order) => {
@@ -235,7 +236,9 @@ impl Engine {
                 None
             }
             (None, _) => Some(format!("cannot signal it: it is {}", service.state())),
-            (Some(_), None) => Some("cannot signal it: say which signal, or declare `reload_signal`".to_owned()),
+            (Some(_), None) => {
+                Some("cannot signal it: say which signal, or declare `reload_signal`".to_owned())
+            }
         };
         let verdict = match reason {
             None => protocol::reply::Verdict::Done,

@@ -32,8 +32,10 @@ fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
         Ok(listening) => listening,
         Err(error) => return Some(format!("cannot see who listens: {error}")),
     };
-    let tree: Vec<Pid> =
-        tree::members_near(charge.leader, &charge.tag).iter().map(|process: &Process| process.identity.pid).collect();
+    let tree: Vec<Pid> = tree::members_near(charge.leader, &charge.tag)
+        .iter()
+        .map(|process: &Process| process.identity.pid)
+        .collect();
     let held: BTreeMap<Port, Vec<Pid>> = listeners::holders(&listening, listeners::Reach::These(&tree));
     let missing = wanted.iter().find(|port| !held.contains_key(port))?;
     if listening.iter().any(|listener| listener.port == *missing) {

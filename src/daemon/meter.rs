@@ -35,9 +35,8 @@ impl Meter {
     /// since the start of the run at the first look.
     pub fn measure(&mut self, run: RunId, since: Moment, tree: &[Process], now: Moment) -> Use {
         let usage = tree.iter().filter_map(|process| process::usage(process.identity.pid));
-        let (cpu, memory_bytes) = usage.fold((Duration::ZERO, 0), |(cpu, memory), usage| {
-            (cpu + usage.cpu, memory + usage.memory_bytes)
-        });
+        let (cpu, memory_bytes) = usage
+            .fold((Duration::ZERO, 0), |(cpu, memory), usage| (cpu + usage.cpu, memory + usage.memory_bytes));
         let before = self.looks.get(&run).copied();
         let start = before.map_or((since, Duration::ZERO), |look| (look.at, look.cpu));
         let cpu_percent = match before {

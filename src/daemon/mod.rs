@@ -3,25 +3,25 @@
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;
-/// The sole owner of the state.
-pub mod engine;
-/// What reaches the engine.
-pub mod mailbox;
-/// What the machine asks for, done.
-pub mod perform;
-/// One run's process, watched and ended with its whole tree.
-pub mod warden;
-/// One look at a live run: ports held, check passed.
-pub mod look;
-/// The last lines of standard error of a run.
-pub mod last_words;
 /// The journal, kept up to date.
 pub mod diary;
-/// CPU and memory of process trees.
-pub mod meter;
-/// Status as seen from inside.
-pub mod view;
-/// Signals that the supervisor itself gets.
-pub mod signals;
+/// The sole owner of the state.
+pub mod engine;
 /// The control socket.
 pub mod http;
+/// The last lines of standard error of a run.
+pub mod last_words;
+/// One look at a live run: ports held, check passed.
+pub mod look;
+/// What reaches the engine.
+pub mod mailbox;
+/// CPU and memory of process trees.
+pub mod meter;
+/// What the machine asks for, done.
+pub mod perform;
+/// Signals that the supervisor itself gets.
+pub mod signals;
+/// Status as seen from inside.
+pub mod view;
+/// One run's process, watched and ended with its whole tree.
+pub mod warden;

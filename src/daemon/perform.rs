@@ -76,7 +76,10 @@ impl Engine {
         for (stream, channel, file) in pairs {
             let key = StreamKey { service: service.name.clone(), stream };
             let rotation = service.logs.rotation;
-            self.pump.attach(key, Attachment { pipe: channel::open_reader(&channel)?, file: file.clone(), rotation });
+            self.pump.attach(
+                key,
+                Attachment { pipe: channel::open_reader(&channel)?, file: file.clone(), rotation },
+            );
         }
         Ok(())
     }
@@ -114,7 +117,8 @@ impl Engine {
             .command
             .resolve(&service.directory, search)
             .ok_or_else(|| format!("cannot start: there is no program `{}`", service.command.program()))?;
-        let [stdout, stderr] = self.outputs(service).map_err(|error| format!("cannot open its log channels: {error}"))?;
+        let [stdout, stderr] =
+            self.outputs(service).map_err(|error| format!("cannot open its log channels: {error}"))?;
         let launch = Launch {
             program: &program,
             argument_zero: service.command.program(),

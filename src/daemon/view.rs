@@ -26,8 +26,10 @@ impl Engine {
         self.meter.keep_only(|run| wardens.contains_key(&run));
         let names: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
         let services: Vec<ServiceView> = names.iter().map(|name| self.service_view(name, &scene)).collect();
-        let mut ports: Vec<PortView> =
-            services.iter().flat_map(|service| service.ports.iter().map(|port| port_view(service, *port))).collect();
+        let mut ports: Vec<PortView> = services
+            .iter()
+            .flat_map(|service| service.ports.iter().map(|port| port_view(service, *port)))
+            .collect();
         ports.sort_by_key(|view| view.port);
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
     }
@@ -88,7 +90,8 @@ impl Engine {
             exit: service.last().map(|last| last.end.outcome),
             cpu_percent: used.map(|used| used.cpu_percent),
             memory_bytes: used.map(|used| used.memory_bytes),
-            processes: u32::try_from(tree.iter().filter(|process| process.is_alive()).count()).unwrap_or(u32::MAX),
+            processes: u32::try_from(tree.iter().filter(|process| process.is_alive()).count())
+                .unwrap_or(u32::MAX),
             reason: self.fleet.reason(name),
             stdout_log: spec.logs.stdout.clone(),
             stderr_log: spec.logs.stderr.clone(),
@@ -122,7 +125,9 @@ impl Scene {
             let pids: Vec<Pid> = self.trees.values().flatten().map(|process| process.identity.pid).collect();
             let listening: Vec<Listener> =
                 self.listening.iter().filter(|listener| listener.port == port).cloned().collect();
-            listeners::holders(&listening, Reach::These(&pids)).get(&port).and_then(|pids| pids.first().copied())
+            listeners::holders(&listening, Reach::These(&pids))
+                .get(&port)
+                .and_then(|pids| pids.first().copied())
         };
         self.strangers.get(&port).map(|holder| holder.identity.pid).or_else(of_other_trees)
     }

@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use super::last_words::Beginning;
@@ -126,7 +124,7 @@ impl Watch {
                 return Outcome::Unknown;
             }
         };
-        let Ok(watch) = AsyncFd::with_interest(watch, Interest::READABLE) else { return Outcome::Unknown };
+        let Ok(watch) = watch.into_async() else { return Outcome::Unknown };
         loop {
             tokio::select! {
                 biased;
@@ -216,7 +214,7 @@ impl Watch {
     /// Waits until one of them ends, an order comes, or it is time to look again.
     async fn until_something_changes(&mut self, rest: &[Process]) {
         let first = rest.first().and_then(|process| ExitWatch::open(process.identity).ok());
-        let watch = first.and_then(|watch| AsyncFd::with_interest(watch, Interest::READABLE).ok());
+        let watch = first.and_then(|watch| watch.into_async().ok());
         let pause = match (&watch, self.manner) {
             (Some(_), Manner::Asking(_)) => Duration::from_millis(200),
             (Some(_) | None, Manner::AtOnce | Manner::Asking(_)) => LOOK_AGAIN,
@@ -243,4 +241,3 @@ fn words(process: &Process) -> String {
     let pid: Pid = process.identity.pid;
     format!("pid {pid} ({})", process::arguments(pid).join(" "))
 }
-

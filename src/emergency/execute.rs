@@ -15,7 +15,9 @@ use crate::vocab::signal::Signal;
 #[derive(Debug, thiserror::Error)]
 pub enum Stuck {
     /// Somebody holds the lock and cannot be named, so nobody may be killed for it.
-    #[error("cannot tell which process is the supervisor: {lock} is locked, and the system does not say by whom")]
+    #[error(
+        "cannot tell which process is the supervisor: {lock} is locked, and the system does not say by whom"
+    )]
     UnknownSupervisor {
         /// The lock file.
         lock: PathBuf,

@@ -2,11 +2,11 @@
 //! a plan that can be read; carry it out. No async, no socket, and no config is needed to kill. It may use vocab, sys,
 //! rundir, launch and ports. Deliberately absent: starting anything before everything old is proven gone.
 
-/// Which file a command line runs.
-pub mod program;
+/// Doing it.
+pub mod execute;
 /// What there is.
 pub mod observe;
 /// What is to be done about it, in order.
 pub mod plan;
-/// Doing it.
-pub mod execute;
+/// Which file a command line runs.
+pub mod program;

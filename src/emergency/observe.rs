@@ -79,7 +79,9 @@ pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
             insert(&mut victims, process.identity, service, why);
         }
     }
-    for (identity, service) in victims.values().map(|it| (it.identity, it.service.clone())).collect::<Vec<_>>() {
+    for (identity, service) in
+        victims.values().map(|it| (it.identity, it.service.clone())).collect::<Vec<_>>()
+    {
         for descendant in tree::descendants(identity.pid) {
             insert(&mut victims, descendant, service.clone(), Why::InTree);
         }
@@ -93,7 +95,12 @@ fn stands(file: &Path) -> bool {
     std::fs::symlink_metadata(file).is_ok()
 }
 
-fn insert(victims: &mut BTreeMap<Identity, Victim>, identity: Identity, service: Option<ServiceName>, why: Why) {
+fn insert(
+    victims: &mut BTreeMap<Identity, Victim>,
+    identity: Identity,
+    service: Option<ServiceName>,
+    why: Why,
+) {
     victims.entry(identity).or_insert_with(|| {
         let command = process::arguments(identity.pid).join(" ");
         Victim { identity, service, command, why }

@@ -2,9 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Programs that run a script named among their arguments; versions such as `python3.11` count as `python`.
-const INTERPRETERS: [&str; 13] = [
-    "python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "sh", "bash", "dash", "zsh",
-];
+const INTERPRETERS: [&str; 13] =
+    ["python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "sh", "bash", "dash", "zsh"];
 
 /// Options of interpreters that take the next word as their value.
 const OPTIONS_WITH_VALUE: [&str; 5] = ["-W", "-X", "-r", "--require", "-I"];

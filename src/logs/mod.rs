@@ -1,1 +1,26 @@
-//! To be written.
+//! The services' output: pumped from named pipes into rotated files, and read back merged, searched and followed. The
+//! pump is one thread of the daemon; reading needs no daemon at all. It may use vocab, spec and sys. Deliberately absent:
+//! ends of files (nobody waits for one), and any decision about services.
+
+/// New lines as they come.
+pub mod follow;
+/// Lines for people.
+pub mod printable;
+/// From the pipes into the files.
+pub mod pump;
+/// Lines of many streams, merged by time.
+pub mod query;
+/// One stream's files: the current one and those set aside.
+pub mod series;
+/// The last lines of a file.
+pub mod tail;
+/// When which bytes arrived.
+pub mod times;
+
+/// Lines of one stream, oldest file first.
+mod reader;
+/// One stream's way through the pump.
+mod stream;
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,11 @@ pub(super) fn delay(policy: &Backoff, failures: u32) -> Duration {
     }
     let growth = policy.factor.powi(i32::try_from(failures - 2).unwrap_or(i32::MAX));
     let seconds = policy.initial.as_secs_f64() * growth;
-    if seconds.is_finite() { Duration::from_secs_f64(seconds.min(policy.max.as_secs_f64())) } else { policy.max }
+    if seconds.is_finite() {
+        Duration::from_secs_f64(seconds.min(policy.max.as_secs_f64()))
+    } else {
+        policy.max
+    }
 }
 
 #[cfg(test)]
@@ -22,9 +26,8 @@ mod tests {
     #[test]
     fn waits_grow_from_the_second_failure_on_up_to_the_cap() {
         let policy = Backoff::default();
-        let waits: Vec<u64> = (0..9)
-            .map(|failures| u64::try_from(delay(&policy, failures).as_millis()).unwrap())
-            .collect();
+        let waits: Vec<u64> =
+            (0..9).map(|failures| u64::try_from(delay(&policy, failures).as_millis()).unwrap()).collect();
         assert_eq!(waits, [0, 0, 500, 1000, 2000, 4000, 8000, 16000, 30000]);
         assert_eq!(delay(&policy, u32::MAX), Duration::from_secs(30));
     }

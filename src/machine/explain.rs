@@ -24,9 +24,10 @@ pub(super) fn reason(order: Order<'_>, name: &ServiceName) -> Option<String> {
         }
         Phase::Running(..) => None,
         Phase::Stopping { .. } => None,
-        Phase::Killing { patience: Patience::RunOut, live } => {
-            Some(format!("pid {} does not end: SIGKILL was sent, and the kernel still holds it", live.identity.pid))
-        }
+        Phase::Killing { patience: Patience::RunOut, live } => Some(format!(
+            "pid {} does not end: SIGKILL was sent, and the kernel still holds it",
+            live.identity.pid
+        )),
         Phase::Killing { patience: Patience::Until(_), .. } => {
             Some(format!("did not end within {} and was sent SIGKILL", Brief(service.spec.stop.timeout)))
         }
@@ -65,7 +66,9 @@ fn fatal(service: &Service) -> String {
     let tries = service.spec.backoff.max_retries.saturating_add(1);
     match &service.trouble {
         Some(Trouble::NotSpawned(_)) => last_end(service),
-        Some(Trouble::Unfit(_)) | None => format!("{} (given up after {tries} quick failures)", last_end(service)),
+        Some(Trouble::Unfit(_)) | None => {
+            format!("{} (given up after {tries} quick failures)", last_end(service))
+        }
     }
 }
 

@@ -33,8 +33,11 @@ pub struct Fleet {
 impl Fleet {
     /// A fleet at rest. Runs are numbered from the one after `last_run`.
     pub fn new(spec: Arc<spec::fleet::Fleet>, last_run: RunId) -> Self {
-        let services =
-            spec.services().iter().map(|(name, spec)| (name.clone(), Service::new(Arc::clone(spec)))).collect();
+        let services = spec
+            .services()
+            .iter()
+            .map(|(name, spec)| (name.clone(), Service::new(Arc::clone(spec))))
+            .collect();
         let mut fleet = Self {
             spec,
             services,
@@ -45,7 +48,8 @@ impl Fleet {
             changed: BTreeSet::new(),
             published: BTreeMap::new(),
         };
-        fleet.published = fleet.services.keys().filter_map(|name| Some((name.clone(), fleet.look_of(name)?))).collect();
+        fleet.published =
+            fleet.services.keys().filter_map(|name| Some((name.clone(), fleet.look_of(name)?))).collect();
         fleet
     }
 

@@ -2,23 +2,23 @@
 //! never touches the system; whatever it decides can be replayed from a seed. It may use vocab and spec. Deliberately
 //! absent: pids to signal (it says which run, the daemon's wardens know the process), files, sockets, and threads.
 
-/// What it is told.
-pub mod event;
 /// What it asks for.
 pub mod action;
-/// Where a service stands.
-pub mod phase;
-/// All services together: the one entry, `Fleet::handle`.
-pub mod fleet;
-/// One service: how each event moves it.
-pub mod service;
-/// Who may start, and who may be stopped.
-pub mod order;
 /// How long to wait after a failure.
 pub mod backoff;
-/// Commands that wait for their result.
-pub mod ticket;
-/// What of a service outlives its supervisor.
-pub mod memory;
+/// What it is told.
+pub mod event;
 /// Why a service is not running, in one sentence.
 pub mod explain;
+/// All services together: the one entry, `Fleet::handle`.
+pub mod fleet;
+/// What of a service outlives its supervisor.
+pub mod memory;
+/// Who may start, and who may be stopped.
+pub mod order;
+/// Where a service stands.
+pub mod phase;
+/// One service: how each event moves it.
+pub mod service;
+/// Commands that wait for their result.
+pub mod ticket;

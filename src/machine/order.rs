@@ -40,7 +40,8 @@ impl<'a> Order<'a> {
 
     /// Whether `name` may be asked to end: everyone who needs it and is on the way out is gone.
     pub(super) fn may_stop(&self, name: &ServiceName) -> bool {
-        let mut dependents = self.graph.dependents_of(name).filter_map(|dependent| self.services.get(dependent));
+        let mut dependents =
+            self.graph.dependents_of(name).filter_map(|dependent| self.services.get(dependent));
         !dependents.any(|dependent| dependent.is_leaving() && dependent.has_process())
     }
 

@@ -431,8 +431,11 @@ impl Service {
     }
 
     fn starting_proof(&self, before: Proof, age: Duration, now: Moment) -> Proof {
-        let start_period =
-            self.spec.health.as_ref().map_or(spec::health::Health::START_PERIOD, |health| health.start_period);
+        let start_period = self
+            .spec
+            .health
+            .as_ref()
+            .map_or(spec::health::Health::START_PERIOD, |health| health.start_period);
         let looks = before.looks.saturating_add(1);
         if age < start_period {
             let pace = LOOK_FIRST.mul_f64(1.25_f64.powi(i32::try_from(looks.min(64)).unwrap_or(64)));

@@ -122,7 +122,11 @@ impl Plan {
     }
 
     /// The pure part: what was seen becomes what is to be done.
-    fn of(request: &Request<'_>, mut observed: BTreeMap<Port, Vec<Holder>>, untouchable: &BTreeSet<Pid>) -> Self {
+    fn of(
+        request: &Request<'_>,
+        mut observed: BTreeMap<Port, Vec<Holder>>,
+        untouchable: &BTreeSet<Pid>,
+    ) -> Self {
         let mut plan = Self::default();
         for (port, assigned) in &request.ports {
             match observed.remove(port) {
@@ -154,19 +158,27 @@ impl Plan {
 
     /// Ends whom the plan says, and nobody else; waits until each is gone or the force is spent.
     pub fn execute(&self, force: Force) -> Flushed {
-        let targets: BTreeMap<Identity, Vec<&Step>> = self.ends().fold(BTreeMap::new(), |mut targets, step| {
-            targets.entry(step.holder.identity).or_insert_with(Vec::new).push(step);
-            targets
-        });
+        let targets: BTreeMap<Identity, Vec<&Step>> =
+            self.ends().fold(BTreeMap::new(), |mut targets, step| {
+                targets.entry(step.holder.identity).or_insert_with(Vec::new).push(step);
+                targets
+            });
         let identities: Vec<Identity> = targets.keys().copied().collect();
         let alive = end(&identities, force);
-        let (alive, ended): (Vec<_>, Vec<_>) = targets.into_iter().partition(|(identity, _)| alive.contains(identity));
-        let steps = |of: Vec<(Identity, Vec<&Step>)>| of.into_iter().flat_map(|(_, steps)| steps).cloned().collect();
+        let (alive, ended): (Vec<_>, Vec<_>) =
+            targets.into_iter().partition(|(identity, _)| alive.contains(identity));
+        let steps =
+            |of: Vec<(Identity, Vec<&Step>)>| of.into_iter().flat_map(|(_, steps)| steps).cloned().collect();
         Flushed { ended: steps(ended), alive: steps(alive) }
     }
 }
 
-fn fate(request: &Request<'_>, port: (Port, Option<&ServiceName>), whose: &Whose, is_untouchable: bool) -> Fate {
+fn fate(
+    request: &Request<'_>,
+    port: (Port, Option<&ServiceName>),
+    whose: &Whose,
+    is_untouchable: bool,
+) -> Fate {
     let (port, assigned) = port;
     match whose {
         _ if request.fence.protects(port) => Fate::RefuseProtected,

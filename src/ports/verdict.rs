@@ -41,7 +41,10 @@ impl Ours {
     }
 
     fn live_ancestor(&self, pid: Pid) -> Option<ServiceName> {
-        ancestors(pid).into_iter().find_map(|identity| self.live.get(&identity)).map(|(service, _)| service.clone())
+        ancestors(pid)
+            .into_iter()
+            .find_map(|identity| self.live.get(&identity))
+            .map(|(service, _)| service.clone())
     }
 }
 

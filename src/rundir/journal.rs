@@ -191,7 +191,11 @@ mod tests {
             takeovers: 2,
             services: vec![
                 entry("api", Goal::Up, live(Stage::Ready)),
-                entry("db", Goal::Again, live(Stage::Stopping { kill_at: since.after(Duration::from_secs(1)) })),
+                entry(
+                    "db",
+                    Goal::Again,
+                    live(Stage::Stopping { kill_at: since.after(Duration::from_secs(1)) }),
+                ),
                 entry("old", Goal::Down, None),
             ],
         }

@@ -43,8 +43,12 @@ pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
         let Some(tag) = process::tag(process.identity.pid) else { continue };
         // The pid may have passed to another process between the listing and the reading of its environment.
         if tag.instance == *instance && process::is_alive(process.identity) {
-            let leftover =
-                Leftover { identity: process.identity, service: tag.service, run: tag.run, known: Known::Tagged };
+            let leftover = Leftover {
+                identity: process.identity,
+                service: tag.service,
+                run: tag.run,
+                known: Known::Tagged,
+            };
             found.insert(process.identity, leftover);
         }
     }
@@ -57,4 +61,9 @@ fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity
     entries
         .filter_map(|entry| entry.live.map(|live| (entry, live.identity, live.run)))
         .filter(|(_, identity, _)| process::is_alive(*identity))
+}
+
+/// The command line of a leftover.
+pub fn command_of(leftover: &Leftover) -> String {
+    process::arguments(leftover.identity.pid).join(" ")
 }

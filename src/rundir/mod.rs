@@ -2,13 +2,13 @@
 //! file finds everything here, whether a daemon answers, hangs or is dead. It may use vocab and sys. Deliberately
 //! absent: any decision about what to do with what is found.
 
-/// Where each file lies.
-pub mod paths;
-/// The record of live runs.
-pub mod journal;
-/// The proof that one supervisor at most is alive.
-pub mod lock;
 /// The named pipes that carry the services' output.
 pub mod channel;
+/// The record of live runs.
+pub mod journal;
 /// Processes that an earlier supervisor left.
 pub mod leftovers;
+/// The proof that one supervisor at most is alive.
+pub mod lock;
+/// Where each file lies.
+pub mod paths;

@@ -41,7 +41,9 @@ pub enum Unusable {
         source: io::Error,
     },
     /// Others may enter it, and would reach the socket.
-    #[error("cannot use {path} as state directory: it belongs to another user or is open to others (mode {mode:o})")]
+    #[error(
+        "cannot use {path} as state directory: it belongs to another user or is open to others (mode {mode:o})"
+    )]
     Open {
         /// The directory.
         path: PathBuf,

@@ -152,7 +152,9 @@ mod tests {
     fn graph(edges: &[(&str, &[&str])]) -> Result<Graph, Vec<NotAFleet>> {
         let services: BTreeMap<ServiceName, Needs> = edges
             .iter()
-            .map(|(service, needs)| (name(service), needs.iter().map(|n| (name(n), Condition::Ready)).collect()))
+            .map(|(service, needs)| {
+                (name(service), needs.iter().map(|n| (name(n), Condition::Ready)).collect())
+            })
             .collect();
         Graph::new(services.iter())
     }

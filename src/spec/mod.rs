@@ -5,13 +5,13 @@
 pub mod fleet;
 /// Who depends on whom, proven to have no cycle.
 pub mod graph;
-/// One service.
-pub mod service;
-/// When a run is followed by another, and how a run is ended.
-pub mod policy;
 /// How a service is proven to work.
 pub mod health;
 /// Where output goes.
 pub mod log;
+/// When a run is followed by another, and how a run is ended.
+pub mod policy;
+/// One service.
+pub mod service;
 /// The supervisor's own settings.
 pub mod supervisor;

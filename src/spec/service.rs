@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::graph::Needs;
@@ -100,11 +100,29 @@ impl Command {
         &self.arguments
     }
 
+    /// The file that is executed: a program with a slash is taken from the service's directory, any other is looked up
+    /// in the directories of `path_variable`, as execvp(3) does. None when there is no such executable file.
+    pub fn resolve(&self, directory: &Path, path_variable: Option<&str>) -> Option<PathBuf> {
+        if self.program.contains('/') {
+            return Some(directory.join(&self.program)).filter(|file| is_executable(file));
+        }
+        let directories = std::env::split_paths(path_variable.unwrap_or(Self::USUAL_PATH));
+        directories.map(|found| directory.join(found).join(&self.program)).find(|file| is_executable(file))
+    }
+
+    /// Where programs are looked up when the environment has no `PATH`.
+    const USUAL_PATH: &'static str = "/usr/local/bin:/usr/bin:/bin";
+
     /// All words, quoted so that a shell would read them back.
     pub fn line(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.arguments).map(String::as_str);
         shlex::try_join(words).unwrap_or_default()
     }
+}
+
+fn is_executable(file: &Path) -> bool {
+    let may_execute = nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok();
+    may_execute && file.is_file()
 }
 
 /// A user and the groups to take, looked up when the config was read.

@@ -53,9 +53,8 @@ pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
 /// Makes `fd` the descriptor [`READY_FD`], open across exec.
 fn pass_on(fd: i32) -> io::Result<()> {
     // SAFETY: both calls take numbers by value; a number that is no open descriptor is an error and nothing else.
-    let done = unsafe {
-        if fd == READY_FD { libc::fcntl(fd, libc::F_SETFD, 0) } else { libc::dup2(fd, READY_FD) }
-    };
+    let done =
+        unsafe { if fd == READY_FD { libc::fcntl(fd, libc::F_SETFD, 0) } else { libc::dup2(fd, READY_FD) } };
     Ok(nix::errno::Errno::result(done).map(drop)?)
 }
 

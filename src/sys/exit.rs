@@ -3,6 +3,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::process::Life;
 use super::{os, process, tree};
@@ -31,6 +33,12 @@ impl ExitWatch {
     /// Watches this very process; a zombie can be watched, and is ended at once.
     pub fn open(identity: Identity) -> Result<Self, OpenError> {
         os::pidfd::Watch::open(identity).map(|watch| Self { watch })
+    }
+
+    /// The same, to be awaited in a tokio runtime: readable when the process has ended.
+    pub fn into_async(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: the descriptor is owned by the watch, which the AsyncFd owns in turn, and `as_raw_fd` always gives that one.
+        unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) }.map_err(io::Error::from)
     }
 
     /// How it ended; none while it lives. A child of ours stays a zombie, so that its pid and its group stay its own
@@ -64,7 +72,8 @@ pub fn reap(pid: Pid) -> Option<Outcome> {
 pub fn reap_any_except(keep: &BTreeSet<Pid>) -> Vec<Pid> {
     let own = process::own().pid;
     let children = tree::children(own).into_iter().filter(|pid| !keep.contains(pid));
-    let zombies = children.filter(|pid| process::read(*pid).is_some_and(|process| process.life == Life::Zombie));
+    let zombies =
+        children.filter(|pid| process::read(*pid).is_some_and(|process| process.life == Life::Zombie));
     zombies.filter(|pid| reap(*pid).is_some()).collect()
 }
 

@@ -54,7 +54,8 @@ pub fn holders(listening: &[Listener], reach: Reach<'_>) -> BTreeMap<Port, Vec<P
     };
     let mut found: BTreeMap<Port, Vec<Pid>> = BTreeMap::new();
     for pid in candidates {
-        let held: BTreeSet<Port> = os::listeners::held_by(*pid, listening).map(|listener| listener.port).collect();
+        let held: BTreeSet<Port> =
+            os::listeners::held_by(*pid, listening).map(|listener| listener.port).collect();
         for port in held {
             found.entry(port).or_default().push(*pid);
         }

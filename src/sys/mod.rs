@@ -3,28 +3,28 @@
 
 /// The clocks.
 pub mod clock;
-/// Users.
-pub mod user;
-/// One process: who it is, what it runs, what it uses.
-pub mod process;
-/// Process trees.
-pub mod tree;
-/// Signals to processes that are proven to be meant.
-pub mod signal;
-/// The end of processes: seeing it, and reaping.
-pub mod exit;
-/// Making a process.
-pub mod spawn;
 /// Making a process that outlives its maker's terminal.
 pub mod detach;
+/// The end of processes: seeing it, and reaping.
+pub mod exit;
+/// Resource limits of this process.
+pub mod limits;
 /// Who listens on which port.
 pub mod listeners;
 /// Locks that end with their holder.
 pub mod lock;
 /// Named pipes.
 pub mod pipe;
-/// Resource limits of this process.
-pub mod limits;
+/// One process: who it is, what it runs, what it uses.
+pub mod process;
+/// Signals to processes that are proven to be meant.
+pub mod signal;
+/// Making a process.
+pub mod spawn;
+/// Process trees.
+pub mod tree;
+/// Users.
+pub mod user;
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -127,7 +127,9 @@ pub fn user_name(uid: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Life, age, all, arguments, identify, is_alive, own, read, usage, variable, working_directory};
+    use super::{
+        Life, age, all, arguments, identify, is_alive, own, read, usage, variable, working_directory,
+    };
     use crate::vocab::identity::{Identity, Pid, StartTime};
     use std::process::{Command, Stdio};
     use std::time::Duration;

@@ -34,7 +34,8 @@ pub fn send(to: Identity, signal: Signal) -> Result<(), SendError> {
 /// number of the group its own.
 pub fn send_group(leader: Identity, signal: Signal) -> Result<(), SendError> {
     forbid(leader.pid)?;
-    let found = process::read(leader.pid).filter(|process| process.identity == leader).ok_or(SendError::Gone)?;
+    let found =
+        process::read(leader.pid).filter(|process| process.identity == leader).ok_or(SendError::Gone)?;
     if found.group != leader.pid.as_raw() {
         return Err(SendError::Gone);
     }

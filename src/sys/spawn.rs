@@ -155,7 +155,11 @@ mod tests {
     use std::path::Path;
     use std::time::{Duration, Instant};
 
-    fn launch<'a>(arguments: &'a [String], environment: &'a BTreeMap<String, String>, out: File) -> Launch<'a> {
+    fn launch<'a>(
+        arguments: &'a [String],
+        environment: &'a BTreeMap<String, String>,
+        out: File,
+    ) -> Launch<'a> {
         Launch {
             program: Path::new("/bin/sh"),
             argument_zero: "sh",
@@ -192,7 +196,9 @@ mod tests {
         let script = "umask; pwd; env | grep -v -e ^PWD -e ^OLDPWD -e ^SHLVL -e ^_=; \
                       test $(ps -o sid= -p $$) -eq $$ || exit 4; exit 3";
         let arguments = ["-c", script].map(str::to_owned);
-        let environment = BTreeMap::from([("A", "b c"), ("PATH", "/usr/bin:/bin")].map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let environment = BTreeMap::from(
+            [("A", "b c"), ("PATH", "/usr/bin:/bin")].map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
         let child = spawn(launch(&arguments, &environment, File::create(&path).unwrap())).unwrap();
         assert_eq!(end_of(child), Outcome::Code(3));
         let text = std::fs::read_to_string(&path).unwrap();

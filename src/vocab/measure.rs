@@ -3,7 +3,9 @@ use std::time::Duration;
 
 /// A text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration: write a number with its unit, such as \"500ms\", \"10s\", \"5m\" or \"1h 30m\"")]
+#[error(
+    "`{0}` is not a duration: write a number with its unit, such as \"500ms\", \"10s\", \"5m\" or \"1h 30m\""
+)]
 pub struct BadDuration(pub String);
 
 /// A text that is not a size.
@@ -81,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_brief_duration_keeps_what_matters() {
-        let check = |millis: u64, text: &str| assert_eq!(Brief(Duration::from_millis(millis)).to_string(), text);
+        let check =
+            |millis: u64, text: &str| assert_eq!(Brief(Duration::from_millis(millis)).to_string(), text);
         check(3, "3.0ms");
         check(420, "420ms");
         check(1_890, "1.8s");

@@ -13,7 +13,9 @@ pub struct ServiceName(Arc<str>);
 
 /// Why a text is not the name of a service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a service name: use 1 to 64 letters, digits, `_`, `-` or `.`, beginning with a letter or digit")]
+#[error(
+    "`{0}` is not a service name: use 1 to 64 letters, digits, `_`, `-` or `.`, beginning with a letter or digit"
+)]
 pub struct BadName(pub String);
 
 impl ServiceName {

@@ -50,7 +50,8 @@ impl Selection {
         if self.is_all() {
             return Ok(services.map(|(name, _)| name.clone()).collect());
         }
-        let patterns: Vec<(Pattern, &String)> = self.words.iter().map(|word| (Pattern::of(word), word)).collect();
+        let patterns: Vec<(Pattern, &String)> =
+            self.words.iter().map(|word| (Pattern::of(word), word)).collect();
         for (pattern, word) in &patterns {
             if !services.clone().any(|(name, group)| pattern.fits(name.as_ref(), group)) {
                 return Err(NoSuchService { word: (*word).clone() });
@@ -108,9 +109,12 @@ mod tests {
             [("api", Some("web")), ("db", None), ("page", Some("web")), ("poller", Some("back"))]
                 .map(|(name, group)| (ServiceName::parse(name).unwrap(), group))
                 .to_vec();
-        let picked = Selection::of(words.iter().copied()).pick(fleet.iter().map(|(name, group)| (name, *group)));
+        let picked =
+            Selection::of(words.iter().copied()).pick(fleet.iter().map(|(name, group)| (name, *group)));
         match expected {
-            Ok(names) => assert_eq!(picked.unwrap().iter().map(ServiceName::as_str).collect::<Vec<_>>(), names),
+            Ok(names) => {
+                assert_eq!(picked.unwrap().iter().map(ServiceName::as_str).collect::<Vec<_>>(), names)
+            }
             Err(word) => assert_eq!(picked.unwrap_err().word, word),
         }
     }

@@ -22,12 +22,18 @@ use crate::protocol::reply::{Line, Report};
 const LINES_AHEAD: usize = 16;
 
 /// Does what is asked and streams what happens, with the report as the last line.
-pub async fn command(State(mailbox): State<Mailbox>, Body(command): Body<Command>) -> Result<Response, Refusal> {
+pub async fn command(
+    State(mailbox): State<Mailbox>,
+    Body(command): Body<Command>,
+) -> Result<Response, Refusal> {
     run(mailbox, |ticket, reply| Message::Command(ticket, command, reply)).await
 }
 
 /// Ends the supervisor and streams what happens, with the report as the last line.
-pub async fn shutdown(State(mailbox): State<Mailbox>, Body(order): Body<ShutdownOrder>) -> Result<Response, Refusal> {
+pub async fn shutdown(
+    State(mailbox): State<Mailbox>,
+    Body(order): Body<ShutdownOrder>,
+) -> Result<Response, Refusal> {
     run(mailbox, |ticket, reply| Message::Shutdown(ticket, order, reply)).await
 }
 

@@ -1,17 +1,17 @@
 //! The control socket: HTTP/1.1 over a unix stream socket, one file per resource. A session owns its connection and
 //! nothing else; whatever a peer does costs that connection only.
 
-/// Accepting connections and serving each.
-pub mod serve;
-/// Which address is served by whom.
-pub mod router;
-/// `GET /v1/status`.
-pub mod status;
 /// `POST /v1/commands` and `POST /v1/shutdown`.
 pub mod commands;
 /// `GET /v1/events`.
 pub mod events;
-/// `POST /v1/reload`.
-pub mod reload;
 /// Answers that are not a success.
 pub mod refusal;
+/// `POST /v1/reload`.
+pub mod reload;
+/// Which address is served by whom.
+pub mod router;
+/// Accepting connections and serving each.
+pub mod serve;
+/// `GET /v1/status`.
+pub mod status;

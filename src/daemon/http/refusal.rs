@@ -50,7 +50,9 @@ pub async fn no_such_address() -> Refusal {
     Refusal(Problem {
         kind: Kind::NotFound,
         what: "cannot find that address".to_owned(),
-        hint: Some("the addresses are /v1/status, /v1/commands, /v1/events, /v1/reload and /v1/shutdown".to_owned()),
+        hint: Some(
+            "the addresses are /v1/status, /v1/commands, /v1/events, /v1/reload and /v1/shutdown".to_owned(),
+        ),
     })
 }
 

@@ -158,7 +158,8 @@ mod tests {
         for socket in sockets.iter().flatten() {
             let address = socket.local_addr().unwrap();
             for list in [by_netlink().unwrap(), by_procfs().unwrap()] {
-                let found = list.iter().find(|it| it.port.number() == address.port() && it.address == address.ip());
+                let found =
+                    list.iter().find(|it| it.port.number() == address.port() && it.address == address.ip());
                 assert!(found.is_some_and(|it| it.key > 0), "{address}");
             }
         }

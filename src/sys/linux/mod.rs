@@ -1,10 +1,10 @@
 //! Linux: procfs, pidfds, netlink.
 
-/// One process by proc(5).
-pub(super) mod process;
-/// Pidfds: pidfd_open(2), pidfd_send_signal(2), PIDFD_GET_INFO.
-pub(super) mod pidfd;
 /// Listening sockets by sock_diag(7).
 pub(super) mod listeners;
+/// Pidfds: pidfd_open(2), pidfd_send_signal(2), PIDFD_GET_INFO.
+pub(super) mod pidfd;
+/// One process by proc(5).
+pub(super) mod process;
 /// What else differs.
 pub(super) mod rest;

@@ -63,7 +63,9 @@ impl AsRawFd for Watch {
 pub(in crate::sys) fn outcome(status: WaitStatus) -> Outcome {
     match status {
         WaitStatus::Exited(_, code) => Outcome::Code(code),
-        WaitStatus::Signaled(_, signal, _) => Signal::from_raw(signal as i32).map_or(Outcome::Unknown, Outcome::Signal),
+        WaitStatus::Signaled(_, signal, _) => {
+            Signal::from_raw(signal as i32).map_or(Outcome::Unknown, Outcome::Signal)
+        }
         _ => Outcome::Unknown,
     }
 }
@@ -94,9 +96,8 @@ fn open(pid: Pid) -> Result<OwnedFd, Errno> {
 fn send_through(fd: &OwnedFd, signal: Signal) -> Result<(), SendError> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open for the whole call, and a null siginfo asks the kernel to fill in kill(2)'s.
-    let done = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal.as_raw(), no_info, 0)
-    };
+    let done =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal.as_raw(), no_info, 0) };
     Errno::result(done).map(drop).map_err(of_errno)
 }
 

@@ -12,7 +12,8 @@ use crate::vocab::identity::Pid;
 pub(in crate::sys) use super::pidfd::outcome;
 
 pub(in crate::sys) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }
 
 pub(in crate::sys) fn adopt_orphans() -> io::Result<()> {

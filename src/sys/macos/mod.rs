@@ -1,10 +1,10 @@
 //! macOS: libproc, sysctl, kqueue.
 
-/// One process by libproc.
-pub(super) mod process;
-/// The end of a process by kqueue(2).
-pub(super) mod pidfd;
 /// Listening sockets by libproc.
 pub(super) mod listeners;
+/// The end of a process by kqueue(2).
+pub(super) mod pidfd;
+/// One process by libproc.
+pub(super) mod process;
 /// What else differs.
 pub(super) mod rest;

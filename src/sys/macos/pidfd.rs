@@ -69,7 +69,9 @@ impl AsRawFd for Watch {
 pub(in crate::sys) fn outcome(status: WaitStatus) -> Outcome {
     match status {
         WaitStatus::Exited(_, code) => Outcome::Code(code),
-        WaitStatus::Signaled(_, signal, _) => Signal::from_raw(signal as i32).map_or(Outcome::Unknown, Outcome::Signal),
+        WaitStatus::Signaled(_, signal, _) => {
+            Signal::from_raw(signal as i32).map_or(Outcome::Unknown, Outcome::Signal)
+        }
         _ => Outcome::Unknown,
     }
 }

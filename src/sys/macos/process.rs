@@ -41,7 +41,8 @@ fn info<T: Copy>(pid: Pid, flavor: i32, argument: u64) -> Option<T> {
     let mut buffer = MaybeUninit::<T>::uninit();
     let size = i32::try_from(size_of::<T>()).ok()?;
     // SAFETY: the pointer and the size describe the buffer, which outlives the call.
-    let written = unsafe { libc::proc_pidinfo(pid.as_raw(), flavor, argument, buffer.as_mut_ptr().cast(), size) };
+    let written =
+        unsafe { libc::proc_pidinfo(pid.as_raw(), flavor, argument, buffer.as_mut_ptr().cast(), size) };
     // SAFETY: the kernel filled the whole structure, and it is one of plain numbers.
     (written == size).then(|| unsafe { buffer.assume_init() })
 }
@@ -87,7 +88,14 @@ fn strings(pid: Pid) -> Option<(Vec<String>, Vec<String>)> {
     let mut buffer = vec![0_u8; size];
     // SAFETY: all pointers are to live buffers of the sizes given; the kernel updates `size`.
     let done = unsafe {
-        libc::sysctl(request.as_mut_ptr(), 3, buffer.as_mut_ptr().cast(), &raw mut size, std::ptr::null_mut(), 0)
+        libc::sysctl(
+            request.as_mut_ptr(),
+            3,
+            buffer.as_mut_ptr().cast(),
+            &raw mut size,
+            std::ptr::null_mut(),
+            0,
+        )
     };
     if done != 0 || size < 4 {
         return None;

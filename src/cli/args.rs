@@ -1,0 +1,368 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::vocab::measure::parse_duration;
+use crate::vocab::signal::Signal;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done and verified
+  1    something asked for failed: a service did not come up, a port could not be freed
+  2    wrong usage or a bad config; nothing was touched
+  3    status: a service that should be up is not
+  4    no supervisor answers
+  5    refused for safety
+  130  interrupted";
+
+/// Runs the services of a machine, holds their pids and ports, and proves what it reports.
+#[derive(Debug, Parser)]
+#[command(name = "procman", version, after_help = EXIT_CODES, arg_required_else_help = true, propagate_version = true)]
+pub struct Args {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What holds for every command.
+#[derive(Debug, ClapArgs)]
+pub struct Global {
+    /// The config file [default: services.toml here or above, then $PROCMAN_CONFIG]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start the supervisor if none runs, start the services in order, wait until each is ready
+    Up(Up),
+    /// Stop all services in reverse order and end the supervisor
+    Down(Down),
+    /// Show services, ports and supervisor
+    Status(Status),
+    /// Restart everything (master), or the services named
+    Restart(Restart),
+    /// Start services with all that they need, and wait until each is ready
+    Start(Order),
+    /// Stop services, and wait until each tree of processes is proven empty
+    Stop(Order),
+    /// Send a signal to the main process of services
+    Signal(SignalArgs),
+    /// SIGKILL the whole tree of services and leave them stopped
+    Kill(Order),
+    /// Free the assigned ports, or those named; restarts nothing
+    Flush(Flush),
+    /// Show who holds each assigned port
+    Ports(Ports),
+    /// Show and follow the services' logs
+    Logs(Logs),
+    /// Stream what happens to services
+    Events(Events),
+    /// Read the config again, show the difference and apply only that
+    Reload(Reload),
+    /// Prove the config and the machine, touching nothing
+    Check(Check),
+    /// Wait until services are ready, running or stopped
+    Wait(Wait),
+    /// Run one command in a service's environment, directory and user
+    Run(Run),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// The supervisor itself, as `up` starts it
+    #[command(hide = true)]
+    Supervise,
+}
+
+/// `up`.
+#[derive(Debug, ClapArgs)]
+pub struct Up {
+    /// The services, with all that they need [default: every one with autostart]
+    pub services: Vec<String>,
+    /// Stay attached: be the supervisor (containers, systemd, launchd)
+    #[arg(short = 'n', long)]
+    pub foreground: bool,
+    /// Return as soon as the supervisor knows what to do
+    #[arg(long, conflicts_with = "foreground")]
+    pub no_wait: bool,
+    /// How long to wait until each is ready
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `down`.
+#[derive(Debug, ClapArgs)]
+pub struct Down {
+    /// Show what would be stopped, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long the services may take together [default: as long as their stop_timeouts allow]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// `status`.
+#[derive(Debug, ClapArgs)]
+pub struct Status {
+    /// The services [default: all]
+    pub services: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Look again each second
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
+}
+
+/// `restart`.
+#[derive(Debug, ClapArgs)]
+#[command(group(clap::ArgGroup::new("mode").multiple(false)))]
+pub struct Restart {
+    /// The services [default: the whole system, supervisor included]
+    #[arg(conflicts_with = "mode")]
+    pub services: Vec<String>,
+    /// The whole system, gracefully, with strays ended and every port flushed and proven free [default]
+    #[arg(long, alias = "full", group = "mode")]
+    pub master: bool,
+    /// The whole system, gracefully, ports untouched
+    #[arg(long, group = "mode")]
+    pub quick: bool,
+    /// Assume that nothing works: kill all that is ours, start everything afresh
+    #[arg(long, alias = "force", group = "mode")]
+    pub emergency: bool,
+    /// Also restart what needs the services named
+    #[arg(long, requires = "services")]
+    pub with_dependents: bool,
+    /// Print the exact steps, pids and ports, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// End foreign listeners on assigned ports without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long to wait until each service is ready
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `start`, `stop`, `kill`.
+#[derive(Debug, ClapArgs)]
+pub struct Order {
+    /// Names, globs, `group:*` or `all`
+    #[arg(required = true)]
+    pub services: Vec<String>,
+    /// Also what needs them
+    #[arg(long)]
+    pub with_dependents: bool,
+    /// How long to wait for the result
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// `signal`.
+#[derive(Debug, ClapArgs)]
+pub struct SignalArgs {
+    /// Names, globs, `group:*` or `all`
+    #[arg(required = true)]
+    pub services: Vec<String>,
+    /// The signal: HUP, USR1, 15 … [default: the service's reload_signal]
+    #[arg(short, long, value_parser = Signal::parse)]
+    pub signal: Option<Signal>,
+}
+
+/// `flush`.
+#[derive(Debug, ClapArgs)]
+pub struct Flush {
+    /// The ports [default: every assigned one]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub ports: Vec<u16>,
+    /// Also end our own live services on their own ports
+    #[arg(long)]
+    pub all: bool,
+    /// Print who would be ended, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// End foreign listeners without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `ports`.
+#[derive(Debug, ClapArgs)]
+pub struct Ports {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `logs`.
+#[derive(Debug, ClapArgs)]
+pub struct Logs {
+    /// Names, globs, `group:*` [default: all]
+    pub services: Vec<String>,
+    /// Go on with new lines as they come
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last N lines [default: 100, or all with --since or --grep]
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    pub lines: Option<usize>,
+    /// Only what was written in this last stretch of time
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Only lines that match
+    #[arg(long, value_name = "REGEX")]
+    pub grep: Option<String>,
+    /// Only standard output
+    #[arg(long, conflicts_with = "stderr")]
+    pub stdout: bool,
+    /// Only standard error
+    #[arg(long)]
+    pub stderr: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `events`.
+#[derive(Debug, ClapArgs)]
+pub struct Events {
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reload`.
+#[derive(Debug, ClapArgs)]
+pub struct Reload {
+    /// Show the difference, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `check`.
+#[derive(Debug, ClapArgs)]
+pub struct Check {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wait`.
+#[derive(Debug, ClapArgs)]
+pub struct Wait {
+    /// Names, globs, `group:*` or `all`
+    #[arg(required = true)]
+    pub services: Vec<String>,
+    /// What to wait for
+    #[arg(long = "for", value_enum, default_value_t = Awaited::Ready, value_name = "STATE")]
+    pub awaited: Awaited,
+    /// How long
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// What `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Awaited {
+    /// Ports held, check passed
+    Ready,
+    /// A process lives
+    Running,
+    /// No process lives
+    Stopped,
+}
+
+/// `run`.
+#[derive(Debug, ClapArgs)]
+pub struct Run {
+    /// The service
+    pub service: String,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_people_type_is_understood_or_refused() {
+        let check = |line: &str, is_good: bool| {
+            let parsed = Args::try_parse_from(line.split_whitespace());
+            assert_eq!(parsed.is_ok(), is_good, "{line}: {parsed:?}");
+        };
+        for good in [
+            "procman up",
+            "procman up api -n",
+            "procman -c x.toml status --json",
+            "procman restart",
+            "procman restart --full",
+            "procman restart --force --dry-run",
+            "procman restart api --with-dependents",
+            "procman signal api -s HUP",
+            "procman flush 3000 4000 -y",
+            "procman logs -f -n 5 api --since 10m",
+            "procman wait api --for stopped --timeout 5s",
+            "procman run api -- ls -l",
+            "procman status --watch",
+        ] {
+            check(good, true);
+        }
+        for bad in [
+            "procman",
+            "procman upp",
+            "procman restart --quick --emergency",
+            "procman restart --quick api",
+            "procman stop",
+            "procman flush 0",
+            "procman flush 70000",
+            "procman wait api --timeout 5",
+            "procman signal api -s BANG",
+            "procman logs --stdout --stderr",
+        ] {
+            check(bad, false);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use super::{restart, system, up};
+use crate::cli::args::Restart;
+use crate::cli::context::{Context, runtime};
+use crate::cli::failure::Failure;
+use crate::cli::render::steps::Steps;
+use crate::emergency::observe::{Suspects, Victim, Why, observe};
+use crate::emergency::plan::{Plan, Target, plan};
+use crate::emergency::{execute, program};
+use crate::ports::flush::{Fate, Force, Foreign, Own, Plan as FlushPlan, Request};
+use crate::spec::fleet::Fleet;
+use crate::vocab::name::ServiceName;
+use crate::vocab::restart::{Mode, Step};
+
+/// Assumes that nothing works: kills all that is ours, supervisor included, frees the ports by force, starts afresh.
+pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failure> {
+    let steps = Steps::of(Mode::Emergency, context);
+    let (fleet, suspects, plan) = steps.step(Step::ProveConfig, || {
+        let fleet = context.prove()?;
+        let suspects = suspects(&fleet)?;
+        refuse_untouchable(&flush_plan(context, &fleet)?)?;
+        let plan = plan(&observe(&context.paths, &suspects));
+        let count = fleet.services().len();
+        Ok::<_, Failure>(((fleet, suspects, plan), format!("{count} services")))
+    })?;
+    if args.dry_run {
+        return show(context, &steps, &fleet, &plan);
+    }
+    steps.step(Step::KillServices, || {
+        let killed = execute::kill_services(&context.paths, &suspects, &plan)?;
+        Ok::<_, Failure>(((), counted(killed.len(), "process", "processes")))
+    })?;
+    steps.step(Step::KillSupervisor, || {
+        execute::kill_supervisor(&plan)?;
+        Ok::<_, Failure>(((), supervisor_words(&plan)))
+    })?;
+    steps.step(Step::RemoveLeftovers, || {
+        let removed = execute::remove_leftovers(&plan)?;
+        Ok::<_, Failure>(((), counted(removed.len(), "file", "files")))
+    })?;
+    steps.step(Step::FlushPorts, || {
+        let ended = system::flush(&flush_plan(context, &fleet)?, Force::Kill)?;
+        let ports = fleet.ports().into_keys().collect();
+        system::prove_free(&ports)?;
+        Ok::<_, Failure>(((), format!("{ended} listeners ended, {} ports proven free", ports.len())))
+    })?;
+    steps.step(Step::StartSupervisor, || {
+        up::launch(context)?;
+        Ok::<_, Failure>(((), "done".to_owned()))
+    })?;
+    restart::finish(context, &runtime()?, &steps, args)
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+/// What counts as ours: the very file that each service declares, and what the user's globs match.
+fn suspects(fleet: &Fleet) -> Result<Suspects, Failure> {
+    let files = fleet.services().values().filter_map(|service| {
+        let words: Vec<String> = std::iter::once(service.command.program())
+            .chain(service.command.arguments().iter().map(String::as_str))
+            .map(str::to_owned)
+            .collect();
+        Some((program::file_of(&words, &service.directory)?, service.name.clone()))
+    });
+    let programs: BTreeMap<PathBuf, ServiceName> = files.collect();
+    Ok(Suspects { programs, also_kill: globs(&fleet.supervisor().also_kill)? })
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, Failure> {
+    let bad = |error: globset::Error| Failure::Usage(format!("cannot read `also_kill`: {error}"));
+    let mut globs = GlobSetBuilder::new();
+    for pattern in patterns {
+        globs.add(Glob::new(pattern).map_err(bad)?);
+    }
+    globs.build().map_err(bad)
+}
+
+fn flush_plan(context: &Context, fleet: &Fleet) -> Result<FlushPlan, Failure> {
+    system::plan(&Request {
+        ports: system::ports_but(fleet, &[]),
+        ours: &system::ours(context, false),
+        fence: &context.supervisor,
+        own: Own::Ended,
+        foreign: Foreign::Ended,
+    })
+}
+
+/// A port that even force may not free is said before anything is touched.
+fn refuse_untouchable(plan: &FlushPlan) -> Result<(), Failure> {
+    let refused: Vec<String> = plan.refusals().map(system::step_words).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Unsafe(format!("refused; nothing was touched\n{}", refused.join("\n"))))
+}
+
+fn show(context: &Context, steps: &Steps<'_>, fleet: &Fleet, plan: &Plan) -> Result<(), Failure> {
+    let victims: Vec<String> = plan.victims.iter().map(victim_words).collect();
+    steps.plan(Step::KillServices, &victims);
+    steps.plan(Step::KillSupervisor, &[supervisor_words(plan)]);
+    let files: Vec<String> = plan.files.iter().map(|file| format!("remove {}", file.display())).collect();
+    steps.plan(Step::RemoveLeftovers, &files);
+    let flush = flush_plan(context, fleet)?;
+    let is_victim =
+        |step: &&crate::ports::flush::Step| plan.victims.iter().any(|it| it.identity == step.holder.identity);
+    let (killed, others): (Vec<_>, Vec<_>) = flush.steps.iter().partition(is_victim);
+    let killed = killed
+        .iter()
+        .map(|step| format!("port {}: free once pid {} is killed", step.port, step.holder.identity.pid));
+    let others = others.iter().filter(|step| step.fate == Fate::End).map(|step| system::step_words(step));
+    let free = flush.free.iter().map(|port| format!("port {port}: free"));
+    steps.plan(Step::FlushPorts, &killed.chain(others).chain(free).collect::<Vec<_>>());
+    restart::show_start(steps, fleet, None);
+    context.say("nothing was touched");
+    Ok(())
+}
+
+fn victim_words(victim: &Victim) -> String {
+    let why = match &victim.why {
+        Why::Recorded => "recorded".to_owned(),
+        Why::Tagged => "carries the tag".to_owned(),
+        Why::InTree => "in the tree of one of them".to_owned(),
+        Why::RunsProgram(file) => format!("runs {}", file.display()),
+        Why::Matches(file) => format!("also_kill matches {}", file.display()),
+    };
+    let service = victim.service.as_ref().map_or_else(String::new, |service| format!(" of {service}"));
+    format!("kill {}{service}: `{}` ({why})", victim.identity, victim.command)
+}
+
+fn supervisor_words(plan: &Plan) -> String {
+    match plan.supervisor {
+        Target::Absent => "none is running".to_owned(),
+        Target::Proven(identity) => format!("kill {identity}"),
+        Target::Unproven => "cannot tell which process it is".to_owned(),
+    }
+}

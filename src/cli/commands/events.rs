@@ -1,0 +1,38 @@
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::args::Events;
+use crate::cli::context::{Context, runtime};
+use crate::cli::failure::Failure;
+use crate::cli::interrupt::unless_interrupted;
+use crate::cli::output;
+use crate::cli::render::progress;
+use crate::protocol::event::{Event, What};
+
+/// Streams what happens until the supervisor ends or somebody has seen enough.
+pub(in crate::cli) fn run(context: &Context, args: &Events) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let mut client = context.connect().await?;
+        let mut events = client.events().await?;
+        while let Some(event) = unless_interrupted(events.next(), "").await? {
+            if args.json { output::json_line(&event)? } else { output::line(&words(&event))? }
+        }
+        context.say("the supervisor ended");
+        Ok(())
+    })
+}
+
+fn words(event: &Event) -> String {
+    let what = match &event.what {
+        What::Service(change) => progress::words(change),
+        What::Supervisor { message } => message.clone(),
+        What::Missed { count } => format!("{count} events were dropped: this reader was too slow"),
+    };
+    format!("{} {what}", local_time(event.unix_ms))
+}
+
+/// A time of day in the zone of whoever reads.
+pub(in crate::cli) fn local_time(unix_ms: u64) -> String {
+    let stamp = Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default();
+    stamp.to_zoned(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+}

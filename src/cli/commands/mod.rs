@@ -1,0 +1,36 @@
+//! The commands, one file each.
+
+/// `check`.
+pub(super) mod check;
+/// `down`.
+pub(super) mod down;
+/// `restart --emergency`.
+pub(super) mod emergency;
+/// `events`.
+pub(super) mod events;
+/// `flush`.
+pub(super) mod flush;
+/// `logs`.
+pub(super) mod logs;
+/// What can be said when no supervisor answers.
+pub(super) mod offline;
+/// `start`, `stop`, `kill`, `signal`, `wait`.
+pub(super) mod order;
+/// `ports`.
+pub(super) mod ports;
+/// `reload`.
+pub(super) mod reload;
+/// `restart`.
+pub(super) mod restart;
+/// `run`.
+pub(super) mod run;
+/// `status`.
+pub(super) mod status;
+/// The supervisor itself, detached or in the foreground.
+pub(super) mod supervise;
+/// Pieces that restarts of the whole system share.
+pub(super) mod system;
+/// `completions` and `man`.
+pub(super) mod texts;
+/// `up`.
+pub(super) mod up;

@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use crate::cli::args::{Awaited as AwaitedWord, Order as Args, SignalArgs, Wait};
+use crate::cli::context::{Context, millis, runtime};
+use crate::cli::failure::Failure;
+use crate::cli::interrupt::unless_interrupted;
+use crate::cli::render::progress::Progress;
+use crate::cli::render::report;
+use crate::protocol::command::{Awaited, Command, Dependents, Order, SignalOrder, WaitOrder};
+use crate::vocab::selection::Selection;
+
+/// Starts services and what they need.
+pub(in crate::cli) fn start(context: &Context, args: &Args) -> Result<(), Failure> {
+    ask(context, &Command::Start(order(args)), "start")
+}
+
+/// Stops services.
+pub(in crate::cli) fn stop(context: &Context, args: &Args) -> Result<(), Failure> {
+    ask(context, &Command::Stop(order(args)), "stop")
+}
+
+/// Kills services.
+pub(in crate::cli) fn kill(context: &Context, args: &Args) -> Result<(), Failure> {
+    ask(context, &Command::Kill(order(args)), "kill")
+}
+
+/// Signals services.
+pub(in crate::cli) fn signal(context: &Context, args: &SignalArgs) -> Result<(), Failure> {
+    let services = Selection::of(args.services.iter().cloned());
+    ask(context, &Command::Signal(SignalOrder { services, signal: args.signal }), "signal")
+}
+
+/// Waits for services.
+pub(in crate::cli) fn wait(context: &Context, args: &Wait) -> Result<(), Failure> {
+    let awaited = match args.awaited {
+        AwaitedWord::Ready => Awaited::Ready,
+        AwaitedWord::Running => Awaited::Running,
+        AwaitedWord::Stopped => Awaited::Stopped,
+    };
+    let services = Selection::of(args.services.iter().cloned());
+    let order = WaitOrder { services, awaited, timeout_ms: args.timeout.map(millis) };
+    ask(context, &Command::Wait(order), "wait for")
+}
+
+fn order(args: &Args) -> Order {
+    let services = Selection::of(args.services.iter().cloned());
+    order_of(services, args.with_dependents, args.timeout)
+}
+
+/// An order as the protocol has it.
+pub(in crate::cli) fn order_of(
+    services: Selection,
+    with_dependents: bool,
+    timeout: Option<Duration>,
+) -> Order {
+    let dependents = if with_dependents { Dependents::Included } else { Dependents::Untouched };
+    Order { services, dependents, timeout_ms: timeout.map(millis) }
+}
+
+/// Asks the supervisor, tells what happens, and judges the report.
+pub(in crate::cli) fn ask(context: &Context, command: &Command, verb: &'static str) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        let mut client = context.connect().await?;
+        let progress = Progress::new(context, verb);
+        let asked = client.command(command, |event| progress.tell(&event));
+        let report = unless_interrupted(asked, "stopped waiting; the supervisor goes on").await?;
+        drop(progress);
+        report::judge(context, &report, verb)
+    })
+}

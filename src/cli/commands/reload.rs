@@ -1,0 +1,32 @@
+use crate::cli::args::Reload;
+use crate::cli::context::{Context, runtime};
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::protocol::command::{Rehearsal, ReloadOrder};
+
+/// Shows the difference between what runs and the file, and applies it unless asked only to look.
+pub(in crate::cli) fn run(context: &Context, args: &Reload) -> Result<(), Failure> {
+    context.prove()?;
+    let run = if args.dry_run { Rehearsal::Dry } else { Rehearsal::Real };
+    let report = runtime()?.block_on(async {
+        context.connect().await?.reload(ReloadOrder { run }).await.map_err(Failure::from)
+    })?;
+    if let Some(problems) = &report.problems {
+        return Err(Failure::Usage(format!(
+            "the supervisor cannot take this config; everything stays as it is\n{problems}"
+        )));
+    }
+    if args.json {
+        return output::json(&report);
+    }
+    for line in report.differences.iter().chain(&report.needs_restart) {
+        output::line(line)?;
+    }
+    let is_same = report.differences.is_empty() && report.needs_restart.is_empty();
+    context.say(match (is_same, run) {
+        (true, _) => "nothing differs",
+        (false, Rehearsal::Dry) => "nothing was touched",
+        (false, Rehearsal::Real) => "applied",
+    });
+    Ok(())
+}

@@ -1,0 +1,31 @@
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::cli::args::Run;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::vocab::selection::Selection;
+
+/// Becomes a command in a service's environment, directory and user; its exit code is the command's.
+pub(in crate::cli) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
+    let fleet = context.prove()?;
+    let picked = fleet.pick(&Selection::of([args.service.clone()]))?;
+    let service = match &picked[..] {
+        [one] => fleet.service(one),
+        _ => None,
+    };
+    let Some(service) = service else {
+        return Err(Failure::Usage(format!("cannot run in `{}`: name one service", args.service)));
+    };
+    let Some((program, arguments)) = args.command.split_first() else {
+        return Err(Failure::Usage("cannot run nothing: name a command behind `--`".to_owned()));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&service.directory).envs(&service.env);
+    command.env("PROCMAN_SERVICE", service.name.as_str());
+    if let Some(user) = &service.user {
+        command.uid(user.uid).gid(user.gid).env("HOME", &user.home).env("USER", &user.name);
+    }
+    let error = command.exec();
+    Err(Failure::System(format!("cannot run `{program}`: {error}")))
+}

@@ -1,0 +1,80 @@
+use std::io::IsTerminal;
+use std::thread;
+use std::time::Duration;
+
+use super::offline;
+use crate::cli::args::Status as Args;
+use crate::cli::context::{Context, runtime};
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::render::table;
+use crate::client::connection::{Client, Unreachable};
+use crate::protocol::status::{ServiceView, Status};
+use crate::vocab::name::ServiceName;
+use crate::vocab::selection::Selection;
+
+/// Shows services, ports and supervisor.
+pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let selection = Selection::of(args.services.iter().cloned());
+    if args.watch {
+        return watch(context, &selection);
+    }
+    let (status, answered) = look(context)?;
+    let status = narrow(status, &selection)?;
+    if args.json {
+        output::json(&status)?;
+    } else {
+        output::line(&table::status(&status))?;
+    }
+    if let Err(unreachable) = answered {
+        return Err(unreachable.into());
+    }
+    if status.services.iter().all(ServiceView::is_as_wanted) { Ok(()) } else { Err(Failure::Said(3)) }
+}
+
+/// The status as the supervisor sees it, or as it can be seen without one, and then why.
+fn look(context: &Context) -> Result<(Status, Result<(), Unreachable>), Failure> {
+    let asked = runtime()?.block_on(async {
+        let mut client = Client::connect(&context.paths).await?;
+        client.status().await.map_err(Failure::from)
+    });
+    match asked {
+        Ok(status) => Ok((status, Ok(()))),
+        Err(Failure::Unreachable(unreachable)) => {
+            Ok((offline::status(context, &unreachable)?, Err(unreachable)))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Prints the table of a supervisor that answers.
+pub(in crate::cli) async fn show_live(context: &Context) -> Result<Status, Failure> {
+    let status = context.connect().await?.status().await?;
+    output::line(&table::status(&status))?;
+    Ok(status)
+}
+
+fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> {
+    if selection.is_all() {
+        return Ok(status);
+    }
+    let named = status.services.iter().map(|service| (&service.name, service.group.as_deref()));
+    let picked: Vec<ServiceName> = selection.pick(named).map_err(|error| {
+        let names: Vec<&str> = status.services.iter().map(|service| service.name.as_str()).collect();
+        Failure::Usage(format!("cannot show `{}`: {error}; there are {}", error.word, names.join(", ")))
+    })?;
+    status.services.retain(|service| picked.contains(&service.name));
+    status.ports.retain(|port| picked.contains(&port.service));
+    status.survivors.retain(|survivor| picked.contains(&survivor.service));
+    Ok(status)
+}
+
+/// Looks again each second until Ctrl-C.
+fn watch(context: &Context, selection: &Selection) -> Result<(), Failure> {
+    let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+    loop {
+        let (status, _) = look(context)?;
+        output::line(&format!("{clear}{}", table::status(&narrow(status, selection)?)))?;
+        thread::sleep(Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,212 @@
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::up;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::render::progress::Progress;
+use crate::client::ask::AskError;
+use crate::client::connection::{Client, Unreachable};
+use crate::ports::flush::{self, Fate, Force, Plan, Request, Step};
+use crate::ports::verdict::{Ours, Whose};
+use crate::protocol::command::{Command, Fate as Leaving, Order, ShutdownOrder};
+use crate::protocol::event::{Event, What};
+use crate::protocol::status::Status;
+use crate::rundir::journal::Journal;
+use crate::rundir::leftovers::{self, Leftover};
+use crate::spec::fleet::Fleet;
+use crate::vocab::identity::Identity;
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::Port;
+use crate::vocab::selection::Selection;
+use crate::vocab::state::State;
+
+/// How long a listener or a stray has between SIGTERM and SIGKILL.
+pub(in crate::cli) const GRACE: Duration = Duration::from_secs(2);
+
+/// When no service has ended for so long, those that have not are left to their stop_timeouts and hold up nobody.
+const SETTLED: Duration = Duration::from_millis(250);
+
+/// The supervisor's status; none when no supervisor is running.
+pub(in crate::cli) async fn status_if_any(context: &Context) -> Result<Option<Status>, Failure> {
+    match Client::connect(&context.paths).await {
+        Ok(mut client) => Ok(Some(client.status().await?)),
+        Err(Unreachable::Absent) => Ok(None),
+        Err(unreachable) => Err(unreachable.into()),
+    }
+}
+
+/// Asks all services to stop and waits until all have, or until the rest keeps everybody waiting; says which those are.
+pub(in crate::cli) async fn stop_gently(context: &Context) -> Result<Vec<ServiceName>, Failure> {
+    let mut client = context.connect().await?;
+    let progress = Progress::new(context, "stopping");
+    let last_end = Cell::new(Instant::now());
+    let tell = |event: Event| {
+        progress.tell(&event);
+        if is_end(&event) {
+            last_end.set(Instant::now());
+        }
+    };
+    let command = Command::Stop(Order { services: Selection::all(), ..Order::default() });
+    let mut asked = std::pin::pin!(client.command(&command, tell));
+    loop {
+        let settled = last_end.get() + SETTLED;
+        tokio::select! {
+            report = &mut asked => {
+                let missed = report?.results.into_iter().filter(|it| it.reason.is_some());
+                let words: Vec<String> = missed.map(|it| format!("{}: {}", it.service, it.reason.unwrap_or_default())).collect();
+                if words.is_empty() {
+                    return Ok(Vec::new());
+                }
+                return Err(Failure::NotReached(format!("cannot stop all services:\n{}", words.join("\n"))));
+            }
+            () = tokio::time::sleep_until(settled), if Instant::now() < settled => (),
+            () = std::future::ready(()), if Instant::now() >= settled => break,
+        }
+    }
+    let status = context.connect().await?.status().await?;
+    Ok(status
+        .services
+        .into_iter()
+        .filter(|service| service.pid.is_some())
+        .map(|service| service.name)
+        .collect())
+}
+
+fn is_end(event: &Event) -> bool {
+    match &event.what {
+        What::Service(change) => change.state == State::Stopped && change.previous != State::Stopped,
+        What::Supervisor { .. } | What::Missed { .. } => false,
+    }
+}
+
+/// The main processes of live runs, as the journal has them; none count when no supervisor is there to own them.
+pub(in crate::cli) fn ours(context: &Context, is_supervised: bool) -> Ours {
+    let journal = Journal::read(&context.paths.journal).ok().flatten().filter(|_| is_supervised);
+    let entries = journal.into_iter().flat_map(|journal| journal.services);
+    let live = entries.filter_map(|entry| entry.live.map(|live| (live.identity, (entry.service, live.run))));
+    Ours { instance: context.paths.instance.clone(), live: live.collect() }
+}
+
+/// Processes of this fleet that belong to no live run.
+pub(in crate::cli) fn strays(context: &Context, ours: &Ours) -> Vec<Leftover> {
+    let journal = Journal::read(&context.paths.journal).ok().flatten();
+    let found = leftovers::find(&context.paths.instance, journal.as_ref());
+    let is_live = |stray: &Leftover| ours.live.values().any(|(_, run)| *run == stray.run);
+    found.into_iter().filter(|stray| !is_live(stray)).collect()
+}
+
+/// Ends strays, gracefully first.
+pub(in crate::cli) fn end_strays(strays: &[Leftover]) -> Result<(), Failure> {
+    let identities: Vec<Identity> = strays.iter().map(|stray| stray.identity).collect();
+    let alive = flush::end(&identities, Force::Ask(GRACE));
+    if alive.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<String> = alive.iter().map(Identity::to_string).collect();
+    Err(Failure::NotReached(format!("cannot end strays of earlier runs: {}", words.join(", "))))
+}
+
+/// The assigned ports but those of services that are still stopping.
+pub(in crate::cli) fn ports_but(
+    fleet: &Fleet,
+    laggards: &[ServiceName],
+) -> BTreeMap<Port, Option<ServiceName>> {
+    let assigned = fleet.ports().into_iter().filter(|(_, service)| !laggards.contains(service));
+    assigned.map(|(port, service)| (port, Some(service))).collect()
+}
+
+/// Makes a plan for a flush.
+pub(in crate::cli) fn plan(request: &Request<'_>) -> Result<Plan, Failure> {
+    Plan::make(request).map_err(|error| Failure::System(format!("cannot see who holds the ports: {error}")))
+}
+
+/// Carries a plan out and proves that each port that is to be free is; says how many listeners were ended.
+pub(in crate::cli) fn flush(plan: &Plan, force: Force) -> Result<usize, Failure> {
+    let flushed = plan.execute(force);
+    if flushed.alive.is_empty() {
+        return Ok(flushed.ended.len());
+    }
+    let words: Vec<String> = flushed.alive.iter().map(step_words).collect();
+    Err(Failure::NotReached(format!("cannot free {} ports:\n{}", words.len(), words.join("\n"))))
+}
+
+/// Fails when a port is held that should be free.
+pub(in crate::cli) fn prove_free(ports: &BTreeSet<Port>) -> Result<(), Failure> {
+    let observed = crate::ports::holder::observe(ports)
+        .map_err(|error| Failure::System(format!("cannot see who holds the ports: {error}")))?;
+    let held: Vec<String> = observed
+        .iter()
+        .map(|(port, holders)| match holders.first() {
+            Some(holder) => format!("port {port} is held by {holder}"),
+            None => format!("port {port} is held by a process that this user may not see"),
+        })
+        .collect();
+    if held.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::NotReached(format!("cannot free the ports:\n{}", held.join("\n"))))
+    }
+}
+
+/// What a flush does about a listener, in a line.
+pub(in crate::cli) fn step_words(step: &Step) -> String {
+    let whose = match &step.whose {
+        Whose::Live(service) => format!("of `{service}`"),
+        Whose::Stray(service) => format!("a stray of `{service}`"),
+        Whose::Foreign => "foreign".to_owned(),
+    };
+    let what = match step.fate {
+        Fate::End => "end",
+        Fate::SpareOwn => "leave",
+        Fate::RefuseForeign => "needs consent:",
+        Fate::RefuseAncestor => "never touched (it runs this command):",
+        Fate::RefuseProtected => "never touched (protected port):",
+    };
+    format!("port {}: {what} {} ({whose})", step.port, step.holder)
+}
+
+/// Whether foreign listeners may be ended: said by an option, or asked on a terminal.
+pub(in crate::cli) fn consent(plan: &Plan, yes: bool) -> Result<bool, Failure> {
+    let foreign: Vec<&Step> = plan.refusals().filter(|step| step.fate == Fate::RefuseForeign).collect();
+    if foreign.is_empty() || yes {
+        return Ok(!foreign.is_empty());
+    }
+    let words: Vec<String> = foreign.iter().map(|step| step_words(step)).collect();
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Unsafe(format!(
+            "refused: foreign processes listen on ports that are to be freed; nothing was touched\n{}\nhint: `--yes` ends them",
+            words.join("\n")
+        )));
+    }
+    output::say(&words.join("\n"));
+    let _ = write!(std::io::stderr(), "end these foreign processes? [y/N] ");
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(true)
+    } else {
+        Err(Failure::Unsafe("refused; nothing was touched".to_owned()))
+    }
+}
+
+/// Ends the supervisor, leaving what still stops to its successor, and starts a new one.
+pub(in crate::cli) async fn replace_supervisor(context: &Context) -> Result<(), Failure> {
+    match Client::connect(&context.paths).await {
+        Ok(client) => {
+            let ended = client.shut_down(ShutdownOrder { services: Leaving::Leave }, |_| ()).await;
+            match ended {
+                Ok(_) | Err(AskError::Broken(_)) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Unreachable::Absent) => (),
+        Err(unreachable) => return Err(unreachable.into()),
+    }
+    up::launch(context)
+}

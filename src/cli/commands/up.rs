@@ -1,0 +1,76 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{status, supervise};
+use crate::cli::args::Up;
+use crate::cli::context::{Context, millis, runtime};
+use crate::cli::failure::Failure;
+use crate::cli::render::progress::Progress;
+use crate::cli::render::report;
+use crate::client::connection::{Client, Unreachable};
+use crate::launch::detached::{self, Request};
+use crate::protocol::command::{Command, Dependents, Order};
+use crate::protocol::reply::Report;
+use crate::vocab::selection::Selection;
+
+/// Starts the supervisor if none runs and the services in order; waits until each is ready; prints the table.
+pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
+    let fleet = context.prove()?;
+    let selection = Selection::of(args.services.iter().cloned());
+    fleet.pick(&selection)?;
+    if args.foreground {
+        return supervise::run_attached(context);
+    }
+    runtime()?.block_on(async {
+        ensure_supervisor(context).await?;
+        let timeout = if args.no_wait { Duration::ZERO } else { args.timeout };
+        let report = bring_up(context, selection, timeout).await?;
+        if args.no_wait {
+            context.say("the supervisor starts the services; `procman status` shows how far they are");
+            return Ok(());
+        }
+        let judged = report::judge(context, &report, "start");
+        let shown = status::show_live(context).await?;
+        judged?;
+        if shown.services.iter().all(|service| service.is_as_wanted() || !is_meant(&report, service)) {
+            Ok(())
+        } else {
+            Err(Failure::Said(1))
+        }
+    })
+}
+
+fn is_meant(report: &Report, service: &crate::protocol::status::ServiceView) -> bool {
+    report.results.iter().any(|result| result.service == service.name)
+}
+
+/// Starts a supervisor unless one answers.
+pub(in crate::cli) async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
+    match Client::connect(&context.paths).await {
+        Ok(_) => Ok(()),
+        Err(Unreachable::Absent) => launch(context),
+        Err(unreachable) => Err(unreachable.into()),
+    }
+}
+
+/// Starts a supervisor and waits until it is ready.
+pub(in crate::cli) fn launch(context: &Context) -> Result<(), Failure> {
+    let executable: PathBuf = std::env::current_exe()
+        .map_err(|error| Failure::System(format!("cannot tell where procman itself lies: {error}")))?;
+    detached::start(&Request { executable: &executable, config: &context.config, paths: &context.paths })?;
+    Ok(())
+}
+
+/// Asks the supervisor to bring services up and tells what happens.
+pub(in crate::cli) async fn bring_up(
+    context: &Context,
+    services: Selection,
+    timeout: Duration,
+) -> Result<Report, Failure> {
+    let mut client = context.connect().await?;
+    let order = Order { services, dependents: Dependents::Untouched, timeout_ms: Some(millis(timeout)) };
+    let progress = Progress::new(context, "starting");
+    let command = Command::Up(order);
+    let asked = client.command(&command, |event| progress.tell(&event));
+    crate::cli::interrupt::unless_interrupted(asked, "stopped waiting; the supervisor goes on").await
+}

@@ -1,0 +1,83 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::args::Global;
+use super::failure::Failure;
+use super::output;
+use crate::client::connection::Client;
+use crate::config::environment::Environment;
+use crate::config::problem::Problems;
+use crate::config::{find, load};
+use crate::rundir::paths::Paths;
+use crate::spec::fleet::Fleet;
+use crate::spec::supervisor::Supervisor;
+
+/// What every command starts from: the config file's name and where the supervisor's files lie.
+pub(super) struct Context {
+    pub(super) config: PathBuf,
+    pub(super) environment: Environment,
+    pub(super) supervisor: Supervisor,
+    pub(super) paths: Paths,
+    pub(super) talk: Talk,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Talk {
+    Quiet,
+    Usual,
+    More,
+}
+
+impl Context {
+    /// Finds the config file and reads where the supervisor's files lie; the services are not read yet.
+    pub(super) fn find(global: &Global) -> Result<Self, Failure> {
+        let environment = Environment::of_this_process();
+        let start = std::env::current_dir()
+            .map_err(|error| Failure::System(format!("cannot tell the working directory: {error}")))?;
+        let config = find::find(global.config.as_deref(), &start, &environment)?;
+        let supervisor = load::load_supervisor(&config, &environment).map_err(Failure::Config)?;
+        let paths = Paths::new(&config, &supervisor.state_dir);
+        let talk = match (global.quiet, global.verbose) {
+            (true, _) => Talk::Quiet,
+            (false, 0) => Talk::Usual,
+            (false, _) => Talk::More,
+        };
+        Ok(Self { config, environment, supervisor, paths, talk })
+    }
+
+    /// Proves the whole config.
+    pub(super) fn prove(&self) -> Result<Fleet, Failure> {
+        self.load().map_err(Failure::Config)
+    }
+
+    pub(super) fn load(&self) -> Result<Fleet, Problems> {
+        load::load(&self.config, &self.environment)
+    }
+
+    /// Talk that `--quiet` silences.
+    pub(super) fn say(&self, text: &str) {
+        if self.talk >= Talk::Usual {
+            output::say(text);
+        }
+    }
+
+    pub(super) async fn connect(&self) -> Result<Client, Failure> {
+        Ok(Client::connect(&self.paths).await?)
+    }
+}
+
+/// The one thread that talks to the supervisor.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::System(format!("cannot start the event loop: {error}")))
+}
+
+/// A duration as the protocol has it.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

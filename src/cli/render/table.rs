@@ -1,0 +1,145 @@
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::vocab::measure::{Brief, Bytes};
+use crate::vocab::port::HeldBy;
+use crate::vocab::state::State;
+
+/// The whole status: services, what is wrong with them, survivors, supervisor.
+pub(in crate::cli) fn status(status: &Status) -> String {
+    let mut parts = vec![services(&status.services)];
+    let wrong: Vec<String> = status.services.iter().filter_map(complaint).collect();
+    if !wrong.is_empty() {
+        parts.push(wrong.join("\n"));
+    }
+    if !status.survivors.is_empty() {
+        let lines =
+            status.survivors.iter().map(|it| format!("  {} pid {}: {}", it.service, it.pid, it.command));
+        let lines: Vec<String> = lines.collect();
+        parts.push(format!(
+            "alive without a supervisor (`procman up` takes them over):\n{}",
+            lines.join("\n")
+        ));
+    }
+    parts.push(supervisor(&status.supervisor));
+    parts.join("\n\n")
+}
+
+fn bare_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    table
+}
+
+fn finish(table: &mut Table, right: &[usize]) -> String {
+    for index in right {
+        if let Some(column) = table.column_mut(*index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// The table of services.
+pub(in crate::cli) fn services(services: &[ServiceView]) -> String {
+    let mut table =
+        bare_table(&["NAME", "STATE", "HEALTH", "PID", "PORTS", "UPTIME", "RESTARTS", "CPU", "MEMORY"]);
+    for service in services {
+        table.add_row([
+            service.name.to_string(),
+            service.state.to_string(),
+            service.health.to_string(),
+            service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            ports_words(&service.ports),
+            service.uptime_s.map_or_else(|| "-".to_owned(), uptime),
+            service.restarts.to_string(),
+            service.cpu_percent.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.1}%")),
+            service.memory_bytes.map_or_else(|| "-".to_owned(), |memory| Bytes(memory).to_string()),
+        ]);
+    }
+    let text = finish(&mut table, &[3, 6, 7, 8]);
+    let mut lines = text.lines();
+    let header = lines.next().unwrap_or_default();
+    let body = lines.zip(services).map(|(line, service)| painted(line, style_of(service)));
+    std::iter::once(painted(header, Style::new().bold())).chain(body).collect::<Vec<_>>().join("\n")
+}
+
+fn painted(text: &str, style: Style) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+fn style_of(service: &ServiceView) -> Style {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    match service.state {
+        _ if service.is_as_wanted() && service.state == State::Running => Style::new(),
+        State::Stopped | State::Exited if service.is_as_wanted() => Style::new().dimmed(),
+        State::Starting | State::Stopping => colour(AnsiColor::Yellow),
+        State::Stopped | State::Exited | State::Running | State::Backoff | State::Fatal => {
+            colour(AnsiColor::Red)
+        }
+    }
+}
+
+fn ports_words(ports: &[ServicePort]) -> String {
+    if ports.is_empty() {
+        return "-".to_owned();
+    }
+    let words = ports.iter().map(|port| match port.held_by {
+        HeldBy::Service => port.port.to_string(),
+        HeldBy::Other | HeldBy::Nobody => format!("{} ({})", port.port, port.held_by.word()),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Why a service is not as it should be, or what is notable about it.
+fn complaint(service: &ServiceView) -> Option<String> {
+    let exit = service.exit.filter(|_| service.pid.is_none()).map(|exit| exit.to_string());
+    let foreign = service.ports.iter().find(|port| port.held_by == HeldBy::Other && service.pid.is_some());
+    let foreign = foreign.map(|port| {
+        let holder = port.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        format!("port {} is held by another process{holder}", port.port)
+    });
+    let why = service.reason.clone().or(foreign).or(exit.filter(|_| !service.is_as_wanted()))?;
+    Some(format!("{}: {why}", service.name))
+}
+
+fn uptime(seconds: f64) -> String {
+    Brief(Duration::try_from_secs_f64(seconds).unwrap_or_default()).to_string()
+}
+
+fn supervisor(view: &SupervisorView) -> String {
+    let config = view.config.display();
+    match (view.running, view.pid, view.uptime_s) {
+        (true, Some(pid), Some(seconds)) => {
+            format!("supervisor: pid {pid}, up {}, procman {}, {config}", uptime(seconds), view.version)
+        }
+        (_, Some(pid), _) => format!("supervisor: pid {pid} does not answer, {config}"),
+        (_, None, _) => format!("supervisor: not running, {config}"),
+    }
+}
+
+/// The table of ports.
+pub(in crate::cli) fn ports(ports: &[PortView]) -> String {
+    let mut table = bare_table(&["PORT", "SERVICE", "HELD BY", "PID", "USER", "COMMAND"]);
+    for port in ports {
+        table.add_row([
+            port.port.to_string(),
+            port.service.to_string(),
+            port.held_by.word().to_owned(),
+            port.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            port.user.clone().unwrap_or_else(|| "-".to_owned()),
+            port.command.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    finish(&mut table, &[0, 3])
+}

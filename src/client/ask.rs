@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::connection::{Client, PATIENCE, Unreachable, diagnose};
+use super::lines::Lines;
+use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
+use crate::protocol::event::Event;
+use crate::protocol::problem::Problem;
+use crate::protocol::reply::{Line, ReloadReport, Report};
+use crate::protocol::status::Status;
+use crate::rundir::lock::{self, Supervisor};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// It stopped answering.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// It said no.
+    #[error("{}", .0.what)]
+    Refused(Problem),
+    /// The connection ended in the middle.
+    #[error("cannot go on: the supervisor's answer broke off ({0})")]
+    Broken(String),
+    /// The answer is none that this procman knows.
+    #[error(
+        "cannot understand the supervisor's answer: {0}\nhint: it may be of another version; `procman restart` replaces it"
+    )]
+    NotUnderstood(serde_json::Error),
+    /// It was told to end and has not.
+    #[error("the supervisor did not end within {}s\nhint: `procman restart --emergency` ends it by force", ENDED_MAX.as_secs())]
+    StillAlive,
+}
+
+/// How long a supervisor may take to end when it has nothing left to do.
+const ENDED_MAX: Duration = Duration::from_secs(10);
+
+/// How often its lock is looked at meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+impl Client {
+    /// How things stand.
+    pub async fn status(&mut self) -> Result<Status, AskError> {
+        let answer = self.request(Method::GET, "/v1/status", Bytes::new()).await?;
+        self.whole(answer).await
+    }
+
+    /// Reads the config again.
+    pub async fn reload(&mut self, order: ReloadOrder) -> Result<ReloadReport, AskError> {
+        let answer = self.post("/v1/reload", &order).await?;
+        self.whole(answer).await
+    }
+
+    /// Does something and tells of each event on the way; the answer comes when it is done, or when its own time is up.
+    pub async fn command(&mut self, command: &Command, tell: impl FnMut(Event)) -> Result<Report, AskError> {
+        let answer = self.post("/v1/commands", command).await?;
+        report(Lines::new(answer.into_body()), tell).await
+    }
+
+    /// Ends the supervisor and waits until it is gone.
+    pub async fn shut_down(
+        mut self,
+        order: ShutdownOrder,
+        tell: impl FnMut(Event),
+    ) -> Result<Report, AskError> {
+        let answer = self.post("/v1/shutdown", &order).await?;
+        let report = report(Lines::new(answer.into_body()), tell).await?;
+        let deadline = tokio::time::Instant::now() + ENDED_MAX;
+        while !matches!(lock::supervisor(&self.paths), Ok(Supervisor::Nobody)) {
+            if tokio::time::Instant::now() > deadline {
+                return Err(AskError::StillAlive);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(report)
+    }
+
+    /// All events from this moment on.
+    pub async fn events(&mut self) -> Result<Lines<Event>, AskError> {
+        let answer = self.request(Method::GET, "/v1/events", Bytes::new()).await?;
+        Ok(Lines::new(answer.into_body()))
+    }
+
+    async fn post(&mut self, path: &str, body: &impl Serialize) -> Result<Response<Incoming>, AskError> {
+        let body = serde_json::to_vec(body).map_err(AskError::NotUnderstood)?;
+        self.request(Method::POST, path, body.into()).await
+    }
+
+    async fn request(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, AskError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| AskError::Broken(error.to_string()))?;
+        match tokio::time::timeout(PATIENCE, self.sender.send_request(request)).await {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(answer),
+            Ok(Ok(answer)) => Err(self.refusal(answer).await),
+            Ok(Err(error)) => Err(AskError::Broken(error.to_string())),
+            Err(_) => Err(diagnose(&self.paths).into()),
+        }
+    }
+
+    async fn refusal(&self, answer: Response<Incoming>) -> AskError {
+        let status: StatusCode = answer.status();
+        match self.whole::<Problem>(answer).await {
+            Ok(problem) => AskError::Refused(problem),
+            Err(_) => AskError::Broken(format!("it answered {status}")),
+        }
+    }
+
+    async fn whole<T: DeserializeOwned>(&self, answer: Response<Incoming>) -> Result<T, AskError> {
+        match tokio::time::timeout(PATIENCE, answer.into_body().collect()).await {
+            Ok(Ok(body)) => serde_json::from_slice(&body.to_bytes()).map_err(AskError::NotUnderstood),
+            Ok(Err(error)) => Err(AskError::Broken(error.to_string())),
+            Err(_) => Err(diagnose(&self.paths).into()),
+        }
+    }
+}
+
+async fn report(mut lines: Lines<Line>, mut tell: impl FnMut(Event)) -> Result<Report, AskError> {
+    while let Some(line) = lines.next().await? {
+        match line {
+            Line::Event(event) => tell(event),
+            Line::Done(report) => return Ok(report),
+        }
+    }
+    Err(AskError::Broken("it ended before its report".to_owned()))
+}

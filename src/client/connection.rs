@@ -1,0 +1,85 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use interprocess::local_socket::tokio::Stream;
+use interprocess::local_socket::traits::tokio::Stream as _;
+use interprocess::local_socket::{GenericFilePath, ToFsName};
+
+use crate::rundir::lock::{self, Supervisor};
+use crate::rundir::paths::Paths;
+use crate::vocab::identity::Identity;
+
+/// A connection to the supervisor.
+pub struct Client {
+    pub(super) sender: SendRequest<Full<Bytes>>,
+    pub(super) paths: Paths,
+}
+
+/// Why the supervisor does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreachable {
+    /// None is running.
+    #[error("no supervisor is running for this config\nhint: `procman up` starts one")]
+    Absent,
+    /// One is alive and does not answer: it hangs, it is stopped, or its socket was removed.
+    #[error(
+        "the supervisor{} is alive and does not answer on {}\nhint: `procman restart --emergency` replaces it",
+        pid_words(.identity), .socket.display()
+    )]
+    Silent {
+        /// Its process, if it can be proven.
+        identity: Option<Identity>,
+        /// Where it should answer.
+        socket: PathBuf,
+    },
+    /// The socket is somebody else's.
+    #[error("cannot connect to {}: {source}", .socket.display())]
+    Denied {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn pid_words(identity: &Option<Identity>) -> String {
+    identity.map_or_else(String::new, |identity| format!(" ({identity})"))
+}
+
+/// How long a living supervisor may take to answer anything that it answers at once.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Client {
+    /// Connects, or says why that is not possible.
+    pub async fn connect(paths: &Paths) -> Result<Self, Unreachable> {
+        let connected = tokio::time::timeout(PATIENCE, open(paths)).await;
+        match connected {
+            Ok(Ok(sender)) => Ok(Self { sender, paths: paths.clone() }),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(Unreachable::Denied { socket: paths.socket.clone(), source: error })
+            }
+            Ok(Err(_)) | Err(_) => Err(diagnose(paths)),
+        }
+    }
+}
+
+async fn open(paths: &Paths) -> io::Result<SendRequest<Full<Bytes>>> {
+    let name = paths.socket.as_path().to_fs_name::<GenericFilePath>()?;
+    let stream = Stream::connect(name).await?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// Nobody answered: the lock tells whether there is somebody who should.
+pub(super) fn diagnose(paths: &Paths) -> Unreachable {
+    match lock::supervisor(paths) {
+        Ok(Supervisor::Alive(identity)) => Unreachable::Silent { identity, socket: paths.socket.clone() },
+        Ok(Supervisor::Nobody) | Err(_) => Unreachable::Absent,
+    }
+}

@@ -1,0 +1,78 @@
+use std::path::Path;
+
+#[cfg(not(target_os = "macos"))]
+use nix::unistd::getgrouplist;
+use nix::unistd::{Gid, Uid, User as Login};
+
+use super::table::Value;
+use crate::spec::service::{Command, User};
+
+/// Notes a program that is not there.
+pub(super) fn program(command: &Command, directory: &Path, path_variable: Option<&str>, value: &Value<'_>) {
+    if command.resolve(directory, path_variable).is_some() {
+        return;
+    }
+    let program = command.program();
+    if program.contains('/') {
+        let file = directory.join(program);
+        let what = if file.exists() { "is not executable" } else { "does not exist" };
+        value.add(
+            format!("the program {} {what}", file.display()),
+            "a path is taken from the service's directory",
+        );
+    } else {
+        value.add(
+            format!("there is no program `{program}` in PATH"),
+            "install it, or write its whole path; no shell is run, so shell words do not work here",
+        );
+    }
+}
+
+/// Notes a working directory that is none.
+pub(super) fn directory(path: &Path, value: Option<&Value<'_>>) -> bool {
+    let Some(value) = value else { return path.is_dir() };
+    if !path.exists() {
+        value.add(
+            format!("the directory {} does not exist", path.display()),
+            "it is taken from the config file's directory",
+        );
+        return false;
+    }
+    if !path.is_dir() {
+        value.add(format!("{} is not a directory", path.display()), "name the directory to run in");
+        return false;
+    }
+    true
+}
+
+/// Looks a user up; notes one that is unknown, or that this process may not become.
+pub(super) fn user(name: &str, value: &Value<'_>) -> Option<User> {
+    let by_number = || name.parse().ok().and_then(|uid| Login::from_uid(Uid::from_raw(uid)).ok().flatten());
+    let Some(login) = Login::from_name(name).ok().flatten().or_else(by_number) else {
+        value.add(format!("there is no user `{name}`"), "name a login of this machine");
+        return None;
+    };
+    let own = nix::unistd::geteuid();
+    if !own.is_root() && own != login.uid {
+        value.add(
+            format!("only root may run a service as `{name}`"),
+            "start procman as root, or remove `user`",
+        );
+        return None;
+    }
+    let groups = groups_of(&login);
+    Some(User { uid: login.uid.as_raw(), gid: login.gid.as_raw(), home: login.dir, name: login.name, groups })
+}
+
+#[cfg(not(target_os = "macos"))]
+fn groups_of(login: &Login) -> Vec<u32> {
+    let name = std::ffi::CString::new(login.name.as_str()).unwrap_or_default();
+    let groups = getgrouplist(&name, login.gid).unwrap_or_else(|_| vec![login.gid]);
+    groups.into_iter().map(Gid::as_raw).collect()
+}
+
+/// macOS gives further groups by directory service when they are asked for; the primary one is taken along.
+#[cfg(target_os = "macos")]
+fn groups_of(login: &Login) -> Vec<u32> {
+    vec![Gid::as_raw(login.gid)]
+}

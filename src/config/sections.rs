@@ -1,0 +1,72 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use globset::Glob;
+use toml::de::DeTable;
+
+use super::environment::Environment;
+use super::table::{Notes, Section, Value};
+use crate::spec::supervisor::Supervisor;
+use crate::vocab::port::Port;
+
+/// Reads `[supervisor]`.
+pub(super) fn supervisor<'a>(
+    config: &Path,
+    table: Option<&'a DeTable<'a>>,
+    notes: &'a Notes,
+    environment: &Environment,
+) -> Supervisor {
+    let section = Section::new(table.into_iter().collect(), notes, environment);
+    let base = config.parent().unwrap_or(Path::new("/"));
+    let directory = |key, usual: &str| {
+        let text = section.text(key);
+        let path = base.join(text.as_ref().map_or(usual, |(text, _)| text.as_str()));
+        if let (Some((_, value)), true) = (&text, path.is_file()) {
+            value.add(
+                format!("{} is a file", path.display()),
+                "name a directory; it is made when it is not there",
+            );
+        }
+        path
+    };
+    let usual_ports = || Supervisor::PROTECTED_PORTS.into_iter().filter_map(Port::new).collect();
+    let supervisor = Supervisor {
+        config: config.to_owned(),
+        state_dir: directory("state_dir", ".procman"),
+        log_dir: directory("log_dir", "logs"),
+        protected_ports: section.value("protected_ports").map_or_else(usual_ports, |value| ports(&value)),
+        allowed_ports: section.value("allowed_ports").map(|value| ports(&value)).unwrap_or_default(),
+        also_kill: Vec::new(),
+    };
+    section.refuse_others("[supervisor]");
+    supervisor
+}
+
+fn ports(value: &Value<'_>) -> BTreeSet<Port> {
+    value.members().iter().filter_map(port).collect()
+}
+
+/// A port, or a note of why it is none.
+pub(super) fn port(value: &Value<'_>) -> Option<Port> {
+    value.integer(1..65_536).and_then(|number| Port::new(u16::try_from(number).ok()?))
+}
+
+/// Reads `[emergency]`: the globs of `also_kill`.
+pub(super) fn emergency<'a>(
+    table: Option<&'a DeTable<'a>>,
+    notes: &'a Notes,
+    environment: &Environment,
+) -> Vec<String> {
+    let section = Section::new(table.into_iter().collect(), notes, environment);
+    let values = section.value("also_kill").map(|value| value.members()).unwrap_or_default();
+    let globs = values.iter().filter_map(|value| {
+        let text = value.text(environment)?;
+        match Glob::new(&text) {
+            Ok(_) => Some(text),
+            Err(error) => value.note(Err(format!("this is not a glob: {}", error.kind()))),
+        }
+    });
+    let globs = globs.collect();
+    section.refuse_others("[emergency]");
+    globs
+}

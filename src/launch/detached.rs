@@ -1,0 +1,94 @@
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, PipeReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::rundir::paths::{Paths, Unusable};
+use crate::sys::detach::{Detached, spawn_detached};
+use crate::vocab::identity::Identity;
+
+/// What to start.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The procman to run.
+    pub executable: &'a Path,
+    /// The config file, absolute.
+    pub config: &'a Path,
+    /// Where its files lie.
+    pub paths: &'a Paths,
+}
+
+/// Why no supervisor is running.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateDirectory(#[from] Unusable),
+    /// The process could not be made.
+    #[error("cannot start the supervisor: {0}")]
+    Spawn(io::Error),
+    /// It said why it cannot run.
+    #[error("{0}")]
+    Refused(String),
+    /// It ended without a word.
+    #[error("cannot start the supervisor: it ended at once; its log is {}", .log.display())]
+    Died {
+        /// Its log.
+        log: PathBuf,
+    },
+    /// It lives and says nothing.
+    #[error("cannot tell whether the supervisor started: it said nothing within {}s; its log is {}", READY_MAX.as_secs(), .log.display())]
+    Silent {
+        /// Its log.
+        log: PathBuf,
+    },
+}
+
+/// How long a supervisor may take to say that it is ready.
+const READY_MAX: Duration = Duration::from_secs(30);
+
+/// Starts a supervisor and waits for its word.
+pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
+    request.paths.prepare()?;
+    let log = &request.paths.supervisor_log;
+    let (read, write) = io::pipe().map_err(LaunchError::Spawn)?;
+    let arguments = ["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
+    let identity = spawn_detached(Detached {
+        program: request.executable,
+        arguments: &arguments as &[OsString],
+        directory: Path::new("/"),
+        log: open_log(log).map_err(LaunchError::Spawn)?,
+        ready: write.into(),
+    })
+    .map_err(LaunchError::Spawn)?;
+    match word_of(read).as_deref() {
+        Some("ready\n") => Ok(identity),
+        Some("") => Err(LaunchError::Died { log: log.clone() }),
+        Some(why) => Err(LaunchError::Refused(why.to_owned())),
+        None => Err(LaunchError::Silent { log: log.clone() }),
+    }
+}
+
+fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+/// All that the supervisor says until it closes its end; none when it takes too long.
+fn word_of(mut read: PipeReader) -> Option<String> {
+    let (said, word) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        let _ = read.read_to_string(&mut text);
+        let _ = said.send(text);
+    });
+    word.recv_timeout(READY_MAX).ok()
+}
+
+/// The pipe to say "ready" on, in a process that [`start`] started; none in any other.
+pub fn take_ready_pipe() -> Option<File> {
+    crate::sys::detach::take_ready_pipe()
+}

@@ -1,0 +1,120 @@
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::query::{End, Line, Source};
+use super::reader;
+
+/// New lines of some streams, as they come, through rotations and truncations. It looks at the files' sizes in turns:
+/// it runs in the client, only while somebody follows, and costs the services and the supervisor nothing.
+pub struct Follower {
+    tracks: Vec<Track>,
+}
+
+struct Track {
+    source: Source,
+    file: Option<Open>,
+    /// The beginning of a line whose end has not come.
+    open_line: Vec<u8>,
+}
+
+struct Open {
+    file: File,
+    inode: u64,
+    offset: u64,
+}
+
+/// How long to wait between two looks: a line is seen within this time.
+pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// So many bytes of a stream are read before the others have their turn.
+const TURN_BYTES: u64 = 1 << 20;
+
+impl Follower {
+    /// Follows from where [`super::query::read`] with the same ends stops.
+    pub fn new(sources: Vec<Source>, ends: &[Option<End>]) -> Self {
+        let tracks = sources.into_iter().zip(ends).map(|(source, end)| {
+            let file = end.and_then(|end| Open::at(&source, end));
+            Track { source, file, open_line: Vec::new() }
+        });
+        Self { tracks: tracks.collect() }
+    }
+
+    /// All whole lines that have come since the last look; `unix_ms` is the time they are given.
+    pub fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Line>> {
+        let mut lines = Vec::new();
+        for track in &mut self.tracks {
+            track.look(unix_ms, &mut lines)?;
+        }
+        Ok(lines)
+    }
+}
+
+impl Open {
+    /// The file that had this inode, wherever rotation has moved it.
+    fn at(source: &Source, end: End) -> Option<Self> {
+        let path =
+            reader::files(&source.file).into_iter().rev().find(|it| reader::inode(it) == Some(end.inode))?;
+        Some(Self { file: File::open(path).ok()?, inode: end.inode, offset: end.offset })
+    }
+}
+
+impl Track {
+    fn look(&mut self, unix_ms: u64, lines: &mut Vec<Line>) -> io::Result<()> {
+        loop {
+            // The successor is looked for before the file is read to its end: nothing is written to a file after it was
+            // set aside, so what is there then is all of it.
+            let successor = self.successor();
+            let is_at_end = self.read(unix_ms, lines)?;
+            match successor {
+                Some(successor) if is_at_end => self.file = Some(successor),
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    /// The file after the one that is open, if that was set aside; the current one, if none is open.
+    fn successor(&self) -> Option<Open> {
+        let files = reader::files(&self.source.file);
+        let inodes: Vec<(PathBuf, u64)> =
+            files.into_iter().filter_map(|path| Some((path.clone(), reader::inode(&path)?))).collect();
+        let next = match &self.file {
+            Some(open) => match inodes.iter().position(|(_, inode)| *inode == open.inode) {
+                Some(at) => inodes.get(at + 1),
+                // It was removed, or moved out of the series: the oldest that is younger cannot be told, so go on with
+                // the current one.
+                None => inodes.last(),
+            },
+            None => inodes.last(),
+        };
+        let (path, inode) = next?;
+        Some(Open { file: File::open(path).ok()?, inode: *inode, offset: 0 })
+    }
+
+    /// Reads what is there, up to a turn; says whether that was all.
+    fn read(&mut self, unix_ms: u64, lines: &mut Vec<Line>) -> io::Result<bool> {
+        let Some(open) = &mut self.file else { return Ok(true) };
+        let size = open.file.metadata()?.size();
+        if size < open.offset {
+            open.offset = 0;
+            self.open_line.clear();
+        }
+        open.file.seek(SeekFrom::Start(open.offset))?;
+        let mut bytes = Vec::new();
+        (&mut open.file).take(TURN_BYTES.min(size - open.offset)).read_to_end(&mut bytes)?;
+        open.offset += u64::try_from(bytes.len()).unwrap_or_default();
+        let is_at_end = open.offset >= size;
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.open_line.extend(piece);
+            if self.open_line.ends_with(b"\n") {
+                self.open_line.pop();
+                let Source { service, stream, .. } = &self.source;
+                let bytes = std::mem::take(&mut self.open_line);
+                lines.push(Line { service: service.clone(), stream: *stream, unix_ms, bytes });
+            }
+        }
+        Ok(is_at_end)
+    }
+}

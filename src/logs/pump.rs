@@ -1,0 +1,252 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use tokio::sync::oneshot;
+
+use super::series::Series;
+use super::stream::{self, Turn};
+use crate::spec::log::Rotation;
+use crate::vocab::name::ServiceName;
+
+/// The pump's handle. Clones are cheap; no call waits for the disk.
+#[derive(Debug, Clone)]
+pub struct Pump {
+    requests: mpsc::Sender<Request>,
+    waker: Arc<Waker>,
+}
+
+/// Which stream of which service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamKey {
+    /// The service.
+    pub service: ServiceName,
+    /// Its stream.
+    pub stream: Stream,
+}
+
+/// A stream of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Where a stream comes from and goes to.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The reading end of its pipe, which never waits.
+    pub pipe: OwnedFd,
+    /// Its current log file.
+    pub file: PathBuf,
+    /// When that is set aside.
+    pub rotation: Rotation,
+}
+
+/// The queue has no bound, and needs none: requests are as rare as starts and ends of services.
+#[derive(Debug)]
+enum Request {
+    Attach(StreamKey, Attachment),
+    Detach(StreamKey),
+    Drain(ServiceName, oneshot::Sender<()>),
+    Close(mpsc::Sender<()>),
+}
+
+const WAKER: Token = Token(usize::MAX);
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// How long the last bytes may take when the pump is closed.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+impl Pump {
+    /// Starts the pump's thread. Time indexes are kept in the directory `times`; `unix_ms` is the wall clock.
+    pub fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (requests, inbox) = mpsc::channel();
+        let worker = Worker {
+            poll,
+            inbox,
+            times,
+            unix_ms,
+            streams: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            next_token: 0,
+            busy: BTreeSet::new(),
+            buffer: Vec::new(),
+        };
+        thread::Builder::new()
+            .name("log-pump".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || worker.run())?;
+        Ok(Self { requests, waker })
+    }
+
+    /// Takes a stream on, or another pipe, file or rotation for one that is there.
+    pub fn attach(&self, key: StreamKey, attachment: Attachment) {
+        self.request(Request::Attach(key, attachment));
+    }
+
+    /// Writes what is in the stream's pipe and lets go of it.
+    pub fn detach(&self, key: StreamKey) {
+        self.request(Request::Detach(key));
+    }
+
+    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written.
+    pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<()> {
+        let (done, drained) = oneshot::channel();
+        self.request(Request::Drain(service, done));
+        drained
+    }
+
+    /// Writes what is in all pipes and ends the pump's thread; what a stuck disk does not take stays in the pipes.
+    pub fn close(self) {
+        let (done, closed) = mpsc::channel();
+        self.request(Request::Close(done));
+        let _ = closed.recv_timeout(CLOSE_MAX);
+    }
+
+    fn request(&self, request: Request) {
+        // A pump that has ended takes no requests, and there is nothing left to ask it for.
+        let _ = self.requests.send(request);
+        let _ = self.waker.wake();
+    }
+}
+
+struct Worker {
+    poll: Poll,
+    inbox: mpsc::Receiver<Request>,
+    times: PathBuf,
+    unix_ms: fn() -> u64,
+    streams: BTreeMap<usize, stream::Stream>,
+    tokens: BTreeMap<StreamKey, usize>,
+    next_token: usize,
+    /// Streams that have more to read than one turn allows.
+    busy: BTreeSet<usize>,
+    buffer: Vec<u8>,
+}
+
+#[derive(PartialEq)]
+enum Going {
+    On,
+    Over,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        loop {
+            if let Err(error) = self.poll.poll(&mut events, self.timeout()) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    tracing::error!(%error, "the log pump cannot wait for output");
+                    thread::sleep(Duration::from_millis(100));
+                }
+            }
+            self.busy
+                .extend(events.iter().map(|event| event.token()).filter(|it| *it != WAKER).map(|it| it.0));
+            let now = Instant::now();
+            let is_due = |stream: &stream::Stream| stream.retry_at().is_some_and(|at| at <= now);
+            self.busy
+                .extend(self.streams.iter().filter(|(_, stream)| is_due(stream)).map(|(token, _)| *token));
+            for token in std::mem::take(&mut self.busy) {
+                self.turn(token);
+            }
+            if self.obey() == Going::Over {
+                return;
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.busy.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let retry = self.streams.values().filter_map(stream::Stream::retry_at).min();
+        retry.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    fn turn(&mut self, token: usize) {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; BUFFER_BYTES];
+        }
+        let Some(stream) = self.streams.get_mut(&token) else { return };
+        if stream.turn(&mut self.buffer, (self.unix_ms)()) == Turn::More {
+            self.busy.insert(token);
+        }
+    }
+
+    fn obey(&mut self) -> Going {
+        while let Ok(request) = self.inbox.try_recv() {
+            match request {
+                Request::Attach(key, attachment) => self.attach(key, attachment),
+                Request::Detach(key) => self.detach(&key),
+                Request::Drain(service, done) => {
+                    self.drain(|key| key.service == service);
+                    let _ = done.send(());
+                }
+                Request::Close(done) => {
+                    self.drain(|_| true);
+                    let _ = done.send(());
+                    return Going::Over;
+                }
+            }
+        }
+        Going::On
+    }
+
+    fn attach(&mut self, key: StreamKey, attachment: Attachment) {
+        self.detach(&key);
+        let name = format!("{} {:?}", key.service, key.stream).to_lowercase();
+        let series = Series::new(attachment.file, attachment.rotation, self.times.clone());
+        let stream = stream::Stream::new(name, attachment.pipe, series);
+        let token = self.next_token;
+        self.next_token += 1;
+        let registered =
+            self.poll.registry().register(&mut SourceFd(&stream.fd()), Token(token), Interest::READABLE);
+        if let Err(error) = registered {
+            tracing::error!(service = %key.service, %error, "cannot wait for its output");
+        }
+        self.streams.insert(token, stream);
+        self.tokens.insert(key, token);
+        // What came before it was registered makes no event.
+        self.busy.insert(token);
+    }
+
+    fn detach(&mut self, key: &StreamKey) {
+        let Some(token) = self.tokens.remove(key) else { return };
+        self.drain_one(token);
+        if let Some(stream) = self.streams.remove(&token) {
+            let _ = self.poll.registry().deregister(&mut SourceFd(&stream.fd()));
+        }
+        self.busy.remove(&token);
+    }
+
+    fn drain(&mut self, is_meant: impl Fn(&StreamKey) -> bool) {
+        let tokens: Vec<usize> =
+            self.tokens.iter().filter(|(key, _)| is_meant(key)).map(|(_, token)| *token).collect();
+        for token in tokens {
+            self.drain_one(token);
+        }
+    }
+
+    /// A few turns empty any pipe; a writer that never stops does not hold the others up for longer.
+    fn drain_one(&mut self, token: usize) {
+        const TURNS: usize = 4;
+        for _ in 0..TURNS {
+            self.turn(token);
+            if !self.busy.contains(&token) {
+                return;
+            }
+        }
+    }
+}

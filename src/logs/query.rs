@@ -1,0 +1,148 @@
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use regex::bytes::Regex;
+
+use super::pump::Stream;
+use super::reader::{self, Reader, TimedLine};
+use crate::vocab::name::ServiceName;
+
+/// Which lines are wanted.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// From these streams.
+    pub sources: Vec<Source>,
+    /// Where time indexes lie.
+    pub times: PathBuf,
+    /// Only the last so many of all that fit otherwise.
+    pub last: Option<usize>,
+    /// Only those that arrived at or after this time, in milliseconds since 1970 UTC.
+    pub since_ms: Option<u64>,
+    /// Only those that match.
+    pub pattern: Option<Regex>,
+}
+
+/// One stream's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The service.
+    pub service: ServiceName,
+    /// Its stream.
+    pub stream: Stream,
+    /// Its current log file.
+    pub file: PathBuf,
+}
+
+/// Where one stream's current file ended at some moment: what lies behind is for a follower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    pub(super) inode: u64,
+    pub(super) offset: u64,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The service that wrote it.
+    pub service: ServiceName,
+    /// Where to.
+    pub stream: Stream,
+    /// When it arrived, in milliseconds since 1970 UTC: to a second when lines are few, to 100 ms when they are many.
+    pub unix_ms: u64,
+    /// Its bytes without the newline.
+    pub bytes: Vec<u8>,
+}
+
+/// Where each source ends at this moment.
+pub fn ends(sources: &[Source]) -> Vec<Option<End>> {
+    sources.iter().map(|source| reader::end_of(&source.file)).collect()
+}
+
+/// Hands over every line that is wanted and lies before `ends`, in the order of their times; lines of one stream keep
+/// the order of their file, and lines of the same time come by the order of the sources.
+///
+/// # Errors
+/// A file that is there cannot be read. Files that are not there are empty.
+pub fn read(
+    query: &Query,
+    ends: &[Option<End>],
+    mut sink: impl FnMut(Line) -> ControlFlow<()>,
+) -> io::Result<()> {
+    let mut merge = Merge::open(query, ends)?;
+    let mut kept: VecDeque<Line> = VecDeque::new();
+    while let Some(line) = merge.next()? {
+        if !is_wanted(query, &line) {
+            continue;
+        }
+        match query.last {
+            None => {
+                if sink(line).is_break() {
+                    return Ok(());
+                }
+            }
+            Some(0) => return Ok(()),
+            Some(count) => {
+                if kept.len() == count {
+                    kept.pop_front();
+                }
+                kept.push_back(line);
+            }
+        }
+    }
+    for line in kept {
+        if sink(line).is_break() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn is_wanted(query: &Query, line: &Line) -> bool {
+    query.since_ms.is_none_or(|since| line.unix_ms >= since)
+        && query.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&line.bytes))
+}
+
+/// The next line of each stream; the earliest of them is the next of all.
+struct Merge<'a> {
+    lanes: Vec<Lane<'a>>,
+}
+
+struct Lane<'a> {
+    source: &'a Source,
+    reader: Reader,
+    next: Option<TimedLine>,
+}
+
+impl<'a> Merge<'a> {
+    fn open(query: &'a Query, ends: &[Option<End>]) -> io::Result<Self> {
+        // A pattern may match anywhere, so only without one can what lies before the last lines be skipped.
+        let last = query.last.filter(|_| query.pattern.is_none());
+        let mut lanes = Vec::with_capacity(query.sources.len());
+        for (source, end) in query.sources.iter().zip(ends) {
+            let mut reader = match last {
+                Some(count) => Reader::last(&source.file, &query.times, *end, count)?,
+                None => Reader::all(&source.file, &query.times, *end),
+            };
+            let next = reader.next()?;
+            lanes.push(Lane { source, reader, next });
+        }
+        Ok(Self { lanes })
+    }
+
+    fn next(&mut self) -> io::Result<Option<Line>> {
+        let times =
+            self.lanes.iter().enumerate().filter_map(|(at, lane)| Some((lane.next.as_ref()?.unix_ms, at)));
+        let Some((_, at)) = times.min() else { return Ok(None) };
+        let lane = &mut self.lanes[at];
+        let Some(line) = lane.next.take() else { return Ok(None) };
+        lane.next = lane.reader.next()?;
+        // Times of one stream never go back, whatever the wall clock did, or its lines would not keep their order.
+        if let Some(next) = &mut lane.next {
+            next.unix_ms = next.unix_ms.max(line.unix_ms);
+        }
+        let Source { service, stream, .. } = lane.source;
+        Ok(Some(Line { service: service.clone(), stream: *stream, unix_ms: line.unix_ms, bytes: line.bytes }))
+    }
+}

@@ -1,0 +1,192 @@
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use regex::bytes::Regex;
+
+use super::follow::Follower;
+use super::pump::{Attachment, Pump, Stream, StreamKey};
+use super::query::{self, Query, Source};
+use super::series::Series;
+use crate::spec::log::Rotation;
+use crate::sys::pipe::{self, Waiting};
+use crate::vocab::name::ServiceName;
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::parse(text).unwrap()
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+struct Rig {
+    dir: tempfile::TempDir,
+    pump: Pump,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("times")).unwrap();
+        let pump = Pump::start(dir.path().join("times"), crate::sys::clock::unix_ms).unwrap();
+        Self { dir, pump }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    /// A stream whose log is `logs/NAME`; what is written to the file that comes back goes through the pump.
+    fn stream(&self, service: &str, rotation: Rotation) -> File {
+        let fifo = self.path(&format!("{service}.fifo"));
+        pipe::make_fifo(&fifo).unwrap();
+        let reader = pipe::open_read_write(&fifo, Waiting::Never).unwrap();
+        let key = StreamKey { service: name(service), stream: Stream::Stdout };
+        self.pump.attach(key, Attachment { pipe: reader, file: self.path("logs").join(service), rotation });
+        let writer: OwnedFd = pipe::open_read_write(&fifo, Waiting::Allowed).unwrap();
+        writer.as_fd();
+        writer.into()
+    }
+
+    fn drain(&self, service: &str) {
+        self.pump.drain(name(service)).blocking_recv().unwrap();
+    }
+}
+
+/// All files of a series, oldest first, as one text.
+fn whole(path: &Path) -> String {
+    super::reader::files(path).iter().filter_map(|path| fs::read_to_string(path).ok()).collect()
+}
+
+#[test]
+fn the_pump_brings_every_byte_of_many_streams_into_its_file() {
+    let rig = Rig::new();
+    let rotation = Rotation { size_max: 10_000, keep: 1000 };
+    let mut writers: BTreeMap<String, File> = (0..8)
+        .map(|number| format!("s{number}"))
+        .map(|service| (service.clone(), rig.stream(&service, rotation)))
+        .collect();
+    let threads: Vec<_> = std::mem::take(&mut writers)
+        .into_iter()
+        .map(|(service, mut writer)| {
+            std::thread::spawn(move || {
+                let text: String = (0..5000).map(|line| format!("{service} line {line}\n")).collect();
+                writer.write_all(text.as_bytes()).unwrap();
+                (service, text, writer)
+            })
+        })
+        .collect();
+    for thread in threads {
+        let (service, text, _writer) = thread.join().unwrap();
+        rig.drain(&service);
+        assert_eq!(whole(&rig.path("logs").join(&service)), text, "{service}");
+    }
+}
+
+#[test]
+fn a_disk_that_fails_holds_up_only_its_stream_and_loses_nothing() {
+    let rig = Rig::new();
+    // A file where the log directory should be: nothing can be written there.
+    fs::write(rig.path("logs"), "").unwrap();
+    let mut writer = rig.stream("a", Rotation::default());
+    writer.write_all(b"one\n").unwrap();
+    rig.drain("a");
+    writer.write_all(b"two\n").unwrap();
+    fs::remove_file(rig.path("logs")).unwrap();
+    let log = rig.path("logs").join("a");
+    wait_until(|| fs::read_to_string(&log).is_ok_and(|text| text == "one\ntwo\n"));
+}
+
+#[test]
+fn a_detached_stream_is_emptied_and_a_closed_pump_has_written_all() {
+    let rig = Rig::new();
+    let (mut one, mut two) = (rig.stream("a", Rotation::default()), rig.stream("b", Rotation::default()));
+    one.write_all(b"one\n").unwrap();
+    rig.pump.detach(StreamKey { service: name("a"), stream: Stream::Stdout });
+    two.write_all(b"two\n").unwrap();
+    rig.pump.clone().close();
+    assert_eq!(whole(&rig.path("logs").join("a")), "one\n");
+    assert_eq!(whole(&rig.path("logs").join("b")), "two\n");
+}
+
+/// Three streams whose lines arrived at known times, with rotated files among them.
+fn written(dir: &Path) -> Query {
+    fs::create_dir_all(dir.join("times")).unwrap();
+    let sources = ["a", "b", "c"].map(|service| Source {
+        service: name(service),
+        stream: Stream::Stdout,
+        file: dir.join("logs").join(service),
+    });
+    for (at, source) in sources.iter().enumerate() {
+        let rotation = Rotation { size_max: 20, keep: 50 };
+        let mut series = Series::new(source.file.clone(), rotation, dir.join("times"));
+        for step in 0..6_u64 {
+            let time = 10_000 + step * 3000 + u64::try_from(at).unwrap() * 1000;
+            series.append(format!("{}{step}\n", source.service).as_bytes(), time).unwrap();
+        }
+    }
+    Query { sources: sources.to_vec(), times: dir.join("times"), last: None, since_ms: None, pattern: None }
+}
+
+fn lines(query: &Query) -> String {
+    let mut found = Vec::new();
+    query::read(query, &query::ends(&query.sources), |line| {
+        found.push(String::from_utf8(line.bytes).unwrap());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    found.join(" ")
+}
+
+#[test]
+fn lines_of_many_streams_are_merged_by_time_and_narrowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = written(dir.path());
+    let text = "a0 b0 c0 a1 b1 c1 a2 b2 c2 a3 b3 c3 a4 b4 c4 a5 b5 c5";
+    assert_eq!(lines(&all), text);
+    assert_eq!(lines(&Query { last: Some(4), ..all.clone() }), "c4 a5 b5 c5");
+    assert_eq!(lines(&Query { last: Some(100), ..all.clone() }), text);
+    assert_eq!(lines(&Query { last: Some(0), ..all.clone() }), "");
+    assert_eq!(lines(&Query { since_ms: Some(10_000 + 5 * 3000), ..all.clone() }), "a5 b5 c5");
+    let pattern = Some(Regex::new("[ac][24]").unwrap());
+    assert_eq!(lines(&Query { pattern: pattern.clone(), ..all.clone() }), "a2 c2 a4 c4");
+    assert_eq!(lines(&Query { pattern, last: Some(1), ..all.clone() }), "c4");
+    fs::remove_dir_all(dir.path().join("times")).unwrap();
+    assert_eq!(lines(&all).split(' ').count(), 18, "without an index the lines are still all there");
+}
+
+#[test]
+fn a_follower_sees_every_line_once_through_rotations() {
+    let dir = tempfile::tempdir().unwrap();
+    let query = written(dir.path());
+    let sources = vec![query.sources[0].clone()];
+    let ends = query::ends(&sources);
+    let mut follower = Follower::new(sources.clone(), &ends);
+    let file = sources[0].file.clone();
+    let times = dir.path().join("times");
+    let writer = std::thread::spawn(move || {
+        let mut series = Series::new(file, Rotation { size_max: 200, keep: 10_000 }, times);
+        for number in 0..3000 {
+            series.append(format!("line {number}").as_bytes(), 1).unwrap();
+            series.append(b"\n", 1).unwrap();
+        }
+    });
+    let mut seen = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while seen.len() < 3000 && Instant::now() < deadline {
+        seen.extend(follower.look(7).unwrap().into_iter().map(|line| String::from_utf8(line.bytes).unwrap()));
+    }
+    writer.join().unwrap();
+    assert!(follower.look(7).unwrap().is_empty());
+    let expected: Vec<String> = (0..3000).map(|number| format!("line {number}")).collect();
+    assert_eq!(seen, expected);
+}

@@ -1,0 +1,83 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// When which bytes of a log file arrived. Raw lines carry no time, so a file beside them does: entries of 16 bytes, an
+/// offset and the milliseconds since 1970 from which on bytes behind it arrived, both little-endian. It is named by the
+/// log file's inode, so that it stays with a file that is renamed. It is best effort: what it does not say is not known.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    file: Option<File>,
+    last: Option<Entry>,
+}
+
+/// From this offset on, bytes arrived at this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The offset in the log file.
+    pub offset: u64,
+    /// Milliseconds since 1970 UTC.
+    pub unix_ms: u64,
+}
+
+/// A new entry is due after this many milliseconds, …
+const SPAN_MS: u64 = 1000;
+/// … or after this many, when so many bytes have come.
+const BUSY_SPAN_MS: u64 = 100;
+const BUSY_BYTES: u64 = 4096;
+
+/// Where the index of a log file lies.
+pub(super) fn path(directory: &Path, inode: u64) -> PathBuf {
+    directory.join(inode.to_string())
+}
+
+/// All that is known of a log file's times, in the file's order.
+pub fn read(directory: &Path, inode: u64) -> Vec<Entry> {
+    let bytes = fs::read(path(directory, inode)).unwrap_or_default();
+    let mut entries: Vec<Entry> = bytes
+        .chunks_exact(16)
+        .map(|chunk| {
+            let (offset, unix_ms) = chunk.split_at(8);
+            let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+            Entry { offset: number(offset), unix_ms: number(unix_ms) }
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.offset);
+    entries
+}
+
+impl Recorder {
+    /// Goes on with the index of a log file that already has this size; a log file that is empty gets a new one.
+    pub(super) fn open(directory: &Path, inode: u64, size: u64) -> Self {
+        let file = open(&path(directory, inode), size);
+        if let Err(error) = &file {
+            tracing::debug!(%error, inode, "no time index; times of this file will not be known");
+        }
+        Self { file: file.ok(), last: None }
+    }
+
+    /// Notes that bytes from this offset on arrive at this time, if it is worth an entry.
+    pub(super) fn note(&mut self, entry: Entry) {
+        let is_due = self.last.is_none_or(|last| {
+            let (age, bytes) =
+                (entry.unix_ms.abs_diff(last.unix_ms), entry.offset.saturating_sub(last.offset));
+            age >= SPAN_MS || (age >= BUSY_SPAN_MS && bytes >= BUSY_BYTES)
+        });
+        let Some(file) = self.file.as_mut().filter(|_| is_due) else { return };
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&entry.offset.to_le_bytes());
+        bytes[8..].copy_from_slice(&entry.unix_ms.to_le_bytes());
+        if file.write_all(&bytes).is_ok() {
+            self.last = Some(entry);
+        } else {
+            self.file = None;
+        }
+    }
+}
+
+fn open(path: &Path, size: u64) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).mode(0o600);
+    if size == 0 { options.write(true).truncate(true).open(path) } else { options.append(true).open(path) }
+}
