@@ -1,5 +1,7 @@
 //! The house rules that a machine can hold: arrows between rooms, sizes, and words that do not belong.
 
+#![expect(clippy::unwrap_used, reason = "a rule that cannot be checked fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -219,6 +221,7 @@ fn a_table_of_contents_is_only_that() {
             let is_content = line.is_empty()
                 || line.starts_with("//")
                 || line.starts_with("#[cfg")
+                || line.starts_with("#[path")
                 || line.starts_with("mod ")
                 || line.starts_with("pub mod ")
                 || line.starts_with("pub(crate) mod ")

@@ -14,7 +14,7 @@ use super::output;
 
 /// Why a command did not do all that was asked for.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(super) enum Failure {
     /// The config file is not right.
     #[error("{0}")]
     Config(Problems),
@@ -61,7 +61,7 @@ pub enum Failure {
 
 impl Failure {
     /// The exit code of the contract.
-    pub fn code(&self) -> u8 {
+    pub(super) fn code(&self) -> u8 {
         match self {
             Self::ReaderLeft => 0,
             Self::Launch(_) | Self::Boot(_) | Self::Stuck(_) | Self::NotReached(_) | Self::System(_) => 1,
@@ -75,7 +75,7 @@ impl Failure {
     }
 
     /// Says it on standard error.
-    pub fn print(&self) {
+    pub(super) fn print(&self) {
         if let Self::Config(problems) = self {
             output::say(&problems.render(Style::Coloured));
             return;
@@ -86,6 +86,19 @@ impl Failure {
         }
         if !text.is_empty() {
             output::say(&format!("procman: {text}"));
+        }
+    }
+
+    /// Whether a supervisor was asked that is on its way out, or just went: its successor can be asked instead.
+    pub(super) fn is_of_one_that_leaves(&self) -> bool {
+        match self {
+            Self::Ask(AskError::NoAnswer(_)) | Self::Unreachable(Unreachable::Absent) => true,
+            Self::Ask(AskError::Refused(problem)) => problem.kind == Kind::Ending,
+            Self::Ask(_) | Self::Unreachable(_) | Self::Config(_) | Self::NoConfig(_) | Self::Usage(_) => {
+                false
+            }
+            Self::Launch(_) | Self::Boot(_) | Self::Stuck(_) | Self::Unsafe(_) | Self::NotReached(_) => false,
+            Self::Said(_) | Self::System(_) | Self::ReaderLeft | Self::Interrupted(_) => false,
         }
     }
 
@@ -104,7 +117,7 @@ fn ask_code(error: &AskError) -> u8 {
             Kind::BadRequest | Kind::NotFound | Kind::NoSuchService | Kind::BadMethod | Kind::TooLarge => 2,
             Kind::Ending => 4,
         },
-        AskError::Broken(_) | AskError::NotUnderstood(_) => 4,
+        AskError::NoAnswer(_) | AskError::Broken(_) | AskError::NotUnderstood(_) => 4,
         AskError::StillAlive => 1,
     }
 }

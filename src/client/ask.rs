@@ -25,7 +25,10 @@ pub enum AskError {
     /// It said no.
     #[error("{}", .0.what)]
     Refused(Problem),
-    /// The connection ended in the middle.
+    /// The connection ended without any answer: the supervisor is dying, or just died.
+    #[error("cannot go on: the supervisor closed the connection without an answer ({0})")]
+    NoAnswer(String),
+    /// The connection ended in the middle of an answer.
     #[error("cannot go on: the supervisor's answer broke off ({0})")]
     Broken(String),
     /// The answer is none that this procman knows.
@@ -108,7 +111,7 @@ impl Client {
         match tokio::time::timeout(PATIENCE, self.sender.send_request(request)).await {
             Ok(Ok(answer)) if answer.status().is_success() => Ok(answer),
             Ok(Ok(answer)) => Err(self.refusal(answer).await),
-            Ok(Err(error)) => Err(AskError::Broken(error.to_string())),
+            Ok(Err(error)) => Err(AskError::NoAnswer(error.to_string())),
             Err(_) => Err(diagnose(&self.paths).into()),
         }
     }

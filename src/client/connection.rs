@@ -54,16 +54,30 @@ fn pid_words(identity: &Option<Identity>) -> String {
 /// How long a living supervisor may take to answer anything that it answers at once.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A supervisor takes its lock a moment before it binds its socket, and lets go of it a moment after: so long a socket
+/// that refuses is asked again while the lock is held.
+const BETWEEN_MAX: Duration = Duration::from_millis(500);
+
+/// How often.
+const BETWEEN_PAUSE: Duration = Duration::from_millis(2);
+
 impl Client {
     /// Connects, or says why that is not possible.
     pub async fn connect(paths: &Paths) -> Result<Self, Unreachable> {
-        let connected = tokio::time::timeout(PATIENCE, open(paths)).await;
-        match connected {
-            Ok(Ok(sender)) => Ok(Self { sender, paths: paths.clone() }),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Err(Unreachable::Denied { socket: paths.socket.clone(), source: error })
+        let deadline = tokio::time::Instant::now() + BETWEEN_MAX;
+        loop {
+            let why = match tokio::time::timeout(PATIENCE, open(paths)).await {
+                Ok(Ok(sender)) => return Ok(Self { sender, paths: paths.clone() }),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(Unreachable::Denied { socket: paths.socket.clone(), source: error });
+                }
+                Ok(Err(_)) => diagnose(paths),
+                Err(_) => return Err(diagnose(paths)),
+            };
+            if matches!(why, Unreachable::Absent) || tokio::time::Instant::now() >= deadline {
+                return Err(why);
             }
-            Ok(Err(_)) | Err(_) => Err(diagnose(paths)),
+            tokio::time::sleep(BETWEEN_PAUSE).await;
         }
     }
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime;
+use tokio::sync::oneshot;
 
 use super::diary::{self, Diary};
 use super::engine::{Engine, Parts};
 use super::http::{router, serve};
 use super::last_words::Beginning;
-use super::mailbox::{Mailbox, Message};
+use super::mailbox::{Awaited, Mailbox, Message, Reply};
 use super::signals;
 use super::warden::Charge;
 use crate::config::environment::Environment;
@@ -20,13 +21,15 @@ use crate::logs::pump::Pump;
 use crate::machine;
 use crate::machine::event::Event;
 use crate::machine::memory::Survivor;
+use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
+use crate::protocol::event::What;
 use crate::rundir::journal::{self, Journal, Unreadable};
 use crate::rundir::leftovers::{self, Leftover};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
-use crate::sys::{clock, exit, limits, process, signal};
+use crate::sys::{clock, exit, limits, memory, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{RunId, Tag};
 use crate::vocab::signal::Signal;
@@ -136,22 +139,30 @@ async fn supervise(
     });
     engine.declare_channels(&fleet);
     past.take_over(&mut engine);
-    let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone())));
+    let (end, ending) = oneshot::channel();
+    let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone()), ending));
+    memory::let_go_of_unused_code();
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.config.display(), "supervisor started");
     if boot.start == Start::Autostart {
-        tokio::spawn(autostart(mailbox));
+        tokio::spawn(autostart(mailbox.clone()));
     }
     let (fate, pump) = engine.run().await;
-    server.abort();
+    mailbox.publish(protocol::event::Event { unix_ms: clock::unix_ms(), what: What::Ended });
+    drop(end);
+    let _ = server.await;
     pump.close();
     tracing::info!("supervisor ended");
     Ok(fate)
 }
 
 async fn autostart(mailbox: Mailbox) {
-    let ticket = mailbox.ticket();
-    let _ = mailbox.ask(|reply| Message::Command(ticket, Command::Up(Order::default()), reply)).await;
+    let (reply, Awaited { report, .. }) = Reply::new();
+    mailbox.send(Message::Command(mailbox.ticket(), Command::Up(Order::default()), reply)).await;
+    let failed = report.await.map(|report| report.results).unwrap_or_default();
+    for result in failed.into_iter().filter(|result| result.reason.is_some()) {
+        tracing::error!(service = %result.service, reason = result.reason, "did not come up");
+    }
 }
 
 fn say_ready(ready: &mut Option<File>) {

@@ -21,7 +21,7 @@ use crate::protocol::command::{Dependents, Fate, Order, Rehearsal, ReloadOrder, 
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
 use crate::rundir::paths::Paths;
-use crate::sys::{clock, exit};
+use crate::sys::{clock, exit, memory};
 use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -44,7 +44,7 @@ pub struct Engine {
     pub(super) started: Moment,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
-    replies: BTreeMap<TicketId, Reply<Report>>,
+    replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
     ending: Ending,
 }
 
@@ -164,7 +164,7 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, ticket: TicketId, command: protocol::command::Command, reply: Reply<Report>) {
+    fn command(&mut self, ticket: TicketId, command: protocol::command::Command, reply: Reply) {
         use protocol::command::Command as Asked;
         let asked = match command {
             _ if self.ending != Ending::NotYet => Err(ending_problem()),
@@ -184,18 +184,19 @@ impl Engine {
                 self.order(ticket, verb, &order)
             }
             Asked::Signal(order) => {
-                let _ = reply.send(self.signal(&order.services, order.signal));
+                match self.signal(&order.services, order.signal) {
+                    Ok(report) => drop(reply.accept().send(report)),
+                    Err(problem) => reply.refuse(problem),
+                }
                 return;
             }
         };
         match asked {
             Ok(command) => {
-                self.replies.insert(ticket, reply);
+                self.replies.insert(ticket, reply.accept());
                 self.feed(Event::Command(command));
             }
-            Err(problem) => {
-                let _ = reply.send(Err(problem));
-            }
+            Err(problem) => reply.refuse(problem),
         }
     }
 
@@ -251,8 +252,9 @@ impl Engine {
     pub(super) fn answer(&mut self, ticket: TicketId, answer: Answer) {
         let results = answer.into_iter().map(|(name, verdict)| self.result(name, verdict)).collect();
         if let Some(reply) = self.replies.remove(&ticket) {
-            let _ = reply.send(Ok(Report { results }));
+            let _ = reply.send(Report { results });
         }
+        memory::let_go_of_unused_code();
         if self.ending == Ending::After(ticket) {
             self.ending = Ending::Over(Fate::Stop);
         }
@@ -289,19 +291,17 @@ impl Engine {
         report
     }
 
-    fn shut_down(&mut self, ticket: TicketId, order: ShutdownOrder, reply: Reply<Report>) {
+    fn shut_down(&mut self, ticket: TicketId, order: ShutdownOrder, reply: Reply) {
         match (order.services, self.ending) {
             (Fate::Leave, _) => {
-                let _ = reply.send(Ok(Report::default()));
+                let _ = reply.accept().send(Report::default());
                 self.ending = Ending::Over(Fate::Leave);
             }
             (Fate::Stop, Ending::NotYet) => {
-                self.replies.insert(ticket, reply);
+                self.replies.insert(ticket, reply.accept());
                 self.stop_all(ticket, Verb::Stop);
             }
-            (Fate::Stop, Ending::After(_) | Ending::Over(_)) => {
-                let _ = reply.send(Err(ending_problem()));
-            }
+            (Fate::Stop, Ending::After(_) | Ending::Over(_)) => reply.refuse(ending_problem()),
         }
     }
 

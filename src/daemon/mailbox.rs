@@ -17,19 +17,52 @@ pub enum Message {
     /// Something happened to a run.
     Machine(machine::event::Event),
     /// A client asks for something.
-    Command(TicketId, Command, Reply<Report>),
+    Command(TicketId, Command, Reply),
     /// A client wants to know how things stand.
     Status(oneshot::Sender<Status>),
     /// A client or a signal wants the config to be read again.
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
     /// A client wants the supervisor to end.
-    Shutdown(TicketId, ShutdownOrder, Reply<Report>),
+    Shutdown(TicketId, ShutdownOrder, Reply),
     /// The supervisor got a signal.
     Signal(super::signals::Wish),
 }
 
-/// Where an answer goes: what was asked for, or why it was refused.
-pub type Reply<T> = oneshot::Sender<Result<T, Problem>>;
+/// Where the two answers to a command go: at once whether it is done at all, and in the end what it came to.
+#[derive(Debug)]
+pub struct Reply {
+    accepted: oneshot::Sender<Result<(), Problem>>,
+    report: oneshot::Sender<Report>,
+}
+
+/// The other end of a [`Reply`].
+#[derive(Debug)]
+pub struct Awaited {
+    /// Whether it is done at all.
+    pub accepted: oneshot::Receiver<Result<(), Problem>>,
+    /// What it came to.
+    pub report: oneshot::Receiver<Report>,
+}
+
+impl Reply {
+    /// Both ends.
+    pub fn new() -> (Self, Awaited) {
+        let (accepted, is_accepted) = oneshot::channel();
+        let (report, reported) = oneshot::channel();
+        (Self { accepted, report }, Awaited { accepted: is_accepted, report: reported })
+    }
+
+    /// It is not done. Whoever asked may have left, here and below; then nobody has to know.
+    pub fn refuse(self, problem: Problem) {
+        let _ = self.accepted.send(Err(problem));
+    }
+
+    /// It is under way; the report follows.
+    pub fn accept(self) -> oneshot::Sender<Report> {
+        let _ = self.accepted.send(Ok(()));
+        self.report
+    }
+}
 
 /// So many messages may wait for the engine; whoever sends one more waits with it.
 const CAPACITY: usize = 1024;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::machine::phase::Live;
 use crate::sys::process::{self, Process};
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
@@ -33,7 +34,8 @@ const SPAN_MIN: Duration = Duration::from_secs(1);
 impl Meter {
     /// What this tree uses; CPU since the look before if that is at least a second old, else as it was said then, and
     /// since the start of the run at the first look.
-    pub fn measure(&mut self, run: RunId, since: Moment, tree: &[Process], now: Moment) -> Use {
+    pub fn measure(&mut self, live: Live, tree: &[Process], now: Moment) -> Use {
+        let Live { run, since, .. } = live;
         let usage = tree.iter().filter_map(|process| process::usage(process.identity.pid));
         let (cpu, memory_bytes) = usage
             .fold((Duration::ZERO, 0), |(cpu, memory), usage| (cpu + usage.cpu, memory + usage.memory_bytes));

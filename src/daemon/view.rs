@@ -75,7 +75,7 @@ impl Engine {
         let tree = scene.trees.get(name).map_or(&[][..], Vec::as_slice);
         let now = clock::now();
         let live = service.phase().live().copied();
-        let used = live.map(|live| self.meter.measure(live.run, live.since, tree, now));
+        let used = live.map(|live| self.meter.measure(live, tree, now));
         let spec = service.spec();
         ServiceView {
             name: name.clone(),

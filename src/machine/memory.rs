@@ -1,3 +1,5 @@
+use super::phase::{Live, Phase, Rest};
+use super::service::Service;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -44,4 +46,53 @@ pub enum Progress {
         /// When.
         kill_at: Moment,
     },
+}
+
+impl Service {
+    /// What the next supervisor must know of it.
+    pub fn memory(&self) -> Survivor {
+        let progress = match &self.phase {
+            Phase::Running(..) => Progress::Ready,
+            Phase::Stopping { kill_at, .. } => Progress::Stopping { kill_at: *kill_at },
+            Phase::Killing { live, .. } => Progress::Stopping { kill_at: live.since },
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Progress::Starting,
+            Phase::Starting(..) | Phase::Backoff { .. } => Progress::Starting,
+        };
+        Survivor {
+            service: self.spec.name.clone(),
+            goal: self.goal,
+            restarts: self.restarts,
+            failures: self.failures,
+            live: self.phase.live().map(|live| LiveMemory {
+                run: live.run,
+                identity: live.identity,
+                since: live.since,
+                progress,
+            }),
+        }
+    }
+
+    /// Takes over what an earlier supervisor knew.
+    pub(super) fn resume(&mut self, memory: &Survivor, now: Moment) {
+        self.goal = memory.goal;
+        self.restarts = memory.restarts;
+        self.failures = memory.failures;
+        self.phase = match (memory.live, memory.goal) {
+            (Some(live), _) => self.resumed_phase(live, now),
+            (None, Goal::Down) => Phase::Resting(Rest::Stopped),
+            (None, Goal::Up | Goal::Again) => {
+                self.goal = Goal::Up;
+                Phase::Waiting
+            }
+        };
+    }
+
+    fn resumed_phase(&self, memory: LiveMemory, now: Moment) -> Phase {
+        let live = Live { run: memory.run, identity: memory.identity, since: memory.since };
+        match memory.progress {
+            Progress::Starting => Phase::Starting(live, self.fresh_proof(memory.since)),
+            Progress::Ready => Phase::Running(live, self.standing_proof(now)),
+            Progress::Stopping { kill_at } => Phase::Stopping { live, kill_at },
+        }
+    }
 }

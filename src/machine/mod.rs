@@ -12,12 +12,16 @@ pub mod event;
 pub mod explain;
 /// All services together: the one entry, `Fleet::handle`.
 pub mod fleet;
+/// Whether a command has reached what it was given for.
+pub mod judge;
 /// What of a service outlives its supervisor.
 pub mod memory;
 /// Who may start, and who may be stopped.
 pub mod order;
 /// Where a service stands.
 pub mod phase;
+/// How a live run proves itself, look by look.
+pub mod proof;
 /// One service: how each event moves it.
 pub mod service;
 /// Commands that wait for their result.

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::backoff;
-use super::event::{End, Finding, Obstacle};
-use super::memory::{LiveMemory, Progress, Survivor};
+use super::event::{End, Obstacle};
 use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
 use crate::spec;
 use crate::spec::policy::RestartPolicy;
@@ -59,10 +58,6 @@ const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a service with a taken port waits before it looks again.
 const PORT_PATIENCE: Duration = Duration::from_millis(500);
-
-/// The pace of looks while a run starts: the first after this, each next one a quarter later, up to the longest.
-const LOOK_FIRST: Duration = Duration::from_millis(1);
-const LOOK_LONGEST: Duration = Duration::from_millis(50);
 
 impl Service {
     pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
@@ -122,53 +117,6 @@ impl Service {
             Phase::Starting(_, proof) | Phase::Running(_, proof) => proof.health,
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Health::None,
             Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => Health::None,
-        }
-    }
-
-    /// What the next supervisor must know of it.
-    pub fn memory(&self) -> Survivor {
-        let progress = match &self.phase {
-            Phase::Running(..) => Progress::Ready,
-            Phase::Stopping { kill_at, .. } => Progress::Stopping { kill_at: *kill_at },
-            Phase::Killing { live, .. } => Progress::Stopping { kill_at: live.since },
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Progress::Starting,
-            Phase::Starting(..) | Phase::Backoff { .. } => Progress::Starting,
-        };
-        Survivor {
-            service: self.spec.name.clone(),
-            goal: self.goal,
-            restarts: self.restarts,
-            failures: self.failures,
-            live: self.phase.live().map(|live| LiveMemory {
-                run: live.run,
-                identity: live.identity,
-                since: live.since,
-                progress,
-            }),
-        }
-    }
-
-    /// Takes over what an earlier supervisor knew.
-    pub(super) fn resume(&mut self, memory: &Survivor, now: Moment) {
-        self.goal = memory.goal;
-        self.restarts = memory.restarts;
-        self.failures = memory.failures;
-        self.phase = match (memory.live, memory.goal) {
-            (Some(live), _) => self.resumed_phase(live, now),
-            (None, Goal::Down) => Phase::Resting(Rest::Stopped),
-            (None, Goal::Up | Goal::Again) => {
-                self.goal = Goal::Up;
-                Phase::Waiting
-            }
-        };
-    }
-
-    fn resumed_phase(&self, memory: LiveMemory, now: Moment) -> Phase {
-        let live = Live { run: memory.run, identity: memory.identity, since: memory.since };
-        match memory.progress {
-            Progress::Starting => Phase::Starting(live, self.fresh_proof(memory.since)),
-            Progress::Ready => Phase::Running(live, self.standing_proof(now)),
-            Progress::Stopping { kill_at } => Phase::Stopping { live, kill_at },
         }
     }
 
@@ -331,29 +279,6 @@ impl Service {
             if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
     }
 
-    pub(super) fn on_probed(&mut self, finding: Finding, now: Moment) {
-        match (self.phase.clone(), finding) {
-            (Phase::Starting(live, _) | Phase::Running(live, _), Finding::Good) => {
-                self.trouble = None;
-                self.phase = Phase::Running(live, self.good_proof(now));
-            }
-            (Phase::Starting(live, proof), Finding::Bad(what)) => {
-                let proof = self.starting_proof(proof, now.since(live.since), now);
-                self.trouble = Some(Trouble::Unfit(what));
-                self.phase = Phase::Starting(live, proof);
-            }
-            (Phase::Running(live, proof), Finding::Bad(what)) => {
-                let failures = proof.failures.saturating_add(1);
-                let health = if failures >= self.retries() { Health::Unhealthy } else { proof.health };
-                self.trouble = Some(Trouble::Unfit(what));
-                let next = NextLook::At(now.after(self.interval()));
-                self.phase = Phase::Running(live, Proof { next, failures, health, looks: proof.looks });
-            }
-            (Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. }, _) => (),
-            (Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. }, _) => (),
-        }
-    }
-
     /// The due timer of its phase fires, if there is one.
     pub(super) fn on_time(&mut self, now: Moment, out: &mut Vec<Action>) {
         if self.timer().is_none_or(|(at, _)| at > now) {
@@ -405,54 +330,6 @@ impl Service {
             (Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..), _) => self.want_again(),
             (Phase::Stopping { .. } | Phase::Killing { .. }, _) => self.want_again(),
         }
-    }
-
-    fn fresh_proof(&self, since: Moment) -> Proof {
-        let first = if self.spec.can_be_probed() { LOOK_FIRST } else { self.spec.min_uptime };
-        let health = if self.spec.health.is_some() { Health::Starting } else { Health::None };
-        Proof { next: NextLook::At(since.after(first)), failures: 0, health, looks: 0 }
-    }
-
-    /// The proof of a run that is taken as fit until its next look says otherwise.
-    fn standing_proof(&self, now: Moment) -> Proof {
-        let (next, health) = match self.spec.health {
-            Some(_) => (NextLook::At(now), Health::Starting),
-            None => (NextLook::Never, Health::None),
-        };
-        Proof { next, failures: 0, health, looks: 0 }
-    }
-
-    fn good_proof(&self, now: Moment) -> Proof {
-        let (next, health) = match &self.spec.health {
-            Some(health) => (NextLook::At(now.after(health.interval)), Health::Healthy),
-            None => (NextLook::Never, Health::None),
-        };
-        Proof { next, failures: 0, health, looks: 0 }
-    }
-
-    fn starting_proof(&self, before: Proof, age: Duration, now: Moment) -> Proof {
-        let start_period = self
-            .spec
-            .health
-            .as_ref()
-            .map_or(spec::health::Health::START_PERIOD, |health| health.start_period);
-        let looks = before.looks.saturating_add(1);
-        if age < start_period {
-            let pace = LOOK_FIRST.mul_f64(1.25_f64.powi(i32::try_from(looks.min(64)).unwrap_or(64)));
-            return Proof { next: NextLook::At(now.after(pace.min(LOOK_LONGEST))), looks, ..before };
-        }
-        let failures = before.failures.saturating_add(1);
-        let health = if failures >= self.retries() { Health::Unhealthy } else { before.health };
-        let pace = self.interval().min(Duration::from_secs(1));
-        Proof { next: NextLook::At(now.after(pace)), failures, health, looks }
-    }
-
-    fn retries(&self) -> u32 {
-        self.spec.health.as_ref().map_or(spec::health::Health::RETRIES, |health| health.retries)
-    }
-
-    fn interval(&self) -> Duration {
-        self.spec.health.as_ref().map_or(spec::health::Health::INTERVAL, |health| health.interval)
     }
 }
 

@@ -26,6 +26,8 @@ pub enum What {
         /// A sentence.
         message: String,
     },
+    /// The supervisor ends; nothing follows.
+    Ended,
     /// The reader was too slow, and this many events were dropped for it.
     Missed {
         /// How many.

@@ -1,9 +1,10 @@
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::paths::Paths;
 use crate::sys::lock::{self, FileLock, Held};
-use crate::sys::process;
+use crate::sys::{clock, process};
 use crate::vocab::identity::{Identity, Pid};
 
 /// The proof that this process is the fleet's one supervisor: a flock(2) that ends with the process, however it ends.
@@ -21,9 +22,20 @@ pub enum Supervisor {
     Alive(Option<Identity>),
 }
 
+/// A supervisor that was killed holds its lock until the last of its threads has ended: so long one is waited for that
+/// seems to be held.
+const DYING_MAX: Duration = Duration::from_millis(500);
+
 /// Takes the lock for this process and notes who it is; none when another supervisor holds it.
 pub fn take(paths: &Paths) -> io::Result<Option<SupervisorLock>> {
-    let Some(lock) = FileLock::try_take(&paths.lock)? else { return Ok(None) };
+    let deadline = clock::now().after(DYING_MAX);
+    let lock = loop {
+        match FileLock::try_take(&paths.lock)? {
+            Some(lock) => break lock,
+            None if clock::now() >= deadline => return Ok(None),
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    };
     let own = process::own();
     lock.write_note(&format!("{} {}\n", own.pid, own.started.0))?;
     Ok(Some(SupervisorLock { _lock: lock }))

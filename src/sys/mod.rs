@@ -13,6 +13,8 @@ pub mod limits;
 pub mod listeners;
 /// Locks that end with their holder.
 pub mod lock;
+/// The memory of this process.
+pub mod memory;
 /// Named pipes.
 pub mod pipe;
 /// One process: who it is, what it runs, what it uses.
@@ -27,11 +29,8 @@ pub mod tree;
 pub mod user;
 
 #[cfg(target_os = "linux")]
-mod linux;
+#[path = "linux/mod.rs"]
+mod os;
 #[cfg(target_os = "macos")]
-mod macos;
-
-#[cfg(target_os = "linux")]
-use linux as os;
-#[cfg(target_os = "macos")]
-use macos as os;
+#[path = "macos/mod.rs"]
+mod os;

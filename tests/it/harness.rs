@@ -22,7 +22,12 @@ pub(crate) fn procman() -> &'static Path {
 
 /// The child that obeys.
 pub(crate) fn puppet() -> PathBuf {
-    procman().parent().unwrap().join("examples/puppet")
+    let puppet = procman().parent().unwrap().join("examples/puppet");
+    assert!(
+        puppet.exists(),
+        "the puppet is not built: `cargo test` builds it, or `cargo build --example puppet`"
+    );
+    puppet
 }
 
 /// A port that nobody listens on, below the range from which the kernel gives ports to clients, and given to no other test
@@ -54,6 +59,18 @@ pub(crate) fn wait_until<T>(awaited: &str, mut condition: impl FnMut() -> Option
 pub(crate) fn is_alive(pid: i32) -> bool {
     let pid = procman::vocab::identity::Pid::new(pid).unwrap();
     procman::sys::process::read(pid).is_some_and(|process| process.is_alive())
+}
+
+/// Gives a program another path. A link, where both lie on one file system: a file that was just written can be open for
+/// writing in a child that another test is forking at this moment, and then cannot be executed (ETXTBSY).
+fn provide(program: &Path, at: &Path) {
+    if fs::hard_link(program, at).is_ok() {
+        return;
+    }
+    fs::copy(program, at).unwrap();
+    wait_until("the copy can be executed", || {
+        Command::new(at).args(["exit", "0"]).status().is_ok().then_some(())
+    });
 }
 
 /// A fleet of its own.
@@ -98,14 +115,21 @@ impl Fleet {
     /// A fleet with this config; `{puppet}` stands for the child that obeys.
     pub(crate) fn new(config: &str) -> Self {
         let fleet = Self { dir: tempfile::Builder::new().prefix("pm").tempdir().unwrap() };
+        provide(&puppet(), &fleet.puppet());
         fleet.configure(config);
         fleet
     }
 
     /// Replaces the config file.
     pub(crate) fn configure(&self, config: &str) {
-        let config = config.replace("{puppet}", puppet().to_str().unwrap());
+        let config = config.replace("{puppet}", self.puppet().to_str().unwrap());
         fs::write(self.config(), config).unwrap();
+    }
+
+    /// The fleet's own file of the puppet. An emergency restart ends whoever runs the very file that a service declares,
+    /// so two fleets must not share one.
+    pub(crate) fn puppet(&self) -> PathBuf {
+        self.path().join("puppet")
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -141,7 +165,8 @@ impl Fleet {
     /// The status, whatever the exit code.
     pub(crate) fn status(&self) -> Status {
         let ran = self.run("status --json");
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{}\n{}", ran.stdout, ran.stderr))
+        serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", ran.stdout, ran.stderr))
     }
 
     pub(crate) fn service(&self, name: &str) -> ServiceView {
@@ -163,7 +188,9 @@ impl Fleet {
 
     /// A file of the fleet's directory as text; empty if there is none.
     pub(crate) fn read(&self, file: &str) -> String {
-        fs::read(self.path().join(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(self.path().join(file))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// Every living process that carries this fleet's tag or is its supervisor.
@@ -187,7 +214,8 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         let _ = self.run("down --timeout 10s");
         for pid in self.processes() {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The promises of procman, shown with the real binary and a puppet that obeys. One test binary, one file a topic.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_input;
 mod emergency;

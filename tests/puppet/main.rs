@@ -18,6 +18,13 @@
 //! stay                stay until a signal comes
 //! ```
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::exit,
+    reason = "a puppet that is told nonsense fails its test"
+)]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;

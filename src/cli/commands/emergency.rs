@@ -22,7 +22,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
     let (fleet, suspects, plan) = steps.step(Step::ProveConfig, || {
         let fleet = context.prove()?;
         let suspects = suspects(&fleet)?;
-        refuse_untouchable(&flush_plan(context, &fleet)?)?;
+        system::refuse_untouchable(&flush_plan(context, &fleet)?)?;
         let plan = plan(&observe(&context.paths, &suspects));
         let count = fleet.services().len();
         Ok::<_, Failure>(((fleet, suspects, plan), format!("{count} services")))
@@ -89,15 +89,6 @@ fn flush_plan(context: &Context, fleet: &Fleet) -> Result<FlushPlan, Failure> {
         own: Own::Ended,
         foreign: Foreign::Ended,
     })
-}
-
-/// A port that even force may not free is said before anything is touched.
-fn refuse_untouchable(plan: &FlushPlan) -> Result<(), Failure> {
-    let refused: Vec<String> = plan.refusals().map(system::step_words).collect();
-    if refused.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::Unsafe(format!("refused; nothing was touched\n{}", refused.join("\n"))))
 }
 
 fn show(context: &Context, steps: &Steps<'_>, fleet: &Fleet, plan: &Plan) -> Result<(), Failure> {

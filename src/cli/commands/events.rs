@@ -26,6 +26,7 @@ fn words(event: &Event) -> String {
     let what = match &event.what {
         What::Service(change) => progress::words(change),
         What::Supervisor { message } => message.clone(),
+        What::Ended => "the supervisor ends".to_owned(),
         What::Missed { count } => format!("{count} events were dropped: this reader was too slow"),
     };
     format!("{} {what}", local_time(event.unix_ms))

@@ -36,11 +36,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure
         context.say("nothing was touched");
         return Ok(());
     }
-    let never: Vec<String> =
-        plan.refusals().filter(|step| step.fate != Fate::RefuseForeign).map(system::step_words).collect();
-    if !never.is_empty() {
-        return Err(Failure::Unsafe(format!("refused; nothing was touched\n{}", never.join("\n"))));
-    }
+    system::refuse_untouchable(&plan)?;
     let plan = if system::consent(&plan, args.yes)? { system::plan(&request(Foreign::Ended))? } else { plan };
     system::flush(&plan, Force::Ask(system::GRACE))?;
     report(context, &plan)

@@ -93,6 +93,7 @@ impl Whole<'_> {
             let mut found = Found { fleet, status, foreign: Foreign::Refused };
             if self.mode == Mode::Master && !self.args.dry_run {
                 let plan = self.plan(&found, &[])?;
+                system::refuse_untouchable(&plan)?;
                 if system::consent(&plan, self.args.yes)? {
                     found.foreign = Foreign::Ended;
                 }

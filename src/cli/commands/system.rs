@@ -81,7 +81,7 @@ pub(in crate::cli) async fn stop_gently(context: &Context) -> Result<Vec<Service
 fn is_end(event: &Event) -> bool {
     match &event.what {
         What::Service(change) => change.state == State::Stopped && change.previous != State::Stopped,
-        What::Supervisor { .. } | What::Missed { .. } => false,
+        What::Supervisor { .. } | What::Ended | What::Missed { .. } => false,
     }
 }
 
@@ -171,6 +171,16 @@ pub(in crate::cli) fn step_words(step: &Step) -> String {
     format!("port {}: {what} {} ({whose})", step.port, step.holder)
 }
 
+/// Refuses a plan in which a listener stands that nobody's consent may end, before anything is touched.
+pub(in crate::cli) fn refuse_untouchable(plan: &Plan) -> Result<(), Failure> {
+    let refused: Vec<String> =
+        plan.refusals().filter(|step| step.fate != Fate::RefuseForeign).map(step_words).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Unsafe(format!("refused; nothing was touched\n{}", refused.join("\n"))))
+}
+
 /// Whether foreign listeners may be ended: said by an option, or asked on a terminal.
 pub(in crate::cli) fn consent(plan: &Plan, yes: bool) -> Result<bool, Failure> {
     let foreign: Vec<&Step> = plan.refusals().filter(|step| step.fate == Fate::RefuseForeign).collect();
@@ -201,7 +211,7 @@ pub(in crate::cli) async fn replace_supervisor(context: &Context) -> Result<(), 
         Ok(client) => {
             let ended = client.shut_down(ShutdownOrder { services: Leaving::Leave }, |_| ()).await;
             match ended {
-                Ok(_) | Err(AskError::Broken(_)) => (),
+                Ok(_) | Err(AskError::Broken(_) | AskError::NoAnswer(_)) => (),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -13,6 +13,9 @@ use crate::protocol::command::{Command, Dependents, Order};
 use crate::protocol::reply::Report;
 use crate::vocab::selection::Selection;
 
+/// How often a supervisor that is on its way out is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// Starts the supervisor if none runs and the services in order; waits until each is ready; prints the table.
 pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
     let fleet = context.prove()?;
@@ -22,9 +25,10 @@ pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
         return supervise::run_attached(context);
     }
     runtime()?.block_on(async {
-        ensure_supervisor(context).await?;
         let timeout = if args.no_wait { Duration::ZERO } else { args.timeout };
-        let report = bring_up(context, selection, timeout).await?;
+        let report =
+            with_a_supervisor(context, args.timeout, || bring_up(context, selection.clone(), timeout))
+                .await?;
         if args.no_wait {
             context.say("the supervisor starts the services; `procman status` shows how far they are");
             return Ok(());
@@ -44,11 +48,33 @@ fn is_meant(report: &Report, service: &crate::protocol::status::ServiceView) -> 
     report.results.iter().any(|result| result.service == service.name)
 }
 
+/// Asks a supervisor, started if there is none. One that is on its way out is waited for, and its successor asked.
+async fn with_a_supervisor<A: Future<Output = Result<Report, Failure>>>(
+    context: &Context,
+    limit: Duration,
+    ask: impl Fn() -> A,
+) -> Result<Report, Failure> {
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        ensure_supervisor(context).await?;
+        match ask().await {
+            Err(failure) if failure.is_of_one_that_leaves() && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Starts a supervisor unless one answers.
-pub(in crate::cli) async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
+async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
     match Client::connect(&context.paths).await {
         Ok(_) => Ok(()),
-        Err(Unreachable::Absent) => launch(context),
+        Err(Unreachable::Absent) => match launch(context) {
+            Ok(()) => Ok(()),
+            // Somebody else may have started one in the same moment.
+            Err(failure) => Client::connect(&context.paths).await.map(drop).map_err(|_| failure),
+        },
         Err(unreachable) => Err(unreachable.into()),
     }
 }

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::context::{Context, Talk};
 use crate::protocol::event::{Event, ServiceChange, What};
 use crate::vocab::measure::Brief;
-use crate::vocab::state::State;
+use crate::vocab::state::{Health, State};
 
 /// Tells what happens while a command is under way: plain lines, with a live last line on a terminal.
 pub(in crate::cli) struct Progress {
@@ -53,7 +53,7 @@ impl Drop for Progress {
 /// Changes of state are told; of waiting and starting only that it takes longer, or fails.
 fn is_notable(change: &ServiceChange) -> bool {
     match change.state {
-        State::Running => change.previous != State::Running || change.reason.is_some(),
+        State::Running => change.previous != State::Running || change.health == Health::Unhealthy,
         State::Stopped | State::Exited | State::Fatal => change.state != change.previous,
         State::Backoff => change.reason.is_some(),
         State::Stopping => change.reason.is_some(),

@@ -10,12 +10,11 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::refusal::{self, Body, Refusal};
-use crate::daemon::mailbox::{Mailbox, Message, Reply};
+use crate::daemon::mailbox::{Awaited, Mailbox, Message, Reply};
 use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ShutdownOrder};
 use crate::protocol::event::Event;
-use crate::protocol::problem::Problem;
 use crate::protocol::reply::{Line, Report};
 
 /// So many lines may wait for a client that reads slowly; the events behind them wait in the broadcast.
@@ -39,22 +38,15 @@ pub async fn shutdown(
 
 async fn run(
     mailbox: Mailbox,
-    message: impl FnOnce(TicketId, Reply<Report>) -> Message,
+    message: impl FnOnce(TicketId, Reply) -> Message,
 ) -> Result<Response, Refusal> {
     let events = mailbox.events();
     let ticket = mailbox.ticket();
-    let (reply, mut answer) = oneshot::channel();
+    let (reply, Awaited { accepted, report }) = Reply::new();
     mailbox.send(message(ticket, reply)).await;
-    // What is refused is refused at once, and then the status of the answer says so.
-    tokio::task::yield_now().await;
-    if let Ok(Err(problem)) = answer.try_recv() {
-        return Err(Refusal(problem));
-    }
-    if answer.is_terminated() {
-        return Err(refusal::ending());
-    }
+    accepted.await.map_err(|_| refusal::ending())?.map_err(Refusal)?;
     let (lines, body) = mpsc::channel(LINES_AHEAD);
-    let talk = Talk { events, answer, lines };
+    let talk = Talk { events, report, lines };
     tokio::spawn(async move {
         if talk.run().await == Listener::Left {
             mailbox.send(Message::Machine(machine::event::Event::Abandoned(ticket))).await;
@@ -67,7 +59,7 @@ async fn run(
 /// One command's answer on its way to one client.
 struct Talk {
     events: broadcast::Receiver<Arc<Event>>,
-    answer: oneshot::Receiver<Result<Report, Problem>>,
+    report: oneshot::Receiver<Report>,
     lines: mpsc::Sender<String>,
 }
 
@@ -88,7 +80,7 @@ impl Talk {
                         return Listener::Left;
                     }
                 }
-                report = &mut self.answer => break report,
+                report = &mut self.report => break report,
                 () = self.lines.closed() => return Listener::Left,
             }
         };
@@ -96,9 +88,9 @@ impl Talk {
             self.say(&Line::Event(Event::clone(&event))).await;
         }
         match report {
-            Ok(Ok(report)) => self.say(&Line::Done(report)).await,
+            Ok(report) => self.say(&Line::Done(report)).await,
             // The engine ended in the middle; the client sees a stream that ends without a report.
-            Ok(Err(_)) | Err(_) => Listener::Served,
+            Err(_) => Listener::Served,
         }
     }
 

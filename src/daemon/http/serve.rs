@@ -13,7 +13,7 @@ use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::StreamCommon as _;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::sys;
 
@@ -25,6 +25,9 @@ const HEAD_MAX: Duration = Duration::from_secs(10);
 
 /// After an error of `accept` that is not the peer's (no descriptors left), this long passes before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long answers that are under way may take when the supervisor ends.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// Binds the control socket for its owner alone. A socket file that is there belongs to a supervisor that is dead, for
 /// the caller holds the lock.
@@ -39,16 +42,27 @@ pub fn bind(path: &Path) -> io::Result<Listener> {
     Ok(listener)
 }
 
-/// Serves connections until the task is dropped.
-pub async fn serve(listener: Listener, router: Router) {
+/// Serves connections until `ending` says so; then lets every answer that is under way come to its end, for a while.
+pub async fn serve(listener: Listener, router: Router, ending: oneshot::Receiver<()>) {
     let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));
+    let (end, ended) = watch::channel(());
+    tokio::select! {
+        _ = ending => (),
+        () = accept(listener, router, &sessions, ended) => (),
+    }
+    let _ = end.send(());
+    let all = u32::try_from(SESSIONS_MAX).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(FAREWELL_MAX, sessions.acquire_many(all)).await;
+}
+
+async fn accept(listener: Listener, router: Router, sessions: &Arc<Semaphore>, ended: watch::Receiver<()>) {
     loop {
-        let Ok(permit) = Arc::clone(&sessions).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(sessions).acquire_owned().await else { return };
         match listener.accept().await {
             Ok(stream) => {
-                let router = router.clone();
+                let session = session(stream, router.clone(), ended.clone());
                 tokio::spawn(async move {
-                    session(stream, router).await;
+                    session.await;
                     drop(permit);
                 });
             }
@@ -60,14 +74,23 @@ pub async fn serve(listener: Listener, router: Router) {
     }
 }
 
-async fn session(stream: Stream, router: Router) {
+async fn session(stream: Stream, router: Router, mut ended: watch::Receiver<()>) {
     if let Err(why) = admit(&stream) {
         tracing::warn!(%why, "connection refused");
         return;
     }
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(64 * 1024);
-    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    // A peer that has said all it has to say still gets its answer.
+    http.half_close(true).timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(64 * 1024);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        _ = ended.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }

@@ -2,6 +2,8 @@
 
 /// Listening sockets by sock_diag(7).
 pub(super) mod listeners;
+/// The program's own pages.
+pub(super) mod memory;
 /// Pidfds: pidfd_open(2), pidfd_send_signal(2), PIDFD_GET_INFO.
 pub(super) mod pidfd;
 /// One process by proc(5).

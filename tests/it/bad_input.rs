@@ -1,0 +1,85 @@
+//! What bad input gets: its own message, the right exit code, and nothing touched.
+
+use std::net::TcpListener;
+
+use procman::vocab::state::State;
+
+use crate::harness::{Fleet, free_port, is_alive, wait_until};
+
+#[test]
+fn a_missing_file_says_where_it_was_looked_for() {
+    let fleet = Fleet::new("");
+    std::fs::remove_file(fleet.config()).unwrap();
+    fleet.run("up").expect(2).says(&["cannot find services.toml in", "-c FILE"]);
+    fleet.run("up -c nowhere.toml").expect(2).says(&["cannot read nowhere.toml"]);
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let fleet = Fleet::new("");
+    for words in ["", "upp", "restart --quick --emergency", "stop", "flush 99999", "logs --since 10"] {
+        fleet.run(words).expect(2);
+    }
+    fleet.run("--help").expect(0);
+    assert!(fleet.run("--version").expect(0).stdout.starts_with("procman 0."));
+}
+
+#[test]
+fn all_problems_of_a_file_come_at_once_and_nothing_that_runs_is_touched() {
+    let fleet = Fleet::new("[services.api]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    let pid = fleet.pid("api");
+    fleet.configure(
+        "[services.api]\ncomand = \"x\"\nport = 5000\ndepends_on = [\"nobody\"]\nstop_timeout = \"5\"\n",
+    );
+    for words in ["up", "restart", "restart --quick", "restart --emergency", "reload", "check", "flush"] {
+        fleet.run(words).expect(2).says(&[
+            "unknown key `comand`",
+            "did you mean `command`?",
+            "port 5000 is protected",
+            "`5` is not a duration",
+            "has no command",
+            "services.toml:2:1",
+            "nothing was touched",
+        ]);
+        assert!(is_alive(pid), "{words}");
+    }
+    assert_eq!(fleet.service("api").state, State::Running, "a broken file hides no supervisor");
+    fleet.run("down").expect(0);
+}
+
+#[test]
+fn a_port_taken_by_a_stranger_is_named_and_taken_over_when_free() {
+    let port = free_port();
+    let stranger = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let fleet = Fleet::new(&format!(
+        "[services.api]\ncommand = \"{{puppet}} listen {port} stay\"\nport = {port}\nbackoff = {{ max_retries = 1 }}\n"
+    ));
+    let own = format!("(pid {}", std::process::id());
+    fleet.run("check").expect(1);
+    fleet.run("up").expect(1).says(&[&format!("cannot start: port {port} is held by"), &own]);
+    let api = fleet.service("api");
+    assert_eq!((api.state, api.restarts), (State::Backoff, 0), "a taken port burns no retries");
+    drop(stranger);
+    fleet.wait_for_state("api", State::Running);
+}
+
+#[test]
+fn a_program_that_vanishes_after_the_start_is_named() {
+    let fleet = Fleet::new("");
+    let program = fleet.path().join("program");
+    std::fs::copy(crate::harness::puppet(), &program).unwrap();
+    fleet.configure(
+        "[services.api]\ncommand = \"./program stay\"\nmin_uptime = \"1ms\"\nbackoff = { initial = \"1ms\", max_retries = 2 }\n",
+    );
+    fleet.run("up -q").expect(0);
+    std::fs::remove_file(&program).unwrap();
+    fleet.run("kill api").expect(0);
+    fleet.run("status").expect(0);
+    let socket = fleet.socket();
+    let body = r#"{"start":{"services":["api"]}}"#;
+    let answer = crate::socket::post(&socket, "/v1/commands", body);
+    assert!(answer.contains("there is no program `./program`"), "{answer}");
+    std::fs::copy(crate::harness::puppet(), &program).unwrap();
+    wait_until("start works again", || (fleet.run("start api").code == 0).then_some(()));
+}

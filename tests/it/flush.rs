@@ -1,0 +1,86 @@
+//! Freeing ports: listeners only, ours first, strangers with consent, some never.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+
+use crate::harness::{Fleet, free_port, is_alive, puppet, wait_until};
+
+fn listener(port: u16) -> Child {
+    let child = Command::new(puppet()).args(["listen", &port.to_string(), "stay"]).spawn().unwrap();
+    wait_until("it listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+    child
+}
+
+fn pid_of(child: &Child) -> i32 {
+    i32::try_from(child.id()).unwrap()
+}
+
+fn fleet(own: u16, other: u16) -> Fleet {
+    Fleet::new(&format!(
+        "[services.a]\ncommand = \"{{puppet}} listen {own} stay\"\nport = {own}\n\
+         [services.b]\ncommand = \"{{puppet}} listen {other} stay\"\nport = {other}\nautostart = false\n"
+    ))
+}
+
+#[test]
+fn a_stranger_is_ended_with_consent_only_and_our_own_service_is_left_alone() {
+    let (own, other) = (free_port(), free_port());
+    let fleet = fleet(own, other);
+    fleet.run("up -q").expect(0);
+    let service = fleet.pid("a");
+    let mut stranger = listener(other);
+    let client = TcpStream::connect(("127.0.0.1", other)).unwrap();
+    let pid = pid_of(&stranger);
+    let shown = fleet.run("flush --dry-run").expect(0).stdout;
+    assert!(
+        shown.contains(&format!("port {other}: needs consent: ")) && shown.contains(&pid.to_string()),
+        "{shown}"
+    );
+    fleet.run("flush").expect(5).says(&["refused", &pid.to_string(), "--yes"]);
+    assert!(is_alive(pid));
+    let ports = fleet.run("ports").expect(0).stdout;
+    assert!(ports.contains("other") && ports.contains("self"), "{ports}");
+    let flushed = fleet.run("flush --yes").expect(0).stdout;
+    assert!(flushed.contains(&format!("port {other}: ended")), "{flushed}");
+    assert!(flushed.contains(&format!("port {own}: left alone")), "{flushed}");
+    stranger.wait().unwrap();
+    drop(client);
+    assert_eq!(fleet.pid("a"), service);
+    assert!(TcpListener::bind(("127.0.0.1", other)).is_ok());
+}
+
+#[test]
+fn a_named_port_is_freed_even_of_our_own_service_which_comes_back() {
+    let (own, other) = (free_port(), free_port());
+    let fleet = fleet(own, other);
+    fleet.run("up -q").expect(0);
+    let service = fleet.pid("a");
+    fleet.run(&format!("flush {own}")).expect(0);
+    assert!(!is_alive(service));
+    fleet.run("wait a").expect(0);
+}
+
+#[test]
+fn clients_ancestors_and_protected_ports_are_never_touched() {
+    let (own, other) = (free_port(), free_port());
+    let fleet = fleet(own, other);
+    // This test listens itself: it is an ancestor of the command.
+    let listening = TcpListener::bind(("127.0.0.1", other)).unwrap();
+    fleet.run("flush --yes").expect(5).says(&["never touched"]);
+    drop(listening);
+    // And here it is only a client.
+    let mut stranger = listener(other);
+    let client = TcpStream::connect(("127.0.0.1", other)).unwrap();
+    fleet.run("flush --yes").expect(0);
+    stranger.wait().unwrap();
+    assert!(client.local_addr().is_ok());
+    let protected =
+        format!("[supervisor]\nprotected_ports = [{other}]\n[services.a]\ncommand = \"{{puppet}} stay\"\n");
+    fleet.configure(&protected);
+    let mut stranger = listener(other);
+    fleet.run(&format!("flush {other} --yes")).expect(5).says(&["protected port"]);
+    assert!(is_alive(pid_of(&stranger)));
+    let _ = stranger.kill();
+    let _ = stranger.wait();
+    assert!(fleet.run("flush").expect(0).stderr.contains("nothing had to be freed"));
+}

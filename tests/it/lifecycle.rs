@@ -1,0 +1,256 @@
+//! Up, seen, ended, down.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procman::vocab::outcome::Outcome;
+use procman::vocab::port::HeldBy;
+use procman::vocab::state::{Health, State};
+
+use crate::harness::{Fleet, free_port, is_alive, wait_until};
+
+/// Two services of which one needs the other, with a port and a check each.
+fn pair() -> (Fleet, u16, u16) {
+    let (api, db) = (free_port(), free_port());
+    let fleet = Fleet::new(&format!(
+        r#"
+        [services.api]
+        command = "{{puppet}} err up http {api} 200 stay"
+        port = {api}
+        health = {{ http = "/health" }}
+        depends_on = ["db"]
+        [services.db]
+        command = "{{puppet}} after 50 listen {db} stay"
+        port = {db}
+        health = {{ tcp = true }}
+        group = "store"
+        "#
+    ));
+    (fleet, api, db)
+}
+
+#[test]
+fn up_brings_services_up_in_order_and_down_leaves_nothing() {
+    let (fleet, api, db) = pair();
+    let up = fleet.run("up").expect(0);
+    let at = |word: &str| up.stderr.find(word).unwrap_or_else(|| panic!("`{word}` is not in {}", up.stderr));
+    assert!(at("db running") < at("api running"));
+    assert!(up.stdout.contains("healthy"), "{}", up.stdout);
+    let status = fleet.status();
+    assert!(status.supervisor.running);
+    for (name, port) in [("api", api), ("db", db)] {
+        let service = fleet.service(name);
+        assert_eq!((service.state, service.health), (State::Running, Health::Healthy), "{name}");
+        assert_eq!(service.ports[0].port.number(), port);
+        assert_eq!((service.ports[0].held_by, service.ports[0].pid), (HeldBy::Service, service.pid));
+    }
+    fleet.run("up").expect(0);
+    let pids: Vec<i32> = fleet.processes().into_iter().collect();
+    assert_eq!(pids.len(), 3, "two services and their supervisor");
+    fleet.run("down").expect(0);
+    assert!(pids.iter().all(|pid| !is_alive(*pid)));
+    assert!(!fleet.socket().exists() && !fleet.path().join(".procman/lock").exists());
+    assert!(!fleet.path().join(".procman/journal").exists());
+    fleet.run("status").expect(4).says(&["no supervisor is running", "procman up"]);
+    fleet.run("down").expect(0);
+}
+
+#[test]
+fn status_json_has_the_fields_of_the_contract() {
+    let (fleet, ..) = pair();
+    fleet.run("up -q").expect(0);
+    let json: serde_json::Value = serde_json::from_str(&fleet.run("status --json").expect(0).stdout).unwrap();
+    let has = |value: &serde_json::Value, keys: &[&str]| {
+        for key in keys {
+            assert!(value.get(key).is_some(), "`{key}` is not in {value}");
+        }
+    };
+    has(&json, &["supervisor", "services", "ports"]);
+    has(&json["supervisor"], &["running", "pid", "version", "uptime_s", "config", "socket", "restarts"]);
+    let service = [
+        "name",
+        "group",
+        "state",
+        "health",
+        "pid",
+        "ports",
+        "uptime_s",
+        "restarts",
+        "exit",
+        "cpu_percent",
+        "memory_bytes",
+        "reason",
+        "stdout_log",
+        "stderr_log",
+    ];
+    has(&json["services"][0], &service);
+    has(&json["services"][0]["ports"][0], &["port", "held_by", "pid"]);
+    has(&json["ports"][0], &["port", "service", "held_by", "pid", "command", "user"]);
+    assert_eq!(json["services"][0]["ports"][0]["held_by"], "self");
+    assert_eq!(json["services"][1]["group"], "store");
+}
+
+#[test]
+fn a_killed_service_comes_back_at_once_with_its_port() {
+    let (fleet, ..) = pair();
+    fleet.run("up -q").expect(0);
+    let first = fleet.pid("api");
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    let back = wait_until("api is back", || {
+        Some(fleet.service("api"))
+            .filter(|it| it.state == State::Running && it.pid.map(|pid| pid.as_raw()) != Some(first))
+    });
+    assert_eq!(back.ports[0].held_by, HeldBy::Service);
+    assert_eq!(back.exit, Some(Outcome::Signal(procman::vocab::signal::Signal::KILL)));
+    assert_eq!(back.restarts, 1);
+}
+
+#[test]
+fn a_service_that_dies_at_once_is_fatal_and_its_last_words_are_shown() {
+    let fleet = Fleet::new(
+        r#"
+        [services.bad]
+        command = "{puppet} out nothing err 'ValueError: no key' exit 3"
+        backoff = { initial = "1ms", max = "2ms", max_retries = 3 }
+        [services.good]
+        command = "{puppet} stay"
+        min_uptime = "1ms"
+        "#,
+    );
+    fleet.run("up").expect(1).says(&["bad: failed: exited with code 3", "ValueError: no key"]);
+    let bad = fleet.service("bad");
+    assert_eq!((bad.state, bad.exit, bad.restarts), (State::Fatal, Some(Outcome::Code(3)), 3));
+    assert!(bad.reason.unwrap().ends_with("ValueError: no key (given up after 4 quick failures)"));
+    assert_eq!(fleet.service("good").state, State::Running);
+    let status = fleet.run("status").expect(3);
+    assert!(status.stdout.contains("ValueError: no key"));
+    fleet.run("status good").expect(0);
+    fleet.run("stop bad").expect(0);
+    fleet.run("status").expect(0);
+}
+
+#[test]
+fn a_service_whose_need_fails_is_not_started_and_says_so() {
+    let fleet = Fleet::new(
+        r#"
+        [services.base]
+        command = "{puppet} exit 1"
+        restart = "never"
+        [services.task]
+        command = "{puppet} exit 0"
+        restart = "on-failure"
+        [services.above]
+        command = "{puppet} touch above stay"
+        depends_on = ["base"]
+        [services.after]
+        command = "{puppet} touch after stay"
+        min_uptime = "1ms"
+        depends_on = { task = "completed" }
+        "#,
+    );
+    fleet.run("up").expect(1).says(&["waits in vain for `base`, which is exited"]);
+    assert!(!fleet.path().join("above").exists());
+    assert!(fleet.path().join("after").exists());
+    assert_eq!(fleet.service("task").state, State::Exited);
+}
+
+#[test]
+fn the_tree_of_a_service_ends_with_it() {
+    let port = free_port();
+    let fleet = Fleet::new(&format!(
+        r#"
+        [services.parent]
+        command = "{{puppet}} listen-inherited {port} child stubborn child setsid child orphan stay"
+        port = {port}
+        stop_timeout = "300ms"
+        "#
+    ));
+    fleet.run("up -q").expect(0);
+    wait_until("the tree has four processes", || (fleet.service("parent").processes == 4).then_some(()));
+    let tree: Vec<i32> = fleet.processes().into_iter().collect();
+    let first = fleet.pid("parent");
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    let second = wait_until("the service is back on its port", || {
+        let service = fleet.service("parent");
+        let pid = service.pid?.as_raw();
+        (service.state == State::Running && pid != first && service.processes == 4).then_some(pid)
+    });
+    assert_eq!(fleet.service("parent").restarts, 1, "it came back in one attempt");
+    let supervisor = fleet.supervisor_pid();
+    assert!(tree.iter().filter(|pid| **pid != supervisor).all(|pid| !is_alive(*pid)));
+    fleet.run("stop parent").expect(0);
+    assert!(!is_alive(second));
+    assert_eq!(fleet.processes().into_iter().collect::<Vec<_>>(), [supervisor]);
+}
+
+#[test]
+fn start_stop_signal_kill_and_wait_do_what_they_say() {
+    let (fleet, ..) = pair();
+    fleet.run("up -q").expect(0);
+    fleet.run("stop store:*").expect(0);
+    assert_eq!(fleet.service("db").state, State::Stopped);
+    fleet.run("wait db --for stopped --timeout 5s").expect(0);
+    fleet.run("wait db --for ready --timeout 50ms").expect(1).says(&["db: not in time: is stopped"]);
+    fleet.run("start api").expect(0);
+    assert_eq!(fleet.service("db").state, State::Running, "start takes along what is needed");
+    let pid = fleet.pid("api");
+    fleet.run("signal api -s USR1").expect(0);
+    wait_until("SIGUSR1 ended the puppet", || (!is_alive(pid)).then_some(()));
+    fleet.run("wait api --timeout 10s").expect(0);
+    fleet.run("kill a*").expect(0);
+    assert_eq!(fleet.service("api").state, State::Stopped);
+    fleet.run("signal api").expect(1).says(&["cannot signal it: it is stopped"]);
+    fleet.run("stop apo").expect(2).says(&["cannot find a service called `apo`"]);
+    fleet.run("restart apo").expect(2).says(&["no service is called `apo`"]);
+}
+
+#[test]
+fn a_dead_supervisors_services_live_and_are_taken_over() {
+    let (fleet, ..) = pair();
+    fleet.run("up -q").expect(0);
+    let (api, supervisor) = (fleet.pid("api"), fleet.supervisor_pid());
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let alone = fleet.run("status").expect(4);
+    assert!(alone.stdout.contains("alive without a supervisor"), "{}", alone.stdout);
+    fleet.run("up -q").expect(0);
+    assert_eq!(fleet.pid("api"), api);
+    kill(Pid::from_raw(api), Signal::SIGKILL).unwrap();
+    wait_until("api is back", || {
+        let service = fleet.service("api");
+        (service.state == State::Running && service.pid.map(|pid| pid.as_raw()) != Some(api)).then_some(())
+    });
+    fleet.run("down").expect(0);
+    assert!(fleet.processes().is_empty());
+}
+
+#[test]
+fn a_supervisor_in_the_foreground_ends_with_its_services_at_sigterm() {
+    let (fleet, ..) = pair();
+    let mut supervisor = fleet.spawn("up --foreground");
+    wait_until("api runs", || {
+        let status = fleet.status();
+        status.services.iter().any(|it| it.name.as_str() == "api" && it.state == State::Running).then_some(())
+    });
+    let pid = Pid::from_raw(i32::try_from(supervisor.id()).unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert!(supervisor.wait().unwrap().success());
+    assert!(fleet.processes().is_empty());
+}
+
+#[test]
+fn a_command_runs_in_a_services_surroundings() {
+    let fleet = Fleet::new(
+        r#"
+        [services.api]
+        command = "{puppet} stay"
+        env = { FLAVOUR = "sweet" }
+        "#,
+    );
+    let ran = fleet
+        .command("run api --")
+        .args(["sh", "-c", "echo $FLAVOUR $PROCMAN_SERVICE; exit 7"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "sweet api\n");
+    assert_eq!(ran.status.code(), Some(7));
+}

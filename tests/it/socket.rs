@@ -1,0 +1,110 @@
+//! The control socket: who may use it, and what a hostile peer costs.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use crate::harness::{DEADLINE, Fleet};
+
+/// Sends bytes and reads what comes until the other side closes.
+pub(crate) fn talk(socket: &Path, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Posts a JSON body.
+pub(crate) fn post(socket: &Path, path: &str, body: &str) -> String {
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n");
+    talk(socket, format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+}
+
+fn get(socket: &Path, path: &str) -> String {
+    talk(socket, format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())
+}
+
+fn fleet() -> Fleet {
+    let fleet = Fleet::new("[services.api]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    fleet
+}
+
+#[test]
+fn the_socket_is_its_owners_alone() {
+    let fleet = fleet();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&fleet.socket()), 0o600);
+    assert_eq!(mode(fleet.socket().parent().unwrap()), 0o700);
+}
+
+#[test]
+fn every_answer_is_http_with_json() {
+    let fleet = fleet();
+    let check = |answer: String, status: &str, piece: &str| {
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.contains(piece), "{answer}");
+    };
+    check(get(&fleet.socket(), "/v1/status"), "200", "\"state\":\"running\"");
+    check(get(&fleet.socket(), "/nowhere"), "404", "\"kind\":\"not_found\"");
+    check(get(&fleet.socket(), "/v1/commands"), "405", "\"kind\":\"bad_method\"");
+    check(post(&fleet.socket(), "/v1/commands", "{}"), "400", "\"kind\":\"bad_request\"");
+    check(post(&fleet.socket(), "/v1/commands", r#"{"stop":{"service":["api"]}}"#), "400", "unknown field");
+    check(
+        post(&fleet.socket(), "/v1/commands", r#"{"stop":{"services":["apo"]}}"#),
+        "404",
+        "no_such_service",
+    );
+    check(
+        post(&fleet.socket(), "/v1/commands", r#"{"stop":{"services":["api"]}}"#),
+        "200",
+        "\"verdict\":\"done\"",
+    );
+}
+
+#[test]
+fn a_hostile_request_costs_its_own_connection_only() {
+    let fleet = fleet();
+    let socket = fleet.socket();
+    let half_written = UnixStream::connect(&socket).unwrap();
+    (&half_written).write_all(b"POST /v1/commands HTTP/1.1\r\ncontent-length: 100\r\n\r\n{\"st").unwrap();
+    let mut others = Vec::new();
+    for bytes in [&b"\x00\xff\xfe garbage\r\n\r\n"[..], b"GET", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\n\r\n"] {
+        others.push(talk(&socket, bytes));
+    }
+    let huge = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(1 << 20));
+    others.push(talk(&socket, huge.as_bytes()));
+    let large_body = "x".repeat(3 << 20);
+    others.push(post(&socket, "/v1/commands", &large_body));
+    let idle: Vec<UnixStream> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    fleet.run("status").expect(0);
+    drop((half_written, others, idle));
+    fleet.run("status").expect(0);
+}
+
+#[test]
+fn a_stream_of_events_tells_what_happens_and_ends_with_the_supervisor() {
+    let fleet = fleet();
+    let mut events = fleet.spawn("events --json");
+    let mut out = events.stdout.take().unwrap();
+    crate::harness::wait_until("the reader listens", || {
+        fleet.run("restart api").expect(0);
+        let mut byte = [0];
+        let mut poll = [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(&out), nix::poll::PollFlags::POLLIN)];
+        (nix::poll::poll(&mut poll, 50_u16) == Ok(1)).then(|| out.read_exact(&mut byte).unwrap())
+    });
+    fleet.run("down").expect(0);
+    let mut text = "{".to_owned();
+    out.read_to_string(&mut text).unwrap();
+    events.wait().unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |state: &str| lines.iter().any(|line| line["service"] == "api" && line["state"] == state);
+    assert!(has("stopping") && has("running") && has("stopped"), "{text}");
+    assert_eq!(lines.last().unwrap()["event"], "ended");
+}
