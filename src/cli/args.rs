@@ -117,6 +117,9 @@ pub struct Up {
     /// How long to wait until each is ready
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub timeout: Duration,
+    /// Print the status as JSON
+    #[arg(long, conflicts_with_all = ["foreground", "no_wait"])]
+    pub json: bool,
 }
 
 /// `down`.
@@ -125,6 +128,9 @@ pub struct Down {
     /// Show what would be stopped, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Print that as JSON
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
     /// How long the services may take together [default: as long as their stop_timeouts allow]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
@@ -151,13 +157,13 @@ pub struct Restart {
     #[arg(conflicts_with = "mode")]
     pub services: Vec<String>,
     /// The whole system, gracefully, with strays ended and every port flushed and proven free [default]
-    #[arg(long, alias = "full", group = "mode")]
+    #[arg(long, visible_alias = "full", group = "mode")]
     pub master: bool,
     /// The whole system, gracefully, ports untouched
     #[arg(long, group = "mode")]
     pub quick: bool,
     /// Assume that nothing works: kill all that is ours, start everything afresh
-    #[arg(long, alias = "force", group = "mode")]
+    #[arg(long, visible_alias = "force", group = "mode")]
     pub emergency: bool,
     /// Also restart what needs the services named
     #[arg(long, requires = "services")]
@@ -171,6 +177,9 @@ pub struct Restart {
     /// How long to wait until each service is ready
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub timeout: Duration,
+    /// Print the status as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `start`, `stop`, `kill`.
@@ -213,6 +222,9 @@ pub struct Flush {
     /// End foreign listeners without asking
     #[arg(short, long)]
     pub yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `ports`.

@@ -8,6 +8,7 @@ use crate::daemon::boot::BootError;
 use crate::emergency::execute::Stuck;
 use crate::launch::detached::LaunchError;
 use crate::protocol::problem::Kind;
+use crate::rundir::paths::Unusable;
 use crate::vocab::selection::NoSuchService;
 
 use super::output;
@@ -30,6 +31,9 @@ pub(super) enum Failure {
     /// The supervisor said no, or broke off.
     #[error(transparent)]
     Ask(AskError),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateDirectory(#[from] Unusable),
     /// No supervisor could be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -64,6 +68,7 @@ impl Failure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::ReaderLeft => 0,
+            Self::StateDirectory(_) => 1,
             Self::Launch(_) | Self::Boot(_) | Self::Stuck(_) | Self::NotReached(_) | Self::System(_) => 1,
             Self::Config(_) | Self::NoConfig(_) | Self::Usage(_) => 2,
             Self::Unreachable(_) => 4,
@@ -97,7 +102,8 @@ impl Failure {
             Self::Ask(_) | Self::Unreachable(_) | Self::Config(_) | Self::NoConfig(_) | Self::Usage(_) => {
                 false
             }
-            Self::Launch(_) | Self::Boot(_) | Self::Stuck(_) | Self::Unsafe(_) | Self::NotReached(_) => false,
+            Self::StateDirectory(_) | Self::Launch(_) | Self::Boot(_) | Self::Stuck(_) => false,
+            Self::Unsafe(_) | Self::NotReached(_) => false,
             Self::Said(_) | Self::System(_) | Self::ReaderLeft | Self::Interrupted(_) => false,
         }
     }

@@ -21,6 +21,7 @@ use crate::logs::pump::Pump;
 use crate::machine;
 use crate::machine::event::Event;
 use crate::machine::memory::Survivor;
+use crate::ports::flush::{self, Force};
 use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
@@ -29,10 +30,11 @@ use crate::rundir::leftovers::{self, Leftover};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
-use crate::sys::{clock, exit, limits, memory, process, signal};
+use crate::sys::tree::Reach;
+use crate::sys::{clock, exit, limits, memory, process};
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{RunId, Tag};
-use crate::vocab::signal::Signal;
+use crate::vocab::selection::Selection;
 use crate::vocab::state::Goal;
 
 /// What a supervisor is started with.
@@ -44,17 +46,17 @@ pub struct Boot {
     pub environment: Environment,
     /// Where `ready` or the reason of a failure is written, when somebody waits for it.
     pub ready: Option<File>,
-    /// Whether the services with `autostart` are started unasked.
+    /// Which services are started unasked.
     pub start: Start,
 }
 
 /// What a supervisor starts unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// Nothing: somebody will ask.
     Nothing,
-    /// Every service with `autostart`.
-    Autostart,
+    /// These, with all that they need; every service with `autostart` when nothing narrows it.
+    Services(Selection),
 }
 
 /// Why a supervisor cannot start.
@@ -71,6 +73,14 @@ pub enum BootError {
     AnotherAlive {
         /// The lock that it holds.
         lock: PathBuf,
+    },
+    /// Another supervisor is alive whose run directory was taken away.
+    #[error(
+        "cannot start: the supervisor of this config ({identity}) is alive without its lock and socket\nhint: `procman restart --emergency` replaces it"
+    )]
+    AnotherLost {
+        /// Its process.
+        identity: Identity,
     },
     /// The system refused something that a supervisor cannot do without.
     #[error("cannot {what}: {source}")]
@@ -103,26 +113,40 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
     paths.prepare()?;
     let lock = lock::take(&paths).map_err(system("take the lock"))?;
     let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
-    limits::raise_open_files();
-    if let Err(error) = exit::adopt_orphans() {
-        tracing::debug!(%error, "orphans of services go to init");
+    if let Some(identity) = leftovers::marked_supervisor(&paths.instance) {
+        return Err(BootError::AnotherLost { identity });
     }
+    limits::raise_open_files();
+    let reach = match exit::adopt_orphans() {
+        Ok(()) => Reach::Near,
+        Err(error) => {
+            tracing::debug!(%error, "orphans of services go to init, and are looked for everywhere");
+            Reach::Anywhere
+        }
+    };
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(system("start its event loop"))?;
-    let over = runtime.block_on(supervise(boot, Arc::new(fleet), paths.clone(), ready))?;
+    let over = runtime.block_on(supervise(
+        boot,
+        Ground { fleet: Arc::new(fleet), paths: paths.clone(), reach },
+        ready,
+    ))?;
     clean_up(&paths, over);
     drop(lock);
     Ok(())
 }
 
-async fn supervise(
-    boot: Boot,
+/// What a supervisor stands on once the config is proven and the lock is its own.
+struct Ground {
     fleet: Arc<Fleet>,
     paths: Paths,
-    ready: &mut Option<File>,
-) -> Result<Fate, BootError> {
+    reach: Reach,
+}
+
+async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Fate, BootError> {
+    let Ground { fleet, paths, reach } = ground;
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
@@ -132,6 +156,7 @@ async fn supervise(
         fleet: machine::fleet::Fleet::new(Arc::clone(&fleet), past.last_run),
         diary: Diary::new(paths.journal.clone(), clock::boot_id(), past.takeovers),
         paths,
+        reach,
         environment: boot.environment,
         pump,
         mailbox: mailbox.clone(),
@@ -144,8 +169,8 @@ async fn supervise(
     memory::let_go_of_unused_code();
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.config.display(), "supervisor started");
-    if boot.start == Start::Autostart {
-        tokio::spawn(autostart(mailbox.clone()));
+    if let Start::Services(selection) = boot.start {
+        tokio::spawn(bring_up(mailbox.clone(), selection));
     }
     let (fate, pump) = engine.run().await;
     mailbox.publish(protocol::event::Event { unix_ms: clock::unix_ms(), what: What::Ended });
@@ -156,9 +181,10 @@ async fn supervise(
     Ok(fate)
 }
 
-async fn autostart(mailbox: Mailbox) {
+async fn bring_up(mailbox: Mailbox, services: Selection) {
     let (reply, Awaited { report, .. }) = Reply::new();
-    mailbox.send(Message::Command(mailbox.ticket(), Command::Up(Order::default()), reply)).await;
+    let order = Order { services, ..Order::default() };
+    mailbox.send(Message::Command(mailbox.ticket(), Command::Up(order), reply)).await;
     let failed = report.await.map(|report| report.results).unwrap_or_default();
     for result in failed.into_iter().filter(|result| result.reason.is_some()) {
         tracing::error!(service = %result.service, reason = result.reason, "did not come up");
@@ -177,14 +203,9 @@ fn system(what: &str) -> impl FnOnce(io::Error) -> BootError + '_ {
 
 /// Nothing of a supervisor that ended in peace is left but its log; one that left its services alive leaves the journal.
 fn clean_up(paths: &Paths, fate: Fate) {
-    let _ = fs::remove_file(&paths.socket);
     match fate {
-        Fate::Leave => (),
-        Fate::Stop => {
-            let _ = journal::remove(&paths.journal);
-            let _ = fs::remove_dir_all(&paths.channels);
-            let _ = fs::remove_file(&paths.lock);
-        }
+        Fate::Leave => drop(fs::remove_file(&paths.socket)),
+        Fate::Stop => leftovers::remove_files(paths),
     }
 }
 
@@ -225,7 +246,7 @@ impl Past {
             let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
             let beginning = Beginning::at_end_of(&service.logs.stderr);
             tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
-            engine.guard(live.run, Charge { leader: live.identity, tag, beginning });
+            engine.guard(live.run, Charge { leader: live.identity, tag, beginning, reach: Reach::Anywhere });
         }
         let wanted =
             self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());
@@ -251,12 +272,13 @@ fn trusted_journal(path: &Path) -> Option<Journal> {
     }
 }
 
+/// Ends strays and waits until they are gone: whoever is started next finds its port free.
 fn end_all(strays: &[Leftover]) {
     for stray in strays {
-        let identity: Identity = stray.identity;
-        tracing::warn!(service = %stray.service, %identity, "ending a stray of an earlier run");
-        if let Err(error) = signal::send(identity, Signal::KILL) {
-            tracing::debug!(%identity, %error, "not ended");
-        }
+        tracing::warn!(service = %stray.service, identity = %stray.identity, "ending a stray of an earlier run");
+    }
+    let identities: Vec<Identity> = strays.iter().map(|stray| stray.identity).collect();
+    for identity in flush::end(&identities, Force::Kill) {
+        tracing::error!(%identity, "a stray of an earlier run does not end");
     }
 }

@@ -21,6 +21,7 @@ use crate::protocol::command::{Dependents, Fate, Order, Rehearsal, ReloadOrder, 
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
 use crate::rundir::paths::Paths;
+use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, memory};
 use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
@@ -35,6 +36,7 @@ use crate::vocab::state::State;
 pub struct Engine {
     pub(super) fleet: Fleet,
     pub(super) paths: Paths,
+    pub(super) reach: Reach,
     pub(super) environment: Environment,
     pub(super) wardens: BTreeMap<RunId, Warden>,
     pub(super) pump: Pump,
@@ -54,6 +56,8 @@ pub struct Parts {
     pub fleet: Fleet,
     /// Where its files lie.
     pub paths: Paths,
+    /// Where the processes of its runs are when their parents have gone.
+    pub reach: Reach,
     /// The environment it was started with.
     pub environment: Environment,
     /// The log pump.
@@ -82,6 +86,7 @@ impl Engine {
         Self {
             fleet: parts.fleet,
             paths: parts.paths,
+            reach: parts.reach,
             environment: parts.environment,
             wardens: BTreeMap::new(),
             pump: parts.pump,
@@ -128,6 +133,7 @@ impl Engine {
     fn take(&mut self, message: Option<Message>) {
         match message {
             None => self.feed(Event::Tick),
+            Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
             Some(Message::Machine(event)) => self.feed(event),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),
             Some(Message::Status(reply)) => {
@@ -146,6 +152,14 @@ impl Engine {
                     None => tracing::info!(differences = report.differences.len(), "config reloaded"),
                 }
             }
+        }
+    }
+
+    /// Nobody waits for a command's answer any more; the end of the supervisor goes on unwatched.
+    fn abandon(&mut self, ticket: TicketId) {
+        self.replies.remove(&ticket);
+        if self.ending != Ending::After(ticket) {
+            self.feed(Event::Abandoned(ticket));
         }
     }
 
@@ -272,6 +286,10 @@ impl Engine {
     }
 
     fn reload(&mut self, order: ReloadOrder) -> ReloadReport {
+        if self.ending != Ending::NotYet {
+            let problems = Some(ending_problem().what);
+            return ReloadReport { problems, ..ReloadReport::default() };
+        }
         let fresh = match load::load(&self.config, &self.environment) {
             Ok(fresh) => fresh,
             Err(problems) => {

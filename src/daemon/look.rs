@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::warden::Charge;
@@ -6,8 +6,8 @@ use crate::machine::event::Finding;
 use crate::ports::holder;
 use crate::probe::attempt::attempt;
 use crate::spec::service::Service;
-use crate::sys::process::Process;
-use crate::sys::{listeners, tree};
+use crate::sys::listeners::{self, Listener};
+use crate::sys::tree::{self, Reach};
 use crate::vocab::identity::Pid;
 use crate::vocab::port::Port;
 
@@ -23,6 +23,14 @@ pub async fn look(service: Arc<Service>, charge: Charge) -> Finding {
     }
 }
 
+/// The first port that the run does not hold, as far as its processes are looked for.
+fn not_held(wanted: &BTreeSet<Port>, listening: &[Listener], charge: &Charge, reach: Reach) -> Option<Port> {
+    let tree = tree::members(charge.leader, &charge.tag, reach);
+    let tree: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
+    let held = listeners::holders(listening, listeners::Reach::These(&tree));
+    wanted.iter().find(|port| !held.contains_key(port)).copied()
+}
+
 fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
     if service.ports.is_empty() {
         return None;
@@ -32,14 +40,13 @@ fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
         Ok(listening) => listening,
         Err(error) => return Some(format!("cannot see who listens: {error}")),
     };
-    let tree: Vec<Pid> = tree::members_near(charge.leader, &charge.tag)
-        .iter()
-        .map(|process: &Process| process.identity.pid)
-        .collect();
-    let held: BTreeMap<Port, Vec<Pid>> = listeners::holders(&listening, listeners::Reach::These(&tree));
-    let missing = wanted.iter().find(|port| !held.contains_key(port))?;
-    if listening.iter().any(|listener| listener.port == *missing) {
-        return Some(format!("port {missing} is held by {}", holder::words_for(*missing)));
+    let missing = not_held(&wanted, &listening, charge, Reach::Near);
+    let missing = match charge.reach {
+        Reach::Near => missing,
+        Reach::Anywhere => missing.and_then(|_| not_held(&wanted, &listening, charge, Reach::Anywhere)),
+    }?;
+    if listening.iter().any(|listener| listener.port == missing) {
+        return Some(format!("port {missing} is held by {}", holder::words_for(missing)));
     }
     Some(format!("it does not listen on port {missing}"))
 }

@@ -21,7 +21,7 @@ use crate::sys::{clock, listeners};
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
-use crate::vocab::run::{RunId, Tag};
+use crate::vocab::run::{Instance, RunId, Tag};
 
 impl Engine {
     /// Does one thing that the machine asks for; returns what the machine must know at once.
@@ -99,7 +99,7 @@ impl Engine {
             Obstacle::Refused { why }
         })?;
         tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
-        self.guard(run, Charge { leader, tag, beginning });
+        self.guard(run, Charge { leader, tag, beginning, reach: self.reach });
         Ok(leader)
     }
 
@@ -160,6 +160,7 @@ impl Engine {
             environment.insert("USER".to_owned(), user.name.clone());
             environment.insert("LOGNAME".to_owned(), user.name.clone());
         }
+        environment.remove(Instance::VARIABLE);
         environment.extend(service.env.clone());
         environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
         environment.insert(Tag::VARIABLE.to_owned(), tag.to_string());

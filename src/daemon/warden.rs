@@ -1,15 +1,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use super::last_words::Beginning;
 use super::mailbox::{Mailbox, Message};
 use crate::logs::pump::Pump;
 use crate::machine::event::{End, Event};
-use crate::sys::exit::{self, ExitWatch};
+use crate::sys::exit::{self, ExitWatch, OpenError};
 use crate::sys::process::{self, Process};
-use crate::sys::{signal, tree};
+use crate::sys::signal;
+use crate::sys::tree::{self, Reach};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::Tag;
@@ -31,6 +33,8 @@ pub struct Charge {
     pub tag: Tag,
     /// Where its standard error begins.
     pub beginning: Beginning,
+    /// Where its processes are when their parents have gone.
+    pub reach: Reach,
 }
 
 /// What a warden is told. The queue has no bound, and needs none: the machine gives a run two orders in its life, and
@@ -56,6 +60,12 @@ const KILLED_TREE_MAX: Duration = Duration::from_secs(5);
 
 /// While processes are waited for that cannot be watched one by one, they are looked for this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// A process that cannot be watched is looked at this often.
+const UNWATCHED_PAUSE: Duration = Duration::from_millis(50);
+
+/// So often, [`LOOK_AGAIN`] apart, it is asked how another's child ended before that counts as unknown.
+const REAPED_LOOKS_MAX: u32 = 40;
 
 /// How long the last output of a run may take to reach its file before the run counts as over.
 const DRAIN_MAX: Duration = Duration::from_millis(250);
@@ -107,7 +117,8 @@ impl Watch {
         let outcome = self.until_leader_ends().await;
         let left = self.clear_tree().await;
         let run = self.charge.tag.run;
-        exit::reap(self.charge.leader.pid);
+        let reaped = exit::reap(self.charge.leader.pid);
+        let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
         let drained = self.pump.drain(self.charge.tag.service.clone());
         let _ = tokio::time::timeout(DRAIN_MAX, drained).await;
         let end = End { outcome, last_words: self.charge.beginning.last_line(), left };
@@ -117,29 +128,49 @@ impl Watch {
     /// Waits for the end of the main process, which stays a zombie: while it does, its pid and group are nobody else's.
     async fn until_leader_ends(&mut self) -> Outcome {
         let watch = match ExitWatch::open(self.charge.leader) {
-            Ok(watch) => watch,
+            Ok(watch) => watch.into_async(),
             // It is gone already, and was not our child: else it would be a zombie that can be opened.
-            Err(error) => {
-                tracing::debug!(run = %self.charge.tag.run, %error, "cannot watch");
-                return Outcome::Unknown;
-            }
+            Err(OpenError::Gone) => return Outcome::Unknown,
+            Err(OpenError::Os(error)) => Err(error),
         };
-        let Ok(watch) = watch.into_async() else { return Outcome::Unknown };
+        match watch {
+            Ok(watch) => self.until_watch_tells(&watch).await,
+            Err(error) => {
+                tracing::warn!(run = %self.charge.tag.run, %error, "cannot watch; looking again and again");
+                self.until_it_looks_ended().await
+            }
+        }
+    }
+
+    async fn until_watch_tells(&mut self, watch: &AsyncFd<ExitWatch>) -> Outcome {
+        let mut looks = 0;
         loop {
             tokio::select! {
                 biased;
-                ready = watch.readable() => {
-                    if let Some(outcome) = watch.get_ref().peek() {
-                        return outcome;
+                ready = watch.readable() => match (watch.get_ref().peek(), ready) {
+                    // Of another's child the kernel tells how it ended when that has reaped it, a moment after its end.
+                    (Some(Outcome::Unknown), _) if looks < REAPED_LOOKS_MAX => {
+                        looks += 1;
+                        tokio::time::sleep(LOOK_AGAIN).await;
                     }
-                    match ready {
-                        Ok(mut guard) => guard.clear_ready(),
-                        Err(_) => return Outcome::Unknown,
-                    }
-                }
+                    (Some(outcome), _) => return outcome,
+                    (None, Ok(mut guard)) => guard.clear_ready(),
+                    (None, Err(_)) => return self.until_it_looks_ended().await,
+                },
                 Some(order) = self.inbox.recv() => self.obey(order),
             }
         }
+    }
+
+    /// For a system that gives no descriptor to watch by: its descriptors have run out, or it forbids them.
+    async fn until_it_looks_ended(&mut self) -> Outcome {
+        while process::is_alive(self.charge.leader) {
+            tokio::select! {
+                () = tokio::time::sleep(UNWATCHED_PAUSE) => (),
+                Some(order) = self.inbox.recv() => self.obey(order),
+            }
+        }
+        Outcome::Unknown
     }
 
     fn obey(&mut self, order: Order) {
@@ -200,7 +231,7 @@ impl Watch {
 
     /// The living processes of the tree other than the leader; those that are our own zombie children are reaped.
     fn rest(&self) -> Vec<Process> {
-        let members = tree::members_near(self.charge.leader, &self.charge.tag);
+        let members = tree::members(self.charge.leader, &self.charge.tag, self.charge.reach);
         let (zombies, living): (Vec<Process>, Vec<Process>) = members
             .into_iter()
             .filter(|process| process.identity != self.charge.leader)

@@ -31,6 +31,8 @@ pub struct Situation {
     pub victims: Vec<Victim>,
     /// Files of the run directory that stand there.
     pub files: Vec<PathBuf>,
+    /// The command that asks, and all that it descends from.
+    pub caller: BTreeSet<Identity>,
 }
 
 /// A living process that is ours.
@@ -63,9 +65,17 @@ pub enum Why {
 
 /// Looks at the lock, the journal, the process table and the run directory. Nothing of it needs to be in order.
 pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
-    let supervisor = lock::supervisor(paths).unwrap_or(Supervisor::Nobody);
+    let supervisor = match lock::supervisor(paths).unwrap_or(Supervisor::Nobody) {
+        // Its run directory may have been taken away under it.
+        Supervisor::Nobody => leftovers::marked_supervisor(&paths.instance)
+            .map_or(Supervisor::Nobody, |identity| Supervisor::Alive(Some(identity))),
+        alive @ Supervisor::Alive(_) => alive,
+    };
     let journal = Journal::read(&paths.journal).ok().flatten();
-    let spared = spared(supervisor);
+    let caller = caller();
+    let is_spared = |victim: &Victim| {
+        caller.contains(&victim.identity) || supervisor == Supervisor::Alive(Some(victim.identity))
+    };
     let mut victims: BTreeMap<Identity, Victim> = BTreeMap::new();
     for leftover in leftovers::find(&paths.instance, journal.as_ref()) {
         let why = match leftover.known {
@@ -86,9 +96,9 @@ pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
             insert(&mut victims, descendant, service.clone(), Why::InTree);
         }
     }
-    let victims = victims.into_values().filter(|victim| !spared.contains(&victim.identity)).collect();
+    let victims = victims.into_values().filter(|victim| !is_spared(victim)).collect();
     let files = [&paths.socket, &paths.journal, &paths.lock].into_iter().filter(|file| stands(file)).cloned();
-    Situation { supervisor, victims, files: files.collect() }
+    Situation { supervisor, victims, files: files.collect(), caller }
 }
 
 fn stands(file: &Path) -> bool {
@@ -107,15 +117,12 @@ fn insert(
     });
 }
 
-/// Never ended with the services: the caller, its ancestors, pid 1, and the supervisor, whose turn comes later.
-fn spared(supervisor: Supervisor) -> BTreeSet<Identity> {
+/// Never ended, nor is the supervisor with its services: its turn comes later.
+fn caller() -> BTreeSet<Identity> {
     let own = process::own();
-    let mut spared = crate::ports::verdict::ancestors(own.pid);
-    spared.insert(own);
-    if let Supervisor::Alive(Some(identity)) = supervisor {
-        spared.insert(identity);
-    }
-    spared
+    let mut caller = crate::ports::verdict::ancestors(own.pid);
+    caller.insert(own);
+    caller
 }
 
 /// A process of another user is nobody's business unless root asks.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::observe::{Situation, Victim};
@@ -14,6 +15,8 @@ pub struct Plan {
     pub victims: Vec<Victim>,
     /// Files of the run directory to remove.
     pub files: Vec<PathBuf>,
+    /// The command that asks, and all that it descends from: never touched.
+    pub caller: BTreeSet<Identity>,
 }
 
 /// The supervisor as a target.
@@ -34,5 +37,10 @@ pub fn plan(situation: &Situation) -> Plan {
         Supervisor::Alive(Some(identity)) => Target::Proven(identity),
         Supervisor::Alive(None) => Target::Unproven,
     };
-    Plan { supervisor, victims: situation.victims.clone(), files: situation.files.clone() }
+    Plan {
+        supervisor,
+        victims: situation.victims.clone(),
+        files: situation.files.clone(),
+        caller: situation.caller.clone(),
+    }
 }

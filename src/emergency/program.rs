@@ -2,18 +2,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Programs that run a script named among their arguments; versions such as `python3.11` count as `python`.
-const INTERPRETERS: [&str; 13] =
-    ["python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "sh", "bash", "dash", "zsh"];
+const INTERPRETERS: [&str; 16] = [
+    "python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "sh", "bash", "dash", "zsh",
+    "java", "dotnet", "mono",
+];
 
 /// Options of interpreters that take the next word as their value.
-const OPTIONS_WITH_VALUE: [&str; 5] = ["-W", "-X", "-r", "--require", "-I"];
+const OPTIONS_WITH_VALUE: [&str; 7] = ["-W", "-X", "-r", "--require", "-cp", "-classpath", "--class-path"];
 
 /// Options after which the program is given on the spot, and no file is run.
 const INLINE: [&str; 3] = ["-c", "-e", "--eval"];
 
 /// Directories whose programs belong to everybody: that two processes run one of them says nothing.
-const SYSTEM: [&str; 8] =
-    ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/libexec", "/opt/homebrew", "/System"];
+const SYSTEM: [&str; 11] = [
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/usr",
+    "/opt/homebrew",
+    "/System",
+    "/Library",
+    "/snap",
+    "/nix/store",
+    "/etc/alternatives",
+];
 
 /// The script or program file that a command line runs in a directory, with all links resolved; none when it cannot be
 /// told, when there is no such file, or when the file is a program of the system that everybody runs.
@@ -23,9 +36,12 @@ pub fn file_of(words: &[String], directory: &Path) -> Option<PathBuf> {
     if is_interpreter(program) {
         return script_of(&words[1..], directory);
     }
-    let file = program.contains('/').then(|| resolve(program, directory)).flatten()?;
-    let is_of_system = SYSTEM.iter().any(|system| file.starts_with(system));
-    (!is_of_system).then_some(file)
+    // A link from a directory of the system leads to a program of the system, wherever that lies.
+    let is_of_system = |file: &Path| SYSTEM.iter().any(|system| file.starts_with(system));
+    if !program.contains('/') || is_of_system(Path::new(program)) {
+        return None;
+    }
+    resolve(program, directory).filter(|file| !is_of_system(file))
 }
 
 /// `env` and its assignments become another program; what follows them is the command.
@@ -55,6 +71,9 @@ fn script_of(arguments: &[String], directory: &Path) -> Option<PathBuf> {
     while let Some(word) = arguments.next() {
         if word == "-m" {
             return module(arguments.next()?, directory);
+        }
+        if word == "-jar" {
+            return resolve(arguments.next()?, directory);
         }
         if INLINE.contains(&word.as_str()) {
             return None;
@@ -101,6 +120,9 @@ mod tests {
         check("env A=1 python main.py", Some("main.py"));
         check("python3 -m pkg.worker", Some("pkg/worker.py"));
         check("./server -x main.py", Some("server"));
+        check("python3 -I main.py x", Some("main.py"));
+        check("/usr/bin/java -Xmx1g -cp lib -jar server", Some("server"));
+        check("/usr/bin/java -cp lib com.example.Main", None);
         check("python3 -c main.py", None);
         check("vim main.py", None);
         check("server", None);

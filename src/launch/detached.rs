@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::sys::detach::{Detached, spawn_detached};
 use crate::vocab::identity::Identity;
+use crate::vocab::run::{Instance, Tag};
 
 /// What to start.
 #[derive(Debug)]
@@ -61,6 +62,9 @@ pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
         program: request.executable,
         arguments: &arguments as &[OsString],
         directory: Path::new("/"),
+        mark: (Instance::VARIABLE, &request.paths.instance.0),
+        // A supervisor that is started from inside a service is not part of that service.
+        forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
         log: open_log(log).map_err(LaunchError::Spawn)?,
         ready: write.into(),
     })
@@ -91,4 +95,9 @@ fn word_of(mut read: PipeReader) -> Option<String> {
 /// The pipe to say "ready" on, in a process that [`start`] started; none in any other.
 pub fn take_ready_pipe() -> Option<File> {
     crate::sys::detach::take_ready_pipe()
+}
+
+/// Keeps descriptors that this process happened to be started with from all that it starts in turn.
+pub fn keep_inherited_descriptors() {
+    crate::sys::detach::keep_inherited_descriptors();
 }

@@ -36,11 +36,13 @@ pub enum Own {
 }
 
 /// What becomes of a listener that is not ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Foreign {
     /// It is left alone, and the port counts as refused.
     Refused,
-    /// Somebody agreed to end it.
+    /// These were seen, and somebody agreed to end them; any other is left alone.
+    Only(BTreeSet<Identity>),
+    /// Somebody agreed to end any.
     Ended,
 }
 
@@ -134,8 +136,13 @@ impl Plan {
                 Some(holders) if holders.is_empty() => plan.unseen.push(*port),
                 Some(holders) => plan.steps.extend(holders.into_iter().map(|holder| {
                     let whose = request.ours.judge(&holder);
-                    let is_untouchable = untouchable.contains(&holder.identity.pid);
-                    let fate = fate(request, (*port, assigned.as_ref()), &whose, is_untouchable);
+                    let fate = if request.fence.protects(*port) {
+                        Fate::RefuseProtected
+                    } else if untouchable.contains(&holder.identity.pid) {
+                        Fate::RefuseAncestor
+                    } else {
+                        fate(request, assigned.as_ref(), &holder, &whose)
+                    };
                     Step { port: *port, holder, whose, fate }
                 })),
             }
@@ -173,21 +180,14 @@ impl Plan {
     }
 }
 
-fn fate(
-    request: &Request<'_>,
-    port: (Port, Option<&ServiceName>),
-    whose: &Whose,
-    is_untouchable: bool,
-) -> Fate {
-    let (port, assigned) = port;
+fn fate(request: &Request<'_>, assigned: Option<&ServiceName>, holder: &Holder, whose: &Whose) -> Fate {
     match whose {
-        _ if request.fence.protects(port) => Fate::RefuseProtected,
-        _ if is_untouchable => Fate::RefuseAncestor,
         Whose::Live(service) if Some(service) == assigned && request.own == Own::Spared => Fate::SpareOwn,
         Whose::Live(_) | Whose::Stray(_) => Fate::End,
-        Whose::Foreign => match request.foreign {
+        Whose::Foreign => match &request.foreign {
             Foreign::Ended => Fate::End,
-            Foreign::Refused => Fate::RefuseForeign,
+            Foreign::Only(agreed) if agreed.contains(&holder.identity) => Fate::End,
+            Foreign::Only(_) | Foreign::Refused => Fate::RefuseForeign,
         },
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
+use std::fs;
 
 use super::journal::{Entry, Journal};
+use super::paths::Paths;
 use crate::sys::process;
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
@@ -55,12 +57,31 @@ pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
     found.into_values().collect()
 }
 
+/// A living supervisor of this fleet other than this process, found by its mark: for when its lock is not where it should
+/// be. It reads the environment of every process that it may read.
+pub fn marked_supervisor(instance: &Instance) -> Option<Identity> {
+    let own = process::own();
+    let others = process::all().into_iter().filter(|it| it.is_alive() && it.identity.pid != own.pid);
+    let marked = others.map(|it| it.identity).find(|identity| {
+        process::variable(identity.pid, Instance::VARIABLE).is_some_and(|mark| mark == instance.0)
+    });
+    marked.filter(|identity| process::is_alive(*identity))
+}
+
 fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity, RunId)> {
     let of_this_boot = journal.filter(|journal| journal.boot == crate::sys::clock::boot_id());
     let entries = of_this_boot.into_iter().flat_map(|journal| &journal.services);
     entries
         .filter_map(|entry| entry.live.map(|live| (entry, live.identity, live.run)))
         .filter(|(_, identity, _)| process::is_alive(*identity))
+}
+
+/// Removes what a supervisor leaves in its run directory but its log; whatever is not there is as good.
+pub fn remove_files(paths: &Paths) {
+    for file in [&paths.socket, &paths.journal, &paths.lock] {
+        let _ = fs::remove_file(file);
+    }
+    let _ = fs::remove_dir_all(&paths.channels);
 }
 
 /// The command line of a leftover.

@@ -13,8 +13,10 @@ use crate::vocab::run::Instance;
 pub struct Paths {
     /// The fleet, as its processes are tagged.
     pub instance: Instance,
-    /// The directory of all the others but perhaps the socket.
+    /// The directory that the config names; several fleets may share it.
     pub state_dir: PathBuf,
+    /// The fleet's own directory in it, of all the others but perhaps the socket.
+    pub own_dir: PathBuf,
     /// The control socket.
     pub socket: PathBuf,
     /// The lock that the living supervisor holds.
@@ -40,15 +42,35 @@ pub enum Unusable {
         /// Why.
         source: io::Error,
     },
-    /// Others may enter it, and would reach the socket.
+    /// It belongs to somebody else.
     #[error(
-        "cannot use {path} as state directory: it belongs to another user or is open to others (mode {mode:o})"
+        "cannot use the state directory {path}: it belongs to {owner}\nhint: run this as {owner}, or set another `state_dir`"
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: String,
+    },
+    /// Others may enter or replace it, and would reach the socket.
+    #[error(
+        "cannot use the state directory {path}: it is open to others (mode {mode:o})\nhint: `chmod 700 {path}`, or set another `state_dir`"
     )]
     Open {
         /// The directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// It is not there, and cannot be made.
+    #[error(
+        "cannot make the state directory {path}: {parent} is not writable\nhint: set another `state_dir`"
+    )]
+    NotWritable {
+        /// The directory.
+        path: PathBuf,
+        /// The nearest directory that is there.
+        parent: PathBuf,
     },
 }
 
@@ -59,14 +81,16 @@ impl Paths {
     /// The paths of the fleet of this config file. Both must be absolute.
     pub fn new(config: &Path, state_dir: &Path) -> Self {
         let instance = instance_of(config);
+        let own_dir = state_dir.join(directory_name(config, &instance));
         Self {
-            socket: socket_path(state_dir, &instance),
-            lock: state_dir.join("lock"),
-            journal: state_dir.join("journal"),
-            channels: state_dir.join("pipes"),
-            times: state_dir.join("times"),
-            supervisor_log: state_dir.join("supervisor.log"),
+            socket: socket_path(&own_dir, &instance),
+            lock: own_dir.join("lock"),
+            journal: own_dir.join("journal"),
+            channels: own_dir.join("pipes"),
+            times: own_dir.join("times"),
+            supervisor_log: own_dir.join("supervisor.log"),
             state_dir: state_dir.to_owned(),
+            own_dir,
             instance,
         }
     }
@@ -86,13 +110,48 @@ impl Paths {
     /// # Errors
     /// [`Unusable`]: nobody but the caller may be able to enter the socket's directory.
     pub fn prepare(&self) -> Result<(), Unusable> {
-        private_directory(&self.state_dir)?;
-        if let Some(parent) = self.socket.parent() {
-            private_directory(parent)?;
+        make_private(&self.state_dir)?;
+        refuse_replaceable(&self.state_dir)?;
+        for path in self.private() {
+            make_private(path)?;
+            refuse_open(path)?;
         }
-        private_directory(&self.channels)?;
-        private_directory(&self.times)
+        Ok(())
     }
+
+    /// What [`Paths::prepare`] would say, found out without making anything.
+    ///
+    /// # Errors
+    /// [`Unusable`], as there.
+    pub fn look(&self) -> Result<(), Unusable> {
+        if !self.state_dir.exists() {
+            return refuse_unwritable(&self.state_dir);
+        }
+        refuse_replaceable(&self.state_dir)?;
+        if !self.own_dir.exists() {
+            return refuse_unwritable(&self.own_dir);
+        }
+        self.private().into_iter().filter(|path| path.exists()).try_for_each(refuse_open)
+    }
+
+    /// The directories that are closed to everybody else.
+    fn private(&self) -> Vec<&Path> {
+        let own: [&Path; 3] = [&self.own_dir, &self.channels, &self.times];
+        own.into_iter().chain(self.socket.parent()).collect()
+    }
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> Unusable + '_ {
+    |source| Unusable::Io { path: path.to_owned(), source }
+}
+
+/// A name that tells people whose directory it is, and that no other config file has: `services-1a2b3c4d`.
+fn directory_name(config: &Path, instance: &Instance) -> String {
+    const STEM_LEN_MAX: usize = 16;
+    let stem = config.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    let plain = stem.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let plain: String = plain.take(STEM_LEN_MAX).collect();
+    format!("{plain}-{}", &instance.0[..8])
 }
 
 /// FNV-1a over the path's bytes (64 bit): stable across versions, unlike the standard library's hasher.
@@ -103,28 +162,54 @@ fn instance_of(config: &Path) -> Instance {
     Instance(format!("{hash:016x}"))
 }
 
-fn socket_path(state_dir: &Path, instance: &Instance) -> PathBuf {
-    let beside = state_dir.join("procman.sock");
+fn socket_path(own_dir: &Path, instance: &Instance) -> PathBuf {
+    let beside = own_dir.join("procman.sock");
     if beside.as_os_str().len() <= Paths::SOCKET_LEN_MAX {
         return beside;
     }
     PathBuf::from(format!("/tmp/procman-{}/{instance}.sock", sys::user::effective()))
 }
 
-fn private_directory(path: &Path) -> Result<(), Unusable> {
-    let failed = |source| Unusable::Io { path: path.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    let found = fs::symlink_metadata(path).map_err(failed)?;
-    let mode = found.permissions().mode() & 0o7777;
-    if !found.is_dir() || found.uid() != sys::user::effective() || mode & 0o077 != 0 {
-        return Err(Unusable::Open { path: path.to_owned(), mode });
+fn make_private(path: &Path) -> Result<(), Unusable> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable(path))
+}
+
+/// Nobody else may enter.
+fn refuse_open(path: &Path) -> Result<(), Unusable> {
+    refuse(path, |mode| mode & 0o077 != 0)
+}
+
+/// Nobody else may put another directory in the place of one in it; in a sticky one only owners may.
+fn refuse_replaceable(path: &Path) -> Result<(), Unusable> {
+    refuse(path, |mode| mode & 0o022 != 0 && mode & 0o1000 == 0)
+}
+
+fn refuse(path: &Path, is_open: impl Fn(u32) -> bool) -> Result<(), Unusable> {
+    let found = fs::symlink_metadata(path).map_err(unusable(path))?;
+    if !found.is_dir() {
+        return Err(unusable(path)(io::ErrorKind::NotADirectory.into()));
     }
-    Ok(())
+    let mode = found.permissions().mode() & 0o7777;
+    let is_sticky = mode & 0o1000 != 0;
+    if found.uid() != sys::user::effective() && !is_sticky {
+        return Err(Unusable::Foreign { path: path.to_owned(), owner: sys::user::name(found.uid()) });
+    }
+    if is_open(mode) { Err(Unusable::Open { path: path.to_owned(), mode }) } else { Ok(()) }
+}
+
+fn refuse_unwritable(path: &Path) -> Result<(), Unusable> {
+    let parent = path.ancestors().find(|it| it.exists()).unwrap_or(Path::new("/"));
+    let is_writable = nix::unistd::access(parent, nix::unistd::AccessFlags::W_OK).is_ok();
+    if is_writable {
+        return Ok(());
+    }
+    Err(Unusable::NotWritable { path: path.to_owned(), parent: parent.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Paths, Unusable};
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
@@ -133,25 +218,41 @@ mod tests {
         let deep = format!("/{}", "deep/".repeat(30));
         let near = Paths::new(Path::new("/a/services.toml"), Path::new("/a/.procman"));
         let far = Paths::new(Path::new("/a/services.toml"), Path::new(&deep));
-        assert_eq!(near.socket, Path::new("/a/.procman/procman.sock"));
+        assert!(near.socket.starts_with("/a/.procman/"));
+        assert!(near.own_dir.file_name().unwrap().to_str().unwrap().starts_with("services-"));
         assert!(far.socket.as_os_str().len() <= Paths::SOCKET_LEN_MAX);
         assert!(far.socket.starts_with("/tmp"));
     }
 
     #[test]
-    fn two_config_files_never_share_an_instance() {
-        let one = Paths::new(Path::new("/a/services.toml"), Path::new("/s"));
-        let other = Paths::new(Path::new("/b/services.toml"), Path::new("/s"));
-        assert_ne!(one.instance, other.instance);
+    fn two_config_files_share_nothing_but_the_state_directory() {
+        let of = |config: &str| Paths::new(Path::new(config), Path::new("/s"));
+        for (one, other) in [("/a/services.toml", "/b/services.toml"), ("/a/one.toml", "/a/two.toml")] {
+            let (one, other) = (of(one), of(other));
+            assert_ne!(one.instance, other.instance);
+            assert_ne!(one.socket, other.socket);
+            assert_ne!(one.lock, other.lock);
+            assert_ne!(one.journal, other.journal);
+        }
     }
 
     #[test]
-    fn a_directory_open_to_others_is_refused() {
+    fn a_directory_open_to_others_is_refused_by_a_look_as_by_the_making() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let paths = Paths::new(&dir.path().join("services.toml"), &state);
+        paths.look().unwrap();
+        assert!(!state.exists(), "a look makes nothing");
         paths.prepare().unwrap();
-        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+        paths.look().unwrap();
+        let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        open(&paths.own_dir, 0o755);
+        assert!(matches!(paths.look(), Err(Unusable::Open { mode: 0o755, .. })));
         assert!(matches!(paths.prepare(), Err(Unusable::Open { mode: 0o755, .. })));
+        open(&paths.own_dir, 0o700);
+        open(&state, 0o777);
+        assert!(matches!(paths.look(), Err(Unusable::Open { mode: 0o777, .. })));
+        open(&state, 0o755);
+        paths.prepare().unwrap();
     }
 }

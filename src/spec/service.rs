@@ -43,7 +43,7 @@ pub struct Service {
     pub autostart: bool,
     /// Among services that may start at once, lower ones are spawned first.
     pub priority: i32,
-    /// The signal that makes it read its own config again (`signal SERVICE reload`).
+    /// The signal that makes it read its own config again (`procman signal SERVICE`).
     pub reload_signal: Option<Signal>,
     /// Who it runs as; the supervisor's own user if not said.
     pub user: Option<User>,

@@ -16,7 +16,7 @@ pub struct Supervisor {
     pub protected_ports: BTreeSet<Port>,
     /// Exceptions by name: protected ports, or ports below 1024, that services may declare and a flush may free.
     pub allowed_ports: BTreeSet<Port>,
-    /// Globs over command lines of processes that an emergency restart ends too.
+    /// Globs over the script or program file that a process runs: an emergency restart ends what matches.
     pub also_kill: Vec<String>,
 }
 

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::setsid;
 
+use super::os;
 use super::spawn::identity_of;
 use crate::vocab::identity::Identity;
 
@@ -23,6 +24,10 @@ pub struct Detached<'a> {
     pub arguments: &'a [OsString],
     /// Its working directory.
     pub directory: &'a Path,
+    /// A variable that it gets beside our environment, and its value.
+    pub mark: (&'a str, &'a str),
+    /// Variables of our environment that it does not get.
+    pub forget: &'a [&'a str],
     /// Its standard output and standard error.
     pub log: File,
     /// Becomes its descriptor [`READY_FD`].
@@ -37,14 +42,20 @@ pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
     command
         .args(detached.arguments)
         .current_dir(detached.directory)
+        .env(detached.mark.0, detached.mark.1)
         .stdin(Stdio::null())
         .stdout(detached.log.try_clone()?)
         .stderr(detached.log);
+    for variable in detached.forget {
+        command.env_remove(variable);
+    }
     let prepare = move || {
         setsid()?;
-        pass_on(ready)
+        pass_on(ready)?;
+        os::rest::close_on_exec_from(READY_FD + 1);
+        Ok(())
     };
-    // SAFETY: between fork and exec only setsid, dup2 and fcntl are called; all are async-signal-safe.
+    // SAFETY: between fork and exec only setsid, dup2, fcntl and close_range are called; all are async-signal-safe.
     unsafe { command.pre_exec(prepare) };
     let child = command.spawn()?;
     Ok(identity_of(i32::try_from(child.id()).unwrap_or_default()))
@@ -65,4 +76,10 @@ pub fn take_ready_pipe() -> Option<File> {
     let is_open = unsafe { libc::fcntl(READY_FD, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     // SAFETY: the descriptor is open, and only the caller of this function, once at the start of the process, owns it.
     is_open.then(|| unsafe { File::from_raw_fd(READY_FD) })
+}
+
+/// Keeps every descriptor that this process was started with, beyond the first three, from those it starts in turn: a
+/// shell's lock or a test's pipe must not live as long as a service.
+pub fn keep_inherited_descriptors() {
+    os::rest::close_on_exec_from(3);
 }

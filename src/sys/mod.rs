@@ -21,6 +21,8 @@ pub mod pipe;
 pub mod process;
 /// Signals to processes that are proven to be meant.
 pub mod signal;
+/// The peers of sockets.
+pub mod socket;
 /// Making a process.
 pub mod spawn;
 /// Process trees.

@@ -50,8 +50,3 @@ pub fn open_read_write(path: &Path, waiting: Waiting) -> io::Result<OwnedFd> {
 pub fn grow(pipe: &impl AsFd, bytes: usize) -> io::Result<usize> {
     os::rest::grow_pipe(pipe.as_fd(), bytes)
 }
-
-/// How many bytes wait in a pipe.
-pub fn bytes_waiting(pipe: &impl AsFd) -> io::Result<usize> {
-    os::rest::bytes_waiting(pipe.as_fd())
-}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, setgid, setsid, setuid};
 
@@ -117,6 +118,12 @@ fn command_of(launch: Launch<'_>) -> Command {
 /// Runs in the child. Everything here is async-signal-safe: plain system calls, no allocation.
 fn prepare(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Credentials>) -> io::Result<()> {
     setsid()?;
+    reset_signals();
+    take_on(mask, nice, credentials)
+}
+
+/// Takes on what a service runs with: mask, nice value, and last of all, since it gives rights away, the user.
+pub fn take_on(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Credentials>) -> io::Result<()> {
     if let Some(mask) = mask {
         // The type of mode_t differs between systems.
         umask(Mode::from_bits_truncate(mask as libc::mode_t));
@@ -130,6 +137,14 @@ fn prepare(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Credential
         setuid(Uid::from_raw(credentials.uid))?;
     }
     Ok(())
+}
+
+/// A signal that our own ancestors left ignored (`nohup`, a shell's `&`) acts on a service as usual.
+fn reset_signals() {
+    for signal in Signal::iterator() {
+        // SAFETY: the default disposition runs no code of ours. SIGKILL and SIGSTOP refuse, which changes nothing.
+        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+    }
 }
 
 fn classify(source: io::Error, program: PathBuf, directory: PathBuf) -> SpawnError {

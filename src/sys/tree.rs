@@ -26,6 +26,23 @@ pub fn descendants(root: Pid) -> Vec<Identity> {
     found.into_iter().collect()
 }
 
+/// Where the processes of a run are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Near this process: all of them are, if it started the run and orphans come back to it.
+    Near,
+    /// In the whole process table.
+    Anywhere,
+}
+
+/// The processes of a run within a reach, zombies included.
+pub fn members(leader: Identity, tag: &Tag, reach: Reach) -> Vec<Process> {
+    match reach {
+        Reach::Near => members_near(leader, tag),
+        Reach::Anywhere => members_anywhere(leader, tag),
+    }
+}
+
 /// The processes of a run that can be found without reading the whole process table: the main process, its
 /// descendants, and those of this process' own children (as their parent or subreaper) that carry the run's tag or
 /// belong to the main process' group or session, with their descendants. Zombies are included.
@@ -38,9 +55,10 @@ pub fn members_near(leader: Identity, tag: &Tag) -> Vec<Process> {
 
 /// The processes of a run wherever they are, by a look at the whole process table: as [`members_near`], and without
 /// regard to who their parent is.
-pub fn members_anywhere(leader: Identity, tag: &Tag) -> Vec<Process> {
-    let marked = process::all().into_iter().filter(|process| belongs(process, leader, tag));
-    gather(leader, marked)
+fn members_anywhere(leader: Identity, tag: &Tag) -> Vec<Process> {
+    let own = process::own();
+    let others = process::all().into_iter().filter(|process| process.identity != own);
+    gather(leader, others.filter(|process| belongs(process, leader, tag)))
 }
 
 fn gather(leader: Identity, roots: impl Iterator<Item = Process>) -> Vec<Process> {

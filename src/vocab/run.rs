@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::ServiceName;
 
-/// One life of one service. Numbers rise over the whole fleet and are never given twice within a state directory.
+/// One life of one service. Numbers rise over the whole fleet, and none is given twice as long as the journal lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub u64);
@@ -31,6 +31,12 @@ impl fmt::Display for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+impl Instance {
+    /// The environment variable that a supervisor carries with its instance, so that it is found when its run directory
+    /// was wiped. Its services do not get it.
+    pub const VARIABLE: &'static str = "PROCMAN_SUPERVISOR";
 }
 
 /// What each process of a run carries in its environment as `PROCMAN_RUN`, so that it can be told from a

@@ -76,7 +76,7 @@ fn a_program_that_vanishes_after_the_start_is_named() {
     std::fs::remove_file(&program).unwrap();
     fleet.run("kill api").expect(0);
     fleet.run("status").expect(0);
-    let socket = fleet.socket();
+    let socket = fleet.paths().socket;
     let body = r#"{"start":{"services":["api"]}}"#;
     let answer = crate::socket::post(&socket, "/v1/commands", body);
     assert!(answer.contains("there is no program `./program`"), "{answer}");

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procman::vocab::port::HeldBy;
 use procman::vocab::state::State;
 
-use crate::harness::{Fleet, free_port, is_alive, puppet, wait_until};
+use crate::harness::{Beside, Fleet, free_port, is_alive, puppet, wait_until};
 
 /// A fleet of two, of which one runs a Python script.
 fn fleet() -> (Fleet, u16, u16) {
@@ -33,22 +33,13 @@ const WORKER: &str = "import socket, sys, time\n\
     s = socket.create_server(('127.0.0.1', int(sys.argv[1]))) if len(sys.argv) > 1 else None\n\
     time.sleep(600)\n";
 
-fn pid_of(child: &Child) -> i32 {
-    i32::try_from(child.id()).unwrap()
-}
-
 /// Waits until a child runs this script itself: `python3` may be a wrapper in shell that becomes Python in a moment.
-fn wait_for_script(child: &Child, script: &str) {
-    let pid = procman::vocab::identity::Pid::new(pid_of(child)).unwrap();
+fn wait_for_script(child: &Beside, script: &str) {
+    let pid = procman::vocab::identity::Pid::new(child.pid()).unwrap();
     wait_until("python runs the script", || {
         let words = procman::sys::process::arguments(pid);
         (words.get(1).is_some_and(|word| word == script)).then_some(())
     });
-}
-
-fn end(mut child: Child) {
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 #[track_caller]
@@ -92,15 +83,15 @@ fn a_dead_supervisor_is_replaced() {
 fn deleted_or_garbled_files_of_the_supervisor_change_nothing() {
     let (fleet, ..) = fleet();
     fleet.run("up -q").expect(0);
-    let state = fleet.path().join(".procman");
+    let state = fleet.paths().own_dir;
     for damage in ["socket", "journal", "both", "lock", "all"] {
         let old = pids(&fleet);
         let _ = match damage {
-            "socket" => fs::remove_file(fleet.socket()),
+            "socket" => fs::remove_file(fleet.paths().socket),
             "journal" => fs::write(state.join("journal"), [0xfe; 300]),
-            "both" => fs::remove_file(fleet.socket()).and(fs::write(state.join("journal"), "{}")),
+            "both" => fs::remove_file(fleet.paths().socket).and(fs::write(state.join("journal"), "{}")),
             "lock" => fs::write(state.join("lock"), "not a note"),
-            _ => fs::remove_file(fleet.socket()).and(fs::remove_file(state.join("journal"))),
+            _ => fs::remove_file(fleet.paths().socket).and(fs::remove_file(state.join("journal"))),
         };
         fleet.run("restart --emergency").expect(0);
         all_are_back(&fleet, &old);
@@ -116,12 +107,7 @@ fn strays_are_ended_and_clients_and_strangers_are_not() {
     fs::create_dir(fleet.path().join("elsewhere")).unwrap();
     fs::write(fleet.path().join("elsewhere/worker.py"), WORKER).unwrap();
     let python = |directory: &str| {
-        Command::new("python3")
-            .arg("worker.py")
-            .current_dir(fleet.path().join(directory))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap()
+        Beside::start(Command::new("python3").arg("worker.py").current_dir(fleet.path().join(directory)))
     };
     // The same script started by hand is ours; a script of the same name elsewhere is a stranger's.
     let (by_hand, stranger) = (python("."), python("elsewhere"));
@@ -132,16 +118,13 @@ fn strays_are_ended_and_clients_and_strangers_are_not() {
     wait_until("the worker's port is free", || {
         std::net::TcpListener::bind(("127.0.0.1", worker)).ok().map(drop)
     });
-    let squatter = Command::new(puppet()).args(["listen", &worker.to_string(), "stay"]).spawn().unwrap();
+    let squatter = Beside::start(Command::new(puppet()).args(["listen", &worker.to_string(), "stay"]));
     wait_until("the squatter listens", || TcpStream::connect(("127.0.0.1", worker)).ok());
     fleet.run("restart --emergency").expect(0);
     all_are_back(&fleet, &old);
-    assert!(!is_alive(pid_of(&squatter)) && !is_alive(pid_of(&by_hand)));
-    assert!(is_alive(pid_of(&stranger)));
+    assert!(!squatter.is_alive() && !by_hand.is_alive());
+    assert!(stranger.is_alive());
     assert!(client.peer_addr().is_ok());
-    for child in [by_hand, stranger, squatter] {
-        end(child);
-    }
 }
 
 #[test]
@@ -151,19 +134,14 @@ fn also_kill_reaches_what_the_user_names_and_no_more() {
     fleet.configure(&format!("[emergency]\nalso_kill = [\"*/extra/*.py\"]\n{config}"));
     fs::create_dir(fleet.path().join("extra")).unwrap();
     fs::write(fleet.path().join("extra/job.py"), WORKER).unwrap();
-    let job = Command::new("python3").arg("extra/job.py").current_dir(fleet.path()).spawn().unwrap();
-    let reader = Command::new("tail")
-        .args(["-f", "extra/job.py"])
-        .current_dir(fleet.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let job = Beside::start(Command::new("python3").arg("extra/job.py").current_dir(fleet.path()));
+    let mut tail = Command::new("tail");
+    tail.args(["-f", "extra/job.py"]).current_dir(fleet.path()).stdout(Stdio::null());
+    let reader = Beside::start(&mut tail);
     wait_for_script(&job, "extra/job.py");
     fleet.run("restart --emergency").expect(0);
-    assert!(!is_alive(pid_of(&job)));
-    assert!(is_alive(pid_of(&reader)), "who reads a file does not run it");
-    end(job);
-    end(reader);
+    assert!(!job.is_alive());
+    assert!(reader.is_alive(), "who reads a file does not run it");
 }
 
 #[test]

@@ -1,18 +1,14 @@
 //! Freeing ports: listeners only, ours first, strangers with consent, some never.
 
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command};
+use std::process::Command;
 
-use crate::harness::{Fleet, free_port, is_alive, puppet, wait_until};
+use crate::harness::{Beside, Fleet, free_port, is_alive, puppet, wait_until};
 
-fn listener(port: u16) -> Child {
-    let child = Command::new(puppet()).args(["listen", &port.to_string(), "stay"]).spawn().unwrap();
+fn listener(port: u16) -> Beside {
+    let child = Beside::start(Command::new(puppet()).args(["listen", &port.to_string(), "stay"]));
     wait_until("it listens", || TcpStream::connect(("127.0.0.1", port)).ok());
     child
-}
-
-fn pid_of(child: &Child) -> i32 {
-    i32::try_from(child.id()).unwrap()
 }
 
 fn fleet(own: u16, other: u16) -> Fleet {
@@ -28,9 +24,9 @@ fn a_stranger_is_ended_with_consent_only_and_our_own_service_is_left_alone() {
     let fleet = fleet(own, other);
     fleet.run("up -q").expect(0);
     let service = fleet.pid("a");
-    let mut stranger = listener(other);
+    let stranger = listener(other);
     let client = TcpStream::connect(("127.0.0.1", other)).unwrap();
-    let pid = pid_of(&stranger);
+    let pid = stranger.pid();
     let shown = fleet.run("flush --dry-run").expect(0).stdout;
     assert!(
         shown.contains(&format!("port {other}: needs consent: ")) && shown.contains(&pid.to_string()),
@@ -43,7 +39,7 @@ fn a_stranger_is_ended_with_consent_only_and_our_own_service_is_left_alone() {
     let flushed = fleet.run("flush --yes").expect(0).stdout;
     assert!(flushed.contains(&format!("port {other}: ended")), "{flushed}");
     assert!(flushed.contains(&format!("port {own}: left alone")), "{flushed}");
-    stranger.wait().unwrap();
+    assert!(!stranger.is_alive());
     drop(client);
     assert_eq!(fleet.pid("a"), service);
     assert!(TcpListener::bind(("127.0.0.1", other)).is_ok());
@@ -69,18 +65,31 @@ fn clients_ancestors_and_protected_ports_are_never_touched() {
     fleet.run("flush --yes").expect(5).says(&["never touched"]);
     drop(listening);
     // And here it is only a client.
-    let mut stranger = listener(other);
+    let stranger = listener(other);
     let client = TcpStream::connect(("127.0.0.1", other)).unwrap();
     fleet.run("flush --yes").expect(0);
-    stranger.wait().unwrap();
+    assert!(!stranger.is_alive());
     assert!(client.local_addr().is_ok());
     let protected =
         format!("[supervisor]\nprotected_ports = [{other}]\n[services.a]\ncommand = \"{{puppet}} stay\"\n");
     fleet.configure(&protected);
-    let mut stranger = listener(other);
-    fleet.run(&format!("flush {other} --yes")).expect(5).says(&["protected port"]);
-    assert!(is_alive(pid_of(&stranger)));
-    let _ = stranger.kill();
-    let _ = stranger.wait();
+    let stranger = listener(other);
+    fleet.run(&format!("flush {other} --yes")).expect(5).says(&["is protected", "allow"]);
+    assert!(stranger.is_alive());
+    drop(stranger);
     assert!(fleet.run("flush").expect(0).stderr.contains("nothing had to be freed"));
+}
+
+#[test]
+fn services_whose_supervisor_died_are_left_alone_like_any_live_ones() {
+    let (own, other) = (free_port(), free_port());
+    let fleet = fleet(own, other);
+    fleet.run("up -q").expect(0);
+    let (service, supervisor) = (fleet.pid("a"), fleet.supervisor_pid());
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
+    wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let flushed = fleet.run("flush --yes --json").expect(0).stdout;
+    assert!(flushed.contains("left alone"), "{flushed}");
+    assert!(is_alive(service));
 }

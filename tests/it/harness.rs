@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use procman::protocol::status::{ServiceView, Status};
+use procman::rundir::paths::Paths;
 use procman::vocab::state::State;
 use tempfile::TempDir;
 
@@ -71,6 +72,30 @@ fn provide(program: &Path, at: &Path) {
     wait_until("the copy can be executed", || {
         Command::new(at).args(["exit", "0"]).status().is_ok().then_some(())
     });
+}
+
+/// A process that a test started beside its fleet. It ends with the test, however that ends.
+pub(crate) struct Beside(pub(crate) Child);
+
+impl Beside {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.0.id()).unwrap()
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        is_alive(self.pid())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A fleet of its own.
@@ -140,8 +165,9 @@ impl Fleet {
         self.path().join("services.toml")
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.path().join(".procman/procman.sock")
+    /// Where the supervisor's files lie.
+    pub(crate) fn paths(&self) -> Paths {
+        Paths::new(&self.config(), &self.path().join(".procman"))
     }
 
     /// A procman command line on this fleet.
@@ -195,8 +221,7 @@ impl Fleet {
 
     /// Every living process that carries this fleet's tag or is its supervisor.
     pub(crate) fn processes(&self) -> BTreeSet<i32> {
-        let state_dir = self.path().join(".procman");
-        let paths = procman::rundir::paths::Paths::new(&self.config(), &state_dir);
+        let paths = self.paths();
         let journal = procman::rundir::journal::Journal::read(&paths.journal).ok().flatten();
         let leftovers = procman::rundir::leftovers::find(&paths.instance, journal.as_ref());
         let mut pids: BTreeSet<i32> = leftovers.iter().map(|it| it.identity.pid.as_raw()).collect();

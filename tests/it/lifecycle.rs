@@ -48,8 +48,8 @@ fn up_brings_services_up_in_order_and_down_leaves_nothing() {
     assert_eq!(pids.len(), 3, "two services and their supervisor");
     fleet.run("down").expect(0);
     assert!(pids.iter().all(|pid| !is_alive(*pid)));
-    assert!(!fleet.socket().exists() && !fleet.path().join(".procman/lock").exists());
-    assert!(!fleet.path().join(".procman/journal").exists());
+    assert!(!fleet.paths().socket.exists() && !fleet.paths().lock.exists());
+    assert!(!fleet.paths().journal.exists());
     fleet.run("status").expect(4).says(&["no supervisor is running", "procman up"]);
     fleet.run("down").expect(0);
 }
@@ -253,4 +253,101 @@ fn a_command_runs_in_a_services_surroundings() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "sweet api\n");
     assert_eq!(ran.status.code(), Some(7));
+}
+
+#[test]
+fn down_stops_services_whose_supervisor_died_and_cleans_up_after_it() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n\
+         [services.b]\ncommand = \"{puppet} ignore-term stay\"\nstop_timeout = \"100ms\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    let (supervisor, services) = (fleet.supervisor_pid(), [fleet.pid("a"), fleet.pid("b")]);
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let planned = fleet.run("down --dry-run --json").expect(0).stdout;
+    assert!(services.iter().all(|pid| planned.contains(&pid.to_string())), "{planned}");
+    fleet.run("down").expect(0);
+    assert!(services.iter().all(|pid| !is_alive(*pid)));
+    assert!(!fleet.paths().socket.exists() && !fleet.paths().journal.exists());
+    fleet.run("down").expect(0).says(&["no supervisor is running"]);
+}
+
+#[test]
+fn down_goes_on_when_nobody_waits_for_it() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\ndepends_on = [\"b\"]\n\
+         [services.b]\ncommand = \"{puppet} ignore-term stay\"\nstop_timeout = \"700ms\"\nmin_uptime = \"1ms\"\n\
+         [services.c]\ncommand = \"{puppet} ignore-term stay\"\nstop_timeout = \"500ms\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    let supervisor = fleet.supervisor_pid();
+    fleet.run("down --timeout 50ms").expect(1);
+    wait_until("the supervisor has ended", || (!is_alive(supervisor)).then_some(()));
+    assert!(fleet.processes().is_empty());
+}
+
+#[test]
+fn two_configs_in_one_directory_have_nothing_to_do_with_each_other() {
+    let config = "[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n";
+    let fleet = Fleet::new(config);
+    let other = config.replace("{puppet}", fleet.puppet().to_str().unwrap());
+    std::fs::write(fleet.path().join("other.toml"), other).unwrap();
+    fleet.run("up -q").expect(0);
+    let before = fleet.pid("a");
+    fleet.run("-c other.toml up -q").expect(0);
+    fleet.run("-c other.toml restart --quick -q").expect(0);
+    fleet.run("-c other.toml down").expect(0);
+    assert_eq!(fleet.pid("a"), before);
+}
+
+#[test]
+fn a_supervisor_whose_run_directory_was_wiped_is_neither_doubled_nor_forgotten() {
+    let fleet = Fleet::new("[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    let (supervisor, service) = (fleet.supervisor_pid(), fleet.pid("a"));
+    std::fs::remove_dir_all(fleet.paths().state_dir).unwrap();
+    fleet.run("up").expect(1).says(&[&format!("pid {supervisor}"), "procman restart --emergency"]);
+    assert!(is_alive(supervisor) && is_alive(service));
+    fleet.run("restart --emergency").expect(0);
+    assert!(!is_alive(supervisor) && !is_alive(service));
+    fleet.run("status").expect(0);
+}
+
+#[test]
+fn a_service_inherits_no_descriptor_and_no_ignored_signal() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"/bin/sh -c 'ls -l /proc/self/fd | grep -c held; grep SigIgn /proc/self/status; exec sleep 600'\"\n",
+    );
+    let held = std::fs::File::create(fleet.path().join("held")).unwrap();
+    nix::fcntl::fcntl(&held, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+    let nohup = std::process::Command::new("nohup")
+        .arg(crate::harness::procman())
+        .args(["up", "-q"])
+        .current_dir(fleet.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert!(nohup.status.success(), "{nohup:?}");
+    let log =
+        wait_until("it told", || Some(fleet.read("logs/a.out.log")).filter(|log| log.contains("SigIgn")));
+    assert!(log.starts_with("0\n"), "{log}");
+    let mask = log.split("SigIgn:\t").nth(1).unwrap().trim();
+    let standard = u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff;
+    assert_eq!(standard, 0, "{log}");
+}
+
+#[test]
+fn a_process_whose_name_is_cut_in_the_middle_of_a_character_is_supervised_like_any_other() {
+    let fleet = Fleet::new("");
+    let program = fleet.path().join("aaaaaaaaaaaaaa\u{e9}x");
+    std::fs::hard_link(fleet.puppet(), &program).unwrap();
+    fleet.configure(&format!(
+        "[services.a]\ncommand = [\"{}\", \"stay\"]\nmin_uptime = \"1ms\"\n",
+        program.display()
+    ));
+    fleet.run("up -q").expect(0);
+    let pid = fleet.pid("a");
+    fleet.run("stop a").expect(0);
+    assert!(!is_alive(pid));
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use procman::vocab::port::HeldBy;
 use procman::vocab::state::State;
 
@@ -80,7 +83,7 @@ fn a_dry_run_shows_pids_and_ports_and_touches_nothing() {
         let ran = fleet.run(mode).expect(0);
         assert!(ran.stderr.contains("nothing was touched"), "{}", ran.stderr);
         for pid in before.values().chain([&supervisor]) {
-            assert!(ran.stderr.contains(&pid.to_string()), "pid {pid} is not in\n{}", ran.stderr);
+            assert!(ran.stdout.contains(&pid.to_string()), "pid {pid} is not in\n{}", ran.stdout);
         }
     }
     assert!(fleet.run("down --dry-run").expect(0).stdout.contains(&supervisor.to_string()));
@@ -185,4 +188,61 @@ fn a_reload_touches_only_what_differs() {
     });
     assert!(!is_alive(after["new"]));
     assert!(fleet.run("reload").expect(0).stderr.contains("nothing differs"));
+}
+
+#[test]
+fn a_restart_brings_back_what_ran_beside_the_autostarted() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n\
+         [services.extra]\ncommand = \"{puppet} stay\"\nautostart = false\nmin_uptime = \"1ms\"\n\
+         [services.off]\ncommand = \"{puppet} stay\"\nautostart = false\n",
+    );
+    fleet.run("up -q").expect(0);
+    fleet.run("start extra").expect(0);
+    for mode in ["restart", "restart --quick", "restart --emergency"] {
+        let before = pids(&fleet);
+        fleet.run(mode).expect(0);
+        let after = pids(&fleet);
+        assert_eq!(after.keys().collect::<Vec<_>>(), ["a", "extra"], "{mode}");
+        assert!(after.iter().all(|(name, pid)| before[name] != *pid), "{mode}");
+    }
+}
+
+#[test]
+fn services_that_live_without_a_supervisor_are_restarted_gracefully() {
+    let fleet = chain("");
+    let (before, supervisor) = (pids(&fleet), fleet.supervisor_pid());
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    crate::harness::wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let ran = fleet.run("restart").expect(0);
+    assert!(ran.stderr.contains("stop the services: 3 stopped"), "{}", ran.stderr);
+    assert!(before.values().all(|pid| !is_alive(*pid)));
+    all_run_on_their_ports(&fleet);
+}
+
+#[test]
+fn a_command_that_runs_inside_a_service_does_not_end_the_system() {
+    let fleet = chain("");
+    let before = pids(&fleet);
+    let tag = format!("{}/a/1", fleet.paths().instance);
+    for words in ["restart", "restart --quick", "restart --emergency", "down"] {
+        let output = fleet.command(words).env("PROCMAN_RUN", &tag).output().unwrap();
+        assert_eq!(output.status.code(), Some(5), "{words}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("inside the service `a`"), "{words}");
+    }
+    assert_eq!(pids(&fleet), before);
+}
+
+#[test]
+fn a_state_directory_that_is_open_to_others_is_refused_before_anything_is_stopped() {
+    let fleet = chain("");
+    let before = pids(&fleet);
+    let directory = fleet.paths().own_dir;
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for words in ["restart", "restart --quick", "restart --emergency", "check"] {
+        let ran = fleet.run(words).expect(1);
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains("chmod 700"), "{words}: {}", ran.stderr);
+    }
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(pids(&fleet), before);
 }

@@ -39,8 +39,8 @@ fn fleet() -> Fleet {
 fn the_socket_is_its_owners_alone() {
     let fleet = fleet();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&fleet.socket()), 0o600);
-    assert_eq!(mode(fleet.socket().parent().unwrap()), 0o700);
+    assert_eq!(mode(&fleet.paths().socket), 0o600);
+    assert_eq!(mode(fleet.paths().socket.parent().unwrap()), 0o700);
 }
 
 #[test]
@@ -50,18 +50,22 @@ fn every_answer_is_http_with_json() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
         assert!(answer.contains(piece), "{answer}");
     };
-    check(get(&fleet.socket(), "/v1/status"), "200", "\"state\":\"running\"");
-    check(get(&fleet.socket(), "/nowhere"), "404", "\"kind\":\"not_found\"");
-    check(get(&fleet.socket(), "/v1/commands"), "405", "\"kind\":\"bad_method\"");
-    check(post(&fleet.socket(), "/v1/commands", "{}"), "400", "\"kind\":\"bad_request\"");
-    check(post(&fleet.socket(), "/v1/commands", r#"{"stop":{"service":["api"]}}"#), "400", "unknown field");
+    check(get(&fleet.paths().socket, "/v1/status"), "200", "\"state\":\"running\"");
+    check(get(&fleet.paths().socket, "/nowhere"), "404", "\"kind\":\"not_found\"");
+    check(get(&fleet.paths().socket, "/v1/commands"), "405", "\"kind\":\"bad_method\"");
+    check(post(&fleet.paths().socket, "/v1/commands", "{}"), "400", "\"kind\":\"bad_request\"");
     check(
-        post(&fleet.socket(), "/v1/commands", r#"{"stop":{"services":["apo"]}}"#),
+        post(&fleet.paths().socket, "/v1/commands", r#"{"stop":{"service":["api"]}}"#),
+        "400",
+        "unknown field",
+    );
+    check(
+        post(&fleet.paths().socket, "/v1/commands", r#"{"stop":{"services":["apo"]}}"#),
         "404",
         "no_such_service",
     );
     check(
-        post(&fleet.socket(), "/v1/commands", r#"{"stop":{"services":["api"]}}"#),
+        post(&fleet.paths().socket, "/v1/commands", r#"{"stop":{"services":["api"]}}"#),
         "200",
         "\"verdict\":\"done\"",
     );
@@ -70,7 +74,7 @@ fn every_answer_is_http_with_json() {
 #[test]
 fn a_hostile_request_costs_its_own_connection_only() {
     let fleet = fleet();
-    let socket = fleet.socket();
+    let socket = fleet.paths().socket;
     let half_written = UnixStream::connect(&socket).unwrap();
     (&half_written).write_all(b"POST /v1/commands HTTP/1.1\r\ncontent-length: 100\r\n\r\n{\"st").unwrap();
     let mut others = Vec::new();

@@ -28,9 +28,9 @@ pub(in crate::cli) fn run(context: &Context, args: &Check) -> Result<(), Failure
         Err(problems) => return Err(Failure::Config(problems)),
     };
     let ports = offline::ports(&fleet, &offline::survivors(context))?;
-    let directories = [&context.supervisor.state_dir, &context.supervisor.log_dir];
-    let closed = directories.into_iter().filter_map(|directory| unwritable(directory));
-    let machine: Vec<String> = ports.iter().filter_map(taken).chain(closed).collect();
+    let state_dir = context.paths.look().err().map(|error| error.to_string());
+    let log_dir = unwritable(&context.supervisor.log_dir);
+    let machine: Vec<String> = ports.iter().filter_map(taken).chain(state_dir).chain(log_dir).collect();
     if args.json {
         output::json(&Findings { ok: machine.is_empty(), problems: Vec::new(), machine: machine.clone() })?;
     } else {

@@ -1,4 +1,8 @@
-use super::offline;
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use super::{offline, system, up};
 use crate::cli::args::Down;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
@@ -8,16 +12,29 @@ use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
 use crate::client::connection::Unreachable;
 use crate::protocol::command::{Fate, ShutdownOrder};
-use crate::protocol::status::Survivor;
+use crate::protocol::status::{ServiceView, Status, Survivor};
+use crate::rundir::{leftovers, lock};
+use crate::spec::fleet::Fleet;
+use crate::vocab::identity::Pid;
+use crate::vocab::name::ServiceName;
 
 /// Stops all services and ends the supervisor; then looks whether anything is left.
 pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure> {
     if args.dry_run {
-        return show_plan(context);
+        return show_plan(context, args);
     }
-    match runtime()?.block_on(shut_down(context, args)) {
+    system::refuse_from_inside(context)?;
+    let runtime = runtime()?;
+    match runtime.block_on(shut_down(context, args)) {
+        Err(Failure::Unreachable(Unreachable::Absent)) if system::leftovers(context).is_empty() => {
+            context.say("no supervisor is running for this config");
+            remove_files(context);
+        }
+        // Services that live without a supervisor are given one: it stops them in order, each in its own way.
         Err(Failure::Unreachable(Unreachable::Absent)) => {
-            context.say("no supervisor is running for this config")
+            context.say("no supervisor is running; its services are, and are stopped");
+            up::launch(context)?;
+            runtime.block_on(shut_down(context, args))?;
         }
         other => other?,
     }
@@ -32,6 +49,13 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
         "{} processes are left\nhint: `procman restart --emergency` ends them",
         left.len()
     )))
+}
+
+/// Files of a supervisor that was killed; not those of one that is just starting.
+fn remove_files(context: &Context) {
+    if let Ok(Some(_lock)) = lock::take(&context.paths) {
+        leftovers::remove_files(&context.paths);
+    }
 }
 
 async fn shut_down(context: &Context, args: &Down) -> Result<(), Failure> {
@@ -55,15 +79,57 @@ async fn shut_down(context: &Context, args: &Down) -> Result<(), Failure> {
     report::judge(context, &report, "stop")
 }
 
-fn show_plan(context: &Context) -> Result<(), Failure> {
-    let status =
-        runtime()?.block_on(async { context.connect().await?.status().await.map_err(Failure::from) })?;
-    for service in status.services.iter().filter(|service| service.pid.is_some()) {
-        let pid = service.pid.map_or_else(String::new, |pid| pid.to_string());
-        output::line(&format!("stop {} (pid {pid}, {} processes)", service.name, service.processes))?;
+/// What `down --dry-run --json` prints.
+#[derive(Serialize)]
+struct Planned {
+    stop: Vec<Stopped>,
+    supervisor: Option<Pid>,
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    service: ServiceName,
+    pid: Pid,
+}
+
+fn show_plan(context: &Context, args: &Down) -> Result<(), Failure> {
+    let fleet = context.prove()?;
+    let status = runtime()?.block_on(system::status_if_any(context))?;
+    let planned = match &status {
+        Some(status) => Planned {
+            stop: in_stop_order(&fleet, status)
+                .into_iter()
+                .filter_map(|it| Some(Stopped { service: it.name.clone(), pid: it.pid? }))
+                .collect(),
+            supervisor: status.supervisor.pid,
+        },
+        None => Planned {
+            stop: offline::survivors(context)
+                .into_iter()
+                .map(|survivor| Stopped { service: survivor.service, pid: survivor.pid })
+                .collect(),
+            supervisor: None,
+        },
+    };
+    if args.json {
+        return output::json(&planned);
     }
-    let pid = status.supervisor.pid.map_or_else(String::new, |pid| pid.to_string());
-    output::line(&format!("end the supervisor (pid {pid})"))
+    for stopped in &planned.stop {
+        output::line(&format!("stop {} (pid {})", stopped.service, stopped.pid))?;
+    }
+    if let Some(pid) = planned.supervisor {
+        output::line(&format!("end the supervisor (pid {pid})"))?;
+    }
+    context.say("nothing was touched");
+    Ok(())
+}
+
+/// The services as they are stopped: each after those that need it.
+pub(in crate::cli) fn in_stop_order<'a>(fleet: &Fleet, status: &'a Status) -> Vec<&'a ServiceView> {
+    let rank = |view: &&ServiceView| fleet.graph().order().iter().position(|name| *name == view.name);
+    let mut services: Vec<&ServiceView> = status.services.iter().collect();
+    services.sort_by_key(|view| Reverse(rank(view)));
+    services
 }
 
 fn words(survivor: &Survivor) -> String {

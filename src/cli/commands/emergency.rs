@@ -3,7 +3,8 @@ use std::path::PathBuf;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::{restart, system, up};
+use super::restart::{self, Ending};
+use super::{system, up};
 use crate::cli::args::Restart;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
@@ -15,35 +16,38 @@ use crate::ports::flush::{Fate, Force, Foreign, Own, Plan as FlushPlan, Request}
 use crate::spec::fleet::Fleet;
 use crate::vocab::name::ServiceName;
 use crate::vocab::restart::{Mode, Step};
+use crate::vocab::selection::Selection;
 
 /// Assumes that nothing works: kills all that is ours, supervisor included, frees the ports by force, starts afresh.
 pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failure> {
     let steps = Steps::of(Mode::Emergency, context);
-    let (fleet, suspects, plan) = steps.step(Step::ProveConfig, || {
-        let fleet = context.prove()?;
-        let suspects = suspects(&fleet)?;
-        system::refuse_untouchable(&flush_plan(context, &fleet)?)?;
-        let plan = plan(&observe(&context.paths, &suspects));
-        let count = fleet.services().len();
-        Ok::<_, Failure>(((fleet, suspects, plan), format!("{count} services")))
-    })?;
     if args.dry_run {
-        return show(context, &steps, &fleet, &plan);
+        return show(&steps, &Found::look(context)?);
     }
+    let found = steps.step(Step::ProveConfig, || {
+        let found = Found::look(context)?;
+        system::refuse_from_inside(context)?;
+        context.paths.look()?;
+        system::refuse_untouchable(&found.flush_plan()?)?;
+        refuse_own_supervisor(&found.plan)?;
+        let count = found.fleet.services().len();
+        Ok::<_, Failure>((found, format!("{count} services")))
+    })?;
+    let Found { fleet, suspects, plan, wanted, .. } = &found;
     steps.step(Step::KillServices, || {
-        let killed = execute::kill_services(&context.paths, &suspects, &plan)?;
+        let killed = execute::kill_services(&context.paths, suspects, plan)?;
         Ok::<_, Failure>(((), counted(killed.len(), "process", "processes")))
     })?;
     steps.step(Step::KillSupervisor, || {
-        execute::kill_supervisor(&plan)?;
-        Ok::<_, Failure>(((), supervisor_words(&plan)))
+        execute::kill_supervisor(plan)?;
+        Ok::<_, Failure>(((), supervisor_words(plan)))
     })?;
     steps.step(Step::RemoveLeftovers, || {
-        let removed = execute::remove_leftovers(&plan)?;
+        let removed = execute::remove_leftovers(plan)?;
         Ok::<_, Failure>(((), counted(removed.len(), "file", "files")))
     })?;
     steps.step(Step::FlushPorts, || {
-        let ended = system::flush(&flush_plan(context, &fleet)?, Force::Kill)?;
+        let ended = system::flush(&found.flush_plan()?, Force::Kill)?;
         let ports = fleet.ports().into_keys().collect();
         system::prove_free(&ports)?;
         Ok::<_, Failure>(((), format!("{ended} listeners ended, {} ports proven free", ports.len())))
@@ -52,7 +56,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         up::launch(context)?;
         Ok::<_, Failure>(((), "done".to_owned()))
     })?;
-    restart::finish(context, &runtime()?, &steps, args)
+    restart::finish(context, &runtime()?, &steps, &Ending { wanted, args })
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {
@@ -81,23 +85,54 @@ fn globs(patterns: &[String]) -> Result<GlobSet, Failure> {
     globs.build().map_err(bad)
 }
 
-fn flush_plan(context: &Context, fleet: &Fleet) -> Result<FlushPlan, Failure> {
-    system::plan(&Request {
-        ports: system::ports_but(fleet, &[]),
-        ours: &system::ours(context, false),
-        fence: &context.supervisor,
-        own: Own::Ended,
-        foreign: Foreign::Ended,
-    })
+/// What was found before anything is touched.
+struct Found<'a> {
+    context: &'a Context,
+    fleet: Fleet,
+    suspects: Suspects,
+    plan: Plan,
+    wanted: Selection,
 }
 
-fn show(context: &Context, steps: &Steps<'_>, fleet: &Fleet, plan: &Plan) -> Result<(), Failure> {
+impl<'a> Found<'a> {
+    fn look(context: &'a Context) -> Result<Self, Failure> {
+        let fleet = context.prove()?;
+        let suspects = suspects(&fleet)?;
+        let plan = plan(&observe(&context.paths, &suspects));
+        let wanted = system::wanted(context, &fleet);
+        Ok(Self { context, fleet, suspects, plan, wanted })
+    }
+
+    fn flush_plan(&self) -> Result<FlushPlan, Failure> {
+        system::plan(&Request {
+            ports: system::ports_but(&self.fleet, &[]),
+            ours: &system::ours(self.context),
+            fence: &self.context.supervisor,
+            own: Own::Ended,
+            foreign: Foreign::Ended,
+        })
+    }
+}
+
+/// A supervisor that this very command descends from cannot be replaced from here.
+fn refuse_own_supervisor(plan: &Plan) -> Result<(), Failure> {
+    match plan.supervisor {
+        Target::Proven(identity) if plan.caller.contains(&identity) => {
+            system::refuse_supervisor(identity.pid)
+        }
+        Target::Proven(identity) => system::refuse_init(identity.pid),
+        Target::Absent | Target::Unproven => Ok(()),
+    }
+}
+
+fn show(steps: &Steps<'_>, found: &Found<'_>) -> Result<(), Failure> {
+    let plan = &found.plan;
     let victims: Vec<String> = plan.victims.iter().map(victim_words).collect();
-    steps.plan(Step::KillServices, &victims);
-    steps.plan(Step::KillSupervisor, &[supervisor_words(plan)]);
+    steps.plan(Step::KillServices, &victims)?;
+    steps.plan(Step::KillSupervisor, &[supervisor_words(plan)])?;
     let files: Vec<String> = plan.files.iter().map(|file| format!("remove {}", file.display())).collect();
-    steps.plan(Step::RemoveLeftovers, &files);
-    let flush = flush_plan(context, fleet)?;
+    steps.plan(Step::RemoveLeftovers, &files)?;
+    let flush = found.flush_plan()?;
     let is_victim =
         |step: &&crate::ports::flush::Step| plan.victims.iter().any(|it| it.identity == step.holder.identity);
     let (killed, others): (Vec<_>, Vec<_>) = flush.steps.iter().partition(is_victim);
@@ -106,9 +141,10 @@ fn show(context: &Context, steps: &Steps<'_>, fleet: &Fleet, plan: &Plan) -> Res
         .map(|step| format!("port {}: free once pid {} is killed", step.port, step.holder.identity.pid));
     let others = others.iter().filter(|step| step.fate == Fate::End).map(|step| system::step_words(step));
     let free = flush.free.iter().map(|port| format!("port {port}: free"));
-    steps.plan(Step::FlushPorts, &killed.chain(others).chain(free).collect::<Vec<_>>());
-    restart::show_start(steps, fleet, None);
-    context.say("nothing was touched");
+    let unseen = flush.unseen.iter().map(|port| system::unseen_words(*port));
+    steps.plan(Step::FlushPorts, &killed.chain(others).chain(unseen).chain(free).collect::<Vec<_>>())?;
+    restart::show_start(steps, &found.fleet, &found.wanted, None)?;
+    found.context.say("nothing was touched");
     Ok(())
 }
 

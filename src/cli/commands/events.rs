@@ -14,11 +14,14 @@ pub(in crate::cli) fn run(context: &Context, args: &Events) -> Result<(), Failur
     runtime()?.block_on(async {
         let mut client = context.connect().await?;
         let mut events = client.events().await?;
-        while let Some(event) = unless_interrupted(events.next(), "").await? {
-            if args.json { output::json_line(&event)? } else { output::line(&words(&event))? }
-        }
-        context.say("the supervisor ended");
-        Ok(())
+        let all = async {
+            while let Some(event) = events.next().await? {
+                if args.json { output::json_line(&event)? } else { output::line(&words(&event))? }
+            }
+            context.say("the supervisor ended");
+            Ok::<_, Failure>(())
+        };
+        unless_interrupted(all, "").await
     })
 }
 

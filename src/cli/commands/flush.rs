@@ -1,65 +1,152 @@
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::system;
 use crate::cli::args::Flush;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::ports::flush::{Fate, Force, Foreign, Own, Request};
-use crate::rundir::lock::{self, Supervisor};
+use crate::ports::flush::{Fate, Force, Foreign, Own, Plan, Request, Step};
+use crate::ports::verdict::{Ours, Whose};
+use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 
 /// Frees the assigned ports, or those named: listeners only, ours first, foreign ones with consent.
 pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure> {
-    let fleet = context.prove()?;
-    let assigned: BTreeMap<Port, ServiceName> = fleet.ports();
-    let named: Vec<Port> = args.ports.iter().filter_map(|port| Port::new(*port)).collect();
-    let ports = if named.is_empty() { assigned.keys().copied().collect() } else { named.clone() };
-    let is_supervised = matches!(lock::supervisor(&context.paths), Ok(Supervisor::Alive(_)));
-    let ours = system::ours(context, is_supervised);
-    let request = |foreign| Request {
-        ports: ports.iter().map(|port| (*port, assigned.get(port).cloned())).collect(),
-        ours: &ours,
-        fence: &context.supervisor,
-        own: if args.all || !named.is_empty() { Own::Ended } else { Own::Spared },
-        foreign,
-    };
-    let plan = system::plan(&request(Foreign::Refused))?;
+    let job = Job::new(context, args)?;
+    let plan = job.plan(Foreign::Refused)?;
     if args.dry_run {
-        for step in &plan.steps {
-            output::line(&system::step_words(step))?;
-        }
-        for port in &plan.free {
-            output::line(&format!("port {port}: free"))?;
-        }
+        show(&plan, args)?;
         context.say("nothing was touched");
         return Ok(());
     }
     system::refuse_untouchable(&plan)?;
-    let plan = if system::consent(&plan, args.yes)? { system::plan(&request(Foreign::Ended))? } else { plan };
+    let plan = match system::consent(&plan, args.yes)? {
+        Foreign::Refused => plan,
+        agreed @ (Foreign::Only(_) | Foreign::Ended) => job.plan(agreed)?,
+    };
     system::flush(&plan, Force::Ask(system::GRACE))?;
-    report(context, &plan)
-}
-
-fn report(context: &Context, plan: &crate::ports::flush::Plan) -> Result<(), Failure> {
-    for step in &plan.steps {
-        let done = match step.fate {
-            Fate::End => "ended",
-            Fate::SpareOwn => "left alone: a live service on its own port,",
-            Fate::RefuseForeign | Fate::RefuseAncestor | Fate::RefuseProtected => "refused:",
-        };
-        output::line(&format!("port {}: {done} {}", step.port, step.holder))?;
-    }
-    if !plan.unseen.is_empty() {
-        let ports: Vec<String> = plan.unseen.iter().map(Port::to_string).collect();
-        let ports = ports.join(", ");
-        return Err(Failure::NotReached(format!(
-            "cannot free {ports}: held by processes that this user may not see\nhint: run it as their user, or as root"
-        )));
-    }
+    show(&plan, args)?;
     if plan.ends().next().is_none() {
         context.say("nothing had to be freed");
     }
+    job.prove_free()
+}
+
+/// Which ports are freed, and what counts as ours.
+struct Job<'a> {
+    context: &'a Context,
+    ports: BTreeMap<Port, Option<ServiceName>>,
+    own: Own,
+}
+
+impl<'a> Job<'a> {
+    fn new(context: &'a Context, args: &Flush) -> Result<Self, Failure> {
+        let assigned: BTreeMap<Port, ServiceName> = context.prove()?.ports();
+        let named: Vec<Port> = args.ports.iter().filter_map(|port| Port::new(*port)).collect();
+        if let Some(port) = named.iter().find(|port| context.supervisor.protects(**port)) {
+            return Err(Failure::Unsafe(format!(
+                "refused: port {port} is protected; nothing was touched\n\
+                 hint: `allowed_ports = [{port}]` in [supervisor] lets it be freed"
+            )));
+        }
+        let own = if args.all || !named.is_empty() { Own::Ended } else { Own::Spared };
+        let ports = if named.is_empty() { assigned.keys().copied().collect() } else { named };
+        let ports = ports.into_iter().map(|port| (port, assigned.get(&port).cloned())).collect();
+        Ok(Self { context, ports, own })
+    }
+
+    /// Live services are ours whether or not a supervisor lives: one that was killed is no reason to end them.
+    fn ours(&self) -> Ours {
+        system::ours(self.context)
+    }
+
+    fn plan(&self, foreign: Foreign) -> Result<Plan, Failure> {
+        let ours = self.ours();
+        system::plan(&Request {
+            ports: self.ports.clone(),
+            ours: &ours,
+            fence: &self.context.supervisor,
+            own: self.own,
+            foreign,
+        })
+    }
+
+    /// Each port is free, or held by the service that it is assigned to, which may have been started again meanwhile.
+    fn prove_free(&self) -> Result<(), Failure> {
+        let plan = self.plan(Foreign::Refused)?;
+        let is_own = |step: &Step| match &step.whose {
+            Whose::Live(service) => self.ports.get(&step.port) == Some(&Some(service.clone())),
+            Whose::Stray(_) | Whose::Foreign => false,
+        };
+        let held = plan.steps.iter().filter(|step| !is_own(step));
+        let held: Vec<String> =
+            held.map(|step| format!("port {} is held by {}", step.port, step.holder)).collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::NotReached(format!(
+            "cannot free the ports: they are held again\n{}\nhint: something starts it anew; stop that first",
+            held.join("\n")
+        )))
+    }
+}
+
+/// What `flush --json` prints for each listener.
+#[derive(Serialize)]
+struct View<'a> {
+    port: Port,
+    pid: Pid,
+    user: &'a str,
+    command: &'a str,
+    service: Option<&'a ServiceName>,
+    done: &'static str,
+}
+
+fn show(plan: &Plan, args: &Flush) -> Result<(), Failure> {
+    if args.json {
+        return output::json(&plan.steps.iter().map(|step| view(step, args)).collect::<Vec<_>>());
+    }
+    for step in &plan.steps {
+        let text = if args.dry_run {
+            system::step_words(step)
+        } else {
+            format!("port {}: {} {}", step.port, done(step.fate), step.holder)
+        };
+        output::line(&text)?;
+    }
+    for port in plan.free.iter().filter(|_| args.dry_run) {
+        output::line(&format!("port {port}: free"))?;
+    }
+    for port in &plan.unseen {
+        output::line(&system::unseen_words(*port))?;
+    }
     Ok(())
+}
+
+fn view<'a>(step: &'a Step, args: &Flush) -> View<'a> {
+    let service = match &step.whose {
+        Whose::Live(service) | Whose::Stray(service) => Some(service),
+        Whose::Foreign => None,
+    };
+    let done = if args.dry_run { "nothing" } else { done(step.fate) };
+    let holder = &step.holder;
+    View {
+        port: step.port,
+        pid: holder.identity.pid,
+        user: &holder.user,
+        command: &holder.command,
+        service,
+        done,
+    }
+}
+
+fn done(fate: Fate) -> &'static str {
+    match fate {
+        Fate::End => "ended",
+        Fate::SpareOwn => "left alone: a live service on its own port,",
+        Fate::RefuseForeign | Fate::RefuseAncestor | Fate::RefuseProtected => "refused:",
+    }
 }

@@ -34,3 +34,5 @@ pub(super) mod system;
 pub(super) mod texts;
 /// `up`.
 pub(super) mod up;
+/// `restart` and `restart --quick`: the whole system, gracefully.
+pub(super) mod whole;

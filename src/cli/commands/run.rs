@@ -1,9 +1,9 @@
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::cli::args::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::launch::attached::{Guise, User, become_command};
 use crate::vocab::selection::Selection;
 
 /// Becomes a command in a service's environment, directory and user; its exit code is the command's.
@@ -21,11 +21,13 @@ pub(in crate::cli) fn run(context: &Context, args: &Run) -> Result<(), Failure> 
         return Err(Failure::Usage("cannot run nothing: name a command behind `--`".to_owned()));
     };
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(&service.directory).envs(&service.env);
-    command.env("PROCMAN_SERVICE", service.name.as_str());
+    command.args(arguments).current_dir(&service.directory);
     if let Some(user) = &service.user {
-        command.uid(user.uid).gid(user.gid).env("HOME", &user.home).env("USER", &user.name);
+        command.env("HOME", &user.home).env("USER", &user.name).env("LOGNAME", &user.name);
     }
-    let error = command.exec();
+    command.envs(&service.env).env("PROCMAN_SERVICE", service.name.as_str());
+    let user =
+        service.user.as_ref().map(|user| User { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
+    let error = become_command(command, Guise { umask: service.umask, nice: service.nice, user });
     Err(Failure::System(format!("cannot run `{program}`: {error}")))
 }

@@ -21,11 +21,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure>
     }
     let (status, answered) = look(context)?;
     let status = narrow(status, &selection)?;
-    if args.json {
-        output::json(&status)?;
-    } else {
-        output::line(&table::status(&status))?;
-    }
+    print(&status, Form::of(args.json))?;
     if let Err(unreachable) = answered {
         return Err(unreachable.into());
     }
@@ -47,11 +43,32 @@ fn look(context: &Context) -> Result<(Status, Result<(), Unreachable>), Failure>
     }
 }
 
-/// Prints the table of a supervisor that answers.
-pub(in crate::cli) async fn show_live(context: &Context) -> Result<Status, Failure> {
+/// Prints the status of a supervisor that answers.
+pub(in crate::cli) async fn show_live(context: &Context, form: Form) -> Result<Status, Failure> {
     let status = context.connect().await?.status().await?;
-    output::line(&table::status(&status))?;
+    print(&status, form)?;
     Ok(status)
+}
+
+/// How a status is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Form {
+    Table,
+    Json,
+}
+
+impl Form {
+    /// As `--json` says.
+    pub(in crate::cli) fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Table }
+    }
+}
+
+fn print(status: &Status, form: Form) -> Result<(), Failure> {
+    match form {
+        Form::Json => output::json(status),
+        Form::Table => output::line(&table::status(status)),
+    }
 }
 
 fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> {

@@ -1,4 +1,5 @@
-use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use tracing_subscriber::EnvFilter;
 
@@ -6,6 +7,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::daemon::boot::{self, Boot, Start};
 use crate::launch::detached;
+use crate::vocab::run::{Instance, Tag};
+use crate::vocab::selection::Selection;
 
 /// Is the supervisor, in the background: as `up` starts it, with a pipe to say on that it is ready.
 pub(in crate::cli) fn run_detached(context: &Context) -> Result<(), Failure> {
@@ -21,15 +24,34 @@ pub(in crate::cli) fn run_detached(context: &Context) -> Result<(), Failure> {
 }
 
 /// Is the supervisor, in the foreground, and starts its services unasked.
-pub(in crate::cli) fn run_attached(context: &Context) -> Result<(), Failure> {
+pub(in crate::cli) fn run_attached(context: &Context, services: Selection) -> Result<(), Failure> {
+    become_marked(context)?;
+    detached::keep_inherited_descriptors();
     log();
     let boot = Boot {
         config: context.config.clone(),
         environment: context.environment.clone(),
         ready: None,
-        start: Start::Autostart,
+        start: Start::Services(services),
     };
     Ok(boot::run(boot)?)
+}
+
+/// Starts this same command again with the mark of a supervisor in its environment, if it has none.
+fn become_marked(context: &Context) -> Result<(), Failure> {
+    let instance = &context.paths.instance.0;
+    if std::env::var(Instance::VARIABLE).is_ok_and(|mark| mark == *instance) {
+        return Ok(());
+    }
+    let executable = std::env::current_exe().map_err(cannot_restart)?;
+    let mut command = Command::new(executable);
+    command.args(std::env::args_os().skip(1)).env(Instance::VARIABLE, instance);
+    command.env_remove(Tag::VARIABLE).env_remove("PROCMAN_SERVICE");
+    Err(cannot_restart(command.exec()))
+}
+
+fn cannot_restart(error: std::io::Error) -> Failure {
+    Failure::System(format!("cannot start as a supervisor: {error}"))
 }
 
 /// The supervisor's own log, on standard error; `PROCMAN_LOG` says how much of it (`debug`, `procman::daemon=trace`).
@@ -38,7 +60,10 @@ fn log() {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(anstream::stderr().current_choice() != anstream::ColorChoice::Never)
+        // A log that cannot be written must not end the supervisor: the usual complaint on standard error panics when that
+        // cannot be written either.
+        .log_internal_errors(false)
         .with_target(false)
         .finish();
     // Only one subscriber is ever set in a process.

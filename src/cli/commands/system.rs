@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use crate::cli::output;
 use crate::cli::render::progress::Progress;
 use crate::client::ask::AskError;
 use crate::client::connection::{Client, Unreachable};
-use crate::ports::flush::{self, Fate, Force, Plan, Request, Step};
+use crate::ports::flush::{self, Fate, Force, Foreign, Plan, Request, Step};
 use crate::ports::verdict::{Ours, Whose};
 use crate::protocol::command::{Command, Fate as Leaving, Order, ShutdownOrder};
 use crate::protocol::event::{Event, What};
@@ -20,11 +21,13 @@ use crate::protocol::status::Status;
 use crate::rundir::journal::Journal;
 use crate::rundir::leftovers::{self, Leftover};
 use crate::spec::fleet::Fleet;
-use crate::vocab::identity::Identity;
+use crate::spec::service::Service;
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
+use crate::vocab::run::Tag;
 use crate::vocab::selection::Selection;
-use crate::vocab::state::State;
+use crate::vocab::state::{Goal, State};
 
 /// How long a listener or a stray has between SIGTERM and SIGKILL.
 pub(in crate::cli) const GRACE: Duration = Duration::from_secs(2);
@@ -85,20 +88,66 @@ fn is_end(event: &Event) -> bool {
     }
 }
 
-/// The main processes of live runs, as the journal has them; none count when no supervisor is there to own them.
-pub(in crate::cli) fn ours(context: &Context, is_supervised: bool) -> Ours {
-    let journal = Journal::read(&context.paths.journal).ok().flatten().filter(|_| is_supervised);
-    let entries = journal.into_iter().flat_map(|journal| journal.services);
+/// The main processes of live runs, as the journal has them.
+pub(in crate::cli) fn ours(context: &Context) -> Ours {
+    let entries = journal(context).into_iter().flat_map(|journal| journal.services);
     let live = entries.filter_map(|entry| entry.live.map(|live| (live.identity, (entry.service, live.run))));
     Ours { instance: context.paths.instance.clone(), live: live.collect() }
 }
 
+/// Every living process of this fleet.
+pub(in crate::cli) fn leftovers(context: &Context) -> Vec<Leftover> {
+    leftovers::find(&context.paths.instance, journal(context).as_ref())
+}
+
 /// Processes of this fleet that belong to no live run.
 pub(in crate::cli) fn strays(context: &Context, ours: &Ours) -> Vec<Leftover> {
-    let journal = Journal::read(&context.paths.journal).ok().flatten();
-    let found = leftovers::find(&context.paths.instance, journal.as_ref());
     let is_live = |stray: &Leftover| ours.live.values().any(|(_, run)| *run == stray.run);
-    found.into_iter().filter(|stray| !is_live(stray)).collect()
+    leftovers(context).into_iter().filter(|stray| !is_live(stray)).collect()
+}
+
+/// What a restart of the whole system starts: every service with `autostart`, and those that were wanted up beside them.
+pub(in crate::cli) fn wanted(context: &Context, fleet: &Fleet) -> Selection {
+    let entries = journal(context).into_iter().flat_map(|journal| journal.services);
+    let up: BTreeSet<ServiceName> =
+        entries.filter(|entry| entry.goal != Goal::Down).map(|entry| entry.service).collect();
+    let is_beside = |service: &&Arc<Service>| !service.autostart && up.contains(&service.name);
+    if !fleet.services().values().any(|service| is_beside(&service)) {
+        return Selection::all();
+    }
+    let meant = fleet.services().values().filter(|service| service.autostart || is_beside(service));
+    Selection::of(meant.map(|service| service.name.as_str()))
+}
+
+fn journal(context: &Context) -> Option<Journal> {
+    Journal::read(&context.paths.journal).ok().flatten()
+}
+
+/// A supervisor that is the init of its container takes the container along when it ends.
+pub(in crate::cli) fn refuse_init(supervisor: Pid) -> Result<(), Failure> {
+    if supervisor == Pid::FIRST { refuse_supervisor(supervisor) } else { Ok(()) }
+}
+
+/// This supervisor cannot be replaced by this command.
+pub(in crate::cli) fn refuse_supervisor(supervisor: Pid) -> Result<(), Failure> {
+    Err(Failure::Unsafe(format!(
+        "refused: the supervisor (pid {supervisor}) is the init of this system, or started this command; nothing was touched\n\
+         hint: `procman restart all` restarts its services and leaves it"
+    )))
+}
+
+/// A command that runs inside a service would end with it, in the middle of its work.
+pub(in crate::cli) fn refuse_from_inside(context: &Context) -> Result<(), Failure> {
+    let tag = std::env::var(Tag::VARIABLE).ok().and_then(|tag| Tag::parse(&tag));
+    match tag.filter(|tag| tag.instance == context.paths.instance) {
+        None => Ok(()),
+        Some(tag) => Err(Failure::Unsafe(format!(
+            "refused: this command runs inside the service `{}` and would end with it; nothing was touched\n\
+             hint: run it from a shell that no service started, or `env -u {}` if this is one",
+            tag.service,
+            Tag::VARIABLE
+        ))),
+    }
 }
 
 /// Ends strays, gracefully first.
@@ -173,19 +222,27 @@ pub(in crate::cli) fn step_words(step: &Step) -> String {
 
 /// Refuses a plan in which a listener stands that nobody's consent may end, before anything is touched.
 pub(in crate::cli) fn refuse_untouchable(plan: &Plan) -> Result<(), Failure> {
-    let refused: Vec<String> =
-        plan.refusals().filter(|step| step.fate != Fate::RefuseForeign).map(step_words).collect();
+    let never = plan.refusals().filter(|step| step.fate != Fate::RefuseForeign).map(step_words);
+    let refused: Vec<String> = never.chain(plan.unseen.iter().map(|port| unseen_words(*port))).collect();
     if refused.is_empty() {
         return Ok(());
     }
     Err(Failure::Unsafe(format!("refused; nothing was touched\n{}", refused.join("\n"))))
 }
 
-/// Whether foreign listeners may be ended: said by an option, or asked on a terminal.
-pub(in crate::cli) fn consent(plan: &Plan, yes: bool) -> Result<bool, Failure> {
+/// A port whose holder belongs to somebody else, in a line.
+pub(in crate::cli) fn unseen_words(port: Port) -> String {
+    format!("port {port}: held by a process that this user may not see; run this as its user, or as root")
+}
+
+/// Which foreign listeners may be ended: said by an option, or asked on a terminal about those that were seen.
+pub(in crate::cli) fn consent(plan: &Plan, yes: bool) -> Result<Foreign, Failure> {
     let foreign: Vec<&Step> = plan.refusals().filter(|step| step.fate == Fate::RefuseForeign).collect();
-    if foreign.is_empty() || yes {
-        return Ok(!foreign.is_empty());
+    if yes {
+        return Ok(Foreign::Ended);
+    }
+    if foreign.is_empty() {
+        return Ok(Foreign::Refused);
     }
     let words: Vec<String> = foreign.iter().map(|step| step_words(step)).collect();
     if !std::io::stdin().is_terminal() {
@@ -199,7 +256,7 @@ pub(in crate::cli) fn consent(plan: &Plan, yes: bool) -> Result<bool, Failure> {
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
     if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(true)
+        Ok(Foreign::Only(foreign.iter().map(|step| step.holder.identity).collect()))
     } else {
         Err(Failure::Unsafe("refused; nothing was touched".to_owned()))
     }

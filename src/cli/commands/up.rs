@@ -22,7 +22,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
     let selection = Selection::of(args.services.iter().cloned());
     fleet.pick(&selection)?;
     if args.foreground {
-        return supervise::run_attached(context);
+        return supervise::run_attached(context, selection);
     }
     runtime()?.block_on(async {
         let timeout = if args.no_wait { Duration::ZERO } else { args.timeout };
@@ -34,7 +34,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
             return Ok(());
         }
         let judged = report::judge(context, &report, "start");
-        let shown = status::show_live(context).await?;
+        let shown = status::show_live(context, status::Form::of(args.json)).await?;
         judged?;
         if shown.services.iter().all(|service| service.is_as_wanted() || !is_meant(&report, service)) {
             Ok(())

@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::vocab::measure::Brief;
 use crate::vocab::restart::{Mode, Step};
 
@@ -37,11 +39,9 @@ impl<'a> Steps<'a> {
     }
 
     /// Prints what a step would do.
-    pub(in crate::cli) fn plan(&self, step: Step, lines: &[String]) {
-        self.context.say(&self.heading(step));
-        for line in lines {
-            self.context.say(&format!("      {line}"));
-        }
+    pub(in crate::cli) fn plan(&self, step: Step, lines: &[String]) -> Result<(), Failure> {
+        output::line(&self.heading(step))?;
+        lines.iter().try_for_each(|line| output::line(&format!("      {line}")))
     }
 
     pub(in crate::cli) fn elapsed(&self) -> Duration {

@@ -29,6 +29,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long answers that are under way may take when the supervisor ends.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
+/// A peer that has ended its own sending is looked at this often, to see whether it is gone.
+const HALF_CLOSED_PAUSE: Duration = Duration::from_secs(1);
+
 /// Binds the control socket for its owner alone. A socket file that is there belongs to a supervisor that is dead, for
 /// the caller holds the lock.
 pub fn bind(path: &Path) -> io::Result<Listener> {
@@ -79,6 +82,7 @@ async fn session(stream: Stream, router: Router, mut ended: watch::Receiver<()>)
         tracing::warn!(%why, "connection refused");
         return;
     }
+    let gone = hung_up(&stream);
     let mut http = http1::Builder::new();
     // A peer that has said all it has to say still gets its answer.
     http.half_close(true).timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(64 * 1024);
@@ -90,9 +94,31 @@ async fn session(stream: Stream, router: Router, mut ended: watch::Receiver<()>)
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        // Nobody will read the answer; a stream that has nothing to say would not find out.
+        () = gone => return,
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Resolves when the peer has hung up; never when the system gives no second descriptor to see it by.
+fn hung_up(stream: &Stream) -> impl Future<Output = ()> + use<> {
+    let Stream::UdSocket(socket) = stream;
+    let watch = sys::socket::second(socket);
+    async move {
+        let Ok(watch) = watch else { return std::future::pending().await };
+        while let Ok(mut guard) = watch.readable().await {
+            if sys::socket::has_hung_up(&watch.get_ref()) {
+                return;
+            }
+            // A peer that has ended its own sending stays readable for ever.
+            if guard.ready().is_read_closed() {
+                tokio::time::sleep(HALF_CLOSED_PAUSE).await;
+            } else {
+                guard.clear_ready();
+            }
+        }
     }
 }
 

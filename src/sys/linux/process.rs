@@ -15,7 +15,8 @@ struct Stat {
 
 impl Stat {
     fn read(pid: Pid) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The kernel cuts the command name after 15 bytes, in the middle of a character if need be.
+        let text = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
         // The name stands in parentheses and may hold any byte, parentheses among them; the last one closes it.
         let after_name = text.rfind(')')? + 2;
         Some(Self { text, after_name })

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
@@ -39,15 +39,13 @@ pub(in crate::sys) fn lock_holder(path: &Path) -> Option<Pid> {
     })
 }
 
-/// Bytes that wait in a pipe (FIONREAD, ioctl_pipe(2)).
-pub(in crate::sys) fn bytes_waiting(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut count = 0;
-    // SAFETY: the descriptor is open for the whole call, and the kernel writes one int.
-    unsafe { fionread(fd.as_raw_fd(), &raw mut count) }?;
-    Ok(usize::try_from(count).unwrap_or_default())
+/// Marks every descriptor from `first` on to be closed by an exec (close_range(2), Linux 5.11); an older kernel leaves
+/// them as they are. Async-signal-safe.
+pub(in crate::sys) fn close_on_exec_from(first: i32) {
+    let first = libc::c_uint::try_from(first).unwrap_or_default();
+    // SAFETY: close_range takes numbers by value and with this flag closes nothing.
+    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
-
-nix::ioctl_read_bad!(fionread, libc::FIONREAD, libc::c_int);
 
 /// setpriority(2) on this process.
 pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {

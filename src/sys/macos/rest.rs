@@ -1,5 +1,5 @@
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use super::pidfd::unsupported;
@@ -33,13 +33,14 @@ pub(in crate::sys) fn lock_holder(_path: &Path) -> Option<Pid> {
     None
 }
 
-/// Bytes that wait in a pipe (FIONREAD).
-pub(in crate::sys) fn bytes_waiting(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut count: libc::c_int = 0;
-    // SAFETY: the descriptor is open for the whole call, and the kernel writes one int.
-    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut count) };
-    nix::errno::Errno::result(done)?;
-    Ok(usize::try_from(count).unwrap_or_default())
+/// Marks every descriptor from `first` on to be closed by an exec. Async-signal-safe.
+pub(in crate::sys) fn close_on_exec_from(first: i32) {
+    // SAFETY: getdtablesize and fcntl take numbers by value; a number that is no open descriptor is an error and nothing else.
+    unsafe {
+        for fd in first..libc::getdtablesize() {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
 }
 
 /// setpriority(2) on this process.

@@ -1,0 +1,161 @@
+use std::collections::BTreeSet;
+
+use tokio::runtime::Runtime;
+
+use super::restart::{self, Ending};
+use super::{down, system, up};
+use crate::cli::args::Restart;
+use crate::cli::context::{Context, runtime};
+use crate::cli::failure::Failure;
+use crate::cli::render::steps::Steps;
+use crate::ports::flush::{Force, Foreign, Own, Plan, Request};
+use crate::protocol::status::Status;
+use crate::rundir::leftovers;
+use crate::spec::fleet::Fleet;
+use crate::vocab::measure::Brief;
+use crate::vocab::name::ServiceName;
+use crate::vocab::restart::{Mode, Step};
+use crate::vocab::selection::Selection;
+
+/// Restarts the whole system gracefully, supervisor included.
+pub(in crate::cli) fn run(context: &Context, args: &Restart, mode: Mode) -> Result<(), Failure> {
+    Whole { context, args, mode }.run()
+}
+
+struct Whole<'a> {
+    context: &'a Context,
+    args: &'a Restart,
+    mode: Mode,
+}
+
+/// What was found before anything is touched.
+struct Found {
+    fleet: Fleet,
+    status: Option<Status>,
+    foreign: Foreign,
+    wanted: Selection,
+}
+
+impl Whole<'_> {
+    fn run(&self) -> Result<(), Failure> {
+        let runtime = runtime()?;
+        let steps = Steps::of(self.mode, self.context);
+        if self.args.dry_run {
+            return self.show(&steps, &self.look(&runtime)?);
+        }
+        let found = self.prove(&runtime, &steps)?;
+        let laggards = steps.step(Step::StopServices, || self.stop(&runtime, &found))?;
+        if self.mode == Mode::Master {
+            steps.step(Step::EndStrays, || self.end_strays())?;
+            steps.step(Step::FlushPorts, || self.flush(&found, &laggards))?;
+        }
+        steps.step(Step::StartSupervisor, || {
+            runtime.block_on(system::replace_supervisor(self.context))?;
+            let status = runtime.block_on(system::status_if_any(self.context))?;
+            let pid = status
+                .and_then(|status| status.supervisor.pid)
+                .map_or_else(String::new, |pid| format!("pid {pid}"));
+            Ok::<_, Failure>(((), pid))
+        })?;
+        restart::finish(self.context, &runtime, &steps, &Ending { wanted: &found.wanted, args: self.args })
+    }
+
+    fn look(&self, runtime: &Runtime) -> Result<Found, Failure> {
+        let fleet = self.context.prove()?;
+        let status = runtime.block_on(system::status_if_any(self.context))?;
+        let wanted = system::wanted(self.context, &fleet);
+        Ok(Found { fleet, status, foreign: Foreign::Refused, wanted })
+    }
+
+    /// Config, supervisor and ports are looked at first: what would be refused is refused while everything still runs.
+    fn prove(&self, runtime: &Runtime, steps: &Steps<'_>) -> Result<Found, Failure> {
+        steps.step(Step::ProveConfig, || {
+            system::refuse_from_inside(self.context)?;
+            self.context.paths.look()?;
+            let mut found = self.look(runtime)?;
+            found
+                .status
+                .iter()
+                .filter_map(|status| status.supervisor.pid)
+                .try_for_each(system::refuse_init)?;
+            if self.mode == Mode::Master {
+                let plan = self.plan(&found, &[])?;
+                system::refuse_untouchable(&plan)?;
+                found.foreign = system::consent(&plan, self.args.yes)?;
+            }
+            let count = found.fleet.services().len();
+            Ok((found, format!("{count} services")))
+        })
+    }
+
+    fn plan(&self, found: &Found, laggards: &[ServiceName]) -> Result<Plan, Failure> {
+        system::plan(&Request {
+            ports: system::ports_but(&found.fleet, laggards),
+            ours: &system::ours(self.context),
+            fence: &self.context.supervisor,
+            own: Own::Ended,
+            foreign: found.foreign.clone(),
+        })
+    }
+
+    /// Services that live without a supervisor are given one first: it stops them in order, each in its own way.
+    fn stop(&self, runtime: &Runtime, found: &Found) -> Result<(Vec<ServiceName>, String), Failure> {
+        if found.status.is_none() {
+            if system::leftovers(self.context).is_empty() {
+                return Ok((Vec::new(), "nothing is running".to_owned()));
+            }
+            up::launch(self.context)?;
+        }
+        let status = runtime.block_on(system::status_if_any(self.context))?;
+        let services = status.iter().flat_map(|status| &status.services);
+        let running = services.filter(|service| service.pid.is_some()).count();
+        let laggards = runtime.block_on(system::stop_gently(self.context))?;
+        let stopped = format!("{} stopped", running.saturating_sub(laggards.len()));
+        if laggards.is_empty() {
+            return Ok((laggards, stopped));
+        }
+        let late: Vec<String> = laggards.iter().map(|name| self.late_words(found, name)).collect();
+        Ok((laggards, format!("{stopped}, still stopping: {}", late.join(", "))))
+    }
+
+    fn late_words(&self, found: &Found, name: &ServiceName) -> String {
+        let timeout = found.fleet.service(name).map(|service| service.stop.timeout);
+        timeout.map_or_else(|| name.to_string(), |timeout| format!("{name} (it has {})", Brief(timeout)))
+    }
+
+    fn end_strays(&self) -> Result<((), String), Failure> {
+        let strays = system::strays(self.context, &system::ours(self.context));
+        system::end_strays(&strays)?;
+        Ok(((), format!("{} ended", strays.len())))
+    }
+
+    fn flush(&self, found: &Found, laggards: &[ServiceName]) -> Result<((), String), Failure> {
+        let plan = self.plan(found, laggards)?;
+        let ended = system::flush(&plan, Force::Ask(system::GRACE))?;
+        let ports: BTreeSet<_> = system::ports_but(&found.fleet, laggards).into_keys().collect();
+        system::prove_free(&ports)?;
+        Ok(((), format!("{ended} listeners ended, {} ports proven free", ports.len())))
+    }
+
+    fn show(&self, steps: &Steps<'_>, found: &Found) -> Result<(), Failure> {
+        let services = found.status.iter().flat_map(|status| down::in_stop_order(&found.fleet, status));
+        let running: Vec<String> =
+            services.filter_map(|it| Some(format!("stop {} (pid {})", it.name, it.pid?))).collect();
+        steps.plan(Step::StopServices, &running)?;
+        if self.mode == Mode::Master {
+            let strays = system::strays(self.context, &system::ours(self.context));
+            let strays =
+                strays.iter().map(|it| format!("end {}: {}", it.identity, leftovers::command_of(it)));
+            steps.plan(Step::EndStrays, &strays.collect::<Vec<_>>())?;
+            let plan = self.plan(found, &[])?;
+            let free = plan.free.iter().map(|port| format!("port {port}: free"));
+            let unseen = plan.unseen.iter().map(|port| system::unseen_words(*port));
+            let held = plan.steps.iter().map(system::step_words);
+            steps.plan(Step::FlushPorts, &held.chain(unseen).chain(free).collect::<Vec<_>>())?;
+        }
+        let pid = found.status.as_ref().and_then(|status| status.supervisor.pid);
+        restart::show_start(steps, &found.fleet, &found.wanted, pid)?;
+        self.context.say("nothing was touched");
+        Ok(())
+    }
+}
