@@ -12,8 +12,8 @@ use super::engine::{Engine, Parts};
 use super::http::{router, serve};
 use super::last_words::Beginning;
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
+use super::perform::Guarded;
 use super::signals;
-use super::warden::Charge;
 use crate::config::environment::Environment;
 use crate::config::load;
 use crate::config::problem::Problems;
@@ -246,7 +246,7 @@ impl Past {
             let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
             let beginning = Beginning::at_end_of(&service.logs.stderr);
             tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
-            engine.guard(live.run, Charge { leader: live.identity, tag, beginning, reach: Reach::Anywhere });
+            engine.guard(Guarded { leader: live.identity, tag, beginning, reach: Reach::Anywhere });
         }
         let wanted =
             self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());

@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::diary::Diary;
 use super::mailbox::{Mailbox, Message, Reply};
@@ -39,6 +39,7 @@ pub struct Engine {
     pub(super) reach: Reach,
     pub(super) environment: Environment,
     pub(super) wardens: BTreeMap<RunId, Warden>,
+    pub(super) leaders: watch::Sender<BTreeSet<Pid>>,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
@@ -89,6 +90,7 @@ impl Engine {
             reach: parts.reach,
             environment: parts.environment,
             wardens: BTreeMap::new(),
+            leaders: watch::Sender::new(BTreeSet::new()),
             pump: parts.pump,
             mailbox: parts.mailbox,
             diary: parts.diary,
@@ -168,7 +170,7 @@ impl Engine {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             if let Event::Exited { run, .. } = &event {
-                self.wardens.remove(run);
+                self.dismiss(*run);
             }
             let mut actions = Vec::new();
             self.fleet.handle(event, clock::now(), &mut actions);
@@ -347,8 +349,7 @@ impl Engine {
 
     /// Reaps children that nobody watches: orphans that came to this process as their subreaper.
     fn reap(&self) {
-        let watched = self.wardens.values().map(|warden| warden.charge().leader.pid).collect();
-        for pid in exit::reap_any_except(&watched) {
+        for pid in exit::reap_any_except(&self.leaders.borrow()) {
             tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
         }
     }

@@ -7,7 +7,8 @@ use crate::ports::holder;
 use crate::probe::attempt::attempt;
 use crate::spec::service::Service;
 use crate::sys::listeners::{self, Listener};
-use crate::sys::tree::{self, Reach};
+use crate::sys::process::Process;
+use crate::sys::tree::Reach;
 use crate::vocab::identity::Pid;
 use crate::vocab::port::Port;
 
@@ -23,9 +24,8 @@ pub async fn look(service: Arc<Service>, charge: Charge) -> Finding {
     }
 }
 
-/// The first port that the run does not hold, as far as its processes are looked for.
-fn not_held(wanted: &BTreeSet<Port>, listening: &[Listener], charge: &Charge, reach: Reach) -> Option<Port> {
-    let tree = tree::members(charge.leader, &charge.tag, reach);
+/// The first port that none of these processes holds.
+fn not_held(wanted: &BTreeSet<Port>, listening: &[Listener], tree: &[Process]) -> Option<Port> {
     let tree: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
     let held = listeners::holders(listening, listeners::Reach::These(&tree));
     wanted.iter().find(|port| !held.contains_key(port)).copied()
@@ -40,10 +40,10 @@ fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
         Ok(listening) => listening,
         Err(error) => return Some(format!("cannot see who listens: {error}")),
     };
-    let missing = not_held(&wanted, &listening, charge, Reach::Near);
+    let missing = not_held(&wanted, &listening, &charge.near());
     let missing = match charge.reach {
         Reach::Near => missing,
-        Reach::Anywhere => missing.and_then(|_| not_held(&wanted, &listening, charge, Reach::Anywhere)),
+        Reach::Anywhere => missing.and_then(|_| not_held(&wanted, &listening, &charge.tree())),
     }?;
     if listening.iter().any(|listener| listener.port == missing) {
         return Some(format!("port {missing} is held by {}", holder::words_for(missing)));

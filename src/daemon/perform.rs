@@ -17,11 +17,20 @@ use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
 use crate::sys::spawn::{Credentials, Launch, spawn};
+use crate::sys::tree::Reach;
 use crate::sys::{clock, listeners};
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 use crate::vocab::run::{Instance, RunId, Tag};
+
+/// A process to put a warden on.
+pub(super) struct Guarded {
+    pub(super) leader: Identity,
+    pub(super) tag: Tag,
+    pub(super) beginning: Beginning,
+    pub(super) reach: Reach,
+}
 
 impl Engine {
     /// Does one thing that the machine asks for; returns what the machine must know at once.
@@ -99,15 +108,31 @@ impl Engine {
             Obstacle::Refused { why }
         })?;
         tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
-        self.guard(run, Charge { leader, tag, beginning, reach: self.reach });
+        self.guard(Guarded { leader, tag, beginning, reach: self.reach });
         Ok(leader)
     }
 
     /// Puts a warden on a process, new or taken over.
-    pub(super) fn guard(&mut self, run: RunId, charge: Charge) {
+    pub(super) fn guard(&mut self, found: Guarded) {
+        let Guarded { leader, tag, beginning, reach } = found;
+        let run = tag.run;
+        self.leaders.send_modify(|leaders| {
+            leaders.insert(leader.pid);
+        });
+        let charge = Charge { leader, tag, beginning, reach, leaders: self.leaders.subscribe() };
         let warden = Warden::watch(charge, self.pump.clone(), self.mailbox.clone());
         let before = self.wardens.insert(run, warden);
         assert!(before.is_none(), "a run has one warden, and run {run} had one");
+    }
+
+    /// A run is over, and its warden has gone.
+    pub(super) fn dismiss(&mut self, run: RunId) {
+        if let Some(warden) = self.wardens.remove(&run) {
+            let pid = warden.charge().leader.pid;
+            self.leaders.send_modify(|leaders| {
+                leaders.remove(&pid);
+            });
+        }
     }
 
     fn launch(&self, service: &Service, tag: &Tag) -> Result<Identity, String> {

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use crate::machine::service::Service;
 use crate::ports::holder::{self, Holder};
 use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
-use crate::sys::listeners::{self, Listener, Reach};
+use crate::sys::listeners::{self, Reach};
 use crate::sys::process::{self, Process};
 use crate::sys::{clock, tree};
 use crate::vocab::identity::Pid;
@@ -14,7 +14,11 @@ use crate::vocab::port::{HeldBy, Port};
 /// Everything that is looked at once for a whole status.
 struct Scene {
     trees: BTreeMap<ServiceName, Vec<Process>>,
-    listening: Vec<Listener>,
+    /// Assigned ports that somebody listens on.
+    taken: BTreeSet<Port>,
+    /// Which processes of ours hold which of them.
+    held: BTreeMap<Port, Vec<Pid>>,
+    /// Who holds those that none of ours does.
     strangers: BTreeMap<Port, Holder>,
 }
 
@@ -26,9 +30,11 @@ impl Engine {
         self.meter.keep_only(|run| wardens.contains_key(&run));
         let names: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
         let services: Vec<ServiceView> = names.iter().map(|name| self.service_view(name, &scene)).collect();
+        let mut users = Users::default();
         let mut ports: Vec<PortView> = services
             .iter()
-            .flat_map(|service| service.ports.iter().map(|port| port_view(service, *port)))
+            .flat_map(|service| service.ports.iter().map(move |port| (service, *port)))
+            .map(|(service, port)| port_view(service, port, &mut users))
             .collect();
         ports.sort_by_key(|view| view.port);
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
@@ -47,26 +53,28 @@ impl Engine {
     }
 
     fn look_around(&self) -> Scene {
-        let services = self.fleet.services();
-        let trees = services.iter().map(|(name, service)| (name.clone(), self.tree_of(service))).collect();
+        let orphans = tree::orphans(|pid| self.leaders.borrow().contains(&pid));
+        let services = self.fleet.services().iter();
+        let trees: BTreeMap<ServiceName, Vec<Process>> =
+            services.map(|(name, service)| (name.clone(), self.tree_of(service, &orphans))).collect();
         let wanted: BTreeSet<Port> = self.fleet.spec().ports().into_keys().collect();
-        let listening = listeners::on(&wanted).unwrap_or_else(|error| {
+        let mut listening = listeners::on(&wanted).unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot see who listens");
             Vec::new()
         });
-        let mut scene = Scene { trees, listening, strangers: BTreeMap::new() };
-        let unexplained: Vec<Listener> = scene.unexplained();
-        if !unexplained.is_empty() {
-            scene.strangers = holder::of(&unexplained);
-        }
-        scene
+        let taken = listening.iter().map(|listener| listener.port).collect();
+        let ours: Vec<Pid> = trees.values().flatten().map(|process| process.identity.pid).collect();
+        let held = listeners::holders(&listening, Reach::These(&ours));
+        listening.retain(|listener| !held.contains_key(&listener.port));
+        let strangers = if listening.is_empty() { BTreeMap::new() } else { holder::of(&listening) };
+        Scene { trees, taken, held, strangers }
     }
 
-    fn tree_of(&self, service: &Service) -> Vec<Process> {
+    fn tree_of(&self, service: &Service, orphans: &[Process]) -> Vec<Process> {
         let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
         warden.map_or_else(Vec::new, |warden| {
             let charge = warden.charge();
-            tree::members_near(charge.leader, &charge.tag)
+            tree::members_near(charge.leader, &charge.tag, orphans)
         })
     }
 
@@ -100,42 +108,36 @@ impl Engine {
 }
 
 impl Scene {
-    /// Listeners on assigned ports that belong to no tree of ours.
-    fn unexplained(&self) -> Vec<Listener> {
-        let ours: Vec<Pid> = self.trees.values().flatten().map(|process| process.identity.pid).collect();
-        let explained = listeners::holders(&self.listening, Reach::These(&ours));
-        self.listening.iter().filter(|listener| !explained.contains_key(&listener.port)).cloned().collect()
-    }
-
     fn port(&self, port: Port, tree: &[Process]) -> ServicePort {
-        let listening: Vec<Listener> =
-            self.listening.iter().filter(|listener| listener.port == port).cloned().collect();
-        if listening.is_empty() {
+        if !self.taken.contains(&port) {
             return ServicePort { port, held_by: HeldBy::Nobody, pid: None };
         }
-        let pids: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
-        match listeners::holders(&listening, Reach::These(&pids)).get(&port).and_then(|pids| pids.first()) {
+        let holders = self.held.get(&port).map_or(&[][..], Vec::as_slice);
+        let own = holders.iter().find(|pid| tree.iter().any(|process| process.identity.pid == **pid));
+        let stranger = || self.strangers.get(&port).map(|holder| holder.identity.pid);
+        match own {
             Some(pid) => ServicePort { port, held_by: HeldBy::Service, pid: Some(*pid) },
-            None => ServicePort { port, held_by: HeldBy::Other, pid: self.stranger(port) },
+            None => {
+                let pid = holders.first().copied().or_else(stranger);
+                ServicePort { port, held_by: HeldBy::Other, pid }
+            }
         }
-    }
-
-    fn stranger(&self, port: Port) -> Option<Pid> {
-        let of_other_trees = || {
-            let pids: Vec<Pid> = self.trees.values().flatten().map(|process| process.identity.pid).collect();
-            let listening: Vec<Listener> =
-                self.listening.iter().filter(|listener| listener.port == port).cloned().collect();
-            listeners::holders(&listening, Reach::These(&pids))
-                .get(&port)
-                .and_then(|pids| pids.first().copied())
-        };
-        self.strangers.get(&port).map(|holder| holder.identity.pid).or_else(of_other_trees)
     }
 }
 
-fn port_view(service: &ServiceView, port: ServicePort) -> PortView {
+/// The login names of users that were met once; the system's list is read for each of them only once.
+#[derive(Default)]
+struct Users(BTreeMap<u32, String>);
+
+impl Users {
+    fn name(&mut self, uid: u32) -> String {
+        self.0.entry(uid).or_insert_with(|| process::user_name(uid)).clone()
+    }
+}
+
+fn port_view(service: &ServiceView, port: ServicePort, users: &mut Users) -> PortView {
     let arguments = port.pid.map(process::arguments);
-    let user = port.pid.and_then(process::read).map(|process| process::user_name(process.user));
+    let user = port.pid.and_then(process::read).map(|process| users.name(process.user));
     PortView {
         port: port.port,
         service: service.name.clone(),

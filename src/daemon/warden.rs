@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::last_words::Beginning;
 use super::mailbox::{Mailbox, Message};
@@ -35,6 +35,24 @@ pub struct Charge {
     pub beginning: Beginning,
     /// Where its processes are when their parents have gone.
     pub reach: Reach,
+    /// The main processes of all runs.
+    pub leaders: watch::Receiver<BTreeSet<Pid>>,
+}
+
+impl Charge {
+    /// The processes of its tree that can be found without reading the whole process table.
+    pub fn near(&self) -> Vec<Process> {
+        let orphans = tree::orphans(|pid| self.leaders.borrow().contains(&pid));
+        tree::members_near(self.leader, &self.tag, &orphans)
+    }
+
+    /// The processes of its tree, wherever they may be.
+    pub fn tree(&self) -> Vec<Process> {
+        match self.reach {
+            Reach::Near => self.near(),
+            Reach::Anywhere => tree::members_anywhere(self.leader, &self.tag),
+        }
+    }
 }
 
 /// What a warden is told. The queue has no bound, and needs none: the machine gives a run two orders in its life, and
@@ -231,7 +249,7 @@ impl Watch {
 
     /// The living processes of the tree other than the leader; those that are our own zombie children are reaped.
     fn rest(&self) -> Vec<Process> {
-        let members = tree::members(self.charge.leader, &self.charge.tag, self.charge.reach);
+        let members = self.charge.tree();
         let (zombies, living): (Vec<Process>, Vec<Process>) = members
             .into_iter()
             .filter(|process| process.identity != self.charge.leader)

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -36,7 +36,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
     let Found { fleet, suspects, plan, wanted, .. } = &found;
     steps.step(Step::KillServices, || {
         let killed = execute::kill_services(&context.paths, suspects, plan)?;
-        Ok::<_, Failure>(((), counted(killed.len(), "process", "processes")))
+        Ok::<_, Failure>(((), system::counted(killed.len(), "process", "processes")))
     })?;
     steps.step(Step::KillSupervisor, || {
         execute::kill_supervisor(plan)?;
@@ -44,23 +44,19 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
     })?;
     steps.step(Step::RemoveLeftovers, || {
         let removed = execute::remove_leftovers(plan)?;
-        Ok::<_, Failure>(((), counted(removed.len(), "file", "files")))
+        Ok::<_, Failure>(((), system::counted(removed.len(), "file", "files")))
     })?;
     steps.step(Step::FlushPorts, || {
         let ended = system::flush(&found.flush_plan()?, Force::Kill)?;
-        let ports = fleet.ports().into_keys().collect();
+        let ports: BTreeSet<_> = fleet.ports().into_keys().collect();
         system::prove_free(&ports)?;
-        Ok::<_, Failure>(((), format!("{ended} listeners ended, {} ports proven free", ports.len())))
+        Ok::<_, Failure>(((), system::flushed_words(ended, ports.len())))
     })?;
     steps.step(Step::StartSupervisor, || {
         up::launch(context)?;
         Ok::<_, Failure>(((), "done".to_owned()))
     })?;
     restart::finish(context, &runtime()?, &steps, &Ending { wanted, args })
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
 /// What counts as ours: the very file that each service declares, and what the user's globs match.

@@ -185,6 +185,17 @@ pub(in crate::cli) fn flush(plan: &Plan, force: Force) -> Result<usize, Failure>
     Err(Failure::NotReached(format!("cannot free {} ports:\n{}", words.len(), words.join("\n"))))
 }
 
+/// What a flush came to, in words.
+pub(in crate::cli) fn flushed_words(ended: usize, free: usize) -> String {
+    let (ended, free) = (counted(ended, "listener", "listeners"), counted(free, "port", "ports"));
+    format!("{ended} ended, {free} proven free")
+}
+
+/// A number and the word for so many.
+pub(in crate::cli) fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
 /// Fails when a port is held that should be free.
 pub(in crate::cli) fn prove_free(ports: &BTreeSet<Port>) -> Result<(), Failure> {
     let observed = crate::ports::holder::observe(ports)

@@ -134,7 +134,7 @@ impl Whole<'_> {
         let ended = system::flush(&plan, Force::Ask(system::GRACE))?;
         let ports: BTreeSet<_> = system::ports_but(&found.fleet, laggards).into_keys().collect();
         system::prove_free(&ports)?;
-        Ok(((), format!("{ended} listeners ended, {} ports proven free", ports.len())))
+        Ok(((), system::flushed_words(ended, ports.len())))
     }
 
     fn show(&self, steps: &Steps<'_>, found: &Found) -> Result<(), Failure> {

@@ -1,4 +1,6 @@
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -7,19 +9,28 @@ use crate::sys::process::{Life, Process, Usage};
 use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::moment::Moment;
 
+/// 52 fields, few of them of more than 10 digits: the kernel gives the line whole to one read of this size.
+const STAT_BYTES_MAX: usize = 2048;
+
 /// The fields of proc_pid_stat(5) behind the command name, by their number there less 3.
 struct Stat {
     text: String,
     after_name: usize,
+    /// The files below /proc/PID belong to the process' effective user (proc(5)).
+    owner: u32,
 }
 
 impl Stat {
     fn read(pid: Pid) -> Option<Self> {
+        let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
+        let owner = file.metadata().ok()?.uid();
+        let mut bytes = [0; STAT_BYTES_MAX];
+        let length = file.read(&mut bytes).ok()?;
         // The kernel cuts the command name after 15 bytes, in the middle of a character if need be.
-        let text = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
+        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
         // The name stands in parentheses and may hold any byte, parentheses among them; the last one closes it.
         let after_name = text.rfind(')')? + 2;
-        Some(Self { text, after_name })
+        Some(Self { text, after_name, owner })
     }
 
     /// Field `number` as proc_pid_stat(5) counts, from 3 on.
@@ -44,15 +55,9 @@ pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
         parent: stat.number(4)?,
         group: stat.number(5)?,
         session: stat.number(6)?,
-        user: owner(pid)?,
+        user: stat.owner,
         life,
     })
-}
-
-/// The files below /proc/PID belong to the process' effective user (proc(5)).
-fn owner(pid: Pid) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(format!("/proc/{pid}")).ok().map(|found| found.uid())
 }
 
 pub(in crate::sys) fn pids() -> Vec<Pid> {
