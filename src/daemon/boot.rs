@@ -31,7 +31,7 @@ use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, limits, memory, process};
+use crate::sys::{clock, exit, limits, process};
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{RunId, Tag};
 use crate::vocab::selection::Selection;
@@ -166,7 +166,6 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     past.take_over(&mut engine);
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone()), ending));
-    memory::let_go_of_unused_code();
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.config.display(), "supervisor started");
     if let Start::Services(selection) = boot.start {

@@ -13,11 +13,11 @@ use super::warden::Warden;
 use crate::config::environment::Environment;
 use crate::config::{change, load};
 use crate::logs::pump::Pump;
-use crate::machine::event::{Awaited, Command, Event, Verb};
+use crate::machine::event::{Command, Event, Verb};
 use crate::machine::fleet::Fleet;
 use crate::machine::ticket::{Answer, TicketId, Verdict};
 use crate::protocol;
-use crate::protocol::command::{Dependents, Fate, Order, Rehearsal, ReloadOrder, ShutdownOrder};
+use crate::protocol::command::{Fate, Rehearsal, ReloadOrder, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
 use crate::rundir::paths::Paths;
@@ -27,8 +27,6 @@ use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
-use crate::vocab::selection::{NoSuchService, Selection};
-use crate::vocab::signal::Signal;
 use crate::vocab::state::State;
 
 /// The sole owner of the supervisor's state. Everything reaches it as a message; it never waits for anything but those
@@ -47,9 +45,14 @@ pub struct Engine {
     pub(super) started: Moment,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
-    replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
-    ending: Ending,
+    pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
+    pub(super) ending: Ending,
+    /// When memory is given back, if it was used since the last time.
+    busy_until: Option<Moment>,
 }
+
+/// So long after its last use, memory is given back.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// What an engine is made of.
 pub struct Parts {
@@ -73,10 +76,12 @@ pub struct Parts {
 
 /// Whether the supervisor is about to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
+    /// It is not.
     NotYet,
     /// When this ticket is answered.
     After(TicketId),
+    /// At once.
     Over(Fate),
 }
 
@@ -100,6 +105,7 @@ impl Engine {
             inbox: parts.inbox,
             replies: BTreeMap::new(),
             ending: Ending::NotYet,
+            busy_until: Some(clock::now().after(QUIET)),
         }
     }
 
@@ -107,8 +113,10 @@ impl Engine {
     pub async fn run(mut self) -> (Fate, Pump) {
         loop {
             let message = self.next_message().await;
+            message.iter().for_each(|message| self.note_use(message));
             self.take(message);
             while let Ok(message) = self.inbox.try_recv() {
+                self.note_use(&message);
                 self.take(Some(message));
             }
             self.diary.keep(&self.fleet);
@@ -120,15 +128,34 @@ impl Engine {
 
     /// The next message; none when the machine's deadline comes first.
     async fn next_message(&mut self) -> Option<Message> {
-        let Some((deadline, why)) = self.fleet.deadline() else {
-            return self.inbox.recv().await;
-        };
-        let wait = deadline.since(clock::now());
-        tracing::trace!(?wait, why, "next deadline");
-        tokio::select! {
-            biased;
-            message = self.inbox.recv() => message,
-            () = tokio::time::sleep(wait) => None,
+        loop {
+            let now = clock::now();
+            let deadline = self.fleet.deadline();
+            let trim = self.busy_until.map(|until| (until, "memory is given back"));
+            let Some((at, why)) = deadline.into_iter().chain(trim).min() else {
+                return self.inbox.recv().await;
+            };
+            let wait = at.since(now);
+            tracing::trace!(?wait, why, "next deadline");
+            tokio::select! {
+                biased;
+                message = self.inbox.recv() => return message,
+                () = tokio::time::sleep(wait) => (),
+            }
+            if deadline.is_some_and(|(due, _)| due == at) {
+                return None;
+            }
+            memory::let_go_of_unused_code();
+            self.busy_until = None;
+        }
+    }
+
+    /// What clients and starts make the supervisor map is given back a while after the last of them; looks at services,
+    /// which never end, are no reason to do so again and again.
+    fn note_use(&mut self, message: &Message) {
+        let is_look = matches!(message, Message::Machine(Event::Probed { .. }));
+        if !is_look {
+            self.busy_until = Some(clock::now().after(QUIET));
         }
     }
 
@@ -180,97 +207,12 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, ticket: TicketId, command: protocol::command::Command, reply: Reply) {
-        use protocol::command::Command as Asked;
-        let asked = match command {
-            _ if self.ending != Ending::NotYet => Err(ending_problem()),
-            Asked::Up(order) if order.services.is_all() => Ok(self.autostart(ticket, &order)),
-            Asked::Up(order) | Asked::Start(order) => self.order(ticket, Verb::Start, &order),
-            Asked::Stop(order) => self.order(ticket, Verb::Stop, &order),
-            Asked::Restart(order) => self.order(ticket, Verb::Restart, &order),
-            Asked::Kill(order) => self.order(ticket, Verb::Kill, &order),
-            Asked::Wait(wait) => {
-                let verb = Verb::Await(match wait.awaited {
-                    protocol::command::Awaited::Ready => Awaited::Ready,
-                    protocol::command::Awaited::Running => Awaited::Alive,
-                    protocol::command::Awaited::Stopped => Awaited::Gone,
-                });
-                let order =
-                    Order { services: wait.services, timeout_ms: wait.timeout_ms, ..Order::default() };
-                self.order(ticket, verb, &order)
-            }
-            Asked::Signal(order) => {
-                match self.signal(&order.services, order.signal) {
-                    Ok(report) => drop(reply.accept().send(report)),
-                    Err(problem) => reply.refuse(problem),
-                }
-                return;
-            }
-        };
-        match asked {
-            Ok(command) => {
-                self.replies.insert(ticket, reply.accept());
-                self.feed(Event::Command(command));
-            }
-            Err(problem) => reply.refuse(problem),
-        }
-    }
-
-    fn order(&self, ticket: TicketId, verb: Verb, order: &Order) -> Result<Command, Problem> {
-        let mut services = self.pick(&order.services)?;
-        if order.dependents == Dependents::Included {
-            services = self.fleet.spec().graph().with_dependents(&services).into_iter().collect();
-        }
-        Ok(Command { ticket, verb, services, deadline: deadline(order.timeout_ms) })
-    }
-
-    fn autostart(&self, ticket: TicketId, order: &Order) -> Command {
-        let wanted = self.fleet.spec().services().values().filter(|service| service.autostart);
-        let services = wanted.map(|service| service.name.clone()).collect();
-        Command { ticket, verb: Verb::Start, services, deadline: deadline(order.timeout_ms) }
-    }
-
-    pub(super) fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, Problem> {
-        self.fleet.spec().pick(selection).map_err(|NoSuchService { word }| Problem {
-            kind: Kind::NoSuchService,
-            what: format!("cannot find a service called `{word}`"),
-            hint: Some("`procman status` lists them".to_owned()),
-        })
-    }
-
-    fn signal(&self, selection: &Selection, signal: Option<Signal>) -> Result<Report, Problem> {
-        let names = self.pick(selection)?;
-        let results = names.into_iter().map(|name| self.signal_one(name, signal)).collect();
-        Ok(Report { results })
-    }
-
-    fn signal_one(&self, name: ServiceName, signal: Option<Signal>) -> ServiceResult {
-        let service = &self.fleet.services()[&name];
-        let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
-        let reason = match (warden, signal.or(service.spec().reload_signal)) {
-            (Some(warden), Some(signal)) => {
-                warden.signal(signal);
-                None
-            }
-            (None, _) => Some(format!("cannot signal it: it is {}", service.state())),
-            (Some(_), None) => {
-                Some("cannot signal it: say which signal, or declare `reload_signal`".to_owned())
-            }
-        };
-        let verdict = match reason {
-            None => protocol::reply::Verdict::Done,
-            Some(_) => protocol::reply::Verdict::Failed,
-        };
-        ServiceResult { state: service.state(), service: name, verdict, reason, stderr: Vec::new() }
-    }
-
     /// Answers a command whose ticket the machine has closed.
     pub(super) fn answer(&mut self, ticket: TicketId, answer: Answer) {
         let results = answer.into_iter().map(|(name, verdict)| self.result(name, verdict)).collect();
         if let Some(reply) = self.replies.remove(&ticket) {
             let _ = reply.send(Report { results });
         }
-        memory::let_go_of_unused_code();
         if self.ending == Ending::After(ticket) {
             self.ending = Ending::Over(Fate::Stop);
         }
@@ -355,11 +297,7 @@ impl Engine {
     }
 }
 
-fn deadline(timeout_ms: Option<u64>) -> Option<Moment> {
-    timeout_ms.map(|limit| clock::now().after(Duration::from_millis(limit)))
-}
-
-fn ending_problem() -> Problem {
+pub(super) fn ending_problem() -> Problem {
     Problem {
         kind: Kind::Ending,
         what: "cannot do that: the supervisor is about to end".to_owned(),

@@ -17,6 +17,8 @@ pub mod look;
 pub mod mailbox;
 /// CPU and memory of process trees.
 pub mod meter;
+/// What clients ask for, in the machine's words.
+pub mod orders;
 /// What the machine asks for, done.
 pub mod perform;
 /// Signals that the supervisor itself gets.

@@ -43,6 +43,18 @@ impl Stat {
     }
 }
 
+/// A file of proc(5) in as few reads as can be: it tells no size, so there is room beforehand.
+fn bytes_of(path: String) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    // The limit keeps the standard library from asking for a size first.
+    File::open(path).ok()?.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Most environments and lists of children fit into this, and none that is looked at is larger than the other.
+const USUAL_BYTES: usize = 8 * 1024;
+const BYTES_MAX: u64 = 16 << 20;
+
 pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
     let stat = Stat::read(pid)?;
     let life = match stat.field(3)? {
@@ -70,14 +82,15 @@ pub(in crate::sys) fn children(pid: Pid) -> Option<Vec<Pid>> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let mut found = Vec::new();
     for task in tasks {
-        let list = fs::read_to_string(task.ok()?.path().join("children")).ok()?;
+        let list = bytes_of(format!("/proc/{pid}/task/{}/children", task.ok()?.file_name().to_str()?))?;
+        let list = String::from_utf8(list).ok()?;
         found.extend(list.split_ascii_whitespace().filter_map(|word| Pid::new(word.parse().ok()?)));
     }
     Some(found)
 }
 
 pub(in crate::sys) fn arguments(pid: Pid) -> Vec<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let bytes = bytes_of(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
     if words.is_empty() {
         return Vec::new();
@@ -94,7 +107,7 @@ pub(in crate::sys) fn executable(pid: Pid) -> Option<PathBuf> {
 }
 
 pub(in crate::sys) fn variable(pid: Pid, name: &str) -> Option<String> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = bytes_of(format!("/proc/{pid}/environ"))?;
     let value = environment
         .split(|byte| *byte == 0)
         .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;

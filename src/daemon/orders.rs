@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use super::engine::{Ending, Engine, ending_problem};
+use super::mailbox::Reply;
+use crate::machine::event::{Awaited, Command, Event, Verb};
+use crate::machine::ticket::TicketId;
+use crate::protocol;
+use crate::protocol::command::{Dependents, Order};
+use crate::protocol::problem::{Kind, Problem};
+use crate::protocol::reply::{Report, ServiceResult};
+use crate::sys::clock;
+use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
+use crate::vocab::selection::{NoSuchService, Selection};
+use crate::vocab::signal::Signal;
+
+impl Engine {
+    /// Passes a command on to the machine, or refuses it.
+    pub(super) fn command(&mut self, ticket: TicketId, command: protocol::command::Command, reply: Reply) {
+        use protocol::command::Command as Asked;
+        let asked = match command {
+            _ if self.ending != Ending::NotYet => Err(ending_problem()),
+            Asked::Up(order) if order.services.is_all() => Ok(self.autostart(ticket, &order)),
+            Asked::Up(order) | Asked::Start(order) => self.order(ticket, Verb::Start, &order),
+            Asked::Stop(order) => self.order(ticket, Verb::Stop, &order),
+            Asked::Restart(order) => self.order(ticket, Verb::Restart, &order),
+            Asked::Kill(order) => self.order(ticket, Verb::Kill, &order),
+            Asked::Wait(wait) => {
+                let verb = Verb::Await(match wait.awaited {
+                    protocol::command::Awaited::Ready => Awaited::Ready,
+                    protocol::command::Awaited::Running => Awaited::Alive,
+                    protocol::command::Awaited::Stopped => Awaited::Gone,
+                });
+                let order =
+                    Order { services: wait.services, timeout_ms: wait.timeout_ms, ..Order::default() };
+                self.order(ticket, verb, &order)
+            }
+            Asked::Signal(order) => {
+                match self.signal(&order.services, order.signal) {
+                    Ok(report) => drop(reply.accept().send(report)),
+                    Err(problem) => reply.refuse(problem),
+                }
+                return;
+            }
+        };
+        match asked {
+            Ok(command) => {
+                self.replies.insert(ticket, reply.accept());
+                self.feed(Event::Command(command));
+            }
+            Err(problem) => reply.refuse(problem),
+        }
+    }
+
+    fn order(&self, ticket: TicketId, verb: Verb, order: &Order) -> Result<Command, Problem> {
+        let mut services = self.pick(&order.services)?;
+        if order.dependents == Dependents::Included {
+            services = self.fleet.spec().graph().with_dependents(&services).into_iter().collect();
+        }
+        Ok(Command { ticket, verb, services, deadline: deadline(order.timeout_ms) })
+    }
+
+    fn autostart(&self, ticket: TicketId, order: &Order) -> Command {
+        let wanted = self.fleet.spec().services().values().filter(|service| service.autostart);
+        let services = wanted.map(|service| service.name.clone()).collect();
+        Command { ticket, verb: Verb::Start, services, deadline: deadline(order.timeout_ms) }
+    }
+
+    pub(super) fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, Problem> {
+        self.fleet.spec().pick(selection).map_err(|NoSuchService { word }| Problem {
+            kind: Kind::NoSuchService,
+            what: format!("cannot find a service called `{word}`"),
+            hint: Some("`procman status` lists them".to_owned()),
+        })
+    }
+
+    fn signal(&self, selection: &Selection, signal: Option<Signal>) -> Result<Report, Problem> {
+        let names = self.pick(selection)?;
+        let results = names.into_iter().map(|name| self.signal_one(name, signal)).collect();
+        Ok(Report { results })
+    }
+
+    fn signal_one(&self, name: ServiceName, signal: Option<Signal>) -> ServiceResult {
+        let service = &self.fleet.services()[&name];
+        let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
+        let reason = match (warden, signal.or(service.spec().reload_signal)) {
+            (Some(warden), Some(signal)) => {
+                warden.signal(signal);
+                None
+            }
+            (None, _) => Some(format!("cannot signal it: it is {}", service.state())),
+            (Some(_), None) => {
+                Some("cannot signal it: say which signal, or declare `reload_signal`".to_owned())
+            }
+        };
+        let verdict = match reason {
+            None => protocol::reply::Verdict::Done,
+            Some(_) => protocol::reply::Verdict::Failed,
+        };
+        ServiceResult { state: service.state(), service: name, verdict, reason, stderr: Vec::new() }
+    }
+}
+
+fn deadline(timeout_ms: Option<u64>) -> Option<Moment> {
+    timeout_ms.map(|limit| clock::now().after(Duration::from_millis(limit)))
+}
