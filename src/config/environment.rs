@@ -24,6 +24,11 @@ impl Environment {
         self.variables.get(name).map(String::as_str)
     }
 
+    /// Sets one variable.
+    pub(super) fn insert(&mut self, name: String, value: String) {
+        self.variables.insert(name, value);
+    }
+
     /// These variables with others in front of them.
     pub(super) fn overlaid(&self, others: &BTreeMap<String, String>) -> Self {
         let mut variables = self.variables.clone();

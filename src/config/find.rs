@@ -14,7 +14,7 @@ pub const VARIABLE: &str = "PROCMAN_CONFIG";
 #[derive(Debug, thiserror::Error)]
 pub enum NotFound {
     /// The file that was asked for is not there.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}\nhint: name a file that is there and that you may read")]
     Named {
         /// The file.
         path: PathBuf,

@@ -7,7 +7,8 @@ use toml::de::DeTable;
 
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
-use super::table::{Notes, Section, known_instead};
+use super::scope::Scope;
+use super::table::{Notes, Room, Section, known_instead};
 use super::{sections, service};
 use crate::spec::fleet::{Fleet, NotAFleet};
 use crate::spec::supervisor::Supervisor;
@@ -38,12 +39,12 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Fleet, Problems> {
 pub fn load_supervisor(path: &Path, environment: &Environment) -> Result<Supervisor, Problems> {
     let text = read_text(path)?;
     let (root, _) = DeTable::parse_recoverable(&text);
-    let notes = Notes::default();
-    let top = Section::new(vec![root.as_ref()], &notes, environment);
+    let (notes, scope) = (Notes::default(), Scope::of(environment));
+    let top = Section::new(Some(root.as_ref()), &notes, &scope);
     let [supervisor, emergency] =
         ["supervisor", "emergency"].map(|key| top.value(key).and_then(|value| value.table()));
-    let also_kill = sections::emergency(emergency, &notes, environment);
-    let supervisor = Supervisor { also_kill, ..sections::supervisor(path, supervisor, &notes, environment) };
+    let also_kill = sections::emergency(emergency, &notes, &scope);
+    let supervisor = Supervisor { also_kill, ..sections::supervisor(path, supervisor, &notes, &scope) };
     let problems = notes.into_list();
     if problems.is_empty() {
         Ok(supervisor)
@@ -53,9 +54,17 @@ pub fn load_supervisor(path: &Path, environment: &Environment) -> Result<Supervi
 }
 
 fn read_text(path: &Path) -> Result<String, Problems> {
-    fs::read_to_string(path).map_err(|error| {
-        let what = format!("cannot read it: {error}");
-        Problems::new(path.to_owned(), String::new(), vec![Problem { span: None, what, hint: None }])
+    let whole = |text: String, problem| Problems::new(path.to_owned(), text, vec![problem]);
+    let bytes = fs::read(path).map_err(|error| {
+        let hint = "name a file that is there and that you may read: `-c FILE`".to_owned();
+        let what = format!("cannot read this file: {error}");
+        whole(String::new(), Problem { span: None, what, hint: Some(hint) })
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        // What stands before the bad byte is the same in both texts, and so is its place.
+        let at = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        whole(text, Problem::at(at..at + 1, "cannot read this as text").hint("save the file as UTF-8"))
     })
 }
 
@@ -64,13 +73,13 @@ fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Fleet, Ve
     if !errors.is_empty() {
         return Err(errors.iter().map(syntax_problem).collect());
     }
-    let notes = Notes::default();
-    let (fleet, places) = read(root.as_ref(), path, &notes, environment);
+    let (notes, scope) = (Notes::default(), Scope::of(environment));
+    let (fleet, places) = read(root.as_ref(), path, &notes, &scope);
     let mut problems = notes.into_list();
     match fleet {
         Some(Ok(fleet)) if problems.is_empty() => Ok(fleet),
         Some(Err(more)) => {
-            problems.extend(more.iter().map(|problem| fleet_problem(problem, &places)));
+            problems.extend(more.iter().filter_map(|problem| fleet_problem(problem, &places)));
             Err(problems)
         }
         Some(Ok(_)) | None => Err(problems),
@@ -78,24 +87,30 @@ fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Fleet, Ve
 }
 
 fn syntax_problem(error: &toml::de::Error) -> Problem {
-    Problem { span: error.span(), what: format!("cannot read this as TOML: {}", error.message()), hint: None }
+    let what = format!("cannot read this as TOML: {}", error.message());
+    let hint = match error.message() {
+        message if message.contains("duplicate key") => "keep one of the two",
+        _ => {
+            "a line is `key = value` or `[table]`; texts stand in quotes, as in \"10s\", and quotes and brackets close"
+        }
+    };
+    Problem { span: error.span(), what, hint: Some(hint.to_owned()) }
 }
 
 fn read<'a>(
     root: &'a DeTable<'a>,
     path: &Path,
     notes: &'a Notes,
-    environment: &Environment,
+    scope: &'a Scope,
 ) -> (Option<Result<Fleet, Vec<NotAFleet>>>, Places) {
-    let top = Section::new(vec![root], notes, environment);
-    let base = path.parent().unwrap_or(Path::new("/"));
+    let top = Section::new(Some(root), notes, scope);
     let tables = ["supervisor", "emergency", "defaults"]
         .map(|key| top.value(key).and_then(|value| value.expect_table()));
     let [supervisor, emergency, defaults] = tables;
     let services = top.value("services");
-    top.refuse_others("this file");
-    let supervisor = sections::supervisor(path, supervisor, notes, environment);
-    let also_kill = sections::emergency(emergency, notes, environment);
+    top.refuse_others(Room { name: "this file", planned: &[] });
+    let supervisor = sections::supervisor(path, supervisor, notes, scope);
+    let also_kill = sections::emergency(emergency, notes, scope);
     let supervisor = Supervisor { also_kill, ..supervisor };
     let mut places = Places::default();
     let Some(services) = services else {
@@ -114,33 +129,38 @@ fn read<'a>(
         services.add("there are no services", EXAMPLE);
         return (None, places);
     }
-    let context = service::Context { base, supervisor: &supervisor, defaults, notes, environment };
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let context = service::Context { base, supervisor: &supervisor, defaults, notes, scope };
     let read: Vec<_> = entries
         .into_iter()
         .filter_map(|(name, span, value)| service::read(&context, (name, span), value, &mut places))
         .collect();
-    service::refuse_unknown_defaults(&context);
+    service::refuse_what_is_not_for_all(&context);
     (Some(Fleet::new(supervisor, read)), places)
 }
 
 const EXAMPLE: &str = "a service is a table: [services.web] with command = \"python3 -m http.server 8080\"";
 
-fn fleet_problem(problem: &NotAFleet, places: &Places) -> Problem {
-    let what = problem.to_string();
-    match problem {
+/// None when the fleet only misses what the file has: a service that could not be read, of which a note says why.
+fn fleet_problem(problem: &NotAFleet, places: &Places) -> Option<Problem> {
+    let (span, hint) = match problem {
+        NotAFleet::UnknownDependency { dependency, .. } if places.services.contains(dependency) => {
+            return None;
+        }
         NotAFleet::UnknownDependency { service, dependency } => {
-            let span = places.needs.get(&(service.clone(), dependency.clone())).cloned();
             let names: Vec<&str> = places.services.iter().map(ServiceName::as_str).collect();
-            Problem { span, what, hint: Some(known_instead(dependency.as_str(), &names)) }
+            let place = places.needs.get(&(service.clone(), dependency.clone()));
+            (place, known_instead(dependency.as_str(), &names))
         }
         NotAFleet::Cycle { circle } => {
             let edge = circle.first().zip(circle.get(1).or(circle.first()));
-            let span = edge.and_then(|(from, to)| places.needs.get(&(from.clone(), to.clone()))).cloned();
-            Problem { span, what, hint: Some("remove one of these dependencies".to_owned()) }
+            let place = edge.and_then(|(from, to)| places.needs.get(&(from.clone(), to.clone())));
+            (place, "remove one of these dependencies".to_owned())
         }
         NotAFleet::PortTwice { port, first: _, second } => {
-            let span = places.ports.get(&(second.clone(), port.number())).cloned();
-            Problem { span, what, hint: Some("give each service a port of its own".to_owned()) }
+            let place = places.ports.get(&(second.clone(), port.number()));
+            (place, "give each service a port of its own".to_owned())
         }
-    }
+    };
+    Some(Problem { span: span.cloned(), what: problem.to_string(), hint: Some(hint) })
 }

@@ -12,18 +12,26 @@ pub mod load;
 /// What is wrong with a file.
 pub mod problem;
 
+/// Variables from files.
+mod env_file;
 /// `${VAR}` in values.
 mod expand;
 /// `health` and `backoff`.
 mod policy;
 /// What only the machine can prove: programs, directories, users.
 mod prove;
+/// What `${VAR}` means where.
+mod scope;
 /// `[supervisor]` and `[emergency]`.
 mod sections;
 /// `[services.NAME]`, with `[defaults]` behind it.
 mod service;
-/// Typed reading of tables that notes problems and goes on.
+/// Tables, read key by key.
 mod table;
+/// Typed reading of values that notes problems and goes on.
+mod value;
+/// `env` and `env_file`.
+mod variables;
 
 #[cfg(test)]
 mod tests;

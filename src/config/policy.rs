@@ -1,15 +1,19 @@
 use std::time::Duration;
 
-use super::environment::Environment;
+use super::scope::Knowledge;
 use super::sections;
-use super::table::{Notes, Section, Value};
+use super::table::{Room, Section};
+use super::value::{Expected, Value};
 use crate::spec::health::{Check, Health};
 use crate::spec::policy::Backoff;
 use crate::vocab::port::Port;
 
+/// Kinds of checks that the contract names and that are not there yet.
+const PLANNED_CHECKS: [&str; 4] = ["exec", "log", "heartbeat", "notify"];
+
 /// Reads `backoff = { … }`.
-pub(super) fn backoff<'a>(value: &Value<'a>, notes: &'a Notes, environment: &Environment) -> Option<Backoff> {
-    let section = Section::new(vec![value.expect_table()?], notes, environment);
+pub(super) fn backoff(value: &Value<'_>) -> Option<Backoff> {
+    let section = value.section()?;
     let usual = Backoff::default();
     let factor = section.value("factor").map_or(Some(usual.factor), |value| {
         let factor = value.float()?;
@@ -27,22 +31,23 @@ pub(super) fn backoff<'a>(value: &Value<'a>, notes: &'a Notes, environment: &Env
         reset_after: section.duration("reset_after").unwrap_or(usual.reset_after),
         max_retries: retries.unwrap_or(usual.max_retries),
     };
-    section.refuse_others("backoff");
+    section.refuse_others(Room { name: "backoff", planned: &[] });
     Some(backoff)
 }
 
+/// The ports that a service declares, and whether they are all.
+pub(super) struct Ports {
+    pub(super) list: Vec<Port>,
+    pub(super) knowledge: Knowledge,
+}
+
 /// Reads `health = { … }` of a service with these ports.
-pub(super) fn health<'a>(
-    value: &Value<'a>,
-    ports: &[Port],
-    notes: &'a Notes,
-    environment: &Environment,
-) -> Option<Health> {
-    let section = Section::new(vec![value.expect_table()?], notes, environment);
-    let check = check(&section, value, ports, environment);
+pub(super) fn health(value: &Value<'_>, ports: &Ports) -> Option<Health> {
+    let section = value.section()?;
+    let check = check(&section, value, ports);
     let positive = |key, usual: Duration| {
-        let Some((text, value)) = section.text(key) else { return usual };
-        match value.note(crate::vocab::measure::parse_duration(&text)) {
+        let Some(value) = section.value(key) else { return usual };
+        match value.duration() {
             Some(Duration::ZERO) => {
                 value.add("this must be longer than nothing", "write \"5s\", say");
                 usual
@@ -54,7 +59,7 @@ pub(super) fn health<'a>(
     let retries = section.integer("retries", 1..1 << 32).and_then(|count| u32::try_from(count).ok());
     let (interval, timeout) = (positive("interval", Health::INTERVAL), positive("timeout", Health::TIMEOUT));
     let start_period = section.duration("start_period").unwrap_or(Health::START_PERIOD);
-    section.refuse_others("health");
+    section.refuse_others(Room { name: "health", planned: &PLANNED_CHECKS });
     Some(Health {
         check: check?,
         interval,
@@ -64,26 +69,23 @@ pub(super) fn health<'a>(
     })
 }
 
-fn check(
-    section: &Section<'_>,
-    whole: &Value<'_>,
-    ports: &[Port],
-    environment: &Environment,
-) -> Option<Check> {
+fn check(section: &Section<'_>, whole: &Value<'_>, ports: &Ports) -> Option<Check> {
     let (http, tcp, port) = (section.value("http"), section.value("tcp"), section.value("port"));
     // Asked for here, read by the caller: a file that lacks the check still has these keys known.
     let declared = port.and_then(|value| Some((sections::port(&value)?, value)));
-    let target = |from: Option<(Port, Value<'_>)>| match from {
-        Some((port, value)) if !ports.contains(&port) => {
+    let target = |from: Option<(Port, Value<'_>)>| match (from, ports.knowledge) {
+        (Some((port, _)), _) if ports.list.contains(&port) => Some(port),
+        (Some((port, value)), Knowledge::Whole) => {
             value.add(format!("the service does not declare port {port}"), "add it to `ports`");
             None
         }
-        Some((port, _)) => Some(port),
-        None if ports.is_empty() => {
+        (None, Knowledge::Whole) if ports.list.is_empty() => {
             whole.add("a check over the network needs a port", "declare `port = N` in the service");
             None
         }
-        None => ports.first().copied(),
+        (None, Knowledge::Whole) => ports.list.first().copied(),
+        // A note says which port cannot be; this one may be it.
+        (Some(_) | None, Knowledge::Partial) => None,
     };
     match (http, tcp) {
         (Some(_), Some(tcp)) => {
@@ -91,20 +93,18 @@ fn check(
             None
         }
         (Some(http), None) => {
-            let path = http.text(environment)?;
+            let path = http.text()?;
             if !path.starts_with('/') || path.contains(char::is_whitespace) {
                 http.add(format!("`{path}` is not a path"), "begin it with `/`, as in \"/health\"");
                 return None;
             }
             Some(Check::Http { port: target(declared)?, path })
         }
-        (None, Some(tcp)) => {
-            if tcp.as_flag() == Some(true) || tcp.is_integer() {
-                let named = tcp.is_integer().then(|| sections::port(&tcp)).flatten().map(|port| (port, tcp));
-                return Some(Check::Tcp { port: target(named.or(declared))? });
-            }
-            tcp.wrong_type("true or a port")
-        }
+        (None, Some(tcp)) => match tcp.scalar(Expected::FlagOrPort)?.as_str() {
+            "true" => Some(Check::Tcp { port: target(declared)? }),
+            "false" => tcp.wrong_text(Expected::FlagOrPort, "false"),
+            _ => Some(Check::Tcp { port: target(Some((sections::port(&tcp)?, tcp)))? }),
+        },
         (None, None) => {
             whole.add("this checks nothing", "add `http = \"/health\"` or `tcp = true`");
             None

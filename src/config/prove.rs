@@ -4,7 +4,7 @@ use std::path::Path;
 use nix::unistd::getgrouplist;
 use nix::unistd::{Gid, Uid, User as Login};
 
-use super::table::Value;
+use super::value::Value;
 use crate::spec::service::{Command, User};
 
 /// Notes a program that is not there.

@@ -4,8 +4,9 @@ use std::path::Path;
 use globset::Glob;
 use toml::de::DeTable;
 
-use super::environment::Environment;
-use super::table::{Notes, Section, Value};
+use super::scope::Scope;
+use super::table::{Notes, Room, Section};
+use super::value::Value;
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::port::Port;
 
@@ -14,9 +15,9 @@ pub(super) fn supervisor<'a>(
     config: &Path,
     table: Option<&'a DeTable<'a>>,
     notes: &'a Notes,
-    environment: &Environment,
+    scope: &'a Scope,
 ) -> Supervisor {
-    let section = Section::new(table.into_iter().collect(), notes, environment);
+    let section = Section::new(table, notes, scope);
     let base = config.parent().unwrap_or(Path::new("/"));
     let directory = |key, usual: &str| {
         let text = section.text(key);
@@ -38,7 +39,7 @@ pub(super) fn supervisor<'a>(
         allowed_ports: section.value("allowed_ports").map(|value| ports(&value)).unwrap_or_default(),
         also_kill: Vec::new(),
     };
-    section.refuse_others("[supervisor]");
+    section.refuse_others(Room { name: "[supervisor]", planned: &[] });
     supervisor
 }
 
@@ -55,18 +56,24 @@ pub(super) fn port(value: &Value<'_>) -> Option<Port> {
 pub(super) fn emergency<'a>(
     table: Option<&'a DeTable<'a>>,
     notes: &'a Notes,
-    environment: &Environment,
+    scope: &'a Scope,
 ) -> Vec<String> {
-    let section = Section::new(table.into_iter().collect(), notes, environment);
+    let section = Section::new(table, notes, scope);
     let values = section.value("also_kill").map(|value| value.members()).unwrap_or_default();
     let globs = values.iter().filter_map(|value| {
-        let text = value.text(environment)?;
+        let text = value.text()?;
         match Glob::new(&text) {
             Ok(_) => Some(text),
-            Err(error) => value.note(Err(format!("this is not a glob: {}", error.kind()))),
+            Err(error) => {
+                value.add(
+                    format!("this is not a glob: {}", error.kind()),
+                    "`*` stands for any text, `[ab]` for a or b, `{a,b}` for either; `\\` before one takes it as it is",
+                );
+                None
+            }
         }
     });
     let globs = globs.collect();
-    section.refuse_others("[emergency]");
+    section.refuse_others(Room { name: "[emergency]", planned: &[] });
     globs
 }

@@ -5,98 +5,107 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::environment::Environment;
 use super::load::Places;
-use super::table::{Notes, Section, Value};
-use super::{policy, prove, sections};
+use super::policy::Ports;
+use super::problem::Problem;
+use super::scope::{Knowledge, Scope};
+use super::table::{Notes, Room, Section};
+use super::value::Value;
+use super::{policy, prove, sections, variables};
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
 use crate::vocab::signal::Signal;
 
 /// What every service is read with.
-pub(super) struct Context<'a, 'c> {
+pub(super) struct Context<'a> {
     /// The config file's directory.
-    pub(super) base: &'c Path,
-    pub(super) supervisor: &'c Supervisor,
+    pub(super) base: &'a Path,
+    pub(super) supervisor: &'a Supervisor,
     pub(super) defaults: Option<&'a DeTable<'a>>,
     pub(super) notes: &'a Notes,
-    pub(super) environment: &'c Environment,
+    /// The environment of whoever reads.
+    pub(super) scope: &'a Scope,
 }
 
 /// Keys that tell one service from another make no sense for all of them.
 const NOT_FOR_ALL: [&str; 4] = ["command", "port", "ports", "depends_on"];
 
+/// Keys that the contract names and that are not there yet.
+const PLANNED: [&str; 10] = [
+    "limits",
+    "post_stop",
+    "pre_start",
+    "replicas",
+    "schedule",
+    "sockets",
+    "stderr",
+    "stdin",
+    "stdout",
+    "watch",
+];
+
 /// A run shorter than this failed quickly, unless the service says otherwise.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
 
-/// Reads one service; none when a note says why.
-pub(super) fn read<'a>(
-    context: &Context<'a, '_>,
+/// Reads one service; none when a note says that there is nothing to read. Of what cannot be read a note says why, and
+/// with a note there is no fleet: what stands in for it in the service is never used, but lets the whole be proven.
+pub(super) fn read(
+    context: &Context<'_>,
     (name, span): (&str, Range<usize>),
-    value: Value<'a>,
+    value: Value<'_>,
     places: &mut Places,
 ) -> Option<Service> {
     let name = match ServiceName::parse(name) {
         Ok(name) => name,
         Err(bad) => {
-            context.notes.add(super::problem::Problem::at(span, bad.to_string()));
+            context.notes.add(Problem::at(span, bad.to_string()));
             return None;
         }
     };
     places.services.insert(name.clone());
-    let layers = [value.expect_table()?].into_iter().chain(context.defaults).collect();
-    let mut section = Section::new(layers, context.notes, context.environment);
-    let env_files = env_files(context, &section);
-    section.set_environment(context.environment.overlaid(&env_files));
-    let env = env(context, &section, env_files);
+    let section = Section::new(Some(value.expect_table()?), context.notes, context.scope);
+    let section = section.in_front_of(context.defaults);
+    let files = variables::of_files(context.base, &section);
+    let behind_env = context.scope.overlaid(&files.variables, files.knowledge);
+    let section = section.within(&behind_env);
+    let own = variables::of_table(&section, files);
+    let scope = context.scope.overlaid(&own.variables, own.knowledge);
+    let section = section.within(&scope);
     let (directory, is_directory) = directory(context, &section);
     let ports = ports(context, &section, &name, places);
     let needs = depends_on(&section, &name, places);
-    let path_variable = env.get("PATH").map(String::as_str).or(context.environment.value("PATH"));
-    let command = command(context, &section, value).map(|(command, value)| {
+    let command = command(&section, value).map(|(command, value)| {
         if is_directory {
-            prove::program(&command, &directory, path_variable, &value);
+            prove::program(&command, &directory, scope.environment().value("PATH"), &value);
         }
         command
     });
-    let service = rest(context, &section, &name, &ports);
-    section.refuse_others(&format!("service `{name}`"));
-    Some(Service { command: command?, directory, env, ports, depends_on: needs, ..service? })
+    let service = rest(context, &section, &name, &ports)?;
+    section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
+    section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
+    let command = command.unwrap_or(service.command);
+    Some(Service { command, directory, env: own.variables, ports: ports.list, depends_on: needs, ..service })
 }
 
 /// Keys of `[defaults]` are proven by every service that uses them; what is not for all is refused here.
-pub(super) fn refuse_unknown_defaults(context: &Context<'_, '_>) {
+pub(super) fn refuse_what_is_not_for_all(context: &Context<'_>) {
     let entries = context.defaults.into_iter().flat_map(|table| table.iter());
     for (key, _) in entries.filter(|(key, _)| NOT_FOR_ALL.contains(&key.as_ref().as_ref())) {
-        let problem = super::problem::Problem::at(
-            key.span(),
-            format!("`{}` cannot be the same for all services", key.as_ref()),
-        );
-        context.notes.add(problem.hint("move it to the services"));
+        let what = format!("`{}` cannot be the same for all services", key.as_ref());
+        context.notes.add(Problem::at(key.span(), what).hint("move it to the services"));
     }
 }
 
 /// The keys that concern neither the process' start nor other services.
-fn rest<'a>(
-    context: &Context<'a, '_>,
-    section: &Section<'a>,
-    name: &ServiceName,
-    ports: &[Port],
-) -> Option<Service> {
+fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName, ports: &Ports) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let usual = Stop::default();
-    // What cannot be read leaves a note, and with a note there is no fleet: what stands in for it here is never used.
-    let health = section
-        .value("health")
-        .and_then(|value| policy::health(&value, ports, context.notes, context.environment));
-    let backoff = section
-        .value("backoff")
-        .and_then(|value| policy::backoff(&value, context.notes, context.environment));
+    let health = section.value("health").and_then(|value| policy::health(&value, ports));
+    let backoff = section.value("backoff").and_then(|value| policy::backoff(&value));
     let codes = section.value("success_exit_codes").map(|value| value.members());
     let codes = codes
         .map(|codes| codes.iter().filter_map(|code| i32::try_from(code.integer(0..256)?).ok()).collect());
@@ -127,17 +136,15 @@ fn rest<'a>(
     })
 }
 
-fn command<'a>(
-    context: &Context<'a, '_>,
-    section: &Section<'a>,
-    whole: Value<'a>,
-) -> Option<(Command, Value<'a>)> {
+fn command<'a>(section: &Section<'a>, whole: Value<'_>) -> Option<(Command, Value<'a>)> {
     let Some(value) = section.value("command") else {
         whole.add("this service has no command", "add `command = \"python3 main.py\"`");
         return None;
     };
     let words = if value.is_array() {
-        value.members().iter().map(|word| word.text(context.environment)).collect::<Option<Vec<String>>>()?
+        // Every word is read, so that every bad one is noted.
+        let words: Vec<Option<String>> = value.members().iter().map(Value::text).collect();
+        words.into_iter().collect::<Option<Vec<String>>>()?
     } else {
         let (line, value) = section.text("command")?;
         let Some(words) = shlex::split(&line) else {
@@ -156,7 +163,7 @@ fn command<'a>(
     Some((command, value))
 }
 
-fn directory(context: &Context<'_, '_>, section: &Section<'_>) -> (PathBuf, bool) {
+fn directory(context: &Context<'_>, section: &Section<'_>) -> (PathBuf, bool) {
     match section.text("directory") {
         Some((text, value)) => {
             let directory = context.base.join(text);
@@ -167,65 +174,26 @@ fn directory(context: &Context<'_, '_>, section: &Section<'_>) -> (PathBuf, bool
     }
 }
 
-fn env_files(context: &Context<'_, '_>, section: &Section<'_>) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::new();
-    for value in section.value("env_file").map(|value| value.members()).unwrap_or_default() {
-        let Some(text) = value.text(context.environment) else { continue };
-        let file = context.base.join(&text);
-        let read = dotenvy::from_path_iter(&file).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-        match read {
-            Ok(entries) => variables.extend(entries),
-            Err(error) => {
-                value.add(format!("cannot read {}: {error}", file.display()), "a line is `NAME=value`")
-            }
-        }
-    }
-    variables
-}
-
-fn env(
-    context: &Context<'_, '_>,
-    section: &Section<'_>,
-    mut env: BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let environment = context.environment.overlaid(&env);
-    // The nearest layer wins, so the farthest goes first.
-    for value in section.values("env").into_iter().rev() {
-        if value.expect_table().is_none() {
-            continue;
-        }
-        for (name, _, value) in value.entries() {
-            if name.is_empty() || name.contains(['=', '\0']) {
-                value.add(format!("`{name}` is not the name of a variable"), "use letters, digits and `_`");
-            } else if let Some(text) = value.text(&environment) {
-                env.insert(name.to_owned(), text);
-            }
-        }
-    }
-    env
-}
-
-fn ports(
-    context: &Context<'_, '_>,
-    section: &Section<'_>,
-    name: &ServiceName,
-    places: &mut Places,
-) -> Vec<Port> {
+fn ports(context: &Context<'_>, section: &Section<'_>, name: &ServiceName, places: &mut Places) -> Ports {
     let (one, many) = (section.value("port"), section.value("ports"));
     if let (Some(_), Some(many)) = (one, many) {
         many.add("`port` and `ports` say the same thing", "keep `ports`");
     }
-    let mut ports = Vec::new();
+    let mut ports = Ports { list: Vec::new(), knowledge: Knowledge::Whole };
     for value in one.into_iter().chain(many).flat_map(|value| value.members()) {
-        let Some(port) = sections::port(&value) else { continue };
+        let Some(port) = sections::port(&value) else {
+            ports.knowledge = Knowledge::Partial;
+            continue;
+        };
         places.ports.insert((name.clone(), port.number()), value.span());
         if context.supervisor.protects(port) {
             let hint = format!("choose another, or allow it: [supervisor] allowed_ports = [{port}]");
             value.add(format!("port {port} is protected"), hint);
-        } else if ports.contains(&port) {
+            ports.knowledge = Knowledge::Partial;
+        } else if ports.list.contains(&port) {
             value.add(format!("port {port} stands here twice"), "remove one");
         } else {
-            ports.push(port);
+            ports.list.push(port);
         }
     }
     ports
@@ -234,38 +202,34 @@ fn ports(
 fn depends_on(section: &Section<'_>, name: &ServiceName, places: &mut Places) -> Needs {
     let Some(value) = section.value("depends_on") else { return Needs::new() };
     let mut needs = Needs::new();
-    let mut add = |word: &str, condition, value: Value<'_>| {
-        let Some(needed) = value.note(ServiceName::parse(word)) else { return };
+    let mut add = |word: Option<String>, condition, value: Value<'_>| {
+        let Some(needed) = word.and_then(|word| value.note(ServiceName::parse(&word))) else { return };
         places.needs.insert((name.clone(), needed.clone()), value.span());
         needs.insert(needed, condition);
     };
     if value.table().is_some() {
         for (word, _, value) in value.entries() {
-            if let Some(condition) = condition(&value) {
-                add(word, condition, value);
-            }
+            // A condition that cannot be read leaves the name to be proven.
+            add(value.expand(word), condition(&value).unwrap_or(Condition::Ready), value);
         }
     } else {
         for value in value.members() {
-            match value.as_text() {
-                Some(word) => add(word, Condition::Ready, value),
-                None => drop(value.wrong_type::<()>("the name of a service, a string")),
-            }
+            add(value.text(), Condition::Ready, value);
         }
     }
     needs
 }
 
 fn condition(value: &Value<'_>) -> Option<Condition> {
-    match value.as_text() {
-        Some("ready") => Some(Condition::Ready),
-        Some("started") => Some(Condition::Started),
-        Some("completed") => Some(Condition::Completed),
-        Some(other) => {
+    let text = value.text()?;
+    match text.as_str() {
+        "ready" => Some(Condition::Ready),
+        "started" => Some(Condition::Started),
+        "completed" => Some(Condition::Completed),
+        other => {
             value.add(format!("`{other}` is not a condition"), "use \"ready\", \"started\" or \"completed\"");
             None
         }
-        None => value.wrong_type("a string"),
     }
 }
 
@@ -305,14 +269,14 @@ fn umask(section: &Section<'_>) -> Option<u32> {
     }
 }
 
-fn logs<'a>(context: &Context<'a, '_>, section: &Section<'a>, name: &ServiceName) -> Logs {
+fn logs(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Logs {
     let directory = &context.supervisor.log_dir;
     let usual = Rotation::default();
     let rotation = section.value("log").and_then(|value| {
-        let section = Section::new(vec![value.expect_table()?], context.notes, context.environment);
+        let section = value.section()?;
         let size_max = section.size("max_size").unwrap_or(usual.size_max);
         let keep = section.integer("keep", 0..10_001).and_then(|keep| u32::try_from(keep).ok());
-        section.refuse_others("log");
+        section.refuse_others(Room { name: "log", planned: &[] });
         Some(Rotation { size_max, keep: keep.unwrap_or(usual.keep) })
     });
     Logs {

@@ -2,13 +2,11 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::time::Duration;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
-use super::environment::Environment;
-use super::expand::expand;
 use super::problem::Problem;
-use crate::vocab::measure::{parse_duration, parse_size};
+use super::scope::Scope;
+use super::value::Value;
 
 /// Where problems are noted while reading goes on.
 #[derive(Debug, Default)]
@@ -26,76 +24,95 @@ impl Notes {
     }
 }
 
-/// A table, with others behind it that hold what it does not say. It remembers which keys were asked for: all others
-/// are unknown.
+/// A table, perhaps with one behind it that holds what it does not say. It remembers which keys were asked for: all
+/// others are unknown.
 pub(super) struct Section<'a> {
-    layers: Vec<&'a DeTable<'a>>,
+    table: Option<&'a DeTable<'a>>,
+    behind: Option<&'a DeTable<'a>>,
     notes: &'a Notes,
-    environment: Environment,
+    scope: &'a Scope,
     asked: RefCell<Vec<&'static str>>,
 }
 
-/// One value and where it stands.
-#[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
-    node: &'a Spanned<DeValue<'a>>,
-    notes: &'a Notes,
+/// A table as people call it, and the keys that it is to understand some day.
+pub(super) struct Room<'r> {
+    pub(super) name: &'r str,
+    pub(super) planned: &'r [&'r str],
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(layers: Vec<&'a DeTable<'a>>, notes: &'a Notes, environment: &Environment) -> Self {
-        Self { layers, notes, environment: environment.clone(), asked: RefCell::default() }
+    pub(super) fn new(table: Option<&'a DeTable<'a>>, notes: &'a Notes, scope: &'a Scope) -> Self {
+        Self { table, behind: None, notes, scope, asked: RefCell::default() }
     }
 
-    /// The same table with another environment.
-    pub(super) fn set_environment(&mut self, environment: Environment) {
-        self.environment = environment;
+    /// The same with a table behind it.
+    pub(super) fn in_front_of(self, behind: Option<&'a DeTable<'a>>) -> Self {
+        Self { behind, ..self }
     }
 
-    /// The value of a key, from the first layer that has it.
+    /// The same with another meaning of its variables.
+    pub(super) fn within(self, scope: &'a Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// The value of a key, from the nearest table that has it.
     pub(super) fn value(&self, key: &'static str) -> Option<Value<'a>> {
         self.values(key).into_iter().next()
     }
 
-    /// The values of a key in all layers, the nearest first.
+    /// The values of a key in all tables, the nearest first.
     pub(super) fn values(&self, key: &'static str) -> Vec<Value<'a>> {
         self.asked.borrow_mut().push(key);
-        let nodes = self.layers.iter().filter_map(|layer| layer.get(key));
-        nodes.map(|node| Value { node, notes: self.notes }).collect()
+        let nodes = self.table.into_iter().chain(self.behind).filter_map(|table| table.get(key));
+        nodes.map(|node| Value::new(node, self.notes, self.scope)).collect()
     }
 
     pub(super) fn text(&self, key: &'static str) -> Option<(String, Value<'a>)> {
         let value = self.value(key)?;
-        Some((value.text(&self.environment)?, value))
+        Some((value.text()?, value))
     }
 
     pub(super) fn duration(&self, key: &'static str) -> Option<Duration> {
-        let (text, value) = self.text(key)?;
-        value.note(parse_duration(&text))
+        self.value(key)?.duration()
     }
 
     pub(super) fn size(&self, key: &'static str) -> Option<u64> {
-        let (text, value) = self.text(key)?;
-        value.note(parse_size(&text))
+        self.value(key)?.size()
     }
 
     pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
-        let value = self.value(key)?;
-        value.node.as_ref().as_bool().or_else(|| value.wrong_type("true or false"))
+        self.value(key)?.flag()
     }
 
     pub(super) fn integer(&self, key: &'static str, range: Range<i64>) -> Option<i64> {
         self.value(key)?.integer(range)
     }
 
-    /// Notes every key that nobody asked for, with the nearest one that is known.
-    pub(super) fn refuse_others(&self, whose: &str) {
+    /// Notes every key of the table itself that nobody asked for.
+    pub(super) fn refuse_others(&self, room: Room<'_>) {
+        self.refuse(self.table, &room, &self.asked.borrow());
+    }
+
+    /// Notes every key of the table behind that nobody asked for and that is not among `exceptions`.
+    pub(super) fn refuse_others_behind(&self, room: Room<'_>, exceptions: &[&str]) {
         let asked = self.asked.borrow();
-        for (key, _) in self.layers.iter().flat_map(|layer| layer.iter()) {
-            if !asked.contains(&key.as_ref().as_ref()) {
-                let problem = Problem::at(key.span(), format!("unknown key `{}` in {whose}", key.as_ref()));
-                self.notes.add(problem.hint(known_instead(key.as_ref(), &asked)));
+        let known: Vec<&str> = asked.iter().copied().filter(|key| !exceptions.contains(key)).collect();
+        self.refuse(self.behind, &room, &known);
+    }
+
+    fn refuse(&self, table: Option<&DeTable<'_>>, room: &Room<'_>, known: &[&str]) {
+        for (key, _) in table.into_iter().flat_map(|table| table.iter()) {
+            let word: &str = key.as_ref();
+            if self.asked.borrow().contains(&word) {
+                continue;
             }
+            let hint = if room.planned.contains(&word) {
+                format!("`{word}` is planned and not there yet; remove it")
+            } else {
+                known_instead(word, known)
+            };
+            self.notes
+                .add(Problem::at(key.span(), format!("unknown key `{word}` in {}", room.name)).hint(hint));
         }
     }
 }
@@ -111,121 +128,5 @@ pub(super) fn known_instead<'k>(word: &str, known: &[&'k str]) -> String {
             known.dedup();
             format!("known here: {}", known.join(", "))
         }
-    }
-}
-
-impl<'a> Value<'a> {
-    pub(super) fn span(&self) -> Range<usize> {
-        self.node.span()
-    }
-
-    pub(super) fn add(&self, what: impl Into<String>, hint: impl Into<String>) {
-        self.notes.add(Problem::at(self.span(), what).hint(hint));
-    }
-
-    /// What came of it, or a note of why nothing did.
-    pub(super) fn note<T, E: std::fmt::Display>(&self, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.notes.add(Problem::at(self.span(), error.to_string()))).ok()
-    }
-
-    pub(super) fn wrong_type<T>(&self, expected: &str) -> Option<T> {
-        let found = match self.node.as_ref() {
-            DeValue::String(_) => "a string",
-            DeValue::Integer(_) => "an integer",
-            DeValue::Float(_) => "a float",
-            DeValue::Boolean(_) => "a boolean",
-            DeValue::Datetime(_) => "a date",
-            DeValue::Array(_) => "an array",
-            DeValue::Table(_) => "a table",
-        };
-        let problem = Problem::at(self.span(), format!("expected {expected}, found {found}"));
-        let is_scalar =
-            matches!(self.node.as_ref(), DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_));
-        self.notes.add(if is_scalar && expected.contains("string") {
-            problem.hint("write it in quotes")
-        } else {
-            problem
-        });
-        None
-    }
-
-    pub(super) fn text(&self, environment: &Environment) -> Option<String> {
-        let text = self.node.as_ref().as_str().or_else(|| self.wrong_type("a string"))?;
-        match expand(text, environment) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                self.add(
-                    format!("cannot expand this: {error}"),
-                    "set it, or write a default: `${NAME:-default}`; `$$` is a plain `$`",
-                );
-                None
-            }
-        }
-    }
-
-    pub(super) fn integer(&self, range: Range<i64>) -> Option<i64> {
-        let integer = self.node.as_ref().as_integer().or_else(|| self.wrong_type("an integer"))?;
-        let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let fits = number.filter(|number| range.contains(number));
-        if fits.is_none() {
-            let last = range.end.saturating_sub(1);
-            self.add(
-                format!("{} is out of range", integer.as_str()),
-                format!("it goes from {} to {last}", range.start),
-            );
-        }
-        fits
-    }
-
-    pub(super) fn float(&self) -> Option<f64> {
-        let node = self.node.as_ref();
-        let text = node.as_float().map(|float| float.as_str().to_owned());
-        let text = text.or_else(|| node.as_integer().map(|integer| integer.as_str().to_owned()));
-        let text = text.or_else(|| self.wrong_type("a number"))?;
-        text.parse()
-            .ok()
-            .filter(|number: &f64| number.is_finite())
-            .or_else(|| self.wrong_type("a finite number"))
-    }
-
-    pub(super) fn as_text(&self) -> Option<&'a str> {
-        self.node.as_ref().as_str()
-    }
-
-    pub(super) fn as_flag(&self) -> Option<bool> {
-        self.node.as_ref().as_bool()
-    }
-
-    pub(super) fn is_integer(&self) -> bool {
-        self.node.as_ref().is_integer()
-    }
-
-    /// The members of an array, or the one value that stands for an array of one.
-    pub(super) fn members(&self) -> Vec<Value<'a>> {
-        match self.node.as_ref() {
-            DeValue::Array(array) => array.iter().map(|node| Value { node, notes: self.notes }).collect(),
-            _ => vec![*self],
-        }
-    }
-
-    pub(super) fn is_array(&self) -> bool {
-        self.node.as_ref().is_array()
-    }
-
-    pub(super) fn table(&self) -> Option<&'a DeTable<'a>> {
-        self.node.as_ref().as_table()
-    }
-
-    /// The table, or a note that it is none.
-    pub(super) fn expect_table(&self) -> Option<&'a DeTable<'a>> {
-        self.table().or_else(|| self.wrong_type("a table"))
-    }
-
-    /// Keys and values of a table in the file's order of names.
-    pub(super) fn entries(&self) -> Vec<(&'a str, Range<usize>, Value<'a>)> {
-        let table = self.table().into_iter().flat_map(|table| table.iter());
-        table
-            .map(|(key, node)| (key.as_ref().as_ref(), key.span(), Value { node, notes: self.notes }))
-            .collect()
     }
 }

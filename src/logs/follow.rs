@@ -1,11 +1,11 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::files;
 use super::query::{End, Line, Source};
-use super::reader;
 
 /// New lines of some streams, as they come, through rotations and truncations. It looks at the files' sizes in turns:
 /// it runs in the client, only while somebody follows, and costs the services and the supervisor nothing.
@@ -28,6 +28,9 @@ struct Open {
 
 /// How long to wait between two looks: a line is seen within this time.
 pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// A file that is renamed between finding and opening it is looked for so often; if that fails, the next look finds it.
+const TRIES: usize = 5;
 
 /// So many bytes of a stream are read before the others have their turn.
 const TURN_BYTES: u64 = 1 << 20;
@@ -55,9 +58,17 @@ impl Follower {
 impl Open {
     /// The file that had this inode, wherever rotation has moved it.
     fn at(source: &Source, end: End) -> Option<Self> {
-        let path =
-            reader::files(&source.file).into_iter().rev().find(|it| reader::inode(it) == Some(end.inode))?;
-        Some(Self { file: File::open(path).ok()?, inode: end.inode, offset: end.offset })
+        let find = || {
+            let (path, inode) = files::newest_first(&source.file).find(|(_, inode)| *inode == end.inode)?;
+            Some(Self::of(&path, inode, end.offset))
+        };
+        (0..TRIES).map_while(|_| find()).find_map(|opened| opened)
+    }
+
+    /// The file of this name, unless rotation has given it to another file meanwhile.
+    fn of(path: &Path, inode: u64, offset: u64) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        (file.metadata().ok()?.ino() == inode).then_some(Self { file, inode, offset })
     }
 }
 
@@ -77,20 +88,25 @@ impl Track {
 
     /// The file after the one that is open, if that was set aside; the current one, if none is open.
     fn successor(&self) -> Option<Open> {
-        let files = reader::files(&self.source.file);
-        let inodes: Vec<(PathBuf, u64)> =
-            files.into_iter().filter_map(|path| Some((path.clone(), reader::inode(&path)?))).collect();
-        let next = match &self.file {
-            Some(open) => match inodes.iter().position(|(_, inode)| *inode == open.inode) {
-                Some(at) => inodes.get(at + 1),
-                // It was removed, or moved out of the series: the oldest that is younger cannot be told, so go on with
-                // the current one.
-                None => inodes.last(),
-            },
-            None => inodes.last(),
-        };
-        let (path, inode) = next?;
-        Some(Open { file: File::open(path).ok()?, inode: *inode, offset: 0 })
+        let names = (0..TRIES).map_while(|_| self.successor_name());
+        names.map(|(path, inode)| Open::of(&path, inode, 0)).find_map(|opened| opened)
+    }
+
+    fn successor_name(&self) -> Option<(PathBuf, u64)> {
+        let mut newest = None;
+        let mut newer = None;
+        for found in files::newest_first(&self.source.file) {
+            match &self.file {
+                Some(open) if open.inode == found.1 => return newer,
+                Some(_) => (),
+                None => return Some(found).filter(|(path, _)| *path == self.source.file),
+            }
+            newest.get_or_insert_with(|| found.clone());
+            newer = Some(found);
+        }
+        // It was removed, or moved out of the series: the oldest that is younger cannot be told, so go on with the
+        // current one.
+        newest.filter(|(path, _)| *path == self.source.file)
     }
 
     /// Reads what is there, up to a turn; says whether that was all.

@@ -17,6 +17,8 @@ pub mod tail;
 /// When which bytes arrived.
 pub mod times;
 
+/// Which files make a series, and how rotation moves them.
+mod files;
 /// Lines of one stream, oldest file first.
 mod reader;
 /// One stream's way through the pump.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -176,12 +176,17 @@ impl Worker {
     }
 
     fn turn(&mut self, token: usize) {
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; BUFFER_BYTES];
-        }
+        self.provide_buffer();
         let Some(stream) = self.streams.get_mut(&token) else { return };
         if stream.turn(&mut self.buffer, (self.unix_ms)()) == Turn::More {
             self.busy.insert(token);
+        }
+    }
+
+    /// The buffer takes memory only when there is something to read.
+    fn provide_buffer(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; BUFFER_BYTES];
         }
     }
 
@@ -205,21 +210,49 @@ impl Worker {
     }
 
     fn attach(&mut self, key: StreamKey, attachment: Attachment) {
-        self.detach(&key);
+        let token = match self.tokens.get(&key) {
+            Some(token) => self.attach_again(*token, attachment),
+            None => self.take_on(key, attachment),
+        };
+        // What came before it was registered makes no event.
+        self.busy.insert(token);
+    }
+
+    fn take_on(&mut self, key: StreamKey, attachment: Attachment) -> usize {
         let name = format!("{} {:?}", key.service, key.stream).to_lowercase();
         let series = Series::new(attachment.file, attachment.rotation, self.times.clone());
         let stream = stream::Stream::new(name, attachment.pipe, series);
         let token = self.next_token;
         self.next_token += 1;
-        let registered =
-            self.poll.registry().register(&mut SourceFd(&stream.fd()), Token(token), Interest::READABLE);
-        if let Err(error) = registered {
-            tracing::error!(service = %key.service, %error, "cannot wait for its output");
-        }
+        self.register(stream.fd(), token);
         self.streams.insert(token, stream);
         self.tokens.insert(key, token);
-        // What came before it was registered makes no event.
-        self.busy.insert(token);
+        token
+    }
+
+    /// A reload attaches every stream again, and for most of them nothing is different: what a stuck disk has left in
+    /// memory stays, and so do the open file and the pipe.
+    fn attach_again(&mut self, token: usize, attachment: Attachment) -> usize {
+        let Attachment { pipe, file, rotation } = attachment;
+        // What is there belongs where it went so far.
+        self.drain_one(token);
+        self.provide_buffer();
+        let Some(stream) = self.streams.get_mut(&token) else { return token };
+        stream.configure(file, rotation);
+        if !stream.reads_from(&pipe) {
+            let fd = pipe.as_raw_fd();
+            let old = stream.swap_pipe(pipe, &mut self.buffer);
+            self.register(fd, token);
+            let _ = self.poll.registry().deregister(&mut SourceFd(&old.as_raw_fd()));
+        }
+        token
+    }
+
+    fn register(&self, fd: RawFd, token: usize) {
+        let registered = self.poll.registry().register(&mut SourceFd(&fd), Token(token), Interest::READABLE);
+        if let Err(error) = registered {
+            tracing::error!(token, %error, "cannot wait for the output of a service");
+        }
     }
 
     fn detach(&mut self, key: &StreamKey) {
@@ -227,6 +260,10 @@ impl Worker {
         self.drain_one(token);
         if let Some(stream) = self.streams.remove(&token) {
             let _ = self.poll.registry().deregister(&mut SourceFd(&stream.fd()));
+            let bytes = stream.held();
+            if bytes > 0 {
+                tracing::warn!(service = %key.service, bytes, "its log file cannot be written; its last output is lost");
+            }
         }
         self.busy.remove(&token);
     }
@@ -239,9 +276,13 @@ impl Worker {
         }
     }
 
-    /// A few turns empty any pipe; a writer that never stops does not hold the others up for longer.
+    /// A few turns empty any pipe; a writer that never stops does not hold the others up for longer. A stuck disk is tried
+    /// once more, however short the time since the last attempt.
     fn drain_one(&mut self, token: usize) {
         const TURNS: usize = 4;
+        if let Some(stream) = self.streams.get_mut(&token) {
+            stream.retry_now();
+        }
         for _ in 0..TURNS {
             self.turn(token);
             if !self.busy.contains(&token) {

@@ -1,11 +1,11 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::files;
 use super::query::End;
-use super::series::set_aside_path;
 use super::times::{self, Entry};
 
 /// The lines of one stream, from its oldest file to its current one.
@@ -32,19 +32,10 @@ pub(super) struct TimedLine {
 /// Longer lines are handed over in pieces of this many bytes.
 const PIECE_BYTES: u64 = 1 << 20;
 
-/// The files of a series that are there, oldest first.
-pub(super) fn files(path: &Path) -> Vec<PathBuf> {
-    let aside = (1..).map(|number| set_aside_path(path, number)).take_while(|path| path.exists());
-    let mut files: Vec<PathBuf> = aside.collect();
-    files.reverse();
-    files.push(path.to_owned());
-    files
-}
-
 impl Reader {
     /// All lines up to `end`, or to the end of the current file.
     pub(super) fn all(path: &Path, times_dir: &Path, end: Option<End>) -> Self {
-        Self { files: files(path).into_iter(), times_dir: times_dir.to_owned(), open: None, end }
+        Self { files: files::all(path).into_iter(), times_dir: times_dir.to_owned(), open: None, end }
     }
 
     /// At least the last `count` lines, if there are so many, without reading what lies before them.
@@ -52,7 +43,7 @@ impl Reader {
         let mut wanted = count;
         let mut needed = Vec::new();
         let mut start = 0;
-        for path in files(path).into_iter().rev() {
+        for path in files::all(path).into_iter().rev() {
             let Ok(file) = File::open(&path) else { continue };
             let limit = limit(&file, end)?;
             let (found_at, found) = start_of_last_lines(file, limit, wanted)?;
@@ -170,9 +161,4 @@ pub(super) fn end_of(path: &Path) -> Option<End> {
     std::os::unix::fs::FileExt::read_exact_at(&file, &mut last, start).ok()?;
     let whole = last.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     Some(End { inode: found.ino(), offset: start + u64::try_from(whole).unwrap_or_default() })
-}
-
-/// The inode of a file.
-pub(super) fn inode(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|found| found.ino())
 }

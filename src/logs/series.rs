@@ -3,7 +3,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::times::{self, Entry, Recorder};
+use super::files::Shelf;
+use super::times::{Entry, Recorder};
 use crate::spec::log::Rotation;
 
 /// One stream's files: `FILE` is the current one, `FILE.1` the newest of those set aside, up to `FILE.keep`.
@@ -13,7 +14,19 @@ pub struct Series {
     rotation: Rotation,
     times: PathBuf,
     current: Option<Current>,
+    failed: Option<Failed>,
 }
+
+/// A rotation that failed. The current file grows on, and before the next attempt it grows by a tenth of its largest
+/// size, or some time passes.
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    size: u64,
+    unix_ms: u64,
+}
+
+/// A rotation that failed is tried again after this many milliseconds.
+const AGAIN_MS: u64 = 5000;
 
 #[derive(Debug)]
 struct Current {
@@ -39,23 +52,17 @@ pub struct Stopped {
     pub error: io::Error,
 }
 
-/// The name of a file set aside.
-pub fn set_aside_path(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
-}
-
 impl Series {
     /// The series of a file; nothing is opened yet. Time indexes lie in the directory `times`.
     pub fn new(path: PathBuf, rotation: Rotation, times: PathBuf) -> Self {
-        Self { path, rotation, times, current: None }
+        Self { path, rotation, times, current: None, failed: None }
     }
 
     /// Takes over another path or rotation for all further bytes.
     pub fn configure(&mut self, path: PathBuf, rotation: Rotation) {
         if path != self.path {
             self.current = None;
+            self.failed = None;
         }
         self.path = path;
         self.rotation = rotation;
@@ -87,10 +94,15 @@ impl Series {
 
     /// Appends as much as fits into the current file, or sets it aside; says how much was appended.
     fn append_some(&mut self, bytes: &[u8], unix_ms: u64) -> io::Result<usize> {
-        let size_max = self.rotation.size_max;
-        let current = self.current()?;
+        let (size_max, failed) = (self.rotation.size_max, self.failed);
+        let current = self.current(unix_ms)?;
         let room = usize::try_from(size_max.saturating_sub(current.size)).unwrap_or(usize::MAX);
-        if bytes.len() <= room {
+        let must_wait = failed.is_some_and(|failed| {
+            let grown = current.size.saturating_sub(failed.size);
+            // At least a byte, or a tiny file would be tried for ever within one call.
+            grown < (size_max / 10).max(1) && unix_ms.abs_diff(failed.unix_ms) < AGAIN_MS
+        });
+        if bytes.len() <= room || must_wait {
             return current.write(bytes, unix_ms);
         }
         let after_last_line_that_fits =
@@ -105,40 +117,45 @@ impl Series {
         };
         let written = if cut == 0 { 0 } else { current.write(&bytes[..cut], unix_ms)? };
         if current.ends_with == LineEnd::Whole && written == cut {
-            self.rotate()?;
+            let size = current.size;
+            self.rotate(Failed { size, unix_ms });
         }
         Ok(written)
     }
 
-    fn current(&mut self) -> io::Result<&mut Current> {
+    fn current(&mut self, unix_ms: u64) -> io::Result<&mut Current> {
         if self.current.is_none() {
+            if let (Err(error), None) = (self.shelf().finish(), self.failed) {
+                self.fail(&error, Failed { size: 0, unix_ms });
+            }
             self.current = Some(Current::open(&self.path, &self.times)?);
         }
         self.current.as_mut().ok_or_else(|| io::Error::other("the log file was just opened"))
     }
 
-    /// Sets the current file aside as `.1`, moving those before it on; the last one goes.
-    pub fn rotate(&mut self) -> io::Result<()> {
-        self.current = None;
-        let last = self.numbered(self.rotation.keep);
-        self.remove(&last)?;
-        for number in (1..self.rotation.keep).rev() {
-            rename(&self.numbered(number), &self.numbered(number + 1))?;
+    /// Sets the current file aside. Where that fails it stays the current one: bytes that are written are written,
+    /// whatever becomes of the file's name.
+    fn rotate(&mut self, attempt: Failed) {
+        match self.shelf().set_aside() {
+            Ok(()) => {
+                self.current = None;
+                if self.failed.take().is_some() {
+                    tracing::info!(file = %self.path.display(), "a full log file can be set aside again");
+                }
+            }
+            Err(error) => self.fail(&error, attempt),
         }
-        if self.rotation.keep > 0 { rename(&self.path, &self.numbered(1)) } else { Ok(()) }
     }
 
-    /// `FILE` for 0, else `FILE.number`.
-    fn numbered(&self, number: u32) -> PathBuf {
-        if number == 0 { self.path.clone() } else { set_aside_path(&self.path, number) }
+    fn fail(&mut self, error: &io::Error, attempt: Failed) {
+        if self.failed.is_none() {
+            tracing::warn!(file = %self.path.display(), %error, "cannot set a full log file aside; it grows on");
+        }
+        self.failed = Some(attempt);
     }
 
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        let Ok(found) = fs::metadata(path) else { return Ok(()) };
-        fs::remove_file(path)?;
-        // An index without its file says nothing to anybody; one that stays behind does no harm.
-        let _ = fs::remove_file(times::path(&self.times, found.ino()));
-        Ok(())
+    fn shelf(&self) -> Shelf<'_> {
+        Shelf { path: &self.path, keep: self.rotation.keep, times: &self.times }
     }
 }
 
@@ -186,16 +203,10 @@ fn line_end(file: &mut File, size: u64) -> io::Result<LineEnd> {
     Ok(if last == *b"\n" { LineEnd::Whole } else { LineEnd::Open })
 }
 
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Series, set_aside_path};
+    use super::Series;
+    use crate::logs::files::{all, set_aside_path};
     use crate::spec::log::Rotation;
     use proptest::prelude::*;
     use std::fs;
@@ -283,5 +294,86 @@ mod tests {
         let (mut second, _) = series(dir.path(), 10, 2);
         second.append(b"9abc\nnext\n", 1).unwrap();
         assert_eq!(files(&path), [b"123456789abc\n".to_vec(), b"next\n".to_vec()]);
+    }
+
+    fn is_quiet(dir: &Path) -> bool {
+        !dir.join("logs/a.out.log.rotating").exists()
+    }
+
+    #[test]
+    fn a_rotation_that_fails_doubles_nothing_holds_nothing_up_and_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut series, path) = series(dir.path(), 10, 2);
+        // No file can take the name of a directory that is not empty.
+        let obstacle = set_aside_path(&path, 1);
+        fs::create_dir_all(obstacle.join("x")).unwrap();
+        fs::create_dir_all(set_aside_path(&path, 2).join("x")).unwrap();
+        let mut text = Vec::new();
+        for number in 0..20 {
+            let line = format!("line {number}\n");
+            series.look_again();
+            series.append(line.as_bytes(), 1).unwrap();
+            text.extend(line.into_bytes());
+            assert_eq!(fs::read(&path).unwrap(), text);
+            assert!(is_quiet(dir.path()));
+        }
+        fs::remove_dir_all(&obstacle).unwrap();
+        fs::remove_dir_all(set_aside_path(&path, 2)).unwrap();
+        series.append(b"last\n", 1).unwrap();
+        assert_eq!(files(&path), [text, b"last\n".to_vec()]);
+    }
+
+    #[test]
+    fn a_rotation_that_failed_waits_for_bytes_or_for_time() {
+        let check = |bytes: usize, unix_ms: u64, is_tried: bool| {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut series, path) = series(dir.path(), 100, 2);
+            let obstacle = dir.path().join("logs/a.out.log.rotating");
+            fs::create_dir_all(obstacle.join("x")).unwrap();
+            series.append(&[[b'x'; 98].as_slice(), b"\nyy\n"].concat(), 1).unwrap();
+            fs::remove_dir_all(&obstacle).unwrap();
+            series.append(&[vec![b'z'; bytes - 1], b"\n".to_vec()].concat(), unix_ms).unwrap();
+            series.append(b"end\n", unix_ms).unwrap();
+            assert_eq!(set_aside_path(&path, 1).exists(), is_tried, "{bytes} {unix_ms}");
+        };
+        check(2, 2, false);
+        check(8, 2, true);
+        check(2, 5001, true);
+    }
+
+    #[test]
+    fn a_rotation_that_always_fails_eats_no_history() {
+        // The current file cannot be renamed, or those before it cannot be moved on.
+        for stuck in ["a.out.log.rotating", "a.out.log.5"] {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut series, path) = series(dir.path(), 10, 5);
+            fs::create_dir_all(path.with_file_name(stuck).join("x")).unwrap();
+            let old = |number| (set_aside_path(&path, number), format!("old {number}\n"));
+            for (path, text) in (1..5).map(old) {
+                fs::write(path, text).unwrap();
+            }
+            for number in 0..20_u64 {
+                series.look_again();
+                series.append(format!("line {number}\n").as_bytes(), number * 10_000).unwrap();
+            }
+            for (path, text) in (1..5).map(old) {
+                assert_eq!(fs::read_to_string(path).unwrap(), text, "{stuck}");
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 20, "{stuck}");
+        }
+    }
+
+    #[test]
+    fn a_rotation_that_a_death_cut_short_is_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut series, path) = series(dir.path(), 100, 3);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path.with_file_name("a.out.log.rotating"), "two\n").unwrap();
+        fs::write(set_aside_path(&path, 1), "one\n").unwrap();
+        fs::write(set_aside_path(&path, 3), "zero\n").unwrap();
+        assert_eq!(all(&path).len(), 4, "readers see every file of it");
+        series.append(b"three\n", 1).unwrap();
+        assert!(is_quiet(dir.path()));
+        assert_eq!(files(&path).concat(), b"zero\none\ntwo\nthree\n");
     }
 }

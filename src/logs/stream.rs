@@ -1,16 +1,18 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 use super::series::Series;
+use crate::spec::log::Rotation;
 
 /// One stream on its way from its pipe into its files.
 #[derive(Debug)]
 pub(super) struct Stream {
     pipe: OwnedFd,
-    pub(super) series: Series,
+    series: Series,
     name: String,
     disk: Disk,
 }
@@ -51,6 +53,51 @@ impl Stream {
 
     pub(super) fn fd(&self) -> RawFd {
         self.pipe.as_raw_fd()
+    }
+
+    /// Whether this descriptor is of the pipe that is read.
+    pub(super) fn reads_from(&self, pipe: &OwnedFd) -> bool {
+        let identity = |pipe: &OwnedFd| nix::sys::stat::fstat(pipe).ok().map(|it| (it.st_dev, it.st_ino));
+        identity(pipe).is_some_and(|other| identity(&self.pipe) == Some(other))
+    }
+
+    /// Takes over another file or rotation for all further bytes.
+    pub(super) fn configure(&mut self, file: PathBuf, rotation: Rotation) {
+        self.series.configure(file, rotation);
+        self.retry_now();
+    }
+
+    /// Reads from another pipe, and gives the old one back, which was drained before. What a stuck disk has left in
+    /// that is held in memory, as much as a pipe can be large.
+    pub(super) fn swap_pipe(&mut self, pipe: OwnedFd, buffer: &mut [u8]) -> OwnedFd {
+        if let Disk::Stuck { held, .. } = &mut self.disk {
+            let held_max = held.len() + TURN_BYTES;
+            while held.len() < held_max {
+                match nix::unistd::read(&self.pipe, buffer) {
+                    Ok(0) => break,
+                    Ok(count) => held.extend(&buffer[..count]),
+                    Err(Errno::EINTR) => (),
+                    Err(_) => break,
+                }
+            }
+        }
+        std::mem::replace(&mut self.pipe, pipe)
+    }
+
+    /// How many bytes wait in memory for a stuck disk.
+    pub(super) fn held(&self) -> usize {
+        match &self.disk {
+            Disk::Well => 0,
+            Disk::Stuck { held, .. } => held.len(),
+        }
+    }
+
+    /// The next turn tries a stuck disk, however short the pause was.
+    pub(super) fn retry_now(&mut self) {
+        match &mut self.disk {
+            Disk::Well => (),
+            Disk::Stuck { retry_at, .. } => *retry_at = Instant::now(),
+        }
     }
 
     /// When the disk is tried again, if it is stuck.

@@ -29,25 +29,18 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Proves the graph, or names every missing dependency, or a circle.
+    /// Proves the graph, or names every missing dependency and a circle for every dependency that closes one.
     pub fn new<'a>(
         services: impl Iterator<Item = (&'a ServiceName, &'a Needs)>,
     ) -> Result<Self, Vec<NotAFleet>> {
         let needs: BTreeMap<ServiceName, Needs> =
             services.map(|(name, needs)| (name.clone(), needs.clone())).collect();
-        let unknown: Vec<NotAFleet> = needs
-            .iter()
-            .flat_map(|(service, needed)| needed.keys().map(move |dependency| (service, dependency)))
-            .filter(|(_, dependency)| !needs.contains_key(*dependency))
-            .map(|(service, dependency)| NotAFleet::UnknownDependency {
-                service: service.clone(),
-                dependency: dependency.clone(),
-            })
-            .collect();
-        if !unknown.is_empty() {
-            return Err(unknown);
-        }
-        let order = dependencies_first(&needs).map_err(|circle| vec![NotAFleet::Cycle { circle }])?;
+        let unknown = unknown(&needs);
+        let order = match dependencies_first(&needs) {
+            Ok(order) if unknown.is_empty() => order,
+            Ok(_) => return Err(unknown),
+            Err(circle) => return Err([unknown, circles(&needs, circle)].concat()),
+        };
         let mut needed_by: BTreeMap<ServiceName, BTreeSet<ServiceName>> = BTreeMap::new();
         for (service, needed) in &needs {
             for dependency in needed.keys() {
@@ -83,6 +76,33 @@ impl Graph {
     }
 }
 
+/// The dependencies that name nobody.
+fn unknown(needs: &BTreeMap<ServiceName, Needs>) -> Vec<NotAFleet> {
+    let edges = needs.iter().flat_map(|(service, needed)| needed.keys().map(move |name| (service, name)));
+    let unknown = edges.filter(|(_, dependency)| !needs.contains_key(*dependency));
+    unknown
+        .map(|(service, dependency)| NotAFleet::UnknownDependency {
+            service: service.clone(),
+            dependency: dependency.clone(),
+        })
+        .collect()
+}
+
+/// This circle, and those that are left when the dependency that closes it is taken away, and so on.
+fn circles(needs: &BTreeMap<ServiceName, Needs>, first: Vec<ServiceName>) -> Vec<NotAFleet> {
+    let mut needs = needs.clone();
+    let mut found = Vec::new();
+    let mut next = Some(first);
+    while let Some(circle) = next {
+        let closing = circle.last().zip(circle.first());
+        let removed = closing.and_then(|(last, first)| needs.get_mut(last)?.remove(first));
+        assert!(removed.is_some(), "the last of a circle needs the first");
+        found.push(NotAFleet::Cycle { circle });
+        next = dependencies_first(&needs).err();
+    }
+    found
+}
+
 fn closure<'a>(
     start: &[ServiceName],
     neighbours: impl Fn(&ServiceName) -> Vec<&'a ServiceName>,
@@ -105,7 +125,8 @@ enum Visit {
     Done,
 }
 
-/// Depth first, without recursion: a chain of ten thousand services must not overflow the stack.
+/// Depth first, without recursion: a chain of ten thousand services must not overflow the stack. Names of nobody are
+/// passed over.
 fn dependencies_first(needs: &BTreeMap<ServiceName, Needs>) -> Result<Vec<ServiceName>, Vec<ServiceName>> {
     let mut visits: BTreeMap<&ServiceName, Visit> = BTreeMap::new();
     let mut order = Vec::with_capacity(needs.len());
@@ -122,6 +143,7 @@ fn dependencies_first(needs: &BTreeMap<ServiceName, Needs>) -> Result<Vec<Servic
                 path.pop();
                 continue;
             };
+            let Some(needed) = needs.get(next) else { continue };
             match visits.get(next) {
                 Some(Visit::Done) => (),
                 Some(Visit::Open) => {
@@ -130,7 +152,7 @@ fn dependencies_first(needs: &BTreeMap<ServiceName, Needs>) -> Result<Vec<Servic
                 }
                 None => {
                     visits.insert(next, Visit::Open);
-                    path.push((next, needs[next].keys()));
+                    path.push((next, needed.keys()));
                 }
             }
         }
@@ -174,6 +196,20 @@ mod tests {
         assert_eq!(problems, [NotAFleet::Cycle { circle: vec![name("b"), name("c")] }]);
         assert!(problems[0].to_string().ends_with("b -> c -> b"));
         assert!(graph(&[("a", &["a"])]).is_err());
+    }
+
+    #[test]
+    fn every_circle_is_named_and_beside_it_every_missing_dependency() {
+        let problems = graph(&[("a", &["b", "x"]), ("b", &["a"]), ("c", &["c"]), ("d", &["a"])]).unwrap_err();
+        let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            words,
+            [
+                "`a` depends on `x`, which is not a service",
+                "services depend on each other in a circle: a -> b -> a",
+                "services depend on each other in a circle: c -> c",
+            ]
+        );
     }
 
     #[test]

@@ -49,6 +49,45 @@ fn all_problems_of_a_file_come_at_once_and_nothing_that_runs_is_touched() {
 }
 
 #[test]
+fn each_kind_of_bad_input_says_place_line_cause_and_way_out() {
+    let service = "[services.a]\ncommand = \"{puppet} stay\"\n";
+    let cases: [(&str, [&str; 4]); 11] = [
+        ("[services.a\n", ["services.toml:1:", "[services.a", "cannot read this as TOML", "brackets close"]),
+        ("comand = \"x\"\n", [":3:1", "comand = ", "unknown key `comand`", "did you mean `command`?"]),
+        (
+            "nice = \"low\"\n",
+            [":3:8", "nice = \"low\"", "expected an integer, found `low`", "a whole number"],
+        ),
+        ("stop_timeout = \"5\"\n", [":3:16", "stop_timeout", "`5` is not a duration", "with its unit"]),
+        (
+            "port = 8001\n[services.b]\ncommand = \"{puppet} stay\"\nport = 8001\n",
+            [":6:8", "port = 8001", "`a` and `b` both declare port 8001", "a port of its own"],
+        ),
+        ("port = 9000\n", [":3:8", "port = 9000", "port 9000 is protected", "allowed_ports = [9000]"]),
+        ("depends_on = [\"a\"]\n", [":3:15", "depends_on", "in a circle: a -> a", "remove one"]),
+        (
+            "depends_on = [\"b\"]\n",
+            [":3:15", "depends_on", "`b`, which is not a service", "did you mean `a`?"],
+        ),
+        (
+            "directory = \"nowhere\"\n",
+            [":3:13", "directory", "nowhere does not exist", "config file's directory"],
+        ),
+        ("env = { A = \"${NO_SUCH}\" }\n", [":3:13", "env = ", "`NO_SUCH` is not set", "write a default"]),
+        ("replicas = 2\n", [":3:1", "replicas = 2", "unknown key `replicas`", "not there yet"]),
+    ];
+    let fleet = Fleet::new("");
+    for (lines, says) in cases {
+        let head = if lines.starts_with("[services.a") { "" } else { service };
+        fleet.configure(&format!("{head}{lines}"));
+        fleet.run("up").expect(2).says(&says).says(&["1 problem in", "nothing was touched"]);
+        assert!(!fleet.path().join(".procman").exists() && !fleet.path().join("logs").exists(), "{lines}");
+    }
+    fleet.configure("[services.a]\ncommand = \"no-such-program\"\n");
+    fleet.run("up").expect(2).says(&[":2:11", "no program `no-such-program` in PATH", "install it"]);
+}
+
+#[test]
 fn a_port_taken_by_a_stranger_is_named_and_taken_over_when_free() {
     let port = free_port();
     let stranger = TcpListener::bind(("127.0.0.1", port)).unwrap();

@@ -63,6 +63,26 @@ fn a_follower_sees_lines_through_a_restart() {
 }
 
 #[test]
+fn a_log_file_that_cannot_be_written_for_a_while_costs_no_line_through_reloads() {
+    let fleet =
+        Fleet::new("[services.a]\ncommand = \"{puppet} lines 3000 touch done stay\"\nmin_uptime = \"1ms\"\n");
+    // A directory in the place of the file.
+    let obstacle = fleet.path().join("logs/a.out.log");
+    std::fs::create_dir_all(&obstacle).unwrap();
+    fleet.run("up -q").expect(0);
+    wait_until("all is in the pipe", || fleet.path().join("done").exists().then_some(()));
+    for seconds in 5..8 {
+        fleet.configure(&format!(
+            "[services.a]\ncommand = \"{{puppet}} lines 3000 touch done stay\"\nmin_uptime = \"1ms\"\nstop_timeout = \"{seconds}s\"\n"
+        ));
+        fleet.run("reload").expect(0);
+    }
+    std::fs::remove_dir(&obstacle).unwrap();
+    wait_until("the log is written", || (numbers(&fleet.read("logs/a.out.log")).len() == 3000).then_some(()));
+    assert_eq!(numbers(&fleet.read("logs/a.out.log")), (0..3000).collect::<Vec<_>>());
+}
+
+#[test]
 fn no_line_is_lost_or_doubled_when_the_supervisor_is_killed() {
     let fleet = Fleet::new(
         "[services.a]\ncommand = \"{puppet} lines 300000 touch done stay\"\nmin_uptime = \"1ms\"\n\
