@@ -40,7 +40,8 @@ pub(super) enum Awaiting {
 /// A command under way.
 #[derive(Debug, Clone)]
 pub(super) struct Ticket {
-    pub(super) open: BTreeMap<ServiceName, Awaiting>,
+    pub(super) awaited: BTreeMap<ServiceName, Awaiting>,
+    /// The verdicts so far.
     pub(super) answer: Answer,
     pub(super) deadline: Option<Moment>,
 }
