@@ -24,9 +24,10 @@ impl Fleet {
             let concerned = ticket.awaited.iter().filter(|(name, _)| changed.contains(*name));
             for (name, awaiting) in concerned {
                 match (ticket.answer.get(name), judge.verdict(name, *awaiting)) {
-                    (Some(Verdict::Failed(_)), _) => (),
                     (_, Some(verdict)) => drop(ticket.answer.insert(name.clone(), verdict)),
-                    // It was reached and has been lost again while others were waited for.
+                    // A failure is an answer, whatever is tried after it: else two that fail in turn are none for ever.
+                    (Some(Verdict::Failed(_)), None) => (),
+                    // It was reached, and has been lost again while others were waited for.
                     (_, None) => drop(ticket.answer.remove(name)),
                 }
             }

@@ -43,10 +43,11 @@ impl Service {
 
     /// What was found out counts only as long as the same is asked; else the looks begin anew.
     pub(super) fn look_anew(&mut self, before: &spec::service::Service, now: Moment) {
-        if before.health == self.spec.health && before.ports == self.spec.ports {
-            return;
-        }
+        let asks_the_same = before.health == self.spec.health && before.ports == self.spec.ports;
+        let waits_as_long = self.spec.can_be_probed() || before.min_uptime == self.spec.min_uptime;
         match self.phase {
+            Phase::Starting(..) if asks_the_same && waits_as_long => (),
+            Phase::Running(..) if asks_the_same => (),
             Phase::Starting(live, _) => {
                 self.trouble = None;
                 self.phase = Phase::Starting(live, self.fresh_proof(live.since));

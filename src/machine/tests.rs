@@ -218,6 +218,17 @@ fn a_reload_that_removes_the_check_leaves_no_look_behind() {
 }
 
 #[test]
+fn a_reload_that_asks_for_a_longer_life_is_obeyed_by_a_run_that_starts() {
+    let mut rig = Rig::new(vec![plain("api")]);
+    rig.ask(1, Verb::Start, &["api"]);
+    rig.reload(vec![Service { min_uptime: Duration::from_secs(1), ..plain("api") }]);
+    rig.pass(999);
+    assert_eq!(rig.state("api"), State::Starting);
+    rig.pass(1);
+    assert_eq!(rig.state("api"), State::Running);
+}
+
+#[test]
 fn a_finding_counts_only_while_a_look_is_under_way() {
     let checked = Service { health: Some(health_of(3000)), ..plain("api") };
     let mut rig = Rig::new(vec![checked]);

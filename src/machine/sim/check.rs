@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::child::Life;
+use super::ledger::Asked;
 use super::world::{Verdict, World};
 use crate::machine::event::{Awaited, Event, Finding, Verb};
 use crate::machine::fleet::Fleet;
@@ -14,7 +15,7 @@ use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
-use crate::vocab::state::Goal;
+use crate::vocab::state::{Goal, Health};
 
 /// What has to be known from before a decision to judge it.
 pub(super) struct Before {
@@ -95,12 +96,12 @@ fn is_success(spec: &spec::service::Service, outcome: Outcome) -> bool {
     }
 }
 
-fn require(holds: bool, words: impl FnOnce() -> String) -> Verdict {
+pub(super) fn require(holds: bool, words: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(words()) }
 }
 
 impl World {
-    fn fleet(&self) -> Result<&Fleet, String> {
+    pub(super) fn fleet(&self) -> Result<&Fleet, String> {
         self.supervisor.as_ref().map(|it| &it.fleet).ok_or_else(|| "there is no daemon".to_owned())
     }
 
@@ -117,6 +118,7 @@ impl World {
         let name = &spec.name;
         let fleet = self.fleet()?;
         require(!self.has_process(name), || format!("run {run} of `{name}` is begun while another lives"))?;
+        require(self.ledger.wants_up(name), || format!("run {run} of `{name}` is begun, and nobody wants it"))?;
         require(fleet.last_run() >= run, || format!("run {run} is not numbered"))?;
         let is_new = self.children.values().all(|child| child.run != run);
         require(is_new, || format!("run {run} of `{name}` is given twice"))?;
@@ -170,7 +172,7 @@ impl World {
         for (name, judged) in answer {
             let is_true = match judged {
                 Judged::Done => self.is_done(name, asked.verb, asked.old_runs.get(name).copied()),
-                Judged::Failed(why) => !why.is_empty(),
+                Judged::Failed(why) => !why.is_empty() && !self.is_well(name, &asked),
                 Judged::TimedOut(why) => !why.is_empty() && asked.deadline.is_some_and(|at| at <= self.now),
             };
             require(is_true, || format!("{ticket:?} says {judged:?} of `{name}`, which is not so: {asked:?}"))?;
@@ -193,12 +195,29 @@ impl World {
         }
     }
 
+    /// Whether what was asked for has plainly been reached, so that nobody may call it failed.
+    fn is_well(&self, name: &ServiceName, asked: &Asked) -> bool {
+        let service = self.supervisor.as_ref().and_then(|it| it.fleet.services().get(name));
+        let Some(service) = service else { return false };
+        let is_clear = service.last().is_none_or(|last| last.end.left.is_empty());
+        let is_settled = match asked.verb {
+            Verb::Start | Verb::Restart => service.goal() == Goal::Up && service.health() != Health::Unhealthy,
+            Verb::Stop | Verb::Kill => service.goal() == Goal::Down && is_clear,
+            Verb::Await(_) => false,
+        };
+        is_settled && self.is_done(name, asked.verb, asked.old_runs.get(name).copied())
+    }
+
     /// After a decision: nobody's turn was missed, nobody runs unproven, policies hold, and all of it was told.
     pub(super) fn check_decision(&self, before: &Before) -> Verdict {
         let fleet = self.fleet()?;
         for (name, service) in fleet.services() {
             self.check_turn(fleet, name, service)?;
             self.check_told(fleet, name, service)?;
+            let is_wanted = self.ledger.wants_up(name);
+            require(is_wanted == (service.goal() != Goal::Down), || {
+                format!("the goal of `{name}` is {:?}, and it is wanted up: {is_wanted}", service.goal())
+            })?;
             match service.phase() {
                 Phase::Running(live, _) if !before.running.contains(&live.run) => {
                     require(is_proven(service, before, self.now), || {
@@ -285,7 +304,10 @@ fn check_policy(fleet: &Fleet, end: &Expected) -> Verdict {
     let is_right = match (&end.rests, service.phase()) {
         (Rests::As(expected), Phase::Resting(rest)) => rest == expected,
         (Rests::As(_), _) => false,
-        (Rests::AsFatalAtMost, Phase::Resting(rest)) => *rest == Rest::Fatal,
+        (Rests::AsFatalAtMost, Phase::Resting(rest)) => {
+            let has_retries = service.memory().failures <= service.spec().backoff.max_retries;
+            *rest == Rest::Fatal && !has_retries
+        }
         (Rests::AsFatalAtMost, _) => true,
     };
     require(is_right, || format!("its policy says something else: `{}` is {:?}", end.service, service.phase()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::agenda::{Due, Life as Daemon, Start, wait};
 use super::child::{Character, Child, Keeper, Life, identity};
 use super::spec_maker::is_job;
-use super::world::{Ending, Journal, Supervisor, Verdict, World};
+use super::world::{Ending, Journal, Supervisor, Verdict, Violence, World};
 use crate::machine::action::Action;
 use crate::machine::event::{Event, Obstacle, Verb};
 use crate::machine::fleet::Fleet;
@@ -145,8 +145,11 @@ impl World {
     }
 
     fn kill(&mut self, run: RunId) -> Verdict {
-        let now = self.now;
+        let (now, violence) = (self.now, self.violence);
         let child = self.child_of(run, None)?;
+        if violence == Violence::AfterTheirTime && child.kill_by.is_none_or(|by| by > now) {
+            return Err(format!("run {run} is sent SIGKILL before its time is over: {child:?}"));
+        }
         child.kill_by = None;
         let (pid, hangs) = (child.pid(), child.character.hangs);
         self.tell(|| format!("    SIGKILL to run {run}"));
@@ -227,8 +230,12 @@ impl World {
             ending: Ending::NotYet,
         });
         self.ledger.open(self.file.services().keys());
+        for survivor in &survivors {
+            self.ledger.want(std::iter::once(&survivor.service), survivor.goal);
+        }
         if survivors.iter().any(|it| it.goal != Goal::Down || it.live.is_some()) {
-            self.feed(Event::Resumed(survivors))?;
+            self.feed(Event::Resumed(survivors.clone()))?;
+            self.check_heritage(&survivors)?;
         }
         match start {
             Start::Nothing => Ok(()),

@@ -9,7 +9,7 @@ use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
-use crate::vocab::state::State;
+use crate::vocab::state::{Goal, Health, State};
 
 /// The books on what the machine has promised and told.
 #[derive(Debug, Default)]
@@ -18,6 +18,7 @@ pub(super) struct Ledger {
     tickets: u64,
     told: BTreeMap<ServiceName, Change>,
     ends: BTreeMap<ServiceName, (RunId, Outcome)>,
+    wanted: BTreeMap<ServiceName, Goal>,
 }
 
 /// A command that waits for its answer.
@@ -35,6 +36,7 @@ impl Ledger {
     /// A daemon starts: it tells of changes from rest on.
     pub(super) fn open<'a>(&mut self, services: impl Iterator<Item = &'a ServiceName>) {
         self.told.clear();
+        self.wanted.clear();
         for name in services {
             self.declare(name);
         }
@@ -46,10 +48,22 @@ impl Ledger {
             service: name.clone(),
             previous: State::Stopped,
             state: State::Stopped,
-            health: crate::vocab::state::Health::None,
+            health: Health::None,
             run: None,
             reason: None,
         });
+    }
+
+    /// Somebody wants these up or down.
+    pub(super) fn want<'a>(&mut self, services: impl Iterator<Item = &'a ServiceName>, goal: Goal) {
+        for name in services {
+            self.wanted.insert(name.clone(), goal);
+        }
+    }
+
+    /// Whether the last word on a service was that it should run.
+    pub(super) fn wants_up(&self, name: &ServiceName) -> bool {
+        self.wanted.get(name).is_some_and(|goal| *goal != Goal::Down)
     }
 
     /// A daemon ends: nobody can be answered any more.
@@ -86,6 +100,7 @@ impl Ledger {
     }
 
     pub(super) fn forget(&mut self, name: &ServiceName) -> Verdict {
+        self.wanted.remove(name);
         let told = self.told.remove(name);
         match told.map(|change| change.state) {
             Some(State::Stopped) => Ok(()),

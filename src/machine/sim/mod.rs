@@ -10,6 +10,8 @@ mod check;
 mod child;
 /// What the daemon does for the machine, its death, and its successor.
 mod deputy;
+/// What the next daemon must still know.
+mod heritage;
 /// The books on commands and publications.
 mod ledger;
 /// What people do.

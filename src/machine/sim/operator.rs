@@ -177,6 +177,14 @@ impl World {
         let run_of = |name: &ServiceName| fleet.services().get(name).and_then(|it| it.phase().run());
         let old_runs: BTreeMap<ServiceName, RunId> =
             old.filter_map(|name| Some((name.clone(), run_of(name)?))).collect();
+        match verb {
+            Verb::Start | Verb::Restart => {
+                let needed = fleet.spec().graph().with_needs(&services);
+                self.ledger.want(needed.iter(), Goal::Up);
+            }
+            Verb::Stop | Verb::Kill => self.ledger.want(services.iter(), Goal::Down),
+            Verb::Await(_) => (),
+        }
         let ticket = self.ledger.ticket();
         self.ledger.ask(ticket, Asked { verb, services: spoken_of, deadline, old_runs });
         self.feed(Event::Command(Command { ticket, verb, services, deadline }))
@@ -188,6 +196,7 @@ impl World {
             return Ok(());
         };
         let services: Vec<ServiceName> = supervisor.fleet.services().keys().cloned().collect();
+        self.ledger.want(services.iter(), Goal::Down);
         let ticket = self.ledger.ticket();
         supervisor.ending = Ending::After(ticket);
         let spoken_of: BTreeSet<ServiceName> = services.iter().cloned().collect();
@@ -198,13 +207,18 @@ impl World {
     }
 
     fn reload(&mut self) -> Verdict {
-        self.file = spec_maker::edited(&mut self.rng, &self.file);
+        let before = Arc::clone(&self.file);
+        self.file = spec_maker::edited(&mut self.rng, &before);
         self.tell(|| format!("the file is edited: {:?}", self.file.services().keys().collect::<Vec<_>>()));
-        if self.supervisor.is_none() {
-            return Ok(());
-        }
-        for name in self.file.services().keys() {
+        let Some(supervisor) = &self.supervisor else { return Ok(()) };
+        let known = Arc::clone(supervisor.fleet.spec());
+        self.ledger.want(known.services().keys().filter(|name| self.file.service(name).is_none()), Goal::Down);
+        for (name, service) in self.file.services() {
             self.ledger.declare(name);
+            if known.service(name).is_none() {
+                let goal = if service.autostart { Goal::Up } else { Goal::Down };
+                self.ledger.want(std::iter::once(name), goal);
+            }
         }
         self.feed(Event::Reconfigured(Arc::clone(&self.file)))
     }

@@ -195,7 +195,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
     let at = rng.usize(0..services.len());
     let service = &mut services[at];
     let number: u16 = service.name.as_str()[1..].parse().unwrap();
-    match rng.u32(0..8) {
+    match rng.u32(0..9) {
         0 => {
             service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
         }
@@ -205,6 +205,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
         4 => service.ports = vec![Port::new(3000 + number).unwrap()],
         5 => service.restart = random_policy(rng, &service.name),
         6 => service.backoff = random_backoff(rng),
+        7 => service.min_uptime = Duration::from_millis(rng.u64(1..2000)),
         _ => service.autostart = !service.autostart,
     }
 }

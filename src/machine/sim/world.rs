@@ -10,7 +10,7 @@ use super::child::{Child, Life};
 use super::ledger::Ledger;
 use super::operator::Temper;
 use super::spec_maker;
-use crate::machine::event::{End, Event, Finding};
+use crate::machine::event::{End, Event, Finding, Verb};
 use crate::machine::fleet::Fleet;
 use crate::machine::memory::Survivor;
 use crate::machine::ticket::TicketId;
@@ -49,8 +49,30 @@ pub(super) struct World {
     pub(super) ledger: Ledger,
     /// What was told of runs, to be told again when nobody cares any more.
     pub(super) past: Vec<Event>,
+    /// Whether somebody asks for SIGKILL with the event that is being handled.
+    pub(super) violence: Violence,
     telling: Telling,
     ticks_at: (Moment, u32),
+}
+
+/// Whether processes may be killed before their time to end by themselves is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Violence {
+    AfterTheirTime,
+    AtOnce,
+}
+
+impl Violence {
+    fn of(event: &Event) -> Self {
+        match event {
+            Event::Command(command) if command.verb == Verb::Kill => Self::AtOnce,
+            Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
+                Self::AfterTheirTime
+            }
+            Event::Exited { .. } | Event::Probed { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
+            Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
+        }
+    }
 }
 
 /// A daemon while it lives.
@@ -99,6 +121,7 @@ impl World {
             journal: None,
             ledger: Ledger::default(),
             past: Vec::new(),
+            violence: Violence::AfterTheirTime,
             telling,
             ticks_at: (now, 0),
         };
@@ -225,6 +248,7 @@ impl World {
                 supervisor.spawning.remove(run);
             }
             let before = Before::of(&supervisor.fleet, &event);
+            self.violence = Violence::of(&event);
             let mut actions = Vec::new();
             supervisor.fleet.handle(event.clone(), self.now, &mut actions);
             self.tell(|| format!("{event:?}"));
