@@ -6,8 +6,6 @@ use super::fleet::Fleet;
 use super::service::Service;
 use super::ticket::{Answer, Awaiting, Ticket};
 use crate::vocab::moment::Moment;
-use crate::vocab::name::ServiceName;
-use crate::vocab::run::RunId;
 
 impl Fleet {
     /// Sets the goals that somebody asks for, and opens the ticket that tells what it came to.
@@ -18,7 +16,7 @@ impl Fleet {
             Verb::Start => {
                 for name in self.spec.graph().with_needs(&services) {
                     self.change(&name, Service::want_up);
-                    awaited.insert(name.clone(), Awaiting::Up { after: self.run_to_outlive(&name) });
+                    awaited.insert(name.clone(), Awaiting::Up);
                 }
             }
             Verb::Restart => {
@@ -28,7 +26,7 @@ impl Fleet {
                 }
                 for name in services {
                     self.change(&name, Service::want_again);
-                    awaited.insert(name.clone(), Awaiting::Up { after: self.run_to_outlive(&name) });
+                    awaited.insert(name.clone(), Awaiting::Up);
                 }
             }
             Verb::Stop => {
@@ -52,11 +50,5 @@ impl Fleet {
         }
         self.changed.extend(awaited.keys().cloned());
         self.tickets.insert(ticket, Ticket { awaited, answer: Answer::new(), deadline });
-    }
-
-    /// The run that a service must leave behind before it counts as up: its own, if that is on the way out.
-    fn run_to_outlive(&self, name: &ServiceName) -> Option<RunId> {
-        let service = self.services.get(name)?;
-        if service.is_leaving() { service.phase.run() } else { None }
     }
 }

@@ -10,7 +10,6 @@ use super::service::{Service, Standing};
 use super::ticket::{Awaiting, Verdict};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
-use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, Health};
 
 impl Fleet {
@@ -58,17 +57,17 @@ impl Judge<'_> {
         let Some(service) = self.services.get(name) else {
             return Some(match awaiting {
                 Awaiting::Down | Awaiting::Seen(Awaited::Gone) => Verdict::Done,
-                Awaiting::Up { .. } | Awaiting::Seen(Awaited::Ready | Awaited::Alive) => not_declared(),
+                Awaiting::Up | Awaiting::Seen(Awaited::Ready | Awaited::Alive) => not_declared(),
             });
         };
         match awaiting {
-            Awaiting::Up { after } => self.verdict_up(service, after),
+            Awaiting::Up => self.verdict_up(service),
             Awaiting::Down => self.verdict_down(service),
             Awaiting::Seen(awaited) => self.verdict_seen(service, awaited),
         }
     }
 
-    fn verdict_up(&mut self, service: &Service, after: Option<RunId>) -> Option<Verdict> {
+    fn verdict_up(&mut self, service: &Service) -> Option<Verdict> {
         let name = &service.spec.name;
         if service.standing == Standing::Removed {
             return Some(not_declared());
@@ -76,10 +75,10 @@ impl Judge<'_> {
         if service.goal == Goal::Down {
             return Some(Verdict::Failed("was stopped meanwhile".to_owned()));
         }
-        let is_new = service.phase.run().is_none_or(|run| after.is_none_or(|after| run > after));
         match &service.phase {
             Phase::Killing { patience: Patience::RunOut, .. } => Some(self.failed(name)),
-            _ if service.goal == Goal::Again || !is_new => None,
+            // The run that lives is the one to be left behind.
+            _ if service.goal == Goal::Again => None,
             Phase::Running(_, proof) if proof.health != Health::Unhealthy => Some(Verdict::Done),
             Phase::Running(..) => Some(self.failed(name)),
             Phase::Resting(Rest::Completed) => Some(Verdict::Done),

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::child::Life;
 use super::ledger::Asked;
@@ -202,8 +203,12 @@ impl World {
         let is_clear = service.last().is_none_or(|last| last.end.left.is_empty());
         let is_settled = match asked.verb {
             Verb::Start | Verb::Restart => service.goal() == Goal::Up && service.health() != Health::Unhealthy,
-            Verb::Stop | Verb::Kill => service.goal() == Goal::Down && is_clear,
-            Verb::Await(_) => false,
+            Verb::Stop | Verb::Kill => {
+                service.goal() == Goal::Down && service.phase().run().is_none() && is_clear
+            }
+            Verb::Await(Awaited::Ready) => service.goal() == Goal::Up && service.health() != Health::Unhealthy,
+            Verb::Await(Awaited::Alive) => service.phase().live().is_some(),
+            Verb::Await(Awaited::Gone) => service.phase().run().is_none(),
         };
         is_settled && self.is_done(name, asked.verb, asked.old_runs.get(name).copied())
     }
@@ -283,11 +288,40 @@ impl World {
             require(is_known, || format!("`{}` is unknown and has a process", child.service))?;
             let is_late = child.life == Life::Alive && child.kill_by.is_some_and(|by| by <= self.now);
             require(!is_late, || format!("`{}` should have been sent SIGKILL: {child:?}", child.service))?;
+            let hangs = child.killed_at.is_some_and(|at| at.after(KILLED_MAX) <= self.now);
+            let is_known = fleet.services().get(&child.service).is_some_and(Service::hangs_in_kernel);
+            require(!hangs || is_known, || format!("nobody says that it hangs in the kernel: {child:?}"))?;
         }
-        let late = self.ledger.open_tickets().iter().find(|(_, it)| it.deadline.is_some_and(|at| at <= self.now));
-        require(late.is_none(), || format!("the deadline has passed, and there is no answer: {late:?}"))
+        for (ticket, asked) in self.ledger.open_tickets() {
+            let is_late = asked.deadline.is_some_and(|at| at <= self.now);
+            require(!is_late, || format!("the deadline of {ticket:?} has passed: {asked:?}"))?;
+            let is_decided = |name: &ServiceName| {
+                !fleet.services().contains_key(name) || self.is_well(name, asked)
+            };
+            let is_over = asked.services.iter().all(is_decided);
+            require(!is_over, || format!("{ticket:?} has come to its end and is not answered: {asked:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// When something happens: the machine had itself woken for whatever was due before.
+    pub(super) fn check_wake(&self) -> Verdict {
+        if self.supervisor.is_none() {
+            return Ok(());
+        }
+        let is_past = |at: Moment| at.after(LATE_MAX) < self.now;
+        let tickets = self.ledger.open_tickets().values().filter_map(|asked| asked.deadline);
+        let ours = self.children.values().filter(|child| child.is_ours() && child.life == Life::Alive);
+        let missed = tickets.chain(ours.filter_map(|child| child.kill_by)).find(|at| is_past(*at));
+        require(missed.is_none(), || format!("nobody woke the machine at {missed:?}; it is {:?}", self.now))
     }
 }
+
+/// How late a tick may come.
+const LATE_MAX: Duration = Duration::from_millis(2);
+
+/// How long after SIGKILL the machine must say that a process hangs.
+const KILLED_MAX: Duration = Duration::from_secs(5);
 
 fn is_proven(service: &Service, before: &Before, now: Moment) -> bool {
     let Some(live) = service.phase().live() else { return false };

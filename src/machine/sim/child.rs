@@ -44,6 +44,8 @@ pub(super) struct Child {
     pub(super) told_at: Moment,
     /// When it has to be sent SIGKILL at the latest, if it was asked to end.
     pub(super) kill_by: Option<Moment>,
+    /// When it was sent SIGKILL first by the daemon that lives.
+    pub(super) killed_at: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -118,6 +118,7 @@ impl World {
             keeper: Keeper::Machine,
             told_at: self.now,
             kill_by: None,
+            killed_at: None,
         };
         self.children.insert(identity.pid, child);
         identity
@@ -151,6 +152,7 @@ impl World {
             return Err(format!("run {run} is sent SIGKILL before its time is over: {child:?}"));
         }
         child.kill_by = None;
+        child.killed_at.get_or_insert(now);
         let (pid, hangs) = (child.pid(), child.character.hangs);
         self.tell(|| format!("    SIGKILL to run {run}"));
         self.agenda.plan(now.after(hangs), Due::Falls(pid, Outcome::Signal(Signal::KILL)));
@@ -201,6 +203,7 @@ impl World {
         self.children.retain(|_, child| child.life == Life::Alive);
         for child in self.children.values_mut() {
             child.kill_by = None;
+            child.killed_at = None;
         }
     }
 

@@ -156,6 +156,7 @@ impl World {
                 // A sleep may end late, never early.
                 let late = if self.rng.u32(0..4) == 0 { wait(&mut self.rng, 1) } else { Duration::ZERO };
                 self.now = self.now.max(deadline.after(late));
+                self.check_wake()?;
                 self.count_tick()?;
                 self.feed(Event::Tick)
             }
@@ -164,6 +165,7 @@ impl World {
                     return Err("nothing is due any more, and the goal is not reached".to_owned());
                 };
                 self.now = self.now.max(at);
+                self.check_wake()?;
                 self.happen(due)
             }
         }
@@ -251,7 +253,7 @@ impl World {
             self.violence = Violence::of(&event);
             let mut actions = Vec::new();
             supervisor.fleet.handle(event.clone(), self.now, &mut actions);
-            self.tell(|| format!("{event:?}"));
+            self.tell(|| told(&event));
             self.remember(event);
             for action in actions {
                 if self.dies_before_next_action() {
@@ -282,6 +284,20 @@ impl World {
         let is_now = *left == 0;
         *left = left.saturating_sub(1);
         is_now
+    }
+}
+
+fn told(event: &Event) -> String {
+    match event {
+        Event::Reconfigured(spec) => {
+            let services = spec.services().values();
+            let lines = services.map(|service| format!("\n  {}: {}", service.name, words(service)));
+            format!("Reconfigured{}", lines.collect::<String>())
+        }
+        Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
+            format!("{event:?}")
+        }
+        Event::Exited { .. } | Event::Probed { .. } | Event::Resumed(_) | Event::Tick => format!("{event:?}"),
     }
 }
 

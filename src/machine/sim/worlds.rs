@@ -3,8 +3,11 @@ use std::panic;
 use super::operator::Flavour;
 use super::world::{Telling, World};
 
-/// So many worlds of each flavour are played unless said otherwise.
-const WORLDS: u64 = 5_500;
+/// So many worlds are played unless said otherwise.
+const WORLDS: u64 = 22_000;
+
+/// So many flavours share them.
+const FLAVOURS: u64 = 4;
 
 fn worlds_wanted() -> u64 {
     std::env::var("PROCMAN_SIM_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(WORLDS)
@@ -18,7 +21,7 @@ fn check(flavour: Flavour) {
         return;
     }
     let seeds = (0..).filter(|seed| Flavour::of(*seed) == flavour);
-    for seed in seeds.take(usize::try_from(worlds_wanted()).unwrap()) {
+    for seed in seeds.take(usize::try_from(worlds_wanted().div_ceil(FLAVOURS)).unwrap()) {
         play(seed, Telling::Silent);
     }
 }
