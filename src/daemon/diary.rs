@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use crate::machine::fleet::Fleet;
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
-use crate::rundir::journal::{Entry, Journal, LiveEntry, Stage};
+use crate::machine::phase;
+use crate::rundir::journal::{Entry, Journal, LiveEntry, Rest, Stage};
 use crate::vocab::state::Goal;
 
 /// Keeps the journal up to date. An error of the disk is told once and costs nothing else: the tags still tell whose
@@ -75,6 +76,12 @@ fn entry(memory: Survivor) -> Entry {
         goal: memory.goal,
         restarts: memory.restarts,
         failures: memory.failures,
+        rest: memory.rest.and_then(|rest| match rest {
+            phase::Rest::Stopped => None,
+            phase::Rest::Completed => Some(Rest::Completed),
+            phase::Rest::Failed => Some(Rest::Failed),
+            phase::Rest::Fatal => Some(Rest::Fatal),
+        }),
         live: memory.live.map(|live| LiveEntry {
             run: live.run,
             identity: live.identity,
@@ -95,6 +102,11 @@ pub fn survivor(entry: &Entry) -> Survivor {
         goal: entry.goal,
         restarts: entry.restarts,
         failures: entry.failures,
+        rest: entry.rest.map(|rest| match rest {
+            Rest::Completed => phase::Rest::Completed,
+            Rest::Failed => phase::Rest::Failed,
+            Rest::Fatal => phase::Rest::Fatal,
+        }),
         live: entry.live.map(|live| LiveMemory {
             run: live.run,
             identity: live.identity,
@@ -105,5 +117,23 @@ pub fn survivor(entry: &Entry) -> Survivor {
                 Stage::Stopping { kill_at } => Progress::Stopping { kill_at },
             },
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{entry, survivor};
+    use crate::machine::memory::Survivor;
+    use crate::machine::phase::Rest;
+    use crate::vocab::name::ServiceName;
+    use crate::vocab::state::Goal;
+
+    #[test]
+    fn the_next_supervisor_learns_how_a_service_rests() {
+        for rest in [None, Some(Rest::Completed), Some(Rest::Failed), Some(Rest::Fatal)] {
+            let service = ServiceName::parse("job").unwrap();
+            let memory = Survivor { service, goal: Goal::Up, restarts: 2, failures: 1, rest, live: None };
+            assert_eq!(survivor(&entry(memory.clone())), memory);
+        }
     }
 }

@@ -1,20 +1,22 @@
 use super::event::{End, Obstacle};
-use super::order::{Order, Wait};
+use super::order::{Order, Outlook, Wait};
 use super::phase::{Patience, Phase, Rest};
 use super::service::{LastRun, Service, Trouble};
 use crate::spec::graph::Condition;
+use crate::spec::policy::RestartPolicy;
 use crate::vocab::measure::Brief;
 use crate::vocab::name::ServiceName;
 use crate::vocab::state::{Goal, Health};
 
 /// Why a service is not running, or not well, in one sentence; none when it is as it should be.
-pub(super) fn reason(order: Order<'_>, name: &ServiceName) -> Option<String> {
+pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<String> {
+    let order = outlook.order();
     let service = order.services.get(name)?;
     match &service.phase {
         Phase::Resting(Rest::Stopped | Rest::Completed) => residue(service),
         Phase::Resting(Rest::Failed) => Some(last_end(service)),
         Phase::Resting(Rest::Fatal) => Some(fatal(service)),
-        Phase::Waiting => order.wait_of(name).map(|wait| waiting(order, &wait)),
+        Phase::Waiting => outlook.wait_of(name).map(|wait| waiting(order, &wait)),
         Phase::Spawning { .. } => None,
         Phase::Starting(..) if service.goal != Goal::Up => Some(leaving(order, name)),
         Phase::Running(..) if service.goal != Goal::Up => Some(leaving(order, name)),
@@ -40,18 +42,23 @@ fn waiting(order: Order<'_>, wait: &Wait<'_>) -> String {
         Wait::For(needed, Condition::Ready) => format!("waits for `{needed}` to be ready"),
         Wait::For(needed, Condition::Started) => format!("waits for `{needed}` to be started"),
         Wait::For(needed, Condition::Completed) => format!("waits for `{needed}` to complete"),
-        Wait::InVain(needed) => {
+        Wait::InVain(needed, Condition::Completed) if may_not_complete(order, needed) => {
+            format!("waits in vain for `{needed}` to complete: its policy always starts it again")
+        }
+        Wait::InVain(needed, _) => {
             let state = order.services.get(*needed).map_or("gone", |service| service.state().word());
             format!("waits in vain for `{needed}`, which is {state}")
         }
     }
 }
 
+fn may_not_complete(order: Order<'_>, needed: &ServiceName) -> bool {
+    let is_stopped = |service: &Service| matches!(service.phase, Phase::Resting(_));
+    order.services.get(needed).is_some_and(|it| it.spec.restart == RestartPolicy::Always && !is_stopped(it))
+}
+
 fn leaving(order: Order<'_>, name: &ServiceName) -> String {
-    let dependents = order.graph.dependents_of(name).filter(|dependent| {
-        order.services.get(*dependent).is_some_and(|it| it.is_leaving() && it.has_process())
-    });
-    let names: Vec<String> = dependents.map(|dependent| format!("`{dependent}`")).collect();
+    let names: Vec<String> = order.ends_before(name).map(|dependent| format!("`{dependent}`")).collect();
     format!("is stopped after {}", names.join(", "))
 }
 

@@ -1,14 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::action::{Action, Change};
-use super::event::{Command, Event, Verb};
+use super::action::Action;
+use super::event::Event;
 use super::explain;
-use super::memory::Survivor;
-use super::order::{Order, Wait};
+use super::order::{Order, Outlook};
 use super::phase::Phase;
-use super::service::{Service, Standing};
-use super::ticket::{Answer, Awaiting, Ticket, TicketId};
+use super::publish::Look;
+use super::reload::Removal;
+use super::service::Service;
+use super::ticket::{Ticket, TicketId};
 use crate::spec;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -17,16 +18,18 @@ use crate::vocab::run::RunId;
 /// All services together: the whole state of the supervisor. One owner holds it and tells it what happens.
 #[derive(Debug, Clone)]
 pub struct Fleet {
-    spec: Arc<spec::fleet::Fleet>,
-    services: BTreeMap<ServiceName, Service>,
+    pub(super) spec: Arc<spec::fleet::Fleet>,
+    pub(super) services: BTreeMap<ServiceName, Service>,
+    /// Services that the config has no more and that have a process still.
+    pub(super) removed: BTreeSet<ServiceName>,
     pub(super) tickets: BTreeMap<TicketId, Ticket>,
     runs: BTreeMap<RunId, ServiceName>,
-    last_run: RunId,
+    pub(super) last_run: RunId,
     /// Services whose surroundings changed: they may be able to start or stop now. Lower priority values go first.
     pending: BTreeSet<(i32, ServiceName)>,
     /// Services that themselves may look different since the last publication.
     pub(super) changed: BTreeSet<ServiceName>,
-    published: BTreeMap<ServiceName, Change>,
+    pub(super) published: BTreeMap<ServiceName, Look>,
 }
 
 impl Fleet {
@@ -40,6 +43,7 @@ impl Fleet {
         let mut fleet = Self {
             spec,
             services,
+            removed: BTreeSet::new(),
             tickets: BTreeMap::new(),
             runs: BTreeMap::new(),
             last_run,
@@ -47,8 +51,7 @@ impl Fleet {
             changed: BTreeSet::new(),
             published: BTreeMap::new(),
         };
-        fleet.published =
-            fleet.services.keys().filter_map(|name| Some((name.clone(), fleet.look_of(name)?))).collect();
+        fleet.published = fleet.looks(fleet.services.keys());
         fleet
     }
 
@@ -75,7 +78,9 @@ impl Fleet {
         self.settle(now, out);
         self.publish(out);
         self.answer(now, out);
-        self.forget_removed(out);
+        if self.forget_removed(out) == Removal::Some {
+            self.answer(now, out);
+        }
     }
 
     /// When to call [`Fleet::handle`] next even if nothing happens, and what for.
@@ -108,15 +113,15 @@ impl Fleet {
 
     /// Why a service is not running, or not well; none when it is as it should be.
     pub fn reason(&self, name: &ServiceName) -> Option<String> {
-        explain::reason(self.order(), name)
+        explain::reason(&mut Outlook::new(self.order()), name)
     }
 
     pub(super) fn order(&self) -> Order<'_> {
-        Order { graph: self.spec.graph(), services: &self.services }
+        Order { graph: self.spec.graph(), services: &self.services, removed: &self.removed }
     }
 
     /// Changes one service and notes whose turn it may be because of it.
-    fn change(&mut self, name: &ServiceName, change: impl FnOnce(&mut Service)) {
+    pub(super) fn change(&mut self, name: &ServiceName, change: impl FnOnce(&mut Service)) {
         let Some(service) = self.services.get_mut(name) else { return };
         let run_before = service.phase.run();
         change(service);
@@ -128,104 +133,21 @@ impl Fleet {
         self.note(name);
     }
 
-    fn note(&mut self, name: &ServiceName) {
-        let graph = self.spec.graph();
-        let neighbours = graph.dependents_of(name).chain(graph.needs_of(name).map(|(needed, _)| needed));
-        for affected in neighbours.chain(std::iter::once(name)) {
-            if let Some(service) = self.services.get(affected) {
-                self.pending.insert((service.spec.priority, affected.clone()));
-            }
-        }
+    /// Notes that a service and those around it may look different, and that their turn may have come.
+    pub(super) fn note(&mut self, name: &ServiceName) {
+        let order = self.order();
+        let neighbours = order.dependents_of(name).chain(order.needs_of(name).map(|(needed, _)| needed));
+        let affected: Vec<(i32, ServiceName)> = neighbours
+            .chain(std::iter::once(name))
+            .filter_map(|name| Some((self.services.get(name)?.spec.priority, name.clone())))
+            .collect();
+        self.pending.extend(affected);
         self.changed.insert(name.clone());
     }
 
     fn of_run(&mut self, run: RunId, change: impl FnOnce(&mut Service)) {
         if let Some(name) = self.runs.get(&run).cloned() {
             self.change(&name, change);
-        }
-    }
-
-    fn command(&mut self, command: Command, now: Moment, out: &mut Vec<Action>) {
-        let Command { ticket, verb, services, deadline } = command;
-        let mut open = BTreeMap::new();
-        match verb {
-            Verb::Start => {
-                for name in self.spec.graph().with_needs(&services) {
-                    self.change(&name, Service::want_up);
-                    open.insert(name.clone(), Awaiting::Up { after: self.run_to_outlive(&name) });
-                }
-            }
-            Verb::Restart => {
-                let needed = self.spec.graph().with_needs(&services);
-                for name in needed.iter().filter(|name| !services.contains(name)) {
-                    self.change(name, Service::want_up);
-                }
-                for name in services {
-                    self.change(&name, Service::want_again);
-                    open.insert(name.clone(), Awaiting::Up { after: self.run_to_outlive(&name) });
-                }
-            }
-            Verb::Stop => {
-                for name in services {
-                    self.change(&name, Service::want_down);
-                    open.insert(name, Awaiting::Down);
-                }
-            }
-            Verb::Kill => {
-                for name in services {
-                    self.change(&name, |service| {
-                        service.want_down();
-                        service.kill(now, out);
-                    });
-                    open.insert(name, Awaiting::Down);
-                }
-            }
-            Verb::Await(awaited) => {
-                open.extend(services.into_iter().map(|name| (name, Awaiting::Seen(awaited))));
-            }
-        }
-        self.changed.extend(open.keys().cloned());
-        self.tickets.insert(ticket, Ticket { open, answer: Answer::new(), deadline });
-    }
-
-    /// The run that a service must leave behind before it counts as up: its own, if that is on the way out.
-    fn run_to_outlive(&self, name: &ServiceName) -> Option<RunId> {
-        let service = self.services.get(name)?;
-        if service.is_leaving() { service.phase.run() } else { None }
-    }
-
-    fn reconfigure(&mut self, spec: Arc<spec::fleet::Fleet>, now: Moment) {
-        let removed: Vec<ServiceName> =
-            self.services.keys().filter(|name| spec.service(name).is_none()).cloned().collect();
-        self.spec = spec;
-        for (name, spec) in Arc::clone(&self.spec).services() {
-            if let Some(service) = self.services.get(name) {
-                if service.spec != *spec || service.standing == Standing::Removed {
-                    self.change(name, |service| service.reconfigure(Arc::clone(spec), now));
-                }
-            } else {
-                let mut service = Service::new(Arc::clone(spec));
-                if spec.autostart {
-                    service.want_up();
-                }
-                self.services.insert(name.clone(), service);
-            }
-            self.note(name);
-        }
-        for name in removed {
-            self.change(&name, |service| {
-                service.standing = Standing::Removed;
-                service.want_down();
-            });
-        }
-    }
-
-    fn resume(&mut self, survivors: &[Survivor], now: Moment) {
-        for survivor in survivors {
-            if let Some(live) = survivor.live {
-                self.last_run = self.last_run.max(live.run);
-            }
-            self.change(&survivor.service, |service| service.resume(survivor, now));
         }
     }
 
@@ -245,63 +167,12 @@ impl Fleet {
             let is_up = matches!(service.phase, Phase::Starting(..) | Phase::Running(..));
             if is_up && service.is_leaving() && self.order().may_stop(&name) {
                 self.change(&name, |service| service.stop(now, out));
-            } else if service.phase == Phase::Waiting {
-                match self.order().wait_of(&name) {
-                    None => {
-                        self.last_run = self.last_run.next();
-                        let run = self.last_run;
-                        self.change(&name, |service| service.spawn(run, out));
-                    }
-                    Some(Wait::For(..) | Wait::InVain(_)) => {
-                        self.changed.insert(name);
-                    }
-                }
+            } else if service.phase == Phase::Waiting && self.order().may_start(&name) {
+                self.last_run = self.last_run.next();
+                let run = self.last_run;
+                self.change(&name, |service| service.spawn(run, out));
             }
-        }
-    }
-
-    /// Tells of every service that looks different from when it was last told of; stuck ones take their dependents along.
-    fn publish(&mut self, out: &mut Vec<Action>) {
-        let roots: Vec<ServiceName> = self.changed.iter().cloned().collect();
-        let stuck: Vec<ServiceName> = roots.into_iter().filter(|name| self.order().is_stuck(name)).collect();
-        self.changed.extend(self.spec.graph().with_dependents(&stuck));
-        for name in &self.changed {
-            let Some(mut look) = self.look_of(name) else { continue };
-            if let Some(before) = self.published.get(name) {
-                look.previous = before.state;
-                let is_same = before.state == look.state
-                    && before.health == look.health
-                    && before.run == look.run
-                    && before.reason == look.reason;
-                if is_same {
-                    continue;
-                }
-            }
-            self.published.insert(name.clone(), look.clone());
-            out.push(Action::Publish(look));
-        }
-    }
-
-    fn look_of(&self, name: &ServiceName) -> Option<Change> {
-        let service = self.services.get(name)?;
-        Some(Change {
-            service: name.clone(),
-            previous: service.state(),
-            state: service.state(),
-            health: service.health(),
-            run: service.phase.run(),
-            reason: self.reason(name),
-        })
-    }
-
-    fn forget_removed(&mut self, out: &mut Vec<Action>) {
-        let is_over = |service: &Service| service.standing == Standing::Removed && !service.has_process();
-        let over: Vec<ServiceName> =
-            self.services.iter().filter(|(_, it)| is_over(it)).map(|(name, _)| name.clone()).collect();
-        for name in over {
-            self.services.remove(&name);
-            self.published.remove(&name);
-            out.push(Action::Forget(name));
+            self.changed.insert(name);
         }
     }
 }

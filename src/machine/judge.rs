@@ -1,36 +1,42 @@
+use std::collections::BTreeMap;
+
 use super::action::Action;
 use super::event::Awaited;
+use super::explain;
 use super::fleet::Fleet;
+use super::order::Outlook;
 use super::phase::{Patience, Phase, Rest};
-use super::service::Service;
+use super::service::{Service, Standing};
 use super::ticket::{Awaiting, Verdict};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
-use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, Health};
 
 impl Fleet {
-    /// Answers every ticket whose services have all come to a verdict, or whose time is up.
+    /// Answers every ticket whose services have all come to a verdict, or whose time is up. What was reached counts only
+    /// if it still is when the answer is given.
     pub(super) fn answer(&mut self, now: Moment, out: &mut Vec<Action>) {
         let changed = std::mem::take(&mut self.changed);
         let mut tickets = std::mem::take(&mut self.tickets);
+        let mut judge = Judge { services: self.services(), outlook: Outlook::new(self.order()) };
         tickets.retain(|id, ticket| {
-            let is_due = ticket.deadline.is_some_and(|deadline| deadline <= now);
-            let judged: Vec<(ServiceName, Verdict)> = changed
-                .iter()
-                .filter_map(|name| Some((name.clone(), self.judge(name, *ticket.open.get(name)?)?)))
-                .collect();
-            for (name, verdict) in judged {
-                ticket.open.remove(&name);
-                ticket.answer.insert(name, verdict);
-            }
-            if is_due {
-                for (name, _) in std::mem::take(&mut ticket.open) {
-                    let verdict = Verdict::TimedOut(self.why_not_yet(&name));
-                    ticket.answer.insert(name, verdict);
+            let concerned = ticket.awaited.iter().filter(|(name, _)| changed.contains(*name));
+            for (name, awaiting) in concerned {
+                match (ticket.answer.get(name), judge.verdict(name, *awaiting)) {
+                    (_, Some(verdict)) => drop(ticket.answer.insert(name.clone(), verdict)),
+                    // A failure is an answer, whatever is tried after it: else two that fail in turn are none for ever.
+                    (Some(Verdict::Failed(_)), None) => (),
+                    // It was reached, and has been lost again while others were waited for.
+                    (_, None) => drop(ticket.answer.remove(name)),
                 }
             }
-            let is_open = !ticket.open.is_empty();
+            if ticket.deadline.is_some_and(|deadline| deadline <= now) {
+                for name in ticket.awaited.keys() {
+                    let late = || Verdict::TimedOut(judge.why_not_yet(name));
+                    ticket.answer.entry(name.clone()).or_insert_with(late);
+                }
+            }
+            let is_open = ticket.answer.len() < ticket.awaited.len();
             if !is_open {
                 out.push(Action::Answer { ticket: *id, answer: std::mem::take(&mut ticket.answer) });
             }
@@ -38,44 +44,70 @@ impl Fleet {
         });
         self.tickets = tickets;
     }
+}
 
-    fn judge(&self, name: &ServiceName, awaiting: Awaiting) -> Option<Verdict> {
-        let Some(service) = self.services().get(name) else {
+/// Judges by how things stand at one moment.
+struct Judge<'a> {
+    services: &'a BTreeMap<ServiceName, Service>,
+    outlook: Outlook<'a>,
+}
+
+impl Judge<'_> {
+    fn verdict(&mut self, name: &ServiceName, awaiting: Awaiting) -> Option<Verdict> {
+        let Some(service) = self.services.get(name) else {
             return Some(match awaiting {
                 Awaiting::Down | Awaiting::Seen(Awaited::Gone) => Verdict::Done,
-                Awaiting::Up { .. } | Awaiting::Seen(Awaited::Ready | Awaited::Alive) => {
-                    Verdict::Failed("is not in the config any more".to_owned())
-                }
+                Awaiting::Up | Awaiting::Seen(Awaited::Ready | Awaited::Alive) => not_declared(),
             });
         };
         match awaiting {
-            Awaiting::Up { after } => self.judge_up(name, service, after),
-            Awaiting::Down => judge_down(service, || self.why_not_yet(name)),
-            Awaiting::Seen(awaited) => self.judge_seen(name, service, awaited),
+            Awaiting::Up => self.verdict_up(service),
+            Awaiting::Down => self.verdict_down(service),
+            Awaiting::Seen(awaited) => self.verdict_seen(service, awaited),
         }
     }
 
-    fn judge_up(&self, name: &ServiceName, service: &Service, after: Option<RunId>) -> Option<Verdict> {
+    fn verdict_up(&mut self, service: &Service) -> Option<Verdict> {
+        let name = &service.spec.name;
+        if service.standing == Standing::Removed {
+            return Some(not_declared());
+        }
         if service.goal == Goal::Down {
             return Some(Verdict::Failed("was stopped meanwhile".to_owned()));
         }
-        let is_new = service.phase.run().is_none_or(|run| after.is_none_or(|after| run > after));
         match &service.phase {
-            _ if service.goal == Goal::Again || !is_new => None,
+            Phase::Killing { patience: Patience::RunOut, .. } => Some(self.failed(name)),
+            // The run that lives is the one to be left behind.
+            _ if service.goal == Goal::Again => None,
             Phase::Running(_, proof) if proof.health != Health::Unhealthy => Some(Verdict::Done),
-            Phase::Running(..) => Some(Verdict::Failed(self.why_not_yet(name))),
+            Phase::Running(..) => Some(self.failed(name)),
             Phase::Resting(Rest::Completed) => Some(Verdict::Done),
-            Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => {
-                Some(Verdict::Failed(self.why_not_yet(name)))
-            }
+            Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => Some(self.failed(name)),
             Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) | Phase::Backoff { .. } => {
-                self.order().is_stuck(name).then(|| Verdict::Failed(self.why_not_yet(name)))
+                self.outlook.is_stuck(name).then(|| self.failed(name))
             }
             Phase::Stopping { .. } | Phase::Killing { .. } => None,
         }
     }
 
-    fn judge_seen(&self, name: &ServiceName, service: &Service, awaited: Awaited) -> Option<Verdict> {
+    fn verdict_down(&mut self, service: &Service) -> Option<Verdict> {
+        let name = &service.spec.name;
+        if service.goal != Goal::Down {
+            return Some(Verdict::Failed("was started again meanwhile".to_owned()));
+        }
+        match &service.phase {
+            Phase::Resting(_) => {
+                let is_clear = service.last.as_ref().is_none_or(|last| last.end.left.is_empty());
+                Some(if is_clear { Verdict::Done } else { self.failed(name) })
+            }
+            Phase::Killing { patience: Patience::RunOut, .. } => Some(self.failed(name)),
+            Phase::Killing { patience: Patience::Until(_), .. } => None,
+            Phase::Waiting | Phase::Spawning { .. } | Phase::Backoff { .. } => None,
+            Phase::Starting(..) | Phase::Running(..) | Phase::Stopping { .. } => None,
+        }
+    }
+
+    fn verdict_seen(&mut self, service: &Service, awaited: Awaited) -> Option<Verdict> {
         let is_seen = match awaited {
             Awaited::Ready => match &service.phase {
                 Phase::Running(_, proof) => service.goal == Goal::Up && proof.health != Health::Unhealthy,
@@ -89,29 +121,21 @@ impl Fleet {
         let is_lost = awaited != Awaited::Gone && service.phase == Phase::Resting(Rest::Fatal);
         match (is_seen, is_lost) {
             (true, _) => Some(Verdict::Done),
-            (false, true) => Some(Verdict::Failed(self.why_not_yet(name))),
+            (false, true) => Some(self.failed(&service.spec.name)),
             (false, false) => None,
         }
     }
 
-    fn why_not_yet(&self, name: &ServiceName) -> String {
-        let state = self.services().get(name).map_or("gone", |service| service.state().word());
-        self.reason(name).unwrap_or_else(|| format!("is {state}"))
+    fn failed(&mut self, name: &ServiceName) -> Verdict {
+        Verdict::Failed(self.why_not_yet(name))
+    }
+
+    fn why_not_yet(&mut self, name: &ServiceName) -> String {
+        let state = self.services.get(name).map_or("gone", |service| service.state().word());
+        explain::reason(&mut self.outlook, name).unwrap_or_else(|| format!("is {state}"))
     }
 }
 
-fn judge_down(service: &Service, why: impl Fn() -> String) -> Option<Verdict> {
-    if service.goal != Goal::Down {
-        return Some(Verdict::Failed("was started again meanwhile".to_owned()));
-    }
-    match &service.phase {
-        Phase::Resting(_) => {
-            let is_clear = service.last.as_ref().is_none_or(|last| last.end.left.is_empty());
-            Some(if is_clear { Verdict::Done } else { Verdict::Failed(why()) })
-        }
-        Phase::Killing { patience: Patience::RunOut, .. } => Some(Verdict::Failed(why())),
-        Phase::Killing { patience: Patience::Until(_), .. } => None,
-        Phase::Waiting | Phase::Spawning { .. } | Phase::Backoff { .. } => None,
-        Phase::Starting(..) | Phase::Running(..) | Phase::Stopping { .. } => None,
-    }
+fn not_declared() -> Verdict {
+    Verdict::Failed("is not in the config any more".to_owned())
 }

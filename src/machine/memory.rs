@@ -17,6 +17,8 @@ pub struct Survivor {
     pub restarts: u64,
     /// How many quick failures in a row it has behind it.
     pub failures: u32,
+    /// How it rests, if its own end is why it has no process.
+    pub rest: Option<Rest>,
     /// Its process, if one lives.
     pub live: Option<LiveMemory>,
 }
@@ -63,6 +65,12 @@ impl Service {
             goal: self.goal,
             restarts: self.restarts,
             failures: self.failures,
+            rest: match self.phase {
+                Phase::Resting(Rest::Stopped) => None,
+                Phase::Resting(rest) => Some(rest),
+                Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..) => None,
+                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => None,
+            },
             live: self.phase.live().map(|live| LiveMemory {
                 run: live.run,
                 identity: live.identity,
@@ -77,10 +85,11 @@ impl Service {
         self.goal = memory.goal;
         self.restarts = memory.restarts;
         self.failures = memory.failures;
-        self.phase = match (memory.live, memory.goal) {
-            (Some(live), _) => self.resumed_phase(live, now),
-            (None, Goal::Down) => Phase::Resting(Rest::Stopped),
-            (None, Goal::Up | Goal::Again) => {
+        self.phase = match (memory.live, memory.goal, memory.rest) {
+            (Some(live), _, _) => self.resumed_phase(live, now),
+            (None, Goal::Down, _) => Phase::Resting(Rest::Stopped),
+            (None, Goal::Up, Some(rest)) => Phase::Resting(rest),
+            (None, Goal::Up | Goal::Again, _) => {
                 self.goal = Goal::Up;
                 Phase::Waiting
             }

@@ -6,6 +6,8 @@
 pub mod action;
 /// How long to wait after a failure.
 pub mod backoff;
+/// What a command sets in motion.
+mod command;
 /// What it is told.
 pub mod event;
 /// Why a service is not running, in one sentence.
@@ -22,7 +24,17 @@ pub mod order;
 pub mod phase;
 /// How a live run proves itself, look by look.
 pub mod proof;
+/// What has to be told of services that look different.
+mod publish;
+/// How a new config, or the memory of an earlier supervisor, is taken over.
+mod reload;
 /// One service: how each event moves it.
 pub mod service;
 /// Commands that wait for their result.
 pub mod ticket;
+
+/// Thousands of seeded worlds.
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tests;

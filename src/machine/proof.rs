@@ -12,8 +12,13 @@ const LOOK_FIRST: Duration = Duration::from_millis(1);
 const LOOK_LONGEST: Duration = Duration::from_millis(50);
 
 impl Service {
-    /// A look came to this.
+    /// A look came to this. It counts only while one is under way: a look that began under another spec asked
+    /// something else.
     pub(super) fn on_probed(&mut self, finding: Finding, now: Moment) {
+        let (Phase::Starting(_, proof) | Phase::Running(_, proof)) = &self.phase else { return };
+        if proof.next != NextLook::UnderWay {
+            return;
+        }
         match (self.phase.clone(), finding) {
             (Phase::Starting(live, _) | Phase::Running(live, _), Finding::Good) => {
                 self.trouble = None;
@@ -33,6 +38,26 @@ impl Service {
             }
             (Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. }, _) => (),
             (Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. }, _) => (),
+        }
+    }
+
+    /// What was found out counts only as long as the same is asked; else the looks begin anew.
+    pub(super) fn look_anew(&mut self, before: &spec::service::Service, now: Moment) {
+        let asks_the_same = before.health == self.spec.health && before.ports == self.spec.ports;
+        let waits_as_long = self.spec.can_be_probed() || before.min_uptime == self.spec.min_uptime;
+        match self.phase {
+            Phase::Starting(..) if asks_the_same && waits_as_long => (),
+            Phase::Running(..) if asks_the_same => (),
+            Phase::Starting(live, _) => {
+                self.trouble = None;
+                self.phase = Phase::Starting(live, self.fresh_proof(live.since));
+            }
+            Phase::Running(live, _) => {
+                self.trouble = None;
+                self.phase = Phase::Running(live, self.standing_proof(now));
+            }
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
+            Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => (),
         }
     }
 

@@ -133,8 +133,16 @@ impl Service {
         self.phase.run().is_some()
     }
 
-    /// It is wanted up, and its past failures are forgiven.
+    /// Whether the kernel holds its process beyond SIGKILL, so that nobody knows when it ends.
+    pub(super) fn hangs_in_kernel(&self) -> bool {
+        matches!(self.phase, Phase::Killing { patience: Patience::RunOut, .. })
+    }
+
+    /// It is wanted up, and its past failures are forgiven. What the config has no more cannot be.
     pub(super) fn want_up(&mut self) {
+        if self.standing == Standing::Removed {
+            return;
+        }
         match &self.phase {
             Phase::Starting(..) | Phase::Running(..) | Phase::Spawning { .. } => {
                 if self.goal == Goal::Down {
@@ -166,10 +174,10 @@ impl Service {
 
     /// A new run is wanted, whatever there is.
     pub(super) fn want_again(&mut self) {
-        if self.has_process() {
-            self.goal = Goal::Again;
-        } else {
-            self.want_up();
+        match (self.standing, self.has_process()) {
+            (Standing::Removed, _) => (),
+            (Standing::Declared, true) => self.goal = Goal::Again,
+            (Standing::Declared, false) => self.want_up(),
         }
     }
 
@@ -202,11 +210,17 @@ impl Service {
     }
 
     pub(super) fn on_spawned(&mut self, run: RunId, identity: Identity, now: Moment) {
+        if self.phase != (Phase::Spawning { run }) {
+            return;
+        }
         self.trouble = None;
         self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
     }
 
     pub(super) fn on_not_spawned(&mut self, obstacle: Obstacle, now: Moment) {
+        if !matches!(self.phase, Phase::Spawning { .. }) {
+            return;
+        }
         if self.goal == Goal::Down {
             self.phase = Phase::Resting(Rest::Stopped);
             return;
@@ -228,19 +242,21 @@ impl Service {
         let is_clear = end.left.is_empty();
         self.last = Some(LastRun { run: live.run, end, lasted });
         self.trouble = None;
-        match self.goal {
-            Goal::Down => self.phase = Phase::Resting(Rest::Stopped),
-            Goal::Again | Goal::Up if !is_clear => {
-                self.goal = Goal::Up;
-                self.fail_quickly(now);
-            }
-            Goal::Again => {
+        match (self.goal, is_clear) {
+            (Goal::Down, _) => self.phase = Phase::Resting(Rest::Stopped),
+            (Goal::Again, true) => {
                 self.goal = Goal::Up;
                 self.failures = 0;
                 self.phase = Phase::Waiting;
             }
-            Goal::Up if was_asked => self.phase = Phase::Waiting,
-            Goal::Up => self.follow_policy(outcome, Ran { lasted, was_starting }, now),
+            (Goal::Up, true) if was_asked => self.phase = Phase::Waiting,
+            (Goal::Up, _) if !was_asked => {
+                self.follow_policy(outcome, Ran { lasted, was_starting, is_clear }, now);
+            }
+            (Goal::Again | Goal::Up, _) => {
+                self.goal = Goal::Up;
+                self.fail_quickly(now);
+            }
         }
     }
 
@@ -256,7 +272,7 @@ impl Service {
         };
         if !runs_again {
             self.phase = Phase::Resting(if is_success { Rest::Completed } else { Rest::Failed });
-        } else if ran.was_starting || ran.lasted < self.spec.min_uptime {
+        } else if !ran.is_clear || ran.was_starting || ran.lasted < self.spec.min_uptime {
             self.fail_quickly(now);
         } else {
             if ran.lasted >= self.spec.backoff.reset_after {
@@ -310,30 +326,29 @@ impl Service {
         }
     }
 
-    /// The config has it in another shape: what can be applied to a living process is, the rest by a new run.
+    /// The config has it in another shape: what can be applied to a living process is, the rest by a new run. One that
+    /// an earlier config had removed is as good as a new one.
     pub(super) fn reconfigure(&mut self, spec: Arc<spec::service::Service>, now: Moment) {
-        let runs_like_before = self.spec.runs_like(&spec);
-        let health_changed = self.spec.health != spec.health;
-        self.spec = spec;
-        self.standing = Standing::Declared;
-        if runs_like_before {
-            if let Phase::Running(live, _) = self.phase {
-                if health_changed {
-                    self.phase = Phase::Running(live, self.standing_proof(now));
-                }
-            }
-            return;
+        let before = std::mem::replace(&mut self.spec, spec);
+        let standing = std::mem::replace(&mut self.standing, Standing::Declared);
+        self.look_anew(&before, now);
+        match standing {
+            Standing::Removed if self.spec.autostart => self.want_up(),
+            Standing::Removed => (),
+            Standing::Declared if self.goal == Goal::Down || before.runs_like(&self.spec) => (),
+            Standing::Declared => self.want_again(),
         }
-        match (&self.phase, self.goal) {
-            (_, Goal::Down) => (),
-            (Phase::Resting(_) | Phase::Backoff { .. } | Phase::Waiting, _) => self.want_up(),
-            (Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..), _) => self.want_again(),
-            (Phase::Stopping { .. } | Phase::Killing { .. }, _) => self.want_again(),
-        }
+    }
+
+    /// The config has it no more.
+    pub(super) fn remove(&mut self) {
+        self.want_down();
+        self.standing = Standing::Removed;
     }
 }
 
 struct Ran {
     lasted: Duration,
     was_starting: bool,
+    is_clear: bool,
 }

@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use super::event::Awaited;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
-use crate::vocab::run::RunId;
 
 /// A command that waits for its answer. The daemon gives the numbers and never twice the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,11 +25,8 @@ pub enum Verdict {
 /// What a ticket waits for in one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaiting {
-    /// A run later than this one is ready, or ran to its end with success.
-    Up {
-        /// Runs up to this one do not count; all count when there is none.
-        after: Option<RunId>,
-    },
+    /// A run that is not on its way out is ready, or ran to its end with success.
+    Up,
     /// Its tree is empty.
     Down,
     /// As `procman wait` asks; nobody promised that it will come to pass.
@@ -40,7 +36,8 @@ pub(super) enum Awaiting {
 /// A command under way.
 #[derive(Debug, Clone)]
 pub(super) struct Ticket {
-    pub(super) open: BTreeMap<ServiceName, Awaiting>,
+    pub(super) awaited: BTreeMap<ServiceName, Awaiting>,
+    /// The verdicts so far.
     pub(super) answer: Answer,
     pub(super) deadline: Option<Moment>,
 }

@@ -39,8 +39,23 @@ pub struct Entry {
     pub restarts: u64,
     /// How many quick failures in a row it had behind it.
     pub failures: u32,
+    /// How it ended for good, if it did so by itself. Journals of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
     /// Its live run.
     pub live: Option<LiveEntry>,
+}
+
+/// How a service ended for good by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rest {
+    /// With success.
+    Completed,
+    /// With a failure, and its policy leaves it so.
+    Failed,
+    /// It failed too often.
+    Fatal,
 }
 
 /// A live run in the journal.
@@ -164,7 +179,7 @@ fn decode(bytes: &[u8]) -> Result<Journal, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Journal, LiveEntry, Stage, Unreadable, decode};
+    use super::{Entry, Journal, LiveEntry, Rest, Stage, Unreadable, decode};
     use crate::vocab::identity::{Identity, Pid, StartTime};
     use crate::vocab::moment::Moment;
     use crate::vocab::name::ServiceName;
@@ -183,6 +198,7 @@ mod tests {
             goal,
             restarts: 3,
             failures: 1,
+            rest: None,
             live,
         };
         Journal {
@@ -208,6 +224,13 @@ mod tests {
         assert!(Journal::read(&path).unwrap().is_none());
         journal().write(&path).unwrap();
         assert_eq!(Journal::read(&path).unwrap(), Some(journal()));
+    }
+
+    #[test]
+    fn how_a_service_ended_for_good_is_kept() {
+        let mut journal = journal();
+        journal.services[2].rest = Some(Rest::Completed);
+        assert_eq!(decode(&journal.encode().unwrap()), Ok(journal));
     }
 
     #[test]

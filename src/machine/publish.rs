@@ -1,0 +1,72 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::{Action, Change};
+use super::explain;
+use super::fleet::Fleet;
+use super::order::Outlook;
+use crate::vocab::name::ServiceName;
+
+/// How a service looked when it was last told of.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    change: Change,
+    /// Whether its dependents wait for it in vain; they look different when this changes.
+    is_stuck: bool,
+}
+
+impl Fleet {
+    /// Tells of every service that looks different from when it was last told of.
+    pub(super) fn publish(&mut self, out: &mut Vec<Action>) {
+        let mut open = self.changed.clone();
+        let mut told: BTreeSet<ServiceName> = BTreeSet::new();
+        while !open.is_empty() {
+            let looks = self.looks(open.iter());
+            told.append(&mut open);
+            for (name, mut look) in looks {
+                let before = self.published.get(&name);
+                if before.is_none_or(|before| before.is_stuck != look.is_stuck) {
+                    let dependents = self.order().dependents_of(&name);
+                    open.extend(dependents.filter(|name| !told.contains(*name)).cloned());
+                }
+                if let Some(before) = before {
+                    look.change.previous = before.change.state;
+                }
+                let is_news = before.is_none_or(|before| !looks_like(&before.change, &look.change));
+                if is_news {
+                    out.push(Action::Publish(look.change.clone()));
+                }
+                self.published.insert(name, look);
+            }
+        }
+        self.changed = told;
+    }
+
+    /// How these services look at the moment; each is its own past until it is told of.
+    pub(super) fn looks<'a>(
+        &self,
+        names: impl Iterator<Item = &'a ServiceName>,
+    ) -> BTreeMap<ServiceName, Look> {
+        let mut outlook = Outlook::new(self.order());
+        names.filter_map(|name| Some((name.clone(), self.look_of(name, &mut outlook)?))).collect()
+    }
+
+    fn look_of(&self, name: &ServiceName, outlook: &mut Outlook<'_>) -> Option<Look> {
+        let service = self.services().get(name)?;
+        let change = Change {
+            service: name.clone(),
+            previous: service.state(),
+            state: service.state(),
+            health: service.health(),
+            run: service.phase().run(),
+            reason: explain::reason(outlook, name),
+        };
+        Some(Look { change, is_stuck: outlook.is_stuck(name) })
+    }
+}
+
+fn looks_like(one: &Change, other: &Change) -> bool {
+    one.state == other.state
+        && one.health == other.health
+        && one.run == other.run
+        && one.reason == other.reason
+}

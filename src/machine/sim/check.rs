@@ -1,0 +1,348 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::child::Life;
+use super::ledger::Asked;
+use super::world::{Verdict, World};
+use crate::machine::event::{Awaited, Event, Finding, Verb};
+use crate::machine::fleet::Fleet;
+use crate::machine::phase::{Phase, Rest};
+use crate::machine::service::Service;
+use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
+use crate::spec;
+use crate::spec::graph::Condition;
+use crate::spec::policy::RestartPolicy;
+use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::run::RunId;
+use crate::vocab::state::{Goal, Health};
+
+/// What has to be known from before a decision to judge it.
+pub(super) struct Before {
+    running: BTreeSet<RunId>,
+    /// The run that a look finds fit, or whose past is taken over.
+    proven: Proven,
+    end: Option<Expected>,
+}
+
+enum Proven {
+    Nobody,
+    One(RunId),
+    Anybody,
+}
+
+/// What a policy makes of an end.
+struct Expected {
+    service: ServiceName,
+    rests: Rests,
+}
+
+enum Rests {
+    As(Rest),
+    /// Only if it failed too often.
+    AsFatalAtMost,
+}
+
+impl Before {
+    pub(super) fn of(fleet: &Fleet, event: &Event) -> Self {
+        let proven = match event {
+            Event::Probed { run, finding: Finding::Good } => Proven::One(*run),
+            Event::Resumed(_) => Proven::Anybody,
+            Event::Probed { .. } | Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => {
+                Proven::Nobody
+            }
+            Event::NotSpawned { .. } | Event::Exited { .. } | Event::Reconfigured(_) | Event::Tick => {
+                Proven::Nobody
+            }
+        };
+        let end = match event {
+            Event::Exited { run, end } => {
+                fleet.service_of(*run).and_then(|service| expected(service, end.outcome))
+            }
+            Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => None,
+            Event::Probed { .. } | Event::Reconfigured(_) | Event::Resumed(_) | Event::Tick => None,
+        };
+        Self { running: running(fleet), proven, end }
+    }
+}
+
+fn running(fleet: &Fleet) -> BTreeSet<RunId> {
+    let is_running = |service: &&Service| matches!(service.phase(), Phase::Running(..));
+    fleet.services().values().filter(is_running).filter_map(|service| service.phase().run()).collect()
+}
+
+fn expected(service: &Service, outcome: Outcome) -> Option<Expected> {
+    let spec = service.spec();
+    let is_success = is_success(spec, outcome);
+    let ended_by_itself = matches!(service.phase(), Phase::Starting(..) | Phase::Running(..));
+    let rests = match (service.goal(), spec.restart) {
+        (Goal::Down, _) => Rests::As(Rest::Stopped),
+        (Goal::Up, _) if !ended_by_itself => return None,
+        (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
+            Rests::As(Rest::Completed)
+        }
+        (Goal::Up, RestartPolicy::Never) => Rests::As(Rest::Failed),
+        (Goal::Up, RestartPolicy::Always | RestartPolicy::OnFailure) | (Goal::Again, _) => {
+            Rests::AsFatalAtMost
+        }
+    };
+    Some(Expected { service: spec.name.clone(), rests })
+}
+
+fn is_success(spec: &spec::service::Service, outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Code(code) => spec.success_exit_codes.contains(&code),
+        Outcome::Signal(_) | Outcome::Unknown => false,
+    }
+}
+
+pub(super) fn require(holds: bool, words: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(words()) }
+}
+
+impl World {
+    pub(super) fn fleet(&self) -> Result<&Fleet, String> {
+        self.supervisor.as_ref().map(|it| &it.fleet).ok_or_else(|| "there is no daemon".to_owned())
+    }
+
+    fn phase_of(&self, name: &ServiceName) -> Option<&Phase> {
+        self.supervisor.as_ref()?.fleet.services().get(name).map(Service::phase)
+    }
+
+    fn has_process(&self, name: &ServiceName) -> bool {
+        self.children.values().any(|child| child.service == *name && child.is_ours())
+    }
+
+    /// A run begins only when the service has no other, and what it needs holds.
+    pub(super) fn check_spawn(&self, run: RunId, spec: &spec::service::Service) -> Verdict {
+        let name = &spec.name;
+        let fleet = self.fleet()?;
+        require(!self.has_process(name), || format!("run {run} of `{name}` is begun while another lives"))?;
+        require(self.ledger.wants_up(name), || format!("run {run} of `{name}` is begun, and nobody wants it"))?;
+        require(fleet.last_run() >= run, || format!("run {run} is not numbered"))?;
+        let is_new = self.children.values().all(|child| child.run != run);
+        require(is_new, || format!("run {run} of `{name}` is given twice"))?;
+        let unmet = spec.depends_on.iter().find(|(needed, condition)| !self.holds(needed, **condition));
+        require(unmet.is_none(), || format!("run {run} of `{name}` is begun without {unmet:?}"))
+    }
+
+    fn holds(&self, needed: &ServiceName, condition: Condition) -> bool {
+        let service = self.supervisor.as_ref().and_then(|it| it.fleet.services().get(needed));
+        let Some(service) = service else { return false };
+        let stays = service.goal() == Goal::Up;
+        match (condition, service.phase()) {
+            (_, Phase::Resting(Rest::Completed)) => self.has_completed(needed),
+            (Condition::Started, Phase::Starting(..) | Phase::Running(..)) => stays && self.has_process(needed),
+            (Condition::Ready, Phase::Running(..)) => stays && self.has_process(needed),
+            (Condition::Started | Condition::Ready | Condition::Completed, _) => false,
+        }
+    }
+
+    fn has_completed(&self, name: &ServiceName) -> bool {
+        matches!(self.ledger.last_end(name), Some(Outcome::Code(0 | 3)))
+    }
+
+    /// A process is asked to end only when everyone that needs it and is on the way out has gone.
+    pub(super) fn check_stop(&self, run: RunId) -> Verdict {
+        let fleet = self.fleet()?;
+        let Some(service) = fleet.service_of(run) else { return Err(format!("run {run} is nobody's")) };
+        require(service.goal() != Goal::Up, || format!("run {run} is asked to end and is wanted"))?;
+        let name = &service.spec().name;
+        let first = self.leaves_before(fleet, name);
+        require(first.is_none(), || format!("`{name}` is asked to end while {first:?} has a process"))
+    }
+
+    fn leaves_before<'a>(&self, fleet: &'a Fleet, name: &ServiceName) -> Option<&'a ServiceName> {
+        let in_the_way = |service: &&Service| {
+            let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
+            let has_process = self.has_process(&service.spec().name)
+                || matches!(service.phase(), Phase::Spawning { .. });
+            needs_it && has_process && !service.hangs_in_kernel()
+        };
+        fleet.services().values().find(in_the_way).map(|service| &service.spec().name)
+    }
+
+    /// A ticket is answered once, by its deadline, of every service that it names, and what it says is true.
+    pub(super) fn check_answer(&mut self, ticket: TicketId, answer: &Answer) -> Verdict {
+        let asked = self.ledger.settle(ticket);
+        let asked = asked.ok_or_else(|| format!("{ticket:?} is answered and was not open"))?;
+        require(answer.keys().eq(asked.services.iter()), || {
+            format!("{ticket:?} speaks of {:?} and not of {:?}", answer.keys(), asked.services)
+        })?;
+        for (name, judged) in answer {
+            let is_true = match judged {
+                Judged::Done => self.is_done(name, asked.verb, asked.old_runs.get(name).copied()),
+                Judged::Failed(why) => !why.is_empty() && !self.is_well(name, &asked),
+                Judged::TimedOut(why) => !why.is_empty() && asked.deadline.is_some_and(|at| at <= self.now),
+            };
+            require(is_true, || format!("{ticket:?} says {judged:?} of `{name}`, which is not so: {asked:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn is_done(&self, name: &ServiceName, verb: Verb, old_run: Option<RunId>) -> bool {
+        let phase = self.phase_of(name);
+        let has_completed =
+            matches!(phase, Some(Phase::Resting(Rest::Completed))) && self.has_completed(name);
+        let is_ready = match phase {
+            Some(Phase::Running(live, _)) => self.has_process(name) && old_run.is_none_or(|old| live.run > old),
+            Some(_) | None => has_completed,
+        };
+        match verb {
+            Verb::Start | Verb::Restart | Verb::Await(Awaited::Ready) => is_ready,
+            Verb::Await(Awaited::Alive) => self.has_process(name),
+            Verb::Stop | Verb::Kill | Verb::Await(Awaited::Gone) => !self.has_process(name),
+        }
+    }
+
+    /// Whether what was asked for has plainly been reached, so that nobody may call it failed.
+    fn is_well(&self, name: &ServiceName, asked: &Asked) -> bool {
+        let service = self.supervisor.as_ref().and_then(|it| it.fleet.services().get(name));
+        let Some(service) = service else { return false };
+        let is_clear = service.last().is_none_or(|last| last.end.left.is_empty());
+        let is_settled = match asked.verb {
+            Verb::Start | Verb::Restart => service.goal() == Goal::Up && service.health() != Health::Unhealthy,
+            Verb::Stop | Verb::Kill => {
+                service.goal() == Goal::Down && service.phase().run().is_none() && is_clear
+            }
+            Verb::Await(Awaited::Ready) => service.goal() == Goal::Up && service.health() != Health::Unhealthy,
+            Verb::Await(Awaited::Alive) => service.phase().live().is_some(),
+            Verb::Await(Awaited::Gone) => service.phase().run().is_none(),
+        };
+        is_settled && self.is_done(name, asked.verb, asked.old_runs.get(name).copied())
+    }
+
+    /// After a decision: nobody's turn was missed, nobody runs unproven, policies hold, and all of it was told.
+    pub(super) fn check_decision(&self, before: &Before) -> Verdict {
+        let fleet = self.fleet()?;
+        for (name, service) in fleet.services() {
+            self.check_turn(fleet, name, service)?;
+            self.check_told(fleet, name, service)?;
+            let is_wanted = self.ledger.wants_up(name);
+            require(is_wanted == (service.goal() != Goal::Down), || {
+                format!("the goal of `{name}` is {:?}, and it is wanted up: {is_wanted}", service.goal())
+            })?;
+            match service.phase() {
+                Phase::Running(live, _) if !before.running.contains(&live.run) => {
+                    require(is_proven(service, before, self.now), || {
+                        format!("`{name}` counts as running and has not proven itself")
+                    })?;
+                }
+                Phase::Running(..) | Phase::Starting(..) | Phase::Spawning { .. } | Phase::Waiting => (),
+                Phase::Stopping { .. } | Phase::Killing { .. } => (),
+                Phase::Backoff { .. } | Phase::Resting(_) => (),
+            }
+        }
+        before.end.as_ref().map_or(Ok(()), |end| check_policy(fleet, end))
+    }
+
+    fn check_turn(&self, fleet: &Fleet, name: &ServiceName, service: &Service) -> Verdict {
+        let spec = service.spec();
+        match service.phase() {
+            Phase::Waiting => {
+                let is_ready =
+                    spec.depends_on.iter().all(|(needed, condition)| self.holds(needed, *condition));
+                require(!is_ready, || format!("`{name}` waits for nothing"))
+            }
+            Phase::Starting(..) | Phase::Running(..) if service.goal() != Goal::Up => {
+                let first = self.leaves_before(fleet, name);
+                require(first.is_some(), || format!("`{name}` should be asked to end, and is not"))
+            }
+            Phase::Starting(..) | Phase::Running(..) | Phase::Spawning { .. } => Ok(()),
+            Phase::Stopping { .. } | Phase::Killing { .. } => Ok(()),
+            Phase::Backoff { .. } | Phase::Resting(_) => Ok(()),
+        }
+    }
+
+    fn check_told(&self, fleet: &Fleet, name: &ServiceName, service: &Service) -> Verdict {
+        let told = self.ledger.told(name).ok_or_else(|| format!("nothing was ever told of `{name}`"))?;
+        let is_true = told.state == service.state()
+            && told.health == service.health()
+            && told.run == service.phase().run()
+            && told.reason == fleet.reason(name);
+        require(is_true, || {
+            format!("{told:?} was told, and `{name}` is {service:?}, because {:?}", fleet.reason(name))
+        })
+    }
+
+    /// After an event: machine and world agree, and nothing is late.
+    pub(super) fn check_agreement(&self) -> Verdict {
+        let Some(supervisor) = &self.supervisor else { return Ok(()) };
+        let fleet = &supervisor.fleet;
+        for (name, service) in fleet.services() {
+            let mut runs = self.children.values().filter(|it| it.service == *name && it.is_ours());
+            let (child, second) = (runs.next(), runs.next());
+            require(second.is_none(), || format!("`{name}` has two live runs"))?;
+            let agrees = match service.phase() {
+                Phase::Spawning { run } => {
+                    supervisor.spawning.contains(run) && child.is_none_or(|child| child.run == *run)
+                }
+                phase => phase.live().map(|live| live.identity) == child.map(|child| child.identity)
+                    && phase.run() == child.map(|child| child.run),
+            };
+            require(agrees, || format!("`{name}` is {:?}, and its process is {child:?}", service.phase()))?;
+        }
+        for child in self.children.values().filter(|child| child.is_ours()) {
+            let is_known = fleet.services().contains_key(&child.service);
+            require(is_known, || format!("`{}` is unknown and has a process", child.service))?;
+            let is_late = child.life == Life::Alive && child.kill_by.is_some_and(|by| by <= self.now);
+            require(!is_late, || format!("`{}` should have been sent SIGKILL: {child:?}", child.service))?;
+            let hangs = child.killed_at.is_some_and(|at| at.after(KILLED_MAX) <= self.now);
+            let is_known = fleet.services().get(&child.service).is_some_and(Service::hangs_in_kernel);
+            require(!hangs || is_known, || format!("nobody says that it hangs in the kernel: {child:?}"))?;
+        }
+        for (ticket, asked) in self.ledger.open_tickets() {
+            let is_late = asked.deadline.is_some_and(|at| at <= self.now);
+            require(!is_late, || format!("the deadline of {ticket:?} has passed: {asked:?}"))?;
+            let is_decided = |name: &ServiceName| {
+                !fleet.services().contains_key(name) || self.is_well(name, asked)
+            };
+            let is_over = asked.services.iter().all(is_decided);
+            require(!is_over, || format!("{ticket:?} has come to its end and is not answered: {asked:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// When something happens: the machine had itself woken for whatever was due before.
+    pub(super) fn check_wake(&self) -> Verdict {
+        if self.supervisor.is_none() {
+            return Ok(());
+        }
+        let is_past = |at: Moment| at.after(LATE_MAX) < self.now;
+        let tickets = self.ledger.open_tickets().values().filter_map(|asked| asked.deadline);
+        let ours = self.children.values().filter(|child| child.is_ours() && child.life == Life::Alive);
+        let missed = tickets.chain(ours.filter_map(|child| child.kill_by)).find(|at| is_past(*at));
+        require(missed.is_none(), || format!("nobody woke the machine at {missed:?}; it is {:?}", self.now))
+    }
+}
+
+/// How late a tick may come.
+const LATE_MAX: Duration = Duration::from_millis(2);
+
+/// How long after SIGKILL the machine must say that a process hangs.
+const KILLED_MAX: Duration = Duration::from_secs(5);
+
+fn is_proven(service: &Service, before: &Before, now: Moment) -> bool {
+    let Some(live) = service.phase().live() else { return false };
+    let has_lasted = !service.spec().can_be_probed() && now.since(live.since) >= service.spec().min_uptime;
+    match before.proven {
+        Proven::Anybody => true,
+        Proven::One(run) => run == live.run || has_lasted,
+        Proven::Nobody => has_lasted,
+    }
+}
+
+fn check_policy(fleet: &Fleet, end: &Expected) -> Verdict {
+    let Some(service) = fleet.services().get(&end.service) else { return Ok(()) };
+    let is_right = match (&end.rests, service.phase()) {
+        (Rests::As(expected), Phase::Resting(rest)) => rest == expected,
+        (Rests::As(_), _) => false,
+        (Rests::AsFatalAtMost, Phase::Resting(rest)) => {
+            let has_retries = service.memory().failures <= service.spec().backoff.max_retries;
+            *rest == Rest::Fatal && !has_retries
+        }
+        (Rests::AsFatalAtMost, _) => true,
+    };
+    require(is_right, || format!("its policy says something else: `{}` is {:?}", end.service, service.phase()))
+}

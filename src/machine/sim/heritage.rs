@@ -1,0 +1,40 @@
+use super::check::require;
+use super::world::{Verdict, World};
+use crate::machine::memory::{LiveMemory, Progress, Survivor};
+use crate::machine::phase::Phase;
+use crate::vocab::state::Goal;
+
+impl World {
+    /// What a daemon knew, the next one knows.
+    pub(super) fn check_heritage(&self, survivors: &[Survivor]) -> Verdict {
+        let fleet = self.fleet()?;
+        for survivor in survivors {
+            let Some(service) = fleet.services().get(&survivor.service) else { continue };
+            let memory = service.memory();
+            let keeps_goal = memory.goal == survivor.goal
+                || (survivor.goal == Goal::Again && survivor.live.is_none() && memory.goal == Goal::Up);
+            // A spawn that the system refuses in the same breath adds to both.
+            let keeps_count = memory.failures >= survivor.failures && memory.restarts >= survivor.restarts;
+            let keeps_rest = survivor.live.is_some() || survivor.rest.is_none() || memory.rest == survivor.rest;
+            let keeps_process = survivor.live.is_none_or(|live| self.is_kept(&live, service.phase()));
+            require(keeps_goal && keeps_count && keeps_rest && keeps_process, || {
+                format!("{survivor:?} is taken over as {service:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn is_kept(&self, memory: &LiveMemory, phase: &Phase) -> bool {
+        let is_the_same = phase.live().is_some_and(|live| {
+            (live.run, live.identity, live.since) == (memory.run, memory.identity, memory.since)
+        });
+        let has_come_as_far = match (memory.progress, phase) {
+            (Progress::Stopping { kill_at: before }, Phase::Stopping { kill_at, .. }) => before == *kill_at,
+            (Progress::Stopping { kill_at }, Phase::Killing { .. }) => kill_at <= self.now,
+            (Progress::Stopping { .. }, _) => false,
+            (Progress::Ready, Phase::Starting(..)) => false,
+            (Progress::Ready | Progress::Starting, _) => true,
+        };
+        is_the_same && has_come_as_far
+    }
+}

@@ -1,0 +1,124 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::child::Child;
+use super::world::Verdict;
+use crate::machine::action::Change;
+use crate::machine::event::Verb;
+use crate::machine::ticket::TicketId;
+use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::run::RunId;
+use crate::vocab::state::{Goal, Health, State};
+
+/// The books on what the machine has promised and told.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    asked: BTreeMap<TicketId, Asked>,
+    tickets: u64,
+    told: BTreeMap<ServiceName, Change>,
+    ends: BTreeMap<ServiceName, (RunId, Outcome)>,
+    wanted: BTreeMap<ServiceName, Goal>,
+}
+
+/// A command that waits for its answer.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) verb: Verb,
+    /// Those that the answer has to speak of.
+    pub(super) services: BTreeSet<ServiceName>,
+    pub(super) deadline: Option<Moment>,
+    /// Runs that have to be left behind before a service counts as up.
+    pub(super) old_runs: BTreeMap<ServiceName, RunId>,
+}
+
+impl Ledger {
+    /// A daemon starts: it tells of changes from rest on.
+    pub(super) fn open<'a>(&mut self, services: impl Iterator<Item = &'a ServiceName>) {
+        self.told.clear();
+        self.wanted.clear();
+        for name in services {
+            self.declare(name);
+        }
+    }
+
+    /// A service is declared, and rests.
+    pub(super) fn declare(&mut self, name: &ServiceName) {
+        self.told.entry(name.clone()).or_insert_with(|| Change {
+            service: name.clone(),
+            previous: State::Stopped,
+            state: State::Stopped,
+            health: Health::None,
+            run: None,
+            reason: None,
+        });
+    }
+
+    /// Somebody wants these up or down.
+    pub(super) fn want<'a>(&mut self, services: impl Iterator<Item = &'a ServiceName>, goal: Goal) {
+        for name in services {
+            self.wanted.insert(name.clone(), goal);
+        }
+    }
+
+    /// Whether the last word on a service was that it should run.
+    pub(super) fn wants_up(&self, name: &ServiceName) -> bool {
+        self.wanted.get(name).is_some_and(|goal| *goal != Goal::Down)
+    }
+
+    /// A daemon ends: nobody can be answered any more.
+    pub(super) fn close(&mut self) {
+        self.asked.clear();
+    }
+
+    pub(super) fn ticket(&mut self) -> TicketId {
+        self.tickets += 1;
+        TicketId(self.tickets)
+    }
+
+    pub(super) fn ask(&mut self, ticket: TicketId, asked: Asked) {
+        self.asked.insert(ticket, asked);
+    }
+
+    /// The ticket is answered or abandoned; none if it was not open.
+    pub(super) fn settle(&mut self, ticket: TicketId) -> Option<Asked> {
+        self.asked.remove(&ticket)
+    }
+
+    pub(super) fn open_tickets(&self) -> &BTreeMap<TicketId, Asked> {
+        &self.asked
+    }
+
+    /// Each publication begins where the one before it ended, and tells something new.
+    pub(super) fn publish(&mut self, change: Change) -> Verdict {
+        let before = self.told.get(&change.service);
+        if before.is_none_or(|before| before.state != change.previous) {
+            return Err(format!("{change:?} does not follow {before:?}"));
+        }
+        self.told.insert(change.service.clone(), change);
+        Ok(())
+    }
+
+    pub(super) fn forget(&mut self, name: &ServiceName) -> Verdict {
+        self.wanted.remove(name);
+        let told = self.told.remove(name);
+        match told.map(|change| change.state) {
+            Some(State::Stopped) => Ok(()),
+            state => Err(format!("`{name}` is forgotten, and was last told to be {state:?}")),
+        }
+    }
+
+    /// How a service was last told to be.
+    pub(super) fn told(&self, name: &ServiceName) -> Option<&Change> {
+        self.told.get(name)
+    }
+
+    pub(super) fn note_end(&mut self, child: &Child, outcome: Outcome) {
+        self.ends.insert(child.service.clone(), (child.run, outcome));
+    }
+
+    /// How the last run of a service that a daemon was told of ended.
+    pub(super) fn last_end(&self, name: &ServiceName) -> Option<Outcome> {
+        self.ends.get(name).map(|(_, outcome)| *outcome)
+    }
+}

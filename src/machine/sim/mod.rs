@@ -1,0 +1,26 @@
+//! The simulation: whole fleets in virtual time, each world grown from one seed. A world plays the daemon, the
+//! processes and the people around one machine, does the worst of each, and checks after every step what must always
+//! hold. `PROCMAN_SIM_SEED=N` replays one world and tells its story; `PROCMAN_SIM_WORLDS=N` says how many are played.
+
+/// What is due when.
+mod agenda;
+/// What must hold after every step.
+mod check;
+/// A process with a character.
+mod child;
+/// What the daemon does for the machine, its death, and its successor.
+mod deputy;
+/// What the next daemon must still know.
+mod heritage;
+/// The books on commands and publications.
+mod ledger;
+/// What people do.
+mod operator;
+/// How a world ends: faults stop, and the goal has to be reached.
+mod peace;
+/// Random specs that are legal.
+pub(super) mod spec_maker;
+/// One world: its time, its daemon, and what happens next.
+mod world;
+/// The tests.
+mod worlds;

@@ -1,0 +1,211 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::spec::fleet::Fleet;
+use crate::spec::graph::{Condition, Needs};
+use crate::spec::health::{Check, Health};
+use crate::spec::log::{Logs, Rotation};
+use crate::spec::policy::{Backoff, RestartPolicy, Stop};
+use crate::spec::service::{Command, Service};
+use crate::spec::supervisor::Supervisor;
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::Port;
+use crate::vocab::signal::Signal;
+
+/// Every name that a world knows. Those that begin with a `j` are jobs: they end by themselves if their policy lets
+/// them, and only they are waited for to complete.
+const NAMES: [&str; 8] = ["j0", "j1", "s2", "s3", "s4", "s5", "s6", "s7"];
+
+pub(in crate::machine) fn name(text: &str) -> ServiceName {
+    ServiceName::parse(text).unwrap()
+}
+
+pub(super) fn is_job(name: &ServiceName) -> bool {
+    name.as_str().starts_with('j')
+}
+
+/// A service that declares nothing.
+pub(in crate::machine) fn plain(text: &str) -> Service {
+    Service {
+        name: name(text),
+        group: None,
+        command: Command::new(vec!["true".to_owned()]).unwrap(),
+        directory: PathBuf::from("/"),
+        env: BTreeMap::new(),
+        ports: Vec::new(),
+        depends_on: Needs::new(),
+        health: None,
+        restart: RestartPolicy::Always,
+        backoff: Backoff::default(),
+        stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1) },
+        success_exit_codes: BTreeSet::from([0]),
+        min_uptime: Duration::from_millis(100),
+        autostart: true,
+        priority: 0,
+        reload_signal: None,
+        user: None,
+        umask: None,
+        nice: None,
+        logs: Logs { stdout: PathBuf::new(), stderr: PathBuf::new(), rotation: Rotation::default() },
+    }
+}
+
+pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
+    let supervisor = Supervisor {
+        config: PathBuf::from("/services.toml"),
+        state_dir: PathBuf::from("/"),
+        log_dir: PathBuf::from("/"),
+        protected_ports: BTreeSet::new(),
+        allowed_ports: BTreeSet::new(),
+        also_kill: Vec::new(),
+    };
+    Arc::new(Fleet::new(supervisor, services).unwrap())
+}
+
+pub(in crate::machine) fn health_of(port: u16) -> Health {
+    Health {
+        check: Check::Tcp { port: Port::new(port).unwrap() },
+        interval: Duration::from_secs(2),
+        timeout: Duration::from_secs(1),
+        retries: 2,
+        start_period: Duration::from_secs(1),
+    }
+}
+
+/// A fleet of one to eight services.
+pub(super) fn fleet(rng: &mut Rng) -> Arc<Fleet> {
+    let mut names = NAMES;
+    rng.shuffle(&mut names);
+    let mut services: Vec<Service> = Vec::new();
+    for text in &names[..rng.usize(1..=NAMES.len())] {
+        let mut service = random(rng, text);
+        service.depends_on = needs(rng, &services);
+        services.push(service);
+    }
+    fleet_of(services)
+}
+
+/// The fleet after somebody edited its file: services come, go, and change.
+pub(super) fn edited(rng: &mut Rng, before: &Fleet) -> Arc<Fleet> {
+    let order = before.graph().order().iter();
+    let mut services: Vec<Service> = order.map(|name| (**before.service(name).unwrap()).clone()).collect();
+    for _ in 0..rng.usize(1..=3) {
+        match rng.u32(0..10) {
+            0 | 1 => remove(rng, &mut services),
+            2 | 3 => add(rng, &mut services),
+            4 | 5 => edit_needs(rng, &mut services),
+            _ => edit(rng, &mut services),
+        }
+    }
+    fleet_of(services)
+}
+
+fn random(rng: &mut Rng, text: &str) -> Service {
+    let mut service = plain(text);
+    let number: u16 = text[1..].parse().unwrap();
+    if rng.u32(0..10) < 4 {
+        service.ports = vec![Port::new(3000 + number).unwrap()];
+    }
+    if rng.u32(0..10) < 4 {
+        service.health = Some(random_health(rng, 3000 + number));
+    }
+    service.restart = random_policy(rng, &service.name);
+    service.backoff = random_backoff(rng);
+    service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
+    service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
+    service.autostart = rng.u32(0..10) < 8;
+    service.priority = rng.i32(-1..=1);
+    if rng.bool() {
+        service.success_exit_codes.insert(3);
+    }
+    service
+}
+
+fn random_health(rng: &mut Rng, port: u16) -> Health {
+    Health {
+        interval: Duration::from_millis(rng.u64(1000..4000)),
+        retries: rng.u32(1..=3),
+        start_period: Duration::from_millis(rng.u64(0..1500)),
+        ..health_of(port)
+    }
+}
+
+fn random_policy(rng: &mut Rng, name: &ServiceName) -> RestartPolicy {
+    let always = if is_job(name) { 1 } else { 6 };
+    match rng.u32(0..10) {
+        lot if lot < always => RestartPolicy::Always,
+        lot if lot % 2 == 0 => RestartPolicy::OnFailure,
+        _ => RestartPolicy::Never,
+    }
+}
+
+fn random_backoff(rng: &mut Rng) -> Backoff {
+    Backoff {
+        initial: Duration::from_millis(rng.u64(50..1000)),
+        max: Duration::from_millis(rng.u64(1000..4000)),
+        factor: f64::from(rng.u32(2..=6)) / 2.0,
+        reset_after: Duration::from_millis(rng.u64(1000..20_000)),
+        max_retries: rng.u32(0..=4),
+    }
+}
+
+fn needs(rng: &mut Rng, earlier: &[Service]) -> Needs {
+    let mut needs = Needs::new();
+    for service in earlier.iter().filter(|_| rng.u32(0..10) < 4).collect::<Vec<_>>() {
+        let condition = match rng.u32(0..4) {
+            0 => Condition::Started,
+            1 | 2 if is_job(&service.name) => Condition::Completed,
+            _ => Condition::Ready,
+        };
+        needs.insert(service.name.clone(), condition);
+    }
+    needs
+}
+
+fn remove(rng: &mut Rng, services: &mut Vec<Service>) {
+    let gone = services.remove(rng.usize(0..services.len()));
+    for service in services.iter_mut() {
+        service.depends_on.remove(&gone.name);
+    }
+    if services.is_empty() {
+        services.push(gone);
+    }
+}
+
+fn add(rng: &mut Rng, services: &mut Vec<Service>) {
+    let missing = NAMES.iter().filter(|text| services.iter().all(|service| service.name.as_str() != **text));
+    let missing: Vec<&str> = missing.copied().collect();
+    let Some(text) = rng.choice(missing) else { return };
+    let at = rng.usize(0..=services.len());
+    let mut service = random(rng, text);
+    service.depends_on = needs(rng, &services[..at]);
+    services.insert(at, service);
+}
+
+fn edit_needs(rng: &mut Rng, services: &mut [Service]) {
+    let at = rng.usize(0..services.len());
+    services[at].depends_on = needs(rng, &services[..at]);
+}
+
+fn edit(rng: &mut Rng, services: &mut [Service]) {
+    let at = rng.usize(0..services.len());
+    let service = &mut services[at];
+    let number: u16 = service.name.as_str()[1..].parse().unwrap();
+    match rng.u32(0..9) {
+        0 => {
+            service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
+        }
+        1 => service.health = None,
+        2 => service.health = Some(random_health(rng, 3000 + number)),
+        3 => service.ports = Vec::new(),
+        4 => service.ports = vec![Port::new(3000 + number).unwrap()],
+        5 => service.restart = random_policy(rng, &service.name),
+        6 => service.backoff = random_backoff(rng),
+        7 => service.min_uptime = Duration::from_millis(rng.u64(1..2000)),
+        _ => service.autostart = !service.autostart,
+    }
+}
