@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use procman::logs::files;
 use procman::logs::pump::{Attachment, Pump, Stream, StreamKey};
 use procman::rundir::channel;
 use procman::spec::log::Rotation;
@@ -97,14 +98,9 @@ fn through_pump() -> Round {
     // The thread is as old as the round.
     let round = Round { lasted: start.elapsed(), busy: thread_busy(&thread_named("log-pump")) };
     pump.close();
-    let written: u64 = files_of(&file).map(|file| fs::metadata(file).unwrap().len()).sum();
+    let written: u64 = files::all(&file).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
     assert_eq!(written, (BLOCKS * BLOCK_BYTES) as u64, "the pump lost or doubled bytes");
     round
-}
-
-fn files_of(file: &Path) -> impl Iterator<Item = PathBuf> {
-    let aside = (1..).map(|number| procman::logs::series::set_aside_path(file, number));
-    std::iter::once(file.to_owned()).chain(aside.take_while(|path| path.exists()))
 }
 
 /// The writing end; it is there when there is a reader.

@@ -5,7 +5,7 @@ use super::mailbox::Reply;
 use crate::machine::event::{Awaited, Command, Event, Verb};
 use crate::machine::ticket::TicketId;
 use crate::protocol;
-use crate::protocol::command::{Dependents, Order};
+use crate::protocol::command::{Dependents, Order, Pace};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
 use crate::sys::clock;
@@ -22,7 +22,13 @@ impl Engine {
             _ if self.ending != Ending::NotYet => Err(ending_problem()),
             Asked::Up(order) if order.services.is_all() => Ok(self.autostart(ticket, &order)),
             Asked::Up(order) | Asked::Start(order) => self.order(ticket, Verb::Start, &order),
-            Asked::Stop(order) => self.order(ticket, Verb::Stop, &order),
+            Asked::Stop(order) => {
+                let verb = match order.pace {
+                    Pace::InOrder => Verb::Stop,
+                    Pace::AtOnce => Verb::StopAtOnce,
+                };
+                self.order(ticket, verb, &order)
+            }
             Asked::Restart(order) => self.order(ticket, Verb::Restart, &order),
             Asked::Kill(order) => self.order(ticket, Verb::Kill, &order),
             Asked::Wait(wait) => {

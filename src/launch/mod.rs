@@ -6,3 +6,5 @@
 pub mod attached;
 /// Starting it.
 pub mod detached;
+/// The small parent that brings a dead supervisor back.
+pub mod guardian;

@@ -24,7 +24,7 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 
 /// The files of a series that are there, oldest first, and at last the current one, there or not. Numbers may be missing:
 /// a rotation may be under way, or have failed.
-pub(super) fn all(path: &Path) -> Vec<PathBuf> {
+pub fn all(path: &Path) -> Vec<PathBuf> {
     let entries = path.parent().and_then(|directory| fs::read_dir(directory).ok());
     let mut numbers: Vec<u32> = entries
         .into_iter()

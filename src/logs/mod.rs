@@ -18,7 +18,7 @@ pub mod tail;
 pub mod times;
 
 /// Which files make a series, and how rotation moves them.
-mod files;
+pub mod files;
 /// Lines of one stream, oldest file first.
 mod reader;
 /// One stream's way through the pump.

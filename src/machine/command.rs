@@ -35,6 +35,15 @@ impl Fleet {
                     awaited.insert(name, Awaiting::Down);
                 }
             }
+            Verb::StopAtOnce => {
+                for name in services {
+                    self.change(&name, |service| {
+                        service.want_down();
+                        service.stop(now, out);
+                    });
+                    awaited.insert(name, Awaiting::Down);
+                }
+            }
             Verb::Kill => {
                 for name in services {
                     self.change(&name, |service| {

@@ -73,6 +73,8 @@ pub enum Verb {
     Start,
     /// Stop them, dependents first; done when each tree is empty.
     Stop,
+    /// Ask each of them to end at once, whoever needs it; done when each tree is empty.
+    StopAtOnce,
     /// Stop them and start them again; done when each new run is ready.
     Restart,
     /// SIGKILL their trees and leave them stopped; done when each tree is empty.

@@ -32,8 +32,21 @@ pub struct Order {
     pub services: Selection,
     /// Whether those that need them are meant too.
     pub dependents: Dependents,
+    /// For `stop`: whether each waits for those that need it.
+    pub pace: Pace,
     /// After so many milliseconds the answer is what has been reached; no limit when absent.
     pub timeout_ms: Option<u64>,
+}
+
+/// Whether services that are stopped wait for each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// Each is asked to end when those that need it have.
+    #[default]
+    InOrder,
+    /// All are asked at once.
+    AtOnce,
 }
 
 /// Whether a command reaches further than the services it names.

@@ -21,6 +21,10 @@ pub struct Paths {
     pub socket: PathBuf,
     /// The lock that the living supervisor holds.
     pub lock: PathBuf,
+    /// The lock that the guardian takes, and that its supervisor holds with it: free when both are gone.
+    pub guardian: PathBuf,
+    /// The config that the supervisor acts on, as it was when that took it over.
+    pub applied: PathBuf,
     /// The journal of live runs.
     pub journal: PathBuf,
     /// The named pipes of the services' output.
@@ -85,6 +89,8 @@ impl Paths {
         Self {
             socket: socket_path(&own_dir, &instance),
             lock: own_dir.join("lock"),
+            guardian: own_dir.join("guardian"),
+            applied: own_dir.join("applied.toml"),
             journal: own_dir.join("journal"),
             channels: own_dir.join("pipes"),
             times: own_dir.join("times"),

@@ -7,6 +7,8 @@ pub mod clock;
 pub mod detach;
 /// The end of processes: seeing it, and reaping.
 pub mod exit;
+/// Copies of this process, and the signals and children of the one that stays.
+pub mod fork;
 /// Resource limits of this process.
 pub mod limits;
 /// Who listens on which port.

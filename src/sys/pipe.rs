@@ -50,3 +50,14 @@ pub fn open_read_write(path: &Path, waiting: Waiting) -> io::Result<OwnedFd> {
 pub fn grow(pipe: &impl AsFd, bytes: usize) -> io::Result<usize> {
     os::rest::grow_pipe(pipe.as_fd(), bytes)
 }
+
+/// How many bytes wait in a pipe (FIONREAD, ioctl_pipe(2)), for tests that have to see one fill.
+#[cfg(test)]
+pub(crate) fn bytes_waiting(pipe: &impl AsFd) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open for the whole call, and the kernel writes one int.
+    let done = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    nix::errno::Errno::result(done)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}

@@ -22,6 +22,8 @@ impl Signal {
     pub const HUP: Self = Self(nix::sys::signal::Signal::SIGHUP);
     /// Stops a process until SIGCONT.
     pub const STOP: Self = Self(nix::sys::signal::Signal::SIGSTOP);
+    /// A child has ended, or was stopped or continued.
+    pub const CHLD: Self = Self(nix::sys::signal::Signal::SIGCHLD);
     /// Lets a stopped process go on.
     pub const CONT: Self = Self(nix::sys::signal::Signal::SIGCONT);
 

@@ -96,8 +96,9 @@ fn a_service_that_ignores_its_stop_signal_holds_up_only_itself() {
     let mut config = String::new();
     for name in ["a", "b", "stubborn"] {
         let port = free_port();
-        let extra = if name == "stubborn" { "ignore-term" } else { "" };
-        writeln!(config, "[services.{name}]\ncommand = \"{{puppet}} {extra} listen {port} stay\"\nport = {port}\nstop_timeout = \"2s\"").unwrap();
+        // It needs the others: they are not to wait for its end before their own.
+        let (extra, needs) = if name == "stubborn" { ("ignore-term", "\"a\", \"b\"") } else { ("", "") };
+        writeln!(config, "[services.{name}]\ncommand = \"{{puppet}} {extra} listen {port} stay\"\nport = {port}\nstop_timeout = \"2s\"\ndepends_on = [{needs}]").unwrap();
     }
     fleet.configure(&config);
     fleet.run("up -q").expect(0);

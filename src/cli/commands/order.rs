@@ -54,7 +54,7 @@ pub(in crate::cli) fn order_of(
     timeout: Option<Duration>,
 ) -> Order {
     let dependents = if with_dependents { Dependents::Included } else { Dependents::Untouched };
-    Order { services, dependents, timeout_ms: timeout.map(millis) }
+    Order { services, dependents, timeout_ms: timeout.map(millis), ..Order::default() }
 }
 
 /// Asks the supervisor, tells what happens, and judges the report.

@@ -15,7 +15,7 @@ use crate::client::ask::AskError;
 use crate::client::connection::{Client, Unreachable};
 use crate::ports::flush::{self, Fate, Force, Foreign, Plan, Request, Step};
 use crate::ports::verdict::{Ours, Whose};
-use crate::protocol::command::{Command, Fate as Leaving, Order, ShutdownOrder};
+use crate::protocol::command::{Command, Fate as Leaving, Order, Pace, ShutdownOrder};
 use crate::protocol::event::{Event, What};
 use crate::protocol::status::Status;
 use crate::rundir::journal::Journal;
@@ -32,8 +32,9 @@ use crate::vocab::state::{Goal, State};
 /// How long a listener or a stray has between SIGTERM and SIGKILL.
 pub(in crate::cli) const GRACE: Duration = Duration::from_secs(2);
 
-/// When no service has ended for so long, those that have not are left to their stop_timeouts and hold up nobody.
-const SETTLED: Duration = Duration::from_millis(250);
+/// When no service has ended for so long, those that have not hold up the order no more: what they need is asked to end
+/// beside them. When nothing ends for so long again, they are left to their stop_timeouts.
+const SETTLED: Duration = Duration::from_millis(150);
 
 /// The supervisor's status; none when no supervisor is running.
 pub(in crate::cli) async fn status_if_any(context: &Context) -> Result<Option<Status>, Failure> {
@@ -57,6 +58,7 @@ pub(in crate::cli) async fn stop_gently(context: &Context) -> Result<Vec<Service
     };
     let command = Command::Stop(Order { services: Selection::all(), ..Order::default() });
     let mut asked = std::pin::pin!(client.command(&command, tell));
+    let mut pace = Pace::InOrder;
     loop {
         let settled = last_end.get() + SETTLED;
         tokio::select! {
@@ -68,8 +70,17 @@ pub(in crate::cli) async fn stop_gently(context: &Context) -> Result<Vec<Service
                 }
                 return Err(Failure::NotReached(format!("cannot stop all services:\n{}", words.join("\n"))));
             }
-            () = tokio::time::sleep_until(settled), if Instant::now() < settled => (),
-            () = std::future::ready(()), if Instant::now() >= settled => break,
+            () = tokio::time::sleep_until(settled) => (),
+        }
+        match pace {
+            // Somebody has ended meanwhile.
+            _ if last_end.get() + SETTLED > Instant::now() => (),
+            Pace::InOrder => {
+                hurry(context).await?;
+                pace = Pace::AtOnce;
+                last_end.set(Instant::now());
+            }
+            Pace::AtOnce => break,
         }
     }
     let status = context.connect().await?.status().await?;
@@ -79,6 +90,13 @@ pub(in crate::cli) async fn stop_gently(context: &Context) -> Result<Vec<Service
         .filter(|service| service.pid.is_some())
         .map(|service| service.name)
         .collect())
+}
+
+/// Asks all that still run to end, whoever needs them; does not wait for it.
+async fn hurry(context: &Context) -> Result<(), Failure> {
+    let order = Order { pace: Pace::AtOnce, timeout_ms: Some(0), ..Order::default() };
+    context.connect().await?.command(&Command::Stop(order), |_| ()).await?;
+    Ok(())
 }
 
 fn is_end(event: &Event) -> bool {

@@ -9,7 +9,7 @@ use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
 use crate::client::connection::{Client, Unreachable};
 use crate::launch::detached::{self, Request};
-use crate::protocol::command::{Command, Dependents, Order};
+use crate::protocol::command::{Command, Order};
 use crate::protocol::reply::Report;
 use crate::vocab::selection::Selection;
 
@@ -94,7 +94,7 @@ pub(in crate::cli) async fn bring_up(
     timeout: Duration,
 ) -> Result<Report, Failure> {
     let mut client = context.connect().await?;
-    let order = Order { services, dependents: Dependents::Untouched, timeout_ms: Some(millis(timeout)) };
+    let order = Order { services, timeout_ms: Some(millis(timeout)), ..Order::default() };
     let progress = Progress::new(context, "starting");
     let command = Command::Up(order);
     let asked = client.command(&command, |event| progress.tell(&event));

@@ -78,7 +78,8 @@ impl World {
         };
         if self.rng.u32(0..16) == 0 {
             let at = self.now.after(wait(&mut self.rng, 50));
-            if let Some(child) = self.children.values_mut().find(|child| child.run == run && child.is_ours()) {
+            if let Some(child) = self.children.values_mut().find(|child| child.run == run && child.is_ours())
+            {
                 child.told_at = at;
             }
             if let Some(supervisor) = &mut self.supervisor {
@@ -148,7 +149,7 @@ impl World {
     fn kill(&mut self, run: RunId) -> Verdict {
         let (now, violence) = (self.now, self.violence);
         let child = self.child_of(run, None)?;
-        if violence == Violence::AfterTheirTime && child.kill_by.is_none_or(|by| by > now) {
+        if violence != Violence::AtOnce && child.kill_by.is_none_or(|by| by > now) {
             return Err(format!("run {run} is sent SIGKILL before its time is over: {child:?}"));
         }
         child.kill_by = None;

@@ -116,7 +116,8 @@ impl World {
     /// An event that is late by a whole life reaches the machine: nobody may care.
     fn tell_again(&mut self) -> Verdict {
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
-        let is_stale = |event: &&Event| run_of(event).is_some_and(|run| supervisor.fleet.service_of(run).is_none());
+        let is_stale =
+            |event: &&Event| run_of(event).is_some_and(|run| supervisor.fleet.service_of(run).is_none());
         let stale: Vec<Event> = self.past.iter().filter(is_stale).cloned().collect();
         match self.rng.choice(stale) {
             Some(event) => self.feed(event),
@@ -136,13 +137,14 @@ impl World {
     }
 
     fn order(&mut self) -> Verdict {
-        let verb = match self.rng.u32(0..12) {
+        let verb = match self.rng.u32(0..13) {
             0..=2 => Verb::Start,
             3 | 4 => Verb::Stop,
             5..=7 => Verb::Restart,
             8 => Verb::Kill,
             9 => Verb::Await(Awaited::Ready),
             10 => Verb::Await(Awaited::Alive),
+            11 => Verb::StopAtOnce,
             _ => Verb::Await(Awaited::Gone),
         };
         let names: Vec<ServiceName> = self.file.services().keys().cloned().collect();
@@ -167,7 +169,9 @@ impl World {
         let fleet = &supervisor.fleet;
         let spoken_of = match verb {
             Verb::Start => fleet.spec().graph().with_needs(&services),
-            Verb::Stop | Verb::Restart | Verb::Kill | Verb::Await(_) => services.iter().cloned().collect(),
+            Verb::Stop | Verb::StopAtOnce | Verb::Restart | Verb::Kill | Verb::Await(_) => {
+                services.iter().cloned().collect()
+            }
         };
         let is_old = |name: &&ServiceName| {
             let is_leaving = fleet.services().get(*name).is_some_and(|service| service.goal() != Goal::Up);
@@ -182,7 +186,7 @@ impl World {
                 let needed = fleet.spec().graph().with_needs(&services);
                 self.ledger.want(needed.iter(), Goal::Up);
             }
-            Verb::Stop | Verb::Kill => self.ledger.want(services.iter(), Goal::Down),
+            Verb::Stop | Verb::StopAtOnce | Verb::Kill => self.ledger.want(services.iter(), Goal::Down),
             Verb::Await(_) => (),
         }
         let ticket = self.ledger.ticket();
@@ -212,7 +216,8 @@ impl World {
         self.tell(|| format!("the file is edited: {:?}", self.file.services().keys().collect::<Vec<_>>()));
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         let known = Arc::clone(supervisor.fleet.spec());
-        self.ledger.want(known.services().keys().filter(|name| self.file.service(name).is_none()), Goal::Down);
+        self.ledger
+            .want(known.services().keys().filter(|name| self.file.service(name).is_none()), Goal::Down);
         for (name, service) in self.file.services() {
             self.ledger.declare(name);
             if known.service(name).is_none() {

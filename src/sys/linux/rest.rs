@@ -47,6 +47,11 @@ pub(in crate::sys) fn close_on_exec_from(first: i32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
 
+/// How many threads this process has (proc_pid_task(5)); 0 when the system does not say.
+pub(in crate::sys) fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
 /// setpriority(2) on this process.
 pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {
     // SAFETY: setpriority takes its arguments by value and touches no memory of ours.

@@ -37,7 +37,7 @@ pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
 }
 
 /// proc_pidinfo of libproc.h, for a plain structure `T` that belongs to the flavor.
-fn info<T: Copy>(pid: Pid, flavor: i32, argument: u64) -> Option<T> {
+pub(super) fn info<T: Copy>(pid: Pid, flavor: i32, argument: u64) -> Option<T> {
     let mut buffer = MaybeUninit::<T>::uninit();
     let size = i32::try_from(size_of::<T>()).ok()?;
     // SAFETY: the pointer and the size describe the buffer, which outlives the call.

@@ -43,6 +43,14 @@ pub(in crate::sys) fn close_on_exec_from(first: i32) {
     }
 }
 
+/// How many threads this process has (proc_pidinfo, PROC_PIDTASKINFO); 0 when the system does not say.
+pub(in crate::sys) fn threads() -> usize {
+    let own = Pid::new(std::process::id().try_into().unwrap_or_default());
+    let task: Option<libc::proc_taskinfo> =
+        own.and_then(|own| super::process::info(own, libc::PROC_PIDTASKINFO, 0));
+    task.and_then(|task| usize::try_from(task.pti_threadnum).ok()).unwrap_or(0)
+}
+
 /// setpriority(2) on this process.
 pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {
     // SAFETY: setpriority takes its arguments by value and touches no memory of ours.

@@ -1,0 +1,156 @@
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use crate::rundir::paths::{Paths, Unusable};
+use crate::sys::fork::{self, Side, Signals};
+use crate::sys::lock::FileLock;
+use crate::sys::{clock, exit, memory, process, signal};
+use crate::vocab::identity::Identity;
+use crate::vocab::moment::Moment;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::signal::Signal;
+
+/// What a process is to do once it was guarded.
+#[derive(Debug)]
+pub enum Role {
+    /// Be the supervisor.
+    Supervisor(Post),
+    /// End: the supervisor did, in peace, with this exit code.
+    Over(u8),
+}
+
+/// What a supervisor under a guardian knows of its place.
+#[derive(Debug)]
+pub struct Post {
+    /// Its guardian.
+    pub guardian: Identity,
+    /// Whether another came before it.
+    pub turn: Turn,
+    /// Free again when both are gone.
+    _lock: FileLock,
+}
+
+/// Whether a supervisor is the first under its guardian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is.
+    First,
+    /// The one before it died.
+    Successor,
+}
+
+/// Why there is no guardian.
+#[derive(Debug, thiserror::Error)]
+pub enum NoGuardian {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateDirectory(#[from] Unusable),
+    /// Another one lives, or its supervisor does.
+    #[error("cannot start: another supervisor is alive")]
+    AnotherAlive,
+    /// The system refused.
+    #[error("cannot start the guardian: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Signals that are the supervisor's, and that its guardian passes on.
+const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
+
+/// A supervisor that lived shorter than this died quickly.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// So many quick deaths in a row are followed by a new supervisor at once; the pauses after that double up to the longest.
+const QUICK_DEATHS_FREE: u32 = 3;
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_LONGEST: Duration = Duration::from_secs(10);
+
+/// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
+/// supervisor that dies is followed by another; one that ends in peace ends its guardian. The guardian does nothing else:
+/// it holds no state, opens no socket, and reaps what its supervisors leave it (as their subreaper, on Linux).
+///
+/// # Errors
+/// [`NoGuardian`]; nothing was started then.
+pub fn guard(paths: &Paths) -> Result<Role, NoGuardian> {
+    paths.prepare()?;
+    let lock = FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?;
+    // Where orphans cannot be adopted they go to init, which reaps them as well.
+    let _ = exit::adopt_orphans();
+    let guardian = process::own();
+    let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
+    let mut quick_deaths = 0;
+    let mut turn = Turn::First;
+    loop {
+        let born = clock::now();
+        let outcome = match fork::fork_self() {
+            Ok(Side::Child) => {
+                signals.release()?;
+                return Ok(Role::Supervisor(Post { guardian, turn, _lock: lock }));
+            }
+            Ok(Side::Parent(supervisor)) => {
+                memory::let_go_of_unused_code();
+                until_it_ends(supervisor, &signals)
+            }
+            Err(error) if turn == Turn::First => return Err(error.into()),
+            // No process can be made at the moment; the services live meanwhile.
+            Err(_) => Outcome::Unknown,
+        };
+        match (outcome, turn) {
+            (Outcome::Code(0), _) => return Ok(Role::Over(0)),
+            // What kept it from starting was said to whoever waits for its first word.
+            (Outcome::Code(code), Turn::First) if code != PANICKED => {
+                return Ok(Role::Over(u8::try_from(code).unwrap_or(1)));
+            }
+            (Outcome::Code(_) | Outcome::Signal(_) | Outcome::Unknown, _) => (),
+        }
+        turn = Turn::Successor;
+        quick_deaths = if clock::now().since(born) < QUICK { quick_deaths + 1 } else { 0 };
+        tracing::error!(%outcome, lived = ?lived(born), "the supervisor died; another takes over");
+        thread::sleep(pause(quick_deaths));
+    }
+}
+
+/// The exit code of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+fn lived(born: Moment) -> Duration {
+    clock::now().since(born)
+}
+
+/// Passes signals on to the supervisor and reaps whoever ends, until the supervisor does.
+fn until_it_ends(supervisor: Identity, signals: &Signals) -> Outcome {
+    loop {
+        match signals.next() {
+            Some(Signal::CHLD) | None => {
+                let ended =
+                    std::iter::from_fn(fork::reap_one).filter(|(pid, _)| *pid == supervisor.pid).last();
+                if let Some((_, outcome)) = ended {
+                    return outcome;
+                }
+            }
+            // One that is just ending gets no more signals, and needs none.
+            Some(passed) => drop(signal::send(supervisor, passed)),
+        }
+    }
+}
+
+fn pause(quick_deaths: u32) -> Duration {
+    if quick_deaths <= QUICK_DEATHS_FREE {
+        return Duration::ZERO;
+    }
+    let doublings = (quick_deaths - QUICK_DEATHS_FREE - 1).min(16);
+    (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pause;
+
+    #[test]
+    fn a_supervisor_that_keeps_dying_is_replaced_ever_more_slowly() {
+        let pauses: Vec<u64> =
+            (0..12).map(|deaths| u64::try_from(pause(deaths).as_millis()).unwrap()).collect();
+        assert_eq!(pauses, [0, 0, 0, 0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000]);
+        assert_eq!(pause(u32::MAX).as_secs(), 10);
+    }
+}
