@@ -60,8 +60,9 @@ impl<'a> Order<'a> {
     }
 
     fn unmet_of(self, name: &ServiceName) -> impl Iterator<Item = (&'a ServiceName, Condition)> {
-        self.needs_of(name)
-            .filter(move |(needed, condition)| !self.services.get(*needed).is_some_and(|it| holds(it, *condition)))
+        self.needs_of(name).filter(move |(needed, condition)| {
+            !self.services.get(*needed).is_some_and(|it| holds(it, *condition))
+        })
     }
 }
 
@@ -84,9 +85,9 @@ impl<'a> Outlook<'a> {
     /// The first thing that `name` still waits for before it may start; none when it may.
     pub(super) fn wait_of(&mut self, name: &ServiceName) -> Option<Wait<'a>> {
         let unmet: Vec<(&'a ServiceName, Condition)> = self.order.unmet_of(name).collect();
-        let in_vain = unmet.iter().find(|(needed, condition)| {
-            self.never_comes_to(needed, *condition) || self.is_stuck(needed)
-        });
+        let in_vain = unmet
+            .iter()
+            .find(|(needed, condition)| self.never_comes_to(needed, *condition) || self.is_stuck(needed));
         match (in_vain, unmet.first()) {
             (Some((needed, condition)), _) => Some(Wait::InVain(needed, *condition)),
             (None, Some((needed, condition))) => Some(Wait::For(needed, *condition)),

@@ -60,7 +60,9 @@ impl Before {
             Event::Exited { run, end } => {
                 fleet.service_of(*run).and_then(|service| expected(service, end.outcome))
             }
-            Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => None,
+            Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
+                None
+            }
             Event::Probed { .. } | Event::Reconfigured(_) | Event::Resumed(_) | Event::Tick => None,
         };
         Self { running: running(fleet), proven, end }
@@ -119,7 +121,9 @@ impl World {
         let name = &spec.name;
         let fleet = self.fleet()?;
         require(!self.has_process(name), || format!("run {run} of `{name}` is begun while another lives"))?;
-        require(self.ledger.wants_up(name), || format!("run {run} of `{name}` is begun, and nobody wants it"))?;
+        require(self.ledger.wants_up(name), || {
+            format!("run {run} of `{name}` is begun, and nobody wants it")
+        })?;
         require(fleet.last_run() >= run, || format!("run {run} is not numbered"))?;
         let is_new = self.children.values().all(|child| child.run != run);
         require(is_new, || format!("run {run} of `{name}` is given twice"))?;
@@ -133,7 +137,9 @@ impl World {
         let stays = service.goal() == Goal::Up;
         match (condition, service.phase()) {
             (_, Phase::Resting(Rest::Completed)) => self.has_completed(needed),
-            (Condition::Started, Phase::Starting(..) | Phase::Running(..)) => stays && self.has_process(needed),
+            (Condition::Started, Phase::Starting(..) | Phase::Running(..)) => {
+                stays && self.has_process(needed)
+            }
             (Condition::Ready, Phase::Running(..)) => stays && self.has_process(needed),
             (Condition::Started | Condition::Ready | Condition::Completed, _) => false,
         }
@@ -156,8 +162,8 @@ impl World {
     fn leaves_before<'a>(&self, fleet: &'a Fleet, name: &ServiceName) -> Option<&'a ServiceName> {
         let in_the_way = |service: &&Service| {
             let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
-            let has_process = self.has_process(&service.spec().name)
-                || matches!(service.phase(), Phase::Spawning { .. });
+            let has_process =
+                self.has_process(&service.spec().name) || matches!(service.phase(), Phase::Spawning { .. });
             needs_it && has_process && !service.hangs_in_kernel()
         };
         fleet.services().values().find(in_the_way).map(|service| &service.spec().name)
@@ -176,7 +182,9 @@ impl World {
                 Judged::Failed(why) => !why.is_empty() && !self.is_well(name, &asked),
                 Judged::TimedOut(why) => !why.is_empty() && asked.deadline.is_some_and(|at| at <= self.now),
             };
-            require(is_true, || format!("{ticket:?} says {judged:?} of `{name}`, which is not so: {asked:?}"))?;
+            require(is_true, || {
+                format!("{ticket:?} says {judged:?} of `{name}`, which is not so: {asked:?}")
+            })?;
         }
         Ok(())
     }
@@ -186,7 +194,9 @@ impl World {
         let has_completed =
             matches!(phase, Some(Phase::Resting(Rest::Completed))) && self.has_completed(name);
         let is_ready = match phase {
-            Some(Phase::Running(live, _)) => self.has_process(name) && old_run.is_none_or(|old| live.run > old),
+            Some(Phase::Running(live, _)) => {
+                self.has_process(name) && old_run.is_none_or(|old| live.run > old)
+            }
             Some(_) | None => has_completed,
         };
         match verb {
@@ -202,11 +212,15 @@ impl World {
         let Some(service) = service else { return false };
         let is_clear = service.last().is_none_or(|last| last.end.left.is_empty());
         let is_settled = match asked.verb {
-            Verb::Start | Verb::Restart => service.goal() == Goal::Up && service.health() != Health::Unhealthy,
+            Verb::Start | Verb::Restart => {
+                service.goal() == Goal::Up && service.health() != Health::Unhealthy
+            }
             Verb::Stop | Verb::Kill => {
                 service.goal() == Goal::Down && service.phase().run().is_none() && is_clear
             }
-            Verb::Await(Awaited::Ready) => service.goal() == Goal::Up && service.health() != Health::Unhealthy,
+            Verb::Await(Awaited::Ready) => {
+                service.goal() == Goal::Up && service.health() != Health::Unhealthy
+            }
             Verb::Await(Awaited::Alive) => service.phase().live().is_some(),
             Verb::Await(Awaited::Gone) => service.phase().run().is_none(),
         };
@@ -278,8 +292,10 @@ impl World {
                 Phase::Spawning { run } => {
                     supervisor.spawning.contains(run) && child.is_none_or(|child| child.run == *run)
                 }
-                phase => phase.live().map(|live| live.identity) == child.map(|child| child.identity)
-                    && phase.run() == child.map(|child| child.run),
+                phase => {
+                    phase.live().map(|live| live.identity) == child.map(|child| child.identity)
+                        && phase.run() == child.map(|child| child.run)
+                }
             };
             require(agrees, || format!("`{name}` is {:?}, and its process is {child:?}", service.phase()))?;
         }
@@ -295,9 +311,8 @@ impl World {
         for (ticket, asked) in self.ledger.open_tickets() {
             let is_late = asked.deadline.is_some_and(|at| at <= self.now);
             require(!is_late, || format!("the deadline of {ticket:?} has passed: {asked:?}"))?;
-            let is_decided = |name: &ServiceName| {
-                !fleet.services().contains_key(name) || self.is_well(name, asked)
-            };
+            let is_decided =
+                |name: &ServiceName| !fleet.services().contains_key(name) || self.is_well(name, asked);
             let is_over = asked.services.iter().all(is_decided);
             require(!is_over, || format!("{ticket:?} has come to its end and is not answered: {asked:?}"))?;
         }
@@ -344,5 +359,7 @@ fn check_policy(fleet: &Fleet, end: &Expected) -> Verdict {
         }
         (Rests::AsFatalAtMost, _) => true,
     };
-    require(is_right, || format!("its policy says something else: `{}` is {:?}", end.service, service.phase()))
+    require(is_right, || {
+        format!("its policy says something else: `{}` is {:?}", end.service, service.phase())
+    })
 }

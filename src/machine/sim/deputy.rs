@@ -78,7 +78,8 @@ impl World {
         };
         if self.rng.u32(0..16) == 0 {
             let at = self.now.after(wait(&mut self.rng, 50));
-            if let Some(child) = self.children.values_mut().find(|child| child.run == run && child.is_ours()) {
+            if let Some(child) = self.children.values_mut().find(|child| child.run == run && child.is_ours())
+            {
                 child.told_at = at;
             }
             if let Some(supervisor) = &mut self.supervisor {

@@ -116,7 +116,8 @@ impl World {
     /// An event that is late by a whole life reaches the machine: nobody may care.
     fn tell_again(&mut self) -> Verdict {
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
-        let is_stale = |event: &&Event| run_of(event).is_some_and(|run| supervisor.fleet.service_of(run).is_none());
+        let is_stale =
+            |event: &&Event| run_of(event).is_some_and(|run| supervisor.fleet.service_of(run).is_none());
         let stale: Vec<Event> = self.past.iter().filter(is_stale).cloned().collect();
         match self.rng.choice(stale) {
             Some(event) => self.feed(event),
@@ -212,7 +213,8 @@ impl World {
         self.tell(|| format!("the file is edited: {:?}", self.file.services().keys().collect::<Vec<_>>()));
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         let known = Arc::clone(supervisor.fleet.spec());
-        self.ledger.want(known.services().keys().filter(|name| self.file.service(name).is_none()), Goal::Down);
+        self.ledger
+            .want(known.services().keys().filter(|name| self.file.service(name).is_none()), Goal::Down);
         for (name, service) in self.file.services() {
             self.ledger.declare(name);
             if known.service(name).is_none() {

@@ -213,7 +213,9 @@ impl World {
 
     /// A process ends. Its daemon is told once its tree is cleared; if there is none, nobody ever is.
     fn end_child(&mut self, pid: Pid, outcome: crate::vocab::outcome::Outcome) {
-        let Some(child) = self.children.get_mut(&pid).filter(|child| child.life == Life::Alive) else { return };
+        let Some(child) = self.children.get_mut(&pid).filter(|child| child.life == Life::Alive) else {
+            return;
+        };
         child.life = Life::Ended(outcome);
         let told = self.now.after(child.character.telling).max(child.told_at.after(Duration::from_micros(1)));
         let (service, run, is_ours) = (child.service.clone(), child.run, child.is_ours());
