@@ -7,6 +7,7 @@ use crate::config::problem::{Problems, Style};
 use crate::daemon::boot::BootError;
 use crate::emergency::execute::Stuck;
 use crate::launch::detached::LaunchError;
+use crate::launch::guardian::NoGuardian;
 use crate::protocol::problem::Kind;
 use crate::rundir::paths::Unusable;
 use crate::vocab::selection::NoSuchService;
@@ -37,6 +38,9 @@ pub(super) enum Failure {
     /// No supervisor could be started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// This process cannot be a guardian.
+    #[error(transparent)]
+    NoGuardian(#[from] NoGuardian),
     /// This process cannot be the supervisor.
     #[error(transparent)]
     Boot(BootError),
@@ -68,7 +72,7 @@ impl Failure {
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::ReaderLeft => 0,
-            Self::StateDirectory(_) => 1,
+            Self::StateDirectory(_) | Self::NoGuardian(_) => 1,
             Self::Launch(_) | Self::Boot(_) | Self::Stuck(_) | Self::NotReached(_) | Self::System(_) => 1,
             Self::Config(_) | Self::NoConfig(_) | Self::Usage(_) => 2,
             Self::Unreachable(_) => 4,
@@ -102,7 +106,11 @@ impl Failure {
             Self::Ask(_) | Self::Unreachable(_) | Self::Config(_) | Self::NoConfig(_) | Self::Usage(_) => {
                 false
             }
-            Self::StateDirectory(_) | Self::Launch(_) | Self::Boot(_) | Self::Stuck(_) => false,
+            Self::StateDirectory(_)
+            | Self::NoGuardian(_)
+            | Self::Launch(_)
+            | Self::Boot(_)
+            | Self::Stuck(_) => false,
             Self::Unsafe(_) | Self::NotReached(_) => false,
             Self::Said(_) | Self::System(_) | Self::ReaderLeft | Self::Interrupted(_) => false,
         }

@@ -75,7 +75,10 @@ impl Client {
         let answer = self.post("/v1/shutdown", &order).await?;
         let report = report(Lines::new(answer.into_body()), tell).await?;
         let deadline = tokio::time::Instant::now() + ENDED_MAX;
-        while !matches!(lock::supervisor(&self.paths), Ok(Supervisor::Nobody)) {
+        let is_gone = || {
+            matches!(lock::supervisor(&self.paths), Ok(Supervisor::Nobody)) && !lock::is_guarded(&self.paths)
+        };
+        while !is_gone() {
             if tokio::time::Instant::now() > deadline {
                 return Err(AskError::StillAlive);
             }

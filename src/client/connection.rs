@@ -37,6 +37,12 @@ pub enum Unreachable {
         /// Where it should answer.
         socket: PathBuf,
     },
+    /// It died, and its guardian is bringing another.
+    #[error("the supervisor died and is about to be replaced\nhint: try again in a moment; {} says what happened", .log.display())]
+    Returning {
+        /// The log of both.
+        log: PathBuf,
+    },
     /// The socket is somebody else's.
     #[error("cannot connect to {}: {source}", .socket.display())]
     Denied {
@@ -58,13 +64,16 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// that refuses is asked again while the lock is held.
 const BETWEEN_MAX: Duration = Duration::from_millis(500);
 
+/// How long a supervisor that died may take to come back.
+const RETURN_MAX: Duration = Duration::from_secs(3);
+
 /// How often.
 const BETWEEN_PAUSE: Duration = Duration::from_millis(2);
 
 impl Client {
     /// Connects, or says why that is not possible.
     pub async fn connect(paths: &Paths) -> Result<Self, Unreachable> {
-        let deadline = tokio::time::Instant::now() + BETWEEN_MAX;
+        let begun = tokio::time::Instant::now();
         loop {
             let why = match tokio::time::timeout(PATIENCE, open(paths)).await {
                 Ok(Ok(sender)) => return Ok(Self { sender, paths: paths.clone() }),
@@ -74,7 +83,12 @@ impl Client {
                 Ok(Err(_)) => diagnose(paths),
                 Err(_) => return Err(diagnose(paths)),
             };
-            if matches!(why, Unreachable::Absent) || tokio::time::Instant::now() >= deadline {
+            let patience = match why {
+                Unreachable::Absent | Unreachable::Denied { .. } => Duration::ZERO,
+                Unreachable::Silent { .. } => BETWEEN_MAX,
+                Unreachable::Returning { .. } => RETURN_MAX,
+            };
+            if begun.elapsed() >= patience {
                 return Err(why);
             }
             tokio::time::sleep(BETWEEN_PAUSE).await;
@@ -94,6 +108,9 @@ async fn open(paths: &Paths) -> io::Result<SendRequest<Full<Bytes>>> {
 pub(super) fn diagnose(paths: &Paths) -> Unreachable {
     match lock::supervisor(paths) {
         Ok(Supervisor::Alive(identity)) => Unreachable::Silent { identity, socket: paths.socket.clone() },
+        Ok(Supervisor::Nobody) | Err(_) if lock::is_guarded(paths) => {
+            Unreachable::Returning { log: paths.supervisor_log.clone() }
+        }
         Ok(Supervisor::Nobody) | Err(_) => Unreachable::Absent,
     }
 }

@@ -27,8 +27,15 @@ pub(super) struct Places {
 /// # Errors
 /// Every problem of the file; nothing on the machine was changed in any case.
 pub fn load(path: &Path, environment: &Environment) -> Result<Fleet, Problems> {
-    let text = read_text(path)?;
-    parse(&text, path, environment).map_err(|list| Problems::new(path.to_owned(), text.clone(), list))
+    prove(&read_text(path)?, path, environment)
+}
+
+/// Proves a text as the content of a config file.
+///
+/// # Errors
+/// Every problem of the text.
+pub fn prove(text: &str, path: &Path, environment: &Environment) -> Result<Fleet, Problems> {
+    parse(text, path, environment).map_err(|list| Problems::new(path.to_owned(), text.to_owned(), list))
 }
 
 /// Reads only `[supervisor]` and `[emergency]`, for those who look for a supervisor or talk to one: what is wrong with the
@@ -53,7 +60,11 @@ pub fn load_supervisor(path: &Path, environment: &Environment) -> Result<Supervi
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Problems> {
+/// Reads a config file, proving nothing but that it is text.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub fn read_text(path: &Path) -> Result<String, Problems> {
     let whole = |text: String, problem| Problems::new(path.to_owned(), text, vec![problem]);
     let bytes = fs::read(path).map_err(|error| {
         let hint = "name a file that is there and that you may read: `-c FILE`".to_owned();

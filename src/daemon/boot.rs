@@ -25,6 +25,7 @@ use crate::ports::flush::{self, Force};
 use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
+use crate::rundir::applied;
 use crate::rundir::journal::{self, Journal, Unreadable};
 use crate::rundir::leftovers::{self, Leftover};
 use crate::rundir::lock;
@@ -41,13 +42,26 @@ use crate::vocab::state::Goal;
 #[derive(Debug)]
 pub struct Boot {
     /// The config file, absolute.
-    pub config: PathBuf,
+    pub path: PathBuf,
+    /// Which text is read for it.
+    pub config: Config,
+    /// Where its files lie.
+    pub paths: Paths,
     /// The environment that the config expands in and services inherit.
     pub environment: Environment,
-    /// Where `ready` or the reason of a failure is written, when somebody waits for it.
-    pub ready: Option<File>,
+    /// Its guardian, if it has one.
+    pub guardian: Option<Identity>,
     /// Which services are started unasked.
     pub start: Start,
+}
+
+/// Which config a supervisor takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Config {
+    /// What the file says.
+    File,
+    /// What the supervisor before it acted on; the file if that is not to be had.
+    AsApplied,
 }
 
 /// What a supervisor starts unasked.
@@ -92,12 +106,13 @@ pub enum BootError {
     },
 }
 
-/// Starts a supervisor in this process and runs it until it ends.
+/// Starts a supervisor in this process and runs it until it ends. `ready` is written to when it is ready, if somebody waits
+/// for that.
 ///
 /// # Errors
 /// [`BootError`], which is also written to `ready`: nothing was touched then.
-pub fn run(mut boot: Boot) -> Result<(), BootError> {
-    let mut ready = boot.ready.take();
+pub fn run(boot: Boot, mut ready: Option<File>) -> Result<(), BootError> {
+    end_at_panics();
     let result = start(boot, &mut ready);
     if let (Err(error), Some(ready)) = (&result, &mut ready) {
         // Whoever started this may be gone; then nobody has to know.
@@ -106,16 +121,45 @@ pub fn run(mut boot: Boot) -> Result<(), BootError> {
     result
 }
 
+/// A task that panics would end alone, and its run would never be heard of again. The whole supervisor ends, and the next
+/// one goes on from the journal.
+fn end_at_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(%panic, "a fault of procman itself; please report it");
+        std::process::abort();
+    }));
+}
+
+/// The text of the config, and the fleet that it makes.
+fn prove(boot: &Boot) -> Result<(String, Fleet), BootError> {
+    if boot.config == Config::AsApplied {
+        if let Some(text) = applied::read(&boot.paths) {
+            match load::prove(&text, &boot.path, &boot.environment) {
+                Ok(fleet) => return Ok((text, fleet)),
+                Err(problems) => {
+                    tracing::warn!(%problems, "cannot go on with the config as it was; reading the file")
+                }
+            }
+        }
+    }
+    let text = load::read_text(&boot.path).map_err(BootError::Config)?;
+    let fleet = load::prove(&text, &boot.path, &boot.environment).map_err(BootError::Config)?;
+    Ok((text, fleet))
+}
+
 fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
-    let fleet = load::load(&boot.config, &boot.environment).map_err(BootError::Config)?;
-    let supervisor = fleet.supervisor().clone();
-    let paths = Paths::new(&supervisor.config, &supervisor.state_dir);
+    let (text, fleet) = prove(&boot)?;
+    let paths = boot.paths.clone();
     paths.prepare()?;
     let lock = lock::take(&paths).map_err(system("take the lock"))?;
     let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
-    if let Some(identity) = leftovers::marked_supervisor(&paths.instance) {
+    let others = leftovers::marked(&paths.instance);
+    let others = others.into_iter().filter(|identity| Some(*identity) != boot.guardian);
+    // The younger of a guardian and its supervisor is the supervisor.
+    if let Some(identity) = others.max_by_key(|identity| (identity.started, identity.pid)) {
         return Err(BootError::AnotherLost { identity });
     }
+    keep_applied(&paths, &text);
     limits::raise_open_files();
     let reach = match exit::adopt_orphans() {
         Ok(()) => Reach::Near,
@@ -138,6 +182,13 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
     Ok(())
 }
 
+/// A successor that does not find it reads the file.
+pub(super) fn keep_applied(paths: &Paths, text: &str) {
+    if let Err(error) = applied::write(paths, text) {
+        tracing::warn!(%error, path = %paths.applied.display(), "cannot keep a copy of the config");
+    }
+}
+
 /// What a supervisor stands on once the config is proven and the lock is its own.
 struct Ground {
     fleet: Arc<Fleet>,
@@ -158,6 +209,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         paths,
         reach,
         environment: boot.environment,
+        guardian: boot.guardian,
         pump,
         mailbox: mailbox.clone(),
         inbox,
@@ -167,7 +219,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone()), ending));
     say_ready(ready);
-    tracing::info!(pid = process::own().pid.as_raw(), config = %boot.config.display(), "supervisor started");
+    tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
     if let Start::Services(selection) = boot.start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }
@@ -226,10 +278,8 @@ impl Past {
             end_all(&leftovers);
             return Self { survivors: Vec::new(), last_run: highest, takeovers: 0 };
         };
+        // A run that ended while nobody watched has a warden all the same: it reports the end, which nobody saw.
         let mut survivors: Vec<Survivor> = journal.services.iter().map(diary::survivor).collect();
-        for survivor in &mut survivors {
-            survivor.live = survivor.live.filter(|live| process::is_alive(live.identity));
-        }
         survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
         let kept: BTreeSet<RunId> = survivors.iter().filter_map(|it| it.live).map(|live| live.run).collect();
         let strays: Vec<Leftover> = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();

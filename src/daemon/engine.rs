@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::boot::keep_applied;
 use super::diary::Diary;
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
@@ -23,7 +24,7 @@ use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
 use crate::rundir::paths::Paths;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, memory};
-use crate::vocab::identity::Pid;
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
@@ -43,6 +44,7 @@ pub struct Engine {
     pub(super) diary: Diary,
     pub(super) meter: Meter,
     pub(super) started: Moment,
+    pub(super) guardian: Option<Identity>,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
@@ -64,6 +66,8 @@ pub struct Parts {
     pub reach: Reach,
     /// The environment it was started with.
     pub environment: Environment,
+    /// Its guardian, if it has one.
+    pub guardian: Option<Identity>,
     /// The log pump.
     pub pump: Pump,
     /// The way to it.
@@ -101,6 +105,7 @@ impl Engine {
             diary: parts.diary,
             meter: Meter::default(),
             started: clock::now(),
+            guardian: parts.guardian,
             config,
             inbox: parts.inbox,
             replies: BTreeMap::new(),
@@ -234,8 +239,10 @@ impl Engine {
             let problems = Some(ending_problem().what);
             return ReloadReport { problems, ..ReloadReport::default() };
         }
-        let fresh = match load::load(&self.config, &self.environment) {
-            Ok(fresh) => fresh,
+        let read = load::read_text(&self.config)
+            .and_then(|text| Ok((load::prove(&text, &self.config, &self.environment)?, text)));
+        let (fresh, text) = match read {
+            Ok(read) => read,
             Err(problems) => {
                 return ReloadReport { problems: Some(problems.to_string()), ..ReloadReport::default() };
             }
@@ -248,6 +255,7 @@ impl Engine {
         };
         if order.run == Rehearsal::Real && !difference.is_empty() {
             self.declare_channels(&fresh);
+            keep_applied(&self.paths, &text);
             self.feed(Event::Reconfigured(Arc::new(fresh)));
         }
         report

@@ -44,6 +44,7 @@ impl Engine {
         SupervisorView {
             running: true,
             pid: Some(process::own().pid),
+            guardian: self.guardian.filter(|it| process::is_alive(*it)).map(|guardian| guardian.pid),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: Some(round(clock::now().since(self.started).as_secs_f64())),
             config: self.fleet.spec().supervisor().config.clone(),

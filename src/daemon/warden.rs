@@ -83,7 +83,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const UNWATCHED_PAUSE: Duration = Duration::from_millis(50);
 
 /// So often, [`LOOK_AGAIN`] apart, it is asked how another's child ended before that counts as unknown.
-const REAPED_LOOKS_MAX: u32 = 40;
+const REAPED_LOOKS_MAX: u32 = 10;
 
 /// How long the last output of a run may take to reach its file before the run counts as over.
 const DRAIN_MAX: Duration = Duration::from_millis(250);

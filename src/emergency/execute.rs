@@ -50,13 +50,12 @@ const ROUNDS_MAX: usize = 10;
 /// # Errors
 /// [`Stuck`]; the supervisor stays stopped then, so that nothing is started behind the caller's back.
 pub fn kill_services(paths: &Paths, suspects: &Suspects, first: &Plan) -> Result<Vec<Victim>, Stuck> {
-    match first.supervisor {
-        Target::Absent => (),
-        Target::Unproven => return Err(Stuck::UnknownSupervisor { lock: paths.lock.clone() }),
-        Target::Proven(supervisor) => {
-            // One that is gone by now is as good.
-            let _ = signal::send(supervisor, Signal::STOP);
-        }
+    if first.supervisor == Target::Unproven {
+        return Err(Stuck::UnknownSupervisor { lock: paths.lock.clone() });
+    }
+    for identity in supervisors(first) {
+        // One that is gone by now is as good.
+        let _ = signal::send(identity, Signal::STOP);
     }
     let mut killed: Vec<Victim> = Vec::new();
     let mut victims = first.victims.clone();
@@ -76,9 +75,17 @@ pub fn kill_services(paths: &Paths, suspects: &Suspects, first: &Plan) -> Result
 
 /// Kills the supervisor and waits until it is gone.
 pub fn kill_supervisor(plan: &Plan) -> Result<(), Stuck> {
-    let Target::Proven(supervisor) = plan.supervisor else { return Ok(()) };
-    let alive = end(&[supervisor], Force::Kill);
+    let alive = end(&supervisors(plan), Force::Kill);
     if alive.is_empty() { Ok(()) } else { Err(Stuck::Alive { alive: alive.into_iter().collect() }) }
+}
+
+/// Guardians first: one that outlives its supervisor for a moment would start another.
+fn supervisors(plan: &Plan) -> Vec<Identity> {
+    let supervisor = match plan.supervisor {
+        Target::Proven(supervisor) => Some(supervisor),
+        Target::Absent | Target::Unproven => None,
+    };
+    plan.helpers.iter().copied().chain(supervisor).collect()
 }
 
 /// Removes socket, lock and journal of the dead supervisor; returns what was removed.

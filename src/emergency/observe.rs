@@ -27,6 +27,8 @@ pub struct Suspects {
 pub struct Situation {
     /// The supervisor, if one holds the lock.
     pub supervisor: Supervisor,
+    /// Its guardian, and others that carry the mark of a supervisor.
+    pub helpers: Vec<Identity>,
     /// Every living process that is ours.
     pub victims: Vec<Victim>,
     /// Files of the run directory that stand there.
@@ -65,16 +67,16 @@ pub enum Why {
 
 /// Looks at the lock, the journal, the process table and the run directory. Nothing of it needs to be in order.
 pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
-    let supervisor = match lock::supervisor(paths).unwrap_or(Supervisor::Nobody) {
-        // Its run directory may have been taken away under it.
-        Supervisor::Nobody => leftovers::marked_supervisor(&paths.instance)
-            .map_or(Supervisor::Nobody, |identity| Supervisor::Alive(Some(identity))),
-        alive @ Supervisor::Alive(_) => alive,
-    };
+    let supervisor = lock::supervisor(paths).unwrap_or(Supervisor::Nobody);
+    // Guardians, and supervisors whose run directory was taken away under them.
+    let mut helpers = leftovers::marked(&paths.instance);
+    helpers.retain(|identity| supervisor != Supervisor::Alive(Some(*identity)));
     let journal = Journal::read(&paths.journal).ok().flatten();
     let caller = caller();
     let is_spared = |victim: &Victim| {
-        caller.contains(&victim.identity) || supervisor == Supervisor::Alive(Some(victim.identity))
+        caller.contains(&victim.identity)
+            || supervisor == Supervisor::Alive(Some(victim.identity))
+            || helpers.contains(&victim.identity)
     };
     let mut victims: BTreeMap<Identity, Victim> = BTreeMap::new();
     for leftover in leftovers::find(&paths.instance, journal.as_ref()) {
@@ -97,8 +99,9 @@ pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
         }
     }
     let victims = victims.into_values().filter(|victim| !is_spared(victim)).collect();
-    let files = [&paths.socket, &paths.journal, &paths.lock].into_iter().filter(|file| stands(file)).cloned();
-    Situation { supervisor, victims, files: files.collect(), caller }
+    let files = [&paths.socket, &paths.journal, &paths.lock, &paths.guardian];
+    let files = files.into_iter().filter(|file| stands(file)).cloned().collect();
+    Situation { supervisor, helpers, victims, files, caller }
 }
 
 fn stands(file: &Path) -> bool {

@@ -11,6 +11,8 @@ pub struct Plan {
     /// The supervisor is stopped (SIGSTOP) first, so that it starts nothing while its services are killed, and killed
     /// when they are.
     pub supervisor: Target,
+    /// Its guardian, and others that carry the mark of a supervisor: ended with it, so that none brings it back.
+    pub helpers: Vec<Identity>,
     /// Every process of every service.
     pub victims: Vec<Victim>,
     /// Files of the run directory to remove.
@@ -39,6 +41,7 @@ pub fn plan(situation: &Situation) -> Plan {
     };
     Plan {
         supervisor,
+        helpers: situation.helpers.clone(),
         victims: situation.victims.clone(),
         files: situation.files.clone(),
         caller: situation.caller.clone(),

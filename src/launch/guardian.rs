@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -67,11 +68,12 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(10);
 
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
 /// supervisor that dies is followed by another; one that ends in peace ends its guardian. The guardian does nothing else:
-/// it holds no state, opens no socket, and reaps what its supervisors leave it (as their subreaper, on Linux).
+/// it holds no state, opens no socket, and reaps what its supervisors leave it (as their subreaper, on Linux). `ready`,
+/// where somebody waits for the first supervisor's word, is left to that one.
 ///
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
-pub fn guard(paths: &Paths) -> Result<Role, NoGuardian> {
+pub fn guard(paths: &Paths, ready: &mut Option<File>) -> Result<Role, NoGuardian> {
     paths.prepare()?;
     let lock = FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
@@ -88,6 +90,8 @@ pub fn guard(paths: &Paths) -> Result<Role, NoGuardian> {
                 return Ok(Role::Supervisor(Post { guardian, turn, _lock: lock }));
             }
             Ok(Side::Parent(supervisor)) => {
+                // Whoever waits hears the first supervisor, or that it has ended.
+                *ready = None;
                 memory::let_go_of_unused_code();
                 until_it_ends(supervisor, &signals)
             }

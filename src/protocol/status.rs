@@ -29,6 +29,9 @@ pub struct SupervisorView {
     pub running: bool,
     /// Its process.
     pub pid: Option<Pid>,
+    /// The small process that brings it back when it dies.
+    #[serde(default)]
+    pub guardian: Option<Pid>,
     /// Its version.
     pub version: String,
     /// How long it has run, in seconds.

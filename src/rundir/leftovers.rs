@@ -57,15 +57,16 @@ pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
     found.into_values().collect()
 }
 
-/// A living supervisor of this fleet other than this process, found by its mark: for when its lock is not where it should
-/// be. It reads the environment of every process that it may read.
-pub fn marked_supervisor(instance: &Instance) -> Option<Identity> {
+/// The living supervisors and guardians of this fleet other than this process, found by their mark: for when their lock is
+/// not where it should be. It reads the environment of every process that it may read.
+pub fn marked(instance: &Instance) -> Vec<Identity> {
     let own = process::own();
     let others = process::all().into_iter().filter(|it| it.is_alive() && it.identity.pid != own.pid);
-    let marked = others.map(|it| it.identity).find(|identity| {
+    let carries_mark = |identity: &Identity| {
         process::variable(identity.pid, Instance::VARIABLE).is_some_and(|mark| mark == instance.0)
-    });
-    marked.filter(|identity| process::is_alive(*identity))
+    };
+    let marked = others.map(|it| it.identity).filter(carries_mark);
+    marked.filter(|identity| process::is_alive(*identity)).collect()
 }
 
 fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity, RunId)> {
@@ -78,7 +79,7 @@ fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity
 
 /// Removes what a supervisor leaves in its run directory but its log; whatever is not there is as good.
 pub fn remove_files(paths: &Paths) {
-    for file in [&paths.socket, &paths.journal, &paths.lock] {
+    for file in [&paths.socket, &paths.journal, &paths.applied, &paths.lock, &paths.guardian] {
         let _ = fs::remove_file(file);
     }
     let _ = fs::remove_dir_all(&paths.channels);

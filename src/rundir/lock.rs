@@ -41,6 +41,11 @@ pub fn take(paths: &Paths) -> io::Result<Option<SupervisorLock>> {
     Ok(Some(SupervisorLock { _lock: lock }))
 }
 
+/// Whether a guardian lives, or a supervisor that had one.
+pub fn is_guarded(paths: &Paths) -> bool {
+    !matches!(lock::holder(&paths.guardian), Ok(Held::Nobody))
+}
+
 /// Who holds the lock. The kernel's own list of locks names the process; the note in the file is believed only when it
 /// names a process that lives and was started when the note says.
 pub fn supervisor(paths: &Paths) -> io::Result<Supervisor> {

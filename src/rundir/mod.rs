@@ -2,6 +2,8 @@
 //! file finds everything here, whether a daemon answers, hangs or is dead. It may use vocab and sys. Deliberately
 //! absent: any decision about what to do with what is found.
 
+/// The config that the supervisor acts on.
+pub mod applied;
 /// The named pipes that carry the services' output.
 pub mod channel;
 /// The record of live runs.

@@ -74,7 +74,7 @@ fn a_dead_supervisor_is_replaced() {
     let (fleet, ..) = fleet();
     fleet.run("up -q").expect(0);
     let old = pids(&fleet);
-    kill(Pid::from_raw(old[2]), Signal::SIGKILL).unwrap();
+    fleet.behead();
     fleet.run("restart --emergency").expect(0);
     all_are_back(&fleet, &old);
 }
@@ -113,8 +113,8 @@ fn strays_are_ended_and_clients_and_strangers_are_not() {
     let (by_hand, stranger) = (python("."), python("elsewhere"));
     wait_for_script(&by_hand, "worker.py");
     wait_for_script(&stranger, "worker.py");
+    fleet.behead();
     kill(Pid::from_raw(old[1]), Signal::SIGKILL).unwrap();
-    kill(Pid::from_raw(old[2]), Signal::SIGKILL).unwrap();
     wait_until("the worker's port is free", || {
         std::net::TcpListener::bind(("127.0.0.1", worker)).ok().map(drop)
     });

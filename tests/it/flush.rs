@@ -85,10 +85,8 @@ fn services_whose_supervisor_died_are_left_alone_like_any_live_ones() {
     let (own, other) = (free_port(), free_port());
     let fleet = fleet(own, other);
     fleet.run("up -q").expect(0);
-    let (service, supervisor) = (fleet.pid("a"), fleet.supervisor_pid());
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), nix::sys::signal::Signal::SIGKILL)
-        .unwrap();
-    wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let service = fleet.pid("a");
+    fleet.behead();
     let flushed = fleet.run("flush --yes --json").expect(0).stdout;
     assert!(flushed.contains("left alone"), "{flushed}");
     assert!(is_alive(service));

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use procman::protocol::status::{ServiceView, Status};
 use procman::rundir::paths::Paths;
 use procman::vocab::state::State;
@@ -212,6 +214,17 @@ impl Fleet {
         self.status().supervisor.pid.unwrap().as_raw()
     }
 
+    /// Kills the supervisor and the guardian that would bring it back, and waits until both are gone.
+    pub(crate) fn behead(&self) {
+        let supervisor = self.status().supervisor;
+        let pids: Vec<i32> =
+            supervisor.guardian.into_iter().chain(supervisor.pid).map(|pid| pid.as_raw()).collect();
+        for pid in &pids {
+            kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
+        }
+        wait_until("the supervisor is dead", || pids.iter().all(|pid| !is_alive(*pid)).then_some(()));
+    }
+
     /// A file of the fleet's directory as text; empty if there is none.
     pub(crate) fn read(&self, file: &str) -> String {
         fs::read(self.path().join(file))
@@ -219,18 +232,14 @@ impl Fleet {
             .unwrap_or_default()
     }
 
-    /// Every living process that carries this fleet's tag or is its supervisor.
+    /// Every living process that carries this fleet's tag, or is its supervisor or guardian.
     pub(crate) fn processes(&self) -> BTreeSet<i32> {
         let paths = self.paths();
         let journal = procman::rundir::journal::Journal::read(&paths.journal).ok().flatten();
         let leftovers = procman::rundir::leftovers::find(&paths.instance, journal.as_ref());
-        let mut pids: BTreeSet<i32> = leftovers.iter().map(|it| it.identity.pid.as_raw()).collect();
-        if let Ok(procman::rundir::lock::Supervisor::Alive(Some(identity))) =
-            procman::rundir::lock::supervisor(&paths)
-        {
-            pids.insert(identity.pid.as_raw());
-        }
-        pids
+        let supervisors = procman::rundir::leftovers::marked(&paths.instance);
+        let services = leftovers.iter().map(|it| it.identity);
+        services.chain(supervisors).map(|identity| identity.pid.as_raw()).collect()
     }
 }
 
@@ -239,8 +248,7 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         let _ = self.run("down --timeout 10s");
         for pid in self.processes() {
-            let _ =
-                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Up, seen, ended, down.
 
+use std::collections::BTreeSet;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procman::vocab::outcome::Outcome;
@@ -45,7 +47,7 @@ fn up_brings_services_up_in_order_and_down_leaves_nothing() {
     }
     fleet.run("up").expect(0);
     let pids: Vec<i32> = fleet.processes().into_iter().collect();
-    assert_eq!(pids.len(), 3, "two services and their supervisor");
+    assert_eq!(pids.len(), 4, "two services, their supervisor and its guardian");
     fleet.run("down").expect(0);
     assert!(pids.iter().all(|pid| !is_alive(*pid)));
     assert!(!fleet.paths().socket.exists() && !fleet.paths().lock.exists());
@@ -175,11 +177,13 @@ fn the_tree_of_a_service_ends_with_it() {
         (service.state == State::Running && pid != first && service.processes == 4).then_some(pid)
     });
     assert_eq!(fleet.service("parent").restarts, 1, "it came back in one attempt");
-    let supervisor = fleet.supervisor_pid();
-    assert!(tree.iter().filter(|pid| **pid != supervisor).all(|pid| !is_alive(*pid)));
+    let supervisor = fleet.status().supervisor;
+    let supervisors: BTreeSet<i32> =
+        supervisor.guardian.into_iter().chain(supervisor.pid).map(|pid| pid.as_raw()).collect();
+    assert!(tree.iter().filter(|pid| !supervisors.contains(pid)).all(|pid| !is_alive(*pid)));
     fleet.run("stop parent").expect(0);
     assert!(!is_alive(second));
-    assert_eq!(fleet.processes().into_iter().collect::<Vec<_>>(), [supervisor]);
+    assert_eq!(fleet.processes(), supervisors);
 }
 
 #[test]
@@ -207,9 +211,8 @@ fn start_stop_signal_kill_and_wait_do_what_they_say() {
 fn a_dead_supervisors_services_live_and_are_taken_over() {
     let (fleet, ..) = pair();
     fleet.run("up -q").expect(0);
-    let (api, supervisor) = (fleet.pid("api"), fleet.supervisor_pid());
-    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
-    wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let api = fleet.pid("api");
+    fleet.behead();
     let alone = fleet.run("status").expect(4);
     assert!(alone.stdout.contains("alive without a supervisor"), "{}", alone.stdout);
     fleet.run("up -q").expect(0);
@@ -262,9 +265,8 @@ fn down_stops_services_whose_supervisor_died_and_cleans_up_after_it() {
          [services.b]\ncommand = \"{puppet} ignore-term stay\"\nstop_timeout = \"100ms\"\nmin_uptime = \"1ms\"\n",
     );
     fleet.run("up -q").expect(0);
-    let (supervisor, services) = (fleet.supervisor_pid(), [fleet.pid("a"), fleet.pid("b")]);
-    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
-    wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let services = [fleet.pid("a"), fleet.pid("b")];
+    fleet.behead();
     let planned = fleet.run("down --dry-run --json").expect(0).stdout;
     assert!(services.iter().all(|pid| planned.contains(&pid.to_string())), "{planned}");
     fleet.run("down").expect(0);

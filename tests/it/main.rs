@@ -4,6 +4,7 @@
 mod bad_input;
 mod emergency;
 mod flush;
+mod guardian;
 mod harness;
 mod lifecycle;
 mod logging;

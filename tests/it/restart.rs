@@ -6,8 +6,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use procman::vocab::port::HeldBy;
 use procman::vocab::state::State;
 
@@ -212,9 +210,8 @@ fn a_restart_brings_back_what_ran_beside_the_autostarted() {
 #[test]
 fn services_that_live_without_a_supervisor_are_restarted_gracefully() {
     let fleet = chain("");
-    let (before, supervisor) = (pids(&fleet), fleet.supervisor_pid());
-    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
-    crate::harness::wait_until("the supervisor is dead", || (!is_alive(supervisor)).then_some(()));
+    let before = pids(&fleet);
+    fleet.behead();
     let ran = fleet.run("restart").expect(0);
     assert!(ran.stderr.contains("stop the services: 3 stopped"), "{}", ran.stderr);
     assert!(before.values().all(|pid| !is_alive(*pid)));

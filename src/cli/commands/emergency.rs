@@ -112,13 +112,17 @@ impl<'a> Found<'a> {
 
 /// A supervisor that this very command descends from cannot be replaced from here.
 fn refuse_own_supervisor(plan: &Plan) -> Result<(), Failure> {
-    match plan.supervisor {
-        Target::Proven(identity) if plan.caller.contains(&identity) => {
-            system::refuse_supervisor(identity.pid)
+    let supervisor = match plan.supervisor {
+        Target::Proven(identity) => Some(identity),
+        Target::Absent | Target::Unproven => None,
+    };
+    for identity in plan.helpers.iter().copied().chain(supervisor) {
+        system::refuse_init(identity.pid)?;
+        if plan.caller.contains(&identity) {
+            return system::refuse_supervisor(identity.pid);
         }
-        Target::Proven(identity) => system::refuse_init(identity.pid),
-        Target::Absent | Target::Unproven => Ok(()),
     }
+    Ok(())
 }
 
 fn show(steps: &Steps<'_>, found: &Found<'_>) -> Result<(), Failure> {
@@ -157,9 +161,11 @@ fn victim_words(victim: &Victim) -> String {
 }
 
 fn supervisor_words(plan: &Plan) -> String {
-    match plan.supervisor {
+    let supervisor = match plan.supervisor {
         Target::Absent => "none is running".to_owned(),
         Target::Proven(identity) => format!("kill {identity}"),
         Target::Unproven => "cannot tell which process it is".to_owned(),
-    }
+    };
+    let helpers = plan.helpers.iter().map(|identity| format!(", kill {identity} (guardian)"));
+    helpers.fold(supervisor, |words, helper| words + &helper)
 }

@@ -21,11 +21,12 @@ pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Re
     let services = fleet.services().values().map(|service| view(service, &ports, &survivors)).collect();
     let pid = match unreachable {
         Unreachable::Silent { identity, .. } => identity.map(|identity| identity.pid),
-        Unreachable::Absent | Unreachable::Denied { .. } => None,
+        Unreachable::Absent | Unreachable::Returning { .. } | Unreachable::Denied { .. } => None,
     };
     let supervisor = SupervisorView {
         running: false,
         pid,
+        guardian: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: None,
         config: context.config.clone(),

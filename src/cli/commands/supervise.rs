@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -5,36 +7,50 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::daemon::boot::{self, Boot, Start};
+use crate::daemon::boot::{self, Boot, Config, Start};
 use crate::launch::detached;
+use crate::launch::guardian::{self, Role, Turn};
 use crate::vocab::run::{Instance, Tag};
 use crate::vocab::selection::Selection;
 
-/// Is the supervisor, in the background: as `up` starts it, with a pipe to say on that it is ready.
+/// Is the supervisor with its guardian, in the background: as `up` starts it, with a pipe to say on that it is ready.
 pub(in crate::cli) fn run_detached(context: &Context) -> Result<(), Failure> {
     log();
-    let ready = detached::take_ready_pipe();
-    let boot = Boot {
-        config: context.config.clone(),
-        environment: context.environment.clone(),
-        ready,
-        start: Start::Nothing,
-    };
-    Ok(boot::run(boot)?)
+    run(context, detached::take_ready_pipe(), Start::Nothing)
 }
 
-/// Is the supervisor, in the foreground, and starts its services unasked.
+/// Is the supervisor with its guardian, in the foreground, and starts its services unasked.
 pub(in crate::cli) fn run_attached(context: &Context, services: Selection) -> Result<(), Failure> {
     become_marked(context)?;
     detached::keep_inherited_descriptors();
     log();
-    let boot = Boot {
-        config: context.config.clone(),
-        environment: context.environment.clone(),
-        ready: None,
-        start: Start::Services(services),
+    run(context, None, Start::Services(services))
+}
+
+fn run(context: &Context, mut ready: Option<File>, start: Start) -> Result<(), Failure> {
+    let post = match guardian::guard(&context.paths, &mut ready) {
+        Ok(Role::Supervisor(post)) => post,
+        Ok(Role::Over(0)) => return Ok(()),
+        Ok(Role::Over(code)) => return Err(Failure::Said(code)),
+        Err(error) => {
+            // Whoever started this may be gone; then nobody has to know.
+            let _ = ready.map(|mut ready| write!(ready, "{error}"));
+            return Err(error.into());
+        }
     };
-    Ok(boot::run(boot)?)
+    let (start, config) = match post.turn {
+        Turn::First => (start, Config::File),
+        Turn::Successor => (Start::Nothing, Config::AsApplied),
+    };
+    let boot = Boot {
+        path: context.config.clone(),
+        config,
+        paths: context.paths.clone(),
+        environment: context.environment.clone(),
+        guardian: Some(post.guardian),
+        start,
+    };
+    Ok(boot::run(boot, ready)?)
 }
 
 /// Starts this same command again with the mark of a supervisor in its environment, if it has none.

@@ -73,10 +73,9 @@ impl Whole<'_> {
             system::refuse_from_inside(self.context)?;
             self.context.paths.look()?;
             let mut found = self.look(runtime)?;
-            found
-                .status
-                .iter()
-                .filter_map(|status| status.supervisor.pid)
+            let supervisors = found.status.iter().map(|status| &status.supervisor);
+            supervisors
+                .flat_map(|it| it.pid.into_iter().chain(it.guardian))
                 .try_for_each(system::refuse_init)?;
             if self.mode == Mode::Master {
                 let plan = self.plan(&found, &[])?;

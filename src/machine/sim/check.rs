@@ -312,8 +312,12 @@ impl World {
         for (ticket, asked) in self.ledger.open_tickets() {
             let is_late = asked.deadline.is_some_and(|at| at <= self.now);
             require(!is_late, || format!("the deadline of {ticket:?} has passed: {asked:?}"))?;
-            let is_decided =
-                |name: &ServiceName| !fleet.services().contains_key(name) || self.is_well(name, asked);
+            let is_decided = |name: &ServiceName| match fleet.services().get(name) {
+                None => true,
+                Some(service) => {
+                    service.hangs_in_kernel() && is_promised(asked.verb) || self.is_well(name, asked)
+                }
+            };
             let is_over = asked.services.iter().all(is_decided);
             require(!is_over, || format!("{ticket:?} has come to its end and is not answered: {asked:?}"))?;
         }
@@ -338,6 +342,14 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 
 /// How long after SIGKILL the machine must say that a process hangs.
 const KILLED_MAX: Duration = Duration::from_secs(5);
+
+/// Whether somebody answers for what is asked, so that a process that hangs in the kernel has to be told of.
+fn is_promised(verb: Verb) -> bool {
+    match verb {
+        Verb::Start | Verb::Restart | Verb::Stop | Verb::StopAtOnce | Verb::Kill => true,
+        Verb::Await(_) => false,
+    }
+}
 
 fn is_proven(service: &Service, before: &Before, now: Moment) -> bool {
     let Some(live) = service.phase().live() else { return false };

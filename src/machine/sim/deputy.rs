@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::agenda::{Due, Life as Daemon, Start, wait};
 use super::child::{Character, Child, Keeper, Life, identity};
+use super::ledger::Ends;
 use super::spec_maker::is_job;
 use super::world::{Ending, Journal, Supervisor, Verdict, Violence, World};
 use crate::machine::action::Action;
@@ -171,7 +172,8 @@ impl World {
         let matters =
             |memory: &Survivor| memory.live.is_some() || memory.goal != Goal::Down || memory.restarts > 0;
         let survivors = memories.filter(matters).collect();
-        self.journal = Some(Journal { survivors, last_run: supervisor.fleet.last_run() });
+        let last_run = supervisor.fleet.last_run();
+        self.journal = Some(Journal { survivors, last_run, ends: self.ledger.ends().clone() });
         if is_over {
             self.end_daemon();
         }
@@ -218,7 +220,8 @@ impl World {
         self.tell(|| "a daemon starts".to_owned());
         self.daemon = Daemon(self.daemon.0 + 1);
         let highest = self.children.values().map(|child| child.run).max().unwrap_or(RunId(0));
-        let journal = self.journal.clone().unwrap_or(Journal { survivors: Vec::new(), last_run: RunId(0) });
+        let nothing = Journal { survivors: Vec::new(), last_run: RunId(0), ends: Ends::new() };
+        let journal = self.journal.clone().unwrap_or(nothing);
         let mut survivors = journal.survivors;
         for survivor in &mut survivors {
             survivor.live = survivor.live.filter(|live| {
@@ -233,7 +236,7 @@ impl World {
             doom: None,
             ending: Ending::NotYet,
         });
-        self.ledger.open(self.file.services().keys());
+        self.ledger.open(self.file.services().keys(), journal.ends);
         for survivor in &survivors {
             self.ledger.want(std::iter::once(&survivor.service), survivor.goal);
         }

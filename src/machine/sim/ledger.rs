@@ -11,13 +11,16 @@ use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, Health, State};
 
+/// How the last run of each service ended, as far as a daemon was told.
+pub(super) type Ends = BTreeMap<ServiceName, (RunId, Outcome)>;
+
 /// The books on what the machine has promised and told.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     asked: BTreeMap<TicketId, Asked>,
     tickets: u64,
     told: BTreeMap<ServiceName, Change>,
-    ends: BTreeMap<ServiceName, (RunId, Outcome)>,
+    ends: Ends,
     wanted: BTreeMap<ServiceName, Goal>,
 }
 
@@ -33,8 +36,9 @@ pub(super) struct Asked {
 }
 
 impl Ledger {
-    /// A daemon starts: it tells of changes from rest on.
-    pub(super) fn open<'a>(&mut self, services: impl Iterator<Item = &'a ServiceName>) {
+    /// A daemon starts: it tells of changes from rest on, and knows of the ends that the journal knew.
+    pub(super) fn open<'a>(&mut self, services: impl Iterator<Item = &'a ServiceName>, ends: Ends) {
+        self.ends = ends;
         self.told.clear();
         self.wanted.clear();
         for name in services {
@@ -115,6 +119,10 @@ impl Ledger {
 
     pub(super) fn note_end(&mut self, child: &Child, outcome: Outcome) {
         self.ends.insert(child.service.clone(), (child.run, outcome));
+    }
+
+    pub(super) fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// How the last run of a service that a daemon was told of ended.

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use super::agenda::{Agenda, Due, Life as Daemon, Start, wait};
 use super::check::Before;
 use super::child::{Child, Life};
-use super::ledger::Ledger;
+use super::ledger::{Ends, Ledger};
 use super::operator::Temper;
 use super::spec_maker;
 use crate::machine::event::{End, Event, Finding, Verb};
@@ -101,6 +101,8 @@ pub(super) enum Ending {
 pub(super) struct Journal {
     pub(super) survivors: Vec<Survivor>,
     pub(super) last_run: RunId,
+    /// What the world knew when it was written; the machine can know no more.
+    pub(super) ends: Ends,
 }
 
 /// So many ticks at one instant are a timer that spins.

@@ -57,8 +57,10 @@ const BYTES_MAX: u64 = 16 << 20;
 
 pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
     let stat = Stat::read(pid)?;
+    // While other threads live, the process does, whatever has become of its first one: its files are open until the last.
+    let threads: u64 = stat.number(20)?;
     let life = match stat.field(3)? {
-        "Z" | "X" => Life::Zombie,
+        "Z" | "X" if threads <= 1 => Life::Zombie,
         "T" | "t" => Life::Stopped,
         _ => Life::Alive,
     };

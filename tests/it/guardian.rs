@@ -1,0 +1,109 @@
+//! The supervisor may die at any instant: its guardian brings it back, and nobody notices.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procman::protocol::status::Status;
+use procman::vocab::outcome::Outcome;
+use procman::vocab::state::State;
+
+use crate::harness::{Fleet, is_alive, wait_until};
+
+/// Eight services that stay, of which the last ends when a file is there.
+fn eight() -> Fleet {
+    let mut config = "[defaults]\nmin_uptime = \"1ms\"\nstop_timeout = \"2s\"\n".to_owned();
+    for number in 1..=8 {
+        let what = if number == 8 { "wait-for go exit 7" } else { "stay" };
+        config += &format!("[services.s{number}]\ncommand = \"{{puppet}} {what}\"\n");
+    }
+    let fleet = Fleet::new(&config);
+    fleet.run("up -q").expect(0);
+    fleet
+}
+
+fn pids(fleet: &Fleet) -> BTreeMap<String, i32> {
+    let services = fleet.status().services.into_iter();
+    services.filter_map(|it| Some((it.name.to_string(), it.pid?.as_raw()))).collect()
+}
+
+/// Kills the supervisor and waits until another one answers.
+fn kill_supervisor(fleet: &Fleet) -> i32 {
+    let old = fleet.supervisor_pid();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_until("another supervisor answers", || {
+        let status = serde_json::from_str::<Status>(&fleet.run("status --json").stdout).ok()?;
+        status.supervisor.pid.map(|pid| pid.as_raw()).filter(|pid| status.supervisor.running && *pid != old)
+    })
+}
+
+#[test]
+fn a_supervisor_that_dies_again_and_again_is_in_charge_again_each_time() {
+    let fleet = eight();
+    let (before, guardian) = (pids(&fleet), fleet.status().supervisor.guardian);
+    for round in 1..=5 {
+        kill_supervisor(&fleet);
+        let status = fleet.status();
+        assert_eq!(pids(&fleet), before, "no service notices");
+        assert_eq!((status.supervisor.restarts, status.supervisor.guardian), (round, guardian));
+        assert!(status.services.iter().all(|service| service.state == State::Running));
+    }
+    kill(Pid::from_raw(before["s1"]), Signal::SIGKILL).unwrap();
+    wait_until("the last one starts it again", || {
+        let service = fleet.service("s1");
+        (service.restarts == 1 && service.state == State::Running).then_some(())
+    });
+    fleet.run("stop s2").expect(0);
+    assert!(!is_alive(before["s2"]));
+    fleet.run("down").expect(0);
+    assert!(fleet.processes().is_empty(), "the guardian goes with its supervisor");
+}
+
+#[test]
+fn how_a_taken_over_service_ends_is_known_where_the_kernel_tells() {
+    let fleet = eight();
+    kill_supervisor(&fleet);
+    fs::write(fleet.path().join("go"), "").unwrap();
+    let exit = wait_until("its end is seen", || fleet.service("s8").exit);
+    // Linux tells of another's child since 6.15.
+    assert!(matches!(exit, Outcome::Code(7) | Outcome::Unknown), "{exit}");
+}
+
+#[test]
+fn a_successor_goes_on_with_the_config_as_it_was_applied() {
+    let fleet = eight();
+    let before = pids(&fleet);
+    let config = fs::read_to_string(fleet.config()).unwrap();
+    fleet.configure("nonsense");
+    kill_supervisor(&fleet);
+    fs::write(fleet.config(), &config).unwrap();
+    fleet.configure(&config.replace("[services.s8]", "[services.renamed]"));
+    kill_supervisor(&fleet);
+    assert_eq!(pids(&fleet), before, "what was not applied has no effect");
+    fleet.run("reload").expect(0);
+    kill_supervisor(&fleet);
+    wait_until("what was applied has", || pids(&fleet).contains_key("renamed").then_some(()));
+}
+
+#[test]
+fn services_live_without_guardian_and_supervisor() {
+    let fleet = eight();
+    let before = pids(&fleet);
+    fleet.behead();
+    assert!(before.values().all(|pid| is_alive(*pid)));
+    fleet.run("up -q").expect(0);
+    assert_eq!(pids(&fleet), before);
+    assert!(fleet.status().supervisor.guardian.is_some());
+}
+
+#[test]
+fn a_signal_to_the_guardian_ends_everything_gracefully() {
+    let fleet = eight();
+    let (services, supervisor) = (pids(&fleet), fleet.status().supervisor);
+    let guardian = supervisor.guardian.unwrap().as_raw();
+    kill(Pid::from_raw(guardian), Signal::SIGTERM).unwrap();
+    wait_until("all have ended", || fleet.processes().is_empty().then_some(()));
+    assert!(services.values().chain([&guardian]).all(|pid| !is_alive(*pid)));
+    assert!(fleet.read("logs/s1.out.log").is_empty());
+}
