@@ -31,8 +31,8 @@ pub(super) struct Context<'a> {
     pub(super) scope: &'a Scope,
 }
 
-/// Keys that tell one service from another make no sense for all of them.
-const NOT_FOR_ALL: [&str; 4] = ["command", "port", "ports", "depends_on"];
+/// A port can be held by one service only.
+const NOT_FOR_ALL: [&str; 2] = ["port", "ports"];
 
 /// Keys that the contract names and that are not there yet.
 const PLANNED: [&str; 10] = [

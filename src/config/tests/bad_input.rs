@@ -108,6 +108,17 @@ fn a_problem_of_the_defaults_is_said_once() {
     assert!(problems.contains("cannot be the same for all services"), "{problems}");
 }
 
+#[test]
+fn what_the_defaults_say_holds_for_every_service_that_does_not_say_otherwise() {
+    let text = "[defaults]\ncommand = \"sleep 600\"\ndepends_on = [\"base\"]\n\
+                [services.a]\n[services.base]\ncommand = \"sleep 1\"\ndepends_on = []\n";
+    let fleet = load_text(text).expect(text);
+    let lines: Vec<String> = fleet.services().values().map(|service| service.command.line()).collect();
+    assert_eq!(lines, ["sleep 600", "sleep 1"]);
+    let needs: Vec<usize> = fleet.services().values().map(|service| service.depends_on.len()).collect();
+    assert_eq!(needs, [1, 0]);
+}
+
 /// A case of bad input: the file, the place and the line that must be shown, what is said of it and how to mend it.
 struct Case {
     text: &'static str,
@@ -278,7 +289,7 @@ fn an_unknown_key_of_the_defaults_is_said_once_and_as_theirs() {
         &[
             (2, &["unknown key `stop_timeot` in [defaults]", "did you mean `stop_timeout`?"]),
             (3, &["unknown key `watch` in [defaults]", "planned and not there yet"]),
-            (4, &["unknown key `commnd` in [defaults]", "known here: "]),
+            (4, &["unknown key `commnd` in [defaults]", "did you mean `command`?"]),
         ],
     );
 }
