@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::launch::upgrade::parse_identity;
+use crate::vocab::identity::Identity;
 use crate::vocab::measure::parse_duration;
 use crate::vocab::signal::Signal;
 
@@ -98,9 +100,22 @@ pub enum Verb {
     },
     /// Print the manual page
     Man,
+    /// Replace the running supervisor by the procman on disk; no service notices
+    Upgrade,
     /// The supervisor itself, as `up` starts it
     #[command(hide = true)]
-    Supervise,
+    Supervise(Supervise),
+}
+
+/// `supervise`.
+#[derive(Debug, ClapArgs)]
+pub struct Supervise {
+    /// Be the supervisor under this guardian, as PID:START
+    #[arg(long, value_parser = parse_identity)]
+    pub under: Option<Identity>,
+    /// Be the guardian of this supervisor, as PID:START
+    #[arg(long, value_parser = parse_identity, conflicts_with = "under")]
+    pub guard: Option<Identity>,
 }
 
 /// `up`.

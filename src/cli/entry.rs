@@ -51,6 +51,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Run(run) => commands::run::run(&context()?, &run),
         Verb::Completions { shell } => commands::texts::completions(shell),
         Verb::Man => commands::texts::man(),
-        Verb::Supervise => commands::supervise::run_detached(&context()?),
+        Verb::Upgrade => commands::upgrade::run(&context()?),
+        Verb::Supervise(supervise) => commands::supervise::run_detached(&context()?, &supervise),
     }
 }

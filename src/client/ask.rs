@@ -66,6 +66,12 @@ impl Client {
         report(Lines::new(answer.into_body()), tell).await
     }
 
+    /// Tells the supervisor to end, and does not wait for it.
+    pub async fn end(&mut self, order: ShutdownOrder) -> Result<Report, AskError> {
+        let answer = self.post("/v1/shutdown", &order).await?;
+        report(Lines::new(answer.into_body()), |_| ()).await
+    }
+
     /// Ends the supervisor and waits until it is gone.
     pub async fn shut_down(
         mut self,

@@ -27,15 +27,30 @@ pub(super) struct Places {
 /// # Errors
 /// Every problem of the file; nothing on the machine was changed in any case.
 pub fn load(path: &Path, environment: &Environment) -> Result<Fleet, Problems> {
-    prove(&read_text(path)?, path, environment)
+    prove(&read_text(path)?, path, environment, Machine::Proven)
+}
+
+/// Whether the machine has to have what a config names: programs and directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    /// It has to.
+    Proven,
+    /// It had, when the text was proven before: what lives is not given up because a program is gone.
+    Trusted,
 }
 
 /// Proves a text as the content of a config file.
 ///
 /// # Errors
 /// Every problem of the text.
-pub fn prove(text: &str, path: &Path, environment: &Environment) -> Result<Fleet, Problems> {
-    parse(text, path, environment).map_err(|list| Problems::new(path.to_owned(), text.to_owned(), list))
+pub fn prove(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+    machine: Machine,
+) -> Result<Fleet, Problems> {
+    parse(text, path, environment, machine)
+        .map_err(|list| Problems::new(path.to_owned(), text.to_owned(), list))
 }
 
 /// Reads only `[supervisor]` and `[emergency]`, for those who look for a supervisor or talk to one: what is wrong with the
@@ -79,13 +94,18 @@ pub fn read_text(path: &Path) -> Result<String, Problems> {
     })
 }
 
-fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Fleet, Vec<Problem>> {
+fn parse(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+    machine: Machine,
+) -> Result<Fleet, Vec<Problem>> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         return Err(errors.iter().map(syntax_problem).collect());
     }
     let (notes, scope) = (Notes::default(), Scope::of(environment));
-    let (fleet, places) = read(root.as_ref(), path, &notes, &scope);
+    let (fleet, places) = read(root.as_ref(), path, Ground { notes: &notes, scope: &scope, machine });
     let mut problems = notes.into_list();
     match fleet {
         Some(Ok(fleet)) if problems.is_empty() => Ok(fleet),
@@ -108,12 +128,19 @@ fn syntax_problem(error: &toml::de::Error) -> Problem {
     Problem { span: error.span(), what, hint: Some(hint.to_owned()) }
 }
 
+/// What a file is read on.
+struct Ground<'a> {
+    notes: &'a Notes,
+    scope: &'a Scope,
+    machine: Machine,
+}
+
 fn read<'a>(
     root: &'a DeTable<'a>,
     path: &Path,
-    notes: &'a Notes,
-    scope: &'a Scope,
+    ground: Ground<'a>,
 ) -> (Option<Result<Fleet, Vec<NotAFleet>>>, Places) {
+    let Ground { notes, scope, machine } = ground;
     let top = Section::new(Some(root), notes, scope);
     let tables = ["supervisor", "emergency", "defaults"]
         .map(|key| top.value(key).and_then(|value| value.expect_table()));
@@ -141,7 +168,7 @@ fn read<'a>(
         return (None, places);
     }
     let base = path.parent().unwrap_or(Path::new("/"));
-    let context = service::Context { base, supervisor: &supervisor, defaults, notes, scope };
+    let context = service::Context { base, supervisor: &supervisor, defaults, notes, scope, machine };
     let read: Vec<_> = entries
         .into_iter()
         .filter_map(|(name, span, value)| service::read(&context, (name, span), value, &mut places))

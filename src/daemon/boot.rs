@@ -1,42 +1,34 @@
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use super::diary::{self, Diary};
+use super::diary::Diary;
 use super::engine::{Engine, Parts};
 use super::http::{router, serve};
-use super::last_words::Beginning;
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
-use super::perform::Guarded;
+use super::past::{Memory, Past};
 use super::signals;
 use crate::config::environment::Environment;
-use crate::config::load;
+use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
 use crate::logs::pump::Pump;
 use crate::machine;
-use crate::machine::event::Event;
-use crate::machine::memory::Survivor;
-use crate::ports::flush::{self, Force};
 use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
 use crate::rundir::applied;
-use crate::rundir::journal::{self, Journal, Unreadable};
-use crate::rundir::leftovers::{self, Leftover};
+use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, limits, process};
 use crate::vocab::identity::Identity;
-use crate::vocab::run::{RunId, Tag};
 use crate::vocab::selection::Selection;
-use crate::vocab::state::Goal;
 
 /// What a supervisor is started with.
 #[derive(Debug)]
@@ -107,11 +99,11 @@ pub enum BootError {
 }
 
 /// Starts a supervisor in this process and runs it until it ends. `ready` is written to when it is ready, if somebody waits
-/// for that.
+/// for that. Says what became of the services.
 ///
 /// # Errors
 /// [`BootError`], which is also written to `ready`: nothing was touched then.
-pub fn run(boot: Boot, mut ready: Option<File>) -> Result<(), BootError> {
+pub fn run(boot: Boot, mut ready: Option<File>) -> Result<Fate, BootError> {
     end_at_panics();
     let result = start(boot, &mut ready);
     if let (Err(error), Some(ready)) = (&result, &mut ready) {
@@ -134,7 +126,7 @@ fn end_at_panics() {
 fn prove(boot: &Boot) -> Result<(String, Fleet), BootError> {
     if boot.config == Config::AsApplied {
         if let Some(text) = applied::read(&boot.paths) {
-            match load::prove(&text, &boot.path, &boot.environment) {
+            match load::prove(&text, &boot.path, &boot.environment, Machine::Trusted) {
                 Ok(fleet) => return Ok((text, fleet)),
                 Err(problems) => {
                     tracing::warn!(%problems, "cannot go on with the config as it was; reading the file")
@@ -143,11 +135,12 @@ fn prove(boot: &Boot) -> Result<(String, Fleet), BootError> {
         }
     }
     let text = load::read_text(&boot.path).map_err(BootError::Config)?;
-    let fleet = load::prove(&text, &boot.path, &boot.environment).map_err(BootError::Config)?;
+    let fleet =
+        load::prove(&text, &boot.path, &boot.environment, Machine::Proven).map_err(BootError::Config)?;
     Ok((text, fleet))
 }
 
-fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
+fn start(boot: Boot, ready: &mut Option<File>) -> Result<Fate, BootError> {
     let (text, fleet) = prove(&boot)?;
     let paths = boot.paths.clone();
     paths.prepare()?;
@@ -179,7 +172,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
     ))?;
     clean_up(&paths, over);
     drop(lock);
-    Ok(())
+    Ok(over)
 }
 
 /// A successor that does not find it reads the file.
@@ -199,6 +192,7 @@ struct Ground {
 async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Fate, BootError> {
     let Ground { fleet, paths, reach } = ground;
     let past = Past::read(&paths, &fleet);
+    let memory = past.memory;
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
     let listener = serve::bind(&paths.socket).map_err(system("bind the control socket"))?;
@@ -220,7 +214,12 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone()), ending));
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
-    if let Start::Services(selection) = boot.start {
+    let start = match (memory, boot.config) {
+        // Nobody knows what was wanted up: what the config wants is.
+        (Memory::Lost, Config::AsApplied) => Start::Services(Selection::all()),
+        (Memory::Lost, Config::File) | (Memory::Kept, _) => boot.start,
+    };
+    if let Start::Services(selection) = start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }
     let (fate, pump) = engine.run().await;
@@ -255,79 +254,7 @@ fn system(what: &str) -> impl FnOnce(io::Error) -> BootError + '_ {
 /// Nothing of a supervisor that ended in peace is left but its log; one that left its services alive leaves the journal.
 fn clean_up(paths: &Paths, fate: Fate) {
     match fate {
-        Fate::Leave => drop(fs::remove_file(&paths.socket)),
+        Fate::Leave | Fate::Upgrade => drop(fs::remove_file(&paths.socket)),
         Fate::Stop => leftovers::remove_files(paths),
-    }
-}
-
-/// What a supervisor before this one left.
-struct Past {
-    survivors: Vec<Survivor>,
-    last_run: RunId,
-    takeovers: u64,
-}
-
-impl Past {
-    /// Reads the journal, and ends every process of the fleet that no live run of it accounts for: a start has a clean
-    /// slate. A journal that cannot be trusted is set aside; then only the tags speak, and every tagged process is ended.
-    fn read(paths: &Paths, fleet: &Fleet) -> Self {
-        let journal = trusted_journal(&paths.journal);
-        let leftovers = leftovers::find(&paths.instance, journal.as_ref());
-        let highest = leftovers.iter().map(|leftover| leftover.run).max().unwrap_or(RunId(0));
-        let Some(journal) = journal else {
-            end_all(&leftovers);
-            return Self { survivors: Vec::new(), last_run: highest, takeovers: 0 };
-        };
-        // A run that ended while nobody watched has a warden all the same: it reports the end, which nobody saw.
-        let mut survivors: Vec<Survivor> = journal.services.iter().map(diary::survivor).collect();
-        survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
-        let kept: BTreeSet<RunId> = survivors.iter().filter_map(|it| it.live).map(|live| live.run).collect();
-        let strays: Vec<Leftover> = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
-        end_all(&strays);
-        Self { survivors, last_run: highest.max(journal.last_run), takeovers: journal.takeovers + 1 }
-    }
-
-    fn take_over(self, engine: &mut Engine) {
-        for survivor in &self.survivors {
-            let Some(live) = survivor.live else { continue };
-            let instance = engine.paths.instance.clone();
-            let tag = Tag { instance, service: survivor.service.clone(), run: live.run };
-            let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
-            let beginning = Beginning::at_end_of(&service.logs.stderr);
-            tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
-            engine.guard(Guarded { leader: live.identity, tag, beginning, reach: Reach::Anywhere });
-        }
-        let wanted =
-            self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());
-        if wanted.count() > 0 {
-            engine.feed(Event::Resumed(self.survivors));
-        }
-    }
-}
-
-fn trusted_journal(path: &Path) -> Option<Journal> {
-    match Journal::read(path) {
-        Ok(journal) => journal.filter(|journal| journal.boot == clock::boot_id()),
-        Err(Unreadable::Damaged { path, why }) => {
-            let aside = journal::set_aside(&path, clock::unix_ms());
-            let aside = aside.map_or_else(|error| error.to_string(), |aside| aside.display().to_string());
-            tracing::warn!(why, kept_as = aside, "the journal is damaged; going by the tags of processes");
-            None
-        }
-        Err(error @ Unreadable::Io { .. }) => {
-            tracing::warn!(%error, "going by the tags of processes");
-            None
-        }
-    }
-}
-
-/// Ends strays and waits until they are gone: whoever is started next finds its port free.
-fn end_all(strays: &[Leftover]) {
-    for stray in strays {
-        tracing::warn!(service = %stray.service, identity = %stray.identity, "ending a stray of an earlier run");
-    }
-    let identities: Vec<Identity> = strays.iter().map(|stray| stray.identity).collect();
-    for identity in flush::end(&identities, Force::Kill) {
-        tracing::error!(%identity, "a stray of an earlier run does not end");
     }
 }

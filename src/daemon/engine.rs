@@ -11,8 +11,9 @@ use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::signals::Wish;
 use super::warden::Warden;
+use crate::config::change;
 use crate::config::environment::Environment;
-use crate::config::{change, load};
+use crate::config::load::{self, Machine};
 use crate::logs::pump::Pump;
 use crate::machine::event::{Command, Event, Verb};
 use crate::machine::fleet::Fleet;
@@ -23,7 +24,7 @@ use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
 use crate::rundir::paths::Paths;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, memory};
+use crate::sys::{clock, exit, memory, process};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -239,8 +240,9 @@ impl Engine {
             let problems = Some(ending_problem().what);
             return ReloadReport { problems, ..ReloadReport::default() };
         }
-        let read = load::read_text(&self.config)
-            .and_then(|text| Ok((load::prove(&text, &self.config, &self.environment)?, text)));
+        let read = load::read_text(&self.config).and_then(|text| {
+            Ok((load::prove(&text, &self.config, &self.environment, Machine::Proven)?, text))
+        });
         let (fresh, text) = match read {
             Ok(read) => read,
             Err(problems) => {
@@ -263,9 +265,12 @@ impl Engine {
 
     fn shut_down(&mut self, ticket: TicketId, order: ShutdownOrder, reply: Reply) {
         match (order.services, self.ending) {
-            (Fate::Leave, _) => {
+            (Fate::Upgrade, _) if !self.guardian.is_some_and(process::is_alive) => {
+                reply.refuse(no_guardian());
+            }
+            (Fate::Leave | Fate::Upgrade, _) => {
                 let _ = reply.accept().send(Report::default());
-                self.ending = Ending::Over(Fate::Leave);
+                self.ending = Ending::Over(order.services);
             }
             (Fate::Stop, Ending::NotYet) => {
                 self.replies.insert(ticket, reply.accept());
@@ -302,6 +307,15 @@ impl Engine {
         for pid in exit::reap_any_except(&self.leaders.borrow()) {
             tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
         }
+    }
+}
+
+fn no_guardian() -> Problem {
+    Problem {
+        kind: Kind::NoGuardian,
+        what: "cannot upgrade: the supervisor has no guardian that could put the new one in charge"
+            .to_owned(),
+        hint: Some("`procman restart --quick` starts both afresh, and the services with them".to_owned()),
     }
 }
 

@@ -19,6 +19,8 @@ pub mod mailbox;
 pub mod meter;
 /// What clients ask for, in the machine's words.
 pub mod orders;
+/// What a supervisor before this one left.
+pub mod past;
 /// What the machine asks for, done.
 pub mod perform;
 /// Signals that the supervisor itself gets.

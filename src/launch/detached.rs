@@ -1,14 +1,13 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use crate::rundir::paths::{Paths, Unusable};
 use crate::sys::detach::{Detached, spawn_detached};
+use crate::sys::pipe::read_to_end_within;
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{Instance, Tag};
 
@@ -81,15 +80,10 @@ fn open_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
-/// All that the supervisor says until it closes its end; none when it takes too long.
-fn word_of(mut read: PipeReader) -> Option<String> {
-    let (said, word) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = String::new();
-        let _ = read.read_to_string(&mut text);
-        let _ = said.send(text);
-    });
-    word.recv_timeout(READY_MAX).ok()
+/// All that a supervisor says until it closes its end; none when it takes too long.
+pub(super) fn word_of(mut read: PipeReader) -> Option<String> {
+    let word = read_to_end_within(&mut read, READY_MAX).ok().flatten()?;
+    Some(String::from_utf8_lossy(&word).into_owned())
 }
 
 /// The pipe to say "ready" on, in a process that [`start`] started; none in any other.

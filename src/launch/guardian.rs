@@ -3,7 +3,9 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use super::upgrade::{self, Program};
 use crate::rundir::paths::{Paths, Unusable};
+use crate::rundir::upgrade::Note;
 use crate::sys::fork::{self, Side, Signals};
 use crate::sys::lock::FileLock;
 use crate::sys::{clock, exit, memory, process, signal};
@@ -28,8 +30,6 @@ pub struct Post {
     pub guardian: Identity,
     /// Whether another came before it.
     pub turn: Turn,
-    /// Free again when both are gone.
-    _lock: FileLock,
 }
 
 /// Whether a supervisor is the first under its guardian.
@@ -55,6 +55,13 @@ pub enum NoGuardian {
     System(#[from] io::Error),
 }
 
+impl Post {
+    /// The post of a supervisor that a guardian tries out.
+    pub fn under(guardian: Identity) -> Self {
+        Self { guardian, turn: Turn::Successor }
+    }
+}
+
 /// Signals that are the supervisor's, and that its guardian passes on.
 const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
 
@@ -66,28 +73,40 @@ const QUICK_DEATHS_FREE: u32 = 3;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(10);
 
+/// What a guardian is to begin with.
+#[derive(Debug)]
+pub struct Beginning<'a> {
+    /// How to start a newer procman.
+    pub program: &'a Program,
+    /// Where somebody waits for the first supervisor's word; it is left to that one.
+    pub ready: &'a mut Option<File>,
+    /// A supervisor that lives already: its child, from before it became this program.
+    pub charge: Option<Identity>,
+}
+
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
-/// supervisor that dies is followed by another; one that ends in peace ends its guardian. The guardian does nothing else:
-/// it holds no state, opens no socket, and reaps what its supervisors leave it (as their subreaper, on Linux). `ready`,
-/// where somebody waits for the first supervisor's word, is left to that one.
+/// supervisor that dies is followed by another; one that ends in peace ends its guardian; one that asks for it is followed
+/// by the procman on disk, or by another of its own kind when that does not become ready. The guardian does nothing else:
+/// it holds no state, opens no socket, and reaps what its supervisors leave it (as their subreaper, on Linux).
 ///
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
-pub fn guard(paths: &Paths, ready: &mut Option<File>) -> Result<Role, NoGuardian> {
+pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
+    let Beginning { program, ready, mut charge } = beginning;
     paths.prepare()?;
-    let lock = FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?;
+    FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.hold_for_life();
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
     let guardian = process::own();
     let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
     let mut quick_deaths = 0;
-    let mut turn = Turn::First;
+    let mut turn = if charge.is_some() { Turn::Successor } else { Turn::First };
     loop {
         let born = clock::now();
-        let outcome = match fork::fork_self() {
+        let outcome = match charge.take().map_or_else(fork::fork_self, |charge| Ok(Side::Parent(charge))) {
             Ok(Side::Child) => {
                 signals.release()?;
-                return Ok(Role::Supervisor(Post { guardian, turn, _lock: lock }));
+                return Ok(Role::Supervisor(Post { guardian, turn }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
@@ -101,6 +120,11 @@ pub fn guard(paths: &Paths, ready: &mut Option<File>) -> Result<Role, NoGuardian
         };
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
+            (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
+                charge = replace(paths, program, guardian);
+                turn = Turn::Successor;
+                continue;
+            }
             // What kept it from starting was said to whoever waits for its first word.
             (Outcome::Code(code), Turn::First) if code != PANICKED => {
                 return Ok(Role::Over(u8::try_from(code).unwrap_or(1)));
@@ -111,6 +135,30 @@ pub fn guard(paths: &Paths, ready: &mut Option<File>) -> Result<Role, NoGuardian
         quick_deaths = if clock::now().since(born) < QUICK { quick_deaths + 1 } else { 0 };
         tracing::error!(%outcome, lived = ?lived(born), "the supervisor died; another takes over");
         thread::sleep(pause(quick_deaths));
+    }
+}
+
+/// Puts the procman on disk in charge, and becomes its guardian. Returns the supervisor to guard as this program: the new
+/// one when only becoming its guardian failed, none when the old one is to go on.
+fn replace(paths: &Paths, program: &Program, guardian: Identity) -> Option<Identity> {
+    match upgrade::try_out(program, paths, guardian) {
+        Ok(candidate) => {
+            note(paths, &Note::Done);
+            let error = upgrade::become_guardian(program, candidate);
+            tracing::warn!(%error, "the guardian stays of the version that it is");
+            Some(candidate)
+        }
+        Err(why) => {
+            tracing::error!(why, "the upgrade is rolled back");
+            note(paths, &Note::RolledBack(why));
+            None
+        }
+    }
+}
+
+fn note(paths: &Paths, note: &Note) {
+    if let Err(error) = note.write(paths) {
+        tracing::warn!(%error, "cannot note what the upgrade came to");
     }
 }
 

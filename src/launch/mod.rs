@@ -8,3 +8,5 @@ pub mod attached;
 pub mod detached;
 /// The small parent that brings a dead supervisor back.
 pub mod guardian;
+/// A guardian's way to the procman on disk.
+pub mod upgrade;

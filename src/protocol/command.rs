@@ -124,6 +124,8 @@ pub enum Fate {
     Stop,
     /// They are left as they are, for the next supervisor to take over.
     Leave,
+    /// They are left as they are, and the guardian puts the procman on disk in charge of them.
+    Upgrade,
 }
 
 /// Whether something is done or only shown.

@@ -23,6 +23,8 @@ pub enum Kind {
     NoSuchService,
     /// 405: the address knows other methods.
     BadMethod,
+    /// 409: there is no guardian, and nobody else could do it.
+    NoGuardian,
     /// 413: the body is larger than any request is.
     TooLarge,
     /// 503: the supervisor is about to end.
@@ -36,6 +38,7 @@ impl Kind {
             Self::BadRequest => 400,
             Self::NotFound | Self::NoSuchService => 404,
             Self::BadMethod => 405,
+            Self::NoGuardian => 409,
             Self::TooLarge => 413,
             Self::Ending => 503,
         }

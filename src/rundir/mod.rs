@@ -14,3 +14,5 @@ pub mod leftovers;
 pub mod lock;
 /// Where each file lies.
 pub mod paths;
+/// What an upgrade came to.
+pub mod upgrade;

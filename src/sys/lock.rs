@@ -41,6 +41,12 @@ impl FileLock {
         }
     }
 
+    /// Holds the lock until this process has ended, and every copy that it makes of itself: unlocking it in one of them would
+    /// unlock it for all.
+    pub fn hold_for_life(self) {
+        std::mem::forget(self);
+    }
+
     /// Replaces what the file says, for people and for systems without a list of locks.
     pub fn write_note(&self, note: &str) -> io::Result<()> {
         self.file.set_len(0)?;

@@ -1,14 +1,16 @@
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use super::os;
+use super::{clock, os};
 
 /// Whether reads and writes may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,28 @@ pub fn open_read_write(path: &Path, waiting: Waiting) -> io::Result<OwnedFd> {
 /// Asks for a larger pipe; says how large it is. macOS grows pipes by itself and has no such call.
 pub fn grow(pipe: &impl AsFd, bytes: usize) -> io::Result<usize> {
     os::rest::grow_pipe(pipe.as_fd(), bytes)
+}
+
+/// All that comes out of a pipe until its last writer closes it; none when that takes longer than `limit`.
+pub fn read_to_end_within(pipe: &mut PipeReader, limit: Duration) -> io::Result<Option<Vec<u8>>> {
+    let deadline = clock::now().after(limit);
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let rest = deadline.since(clock::now());
+        let timeout = PollTimeout::try_from(rest).unwrap_or(PollTimeout::MAX);
+        let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(0) => return Ok(None),
+            Ok(_) => (),
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(errno) => return Err(errno.into()),
+        }
+        match pipe.read(&mut buffer)? {
+            0 => return Ok(Some(bytes)),
+            count => bytes.extend_from_slice(&buffer[..count]),
+        }
+    }
 }
 
 /// How many bytes wait in a pipe (FIONREAD, ioctl_pipe(2)), for tests that have to see one fill.

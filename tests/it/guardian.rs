@@ -107,3 +107,39 @@ fn a_signal_to_the_guardian_ends_everything_gracefully() {
     assert!(services.values().chain([&guardian]).all(|pid| !is_alive(*pid)));
     assert!(fleet.read("logs/s1.out.log").is_empty());
 }
+
+#[test]
+fn without_a_journal_the_tags_tell_who_lives() {
+    let fleet = eight();
+    let before = pids(&fleet);
+    fs::write(fleet.paths().journal, [0xfe; 300]).unwrap();
+    kill_supervisor(&fleet);
+    assert_eq!(pids(&fleet), before);
+    assert!(fleet.read_log().contains("journal is damaged"));
+    fs::remove_file(fleet.paths().journal).unwrap();
+    fleet.behead();
+    fleet.run("up -q").expect(0);
+    assert_eq!(pids(&fleet), before);
+    fleet.run("stop s1").expect(0);
+    assert!(!is_alive(before["s1"]));
+}
+
+#[test]
+fn a_program_that_is_gone_keeps_no_successor_from_taking_over() {
+    let fleet = Fleet::new("");
+    let program = fleet.path().join("program");
+    fs::hard_link(fleet.puppet(), &program).unwrap();
+    fleet.configure("[services.a]\ncommand = \"./program stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    let before = fleet.pid("a");
+    fs::rename(&program, fleet.path().join("elsewhere")).unwrap();
+    let old = fleet.supervisor_pid();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_until("another supervisor holds the lock", || {
+        fs::read_to_string(fleet.paths().lock)
+            .ok()
+            .filter(|note| !note.starts_with(&old.to_string()) && !note.is_empty())
+    });
+    fs::rename(fleet.path().join("elsewhere"), &program).unwrap();
+    assert_eq!(fleet.pid("a"), before);
+}

@@ -232,6 +232,11 @@ impl Fleet {
             .unwrap_or_default()
     }
 
+    /// What the supervisor and its guardian said.
+    pub(crate) fn read_log(&self) -> String {
+        fs::read_to_string(self.paths().supervisor_log).unwrap_or_default()
+    }
+
     /// Every living process that carries this fleet's tag, or is its supervisor or guardian.
     pub(crate) fn processes(&self) -> BTreeSet<i32> {
         let paths = self.paths();

@@ -10,3 +10,4 @@ mod lifecycle;
 mod logging;
 mod restart;
 mod socket;
+mod upgrade;

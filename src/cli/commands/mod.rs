@@ -34,5 +34,7 @@ pub(super) mod system;
 pub(super) mod texts;
 /// `up`.
 pub(super) mod up;
+/// `upgrade`.
+pub(super) mod upgrade;
 /// `restart` and `restart --quick`: the whole system, gracefully.
 pub(super) mod whole;

@@ -5,18 +5,27 @@ use std::process::Command;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::cli::args::Supervise;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::daemon::boot::{self, Boot, Config, Start};
 use crate::launch::detached;
-use crate::launch::guardian::{self, Role, Turn};
+use crate::launch::guardian::{self, Beginning, Post, Role, Turn};
+use crate::launch::upgrade::{self, Program};
+use crate::protocol::command::Fate;
+use crate::vocab::identity::Identity;
 use crate::vocab::run::{Instance, Tag};
 use crate::vocab::selection::Selection;
 
-/// Is the supervisor with its guardian, in the background: as `up` starts it, with a pipe to say on that it is ready.
-pub(in crate::cli) fn run_detached(context: &Context) -> Result<(), Failure> {
+/// Is the supervisor with its guardian, in the background: as `up` starts it, with a pipe to say on that it is ready. Or
+/// only one of both, in an upgrade.
+pub(in crate::cli) fn run_detached(context: &Context, args: &Supervise) -> Result<(), Failure> {
     log();
-    run(context, detached::take_ready_pipe(), Start::Nothing)
+    let ready = detached::take_ready_pipe();
+    match args.under {
+        Some(guardian) => be_supervisor(context, ready, Start::Nothing, Post::under(guardian)),
+        None => be_guarded(context, ready, Start::Nothing, args.guard),
+    }
 }
 
 /// Is the supervisor with its guardian, in the foreground, and starts its services unasked.
@@ -24,20 +33,30 @@ pub(in crate::cli) fn run_attached(context: &Context, services: Selection) -> Re
     become_marked(context)?;
     detached::keep_inherited_descriptors();
     log();
-    run(context, None, Start::Services(services))
+    be_guarded(context, None, Start::Services(services), None)
 }
 
-fn run(context: &Context, mut ready: Option<File>, start: Start) -> Result<(), Failure> {
-    let post = match guardian::guard(&context.paths, &mut ready) {
-        Ok(Role::Supervisor(post)) => post,
-        Ok(Role::Over(0)) => return Ok(()),
-        Ok(Role::Over(code)) => return Err(Failure::Said(code)),
+fn be_guarded(
+    context: &Context,
+    mut ready: Option<File>,
+    start: Start,
+    charge: Option<Identity>,
+) -> Result<(), Failure> {
+    let program = Program::this(&context.config).map_err(cannot_restart)?;
+    let beginning = Beginning { program: &program, ready: &mut ready, charge };
+    match guardian::guard(&context.paths, beginning) {
+        Ok(Role::Supervisor(post)) => be_supervisor(context, ready, start, post),
+        Ok(Role::Over(0)) => Ok(()),
+        Ok(Role::Over(code)) => Err(Failure::Said(code)),
         Err(error) => {
             // Whoever started this may be gone; then nobody has to know.
             let _ = ready.map(|mut ready| write!(ready, "{error}"));
-            return Err(error.into());
+            Err(error.into())
         }
-    };
+    }
+}
+
+fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Post) -> Result<(), Failure> {
     let (start, config) = match post.turn {
         Turn::First => (start, Config::File),
         Turn::Successor => (Start::Nothing, Config::AsApplied),
@@ -50,7 +69,10 @@ fn run(context: &Context, mut ready: Option<File>, start: Start) -> Result<(), F
         guardian: Some(post.guardian),
         start,
     };
-    Ok(boot::run(boot, ready)?)
+    match boot::run(boot, ready)? {
+        Fate::Stop | Fate::Leave => Ok(()),
+        Fate::Upgrade => Err(Failure::Said(upgrade::CODE)),
+    }
 }
 
 /// Starts this same command again with the mark of a supervisor in its environment, if it has none.

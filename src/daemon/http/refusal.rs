@@ -1,8 +1,11 @@
+use std::time::Duration;
+
 use axum::Json;
-use axum::extract::FromRequest;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 
 use crate::protocol::problem::{Kind, Problem};
 
@@ -17,10 +20,31 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A JSON body; one that is none is refused in the words of the protocol.
-#[derive(Debug, FromRequest)]
-#[from_request(via(Json), rejection(Refusal))]
+/// A JSON body; one that is none, or does not come, is refused in the words of the protocol.
+#[derive(Debug)]
 pub struct Body<T>(pub T);
+
+/// A request's body has to arrive within this time.
+const BODY_MAX: Duration = Duration::from_secs(10);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        match tokio::time::timeout(BODY_MAX, Json::from_request(request, state)).await {
+            Ok(Ok(Json(body))) => Ok(Self(body)),
+            Ok(Err(rejection)) => Err(rejection.into()),
+            Err(_) => Err(Refusal(Problem {
+                kind: Kind::BadRequest,
+                what: format!(
+                    "cannot read the request: its body did not come within {}s",
+                    BODY_MAX.as_secs()
+                ),
+                hint: None,
+            })),
+        }
+    }
+}
 
 impl From<JsonRejection> for Refusal {
     fn from(rejection: JsonRejection) -> Self {

@@ -1,0 +1,134 @@
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::diary;
+use super::engine::Engine;
+use super::last_words::Beginning;
+use super::perform::Guarded;
+use crate::machine::event::Event;
+use crate::machine::memory::{LiveMemory, Progress, Survivor};
+use crate::ports::flush::{self, Force};
+use crate::rundir::journal::{self, Journal, Unreadable};
+use crate::rundir::leftovers::{self, Leftover};
+use crate::rundir::paths::Paths;
+use crate::spec::fleet::Fleet;
+use crate::sys::tree::Reach;
+use crate::sys::{clock, process};
+use crate::vocab::identity::Identity;
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::{RunId, Tag};
+use crate::vocab::state::Goal;
+
+/// What a supervisor before this one left.
+pub(super) struct Past {
+    survivors: Vec<Survivor>,
+    pub(super) last_run: RunId,
+    pub(super) takeovers: u64,
+    pub(super) memory: Memory,
+}
+
+/// Whether there is a journal to go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    Kept,
+    Lost,
+}
+
+impl Past {
+    /// Reads the journal, and ends every process of the fleet that no live run of it accounts for: a start has a clean
+    /// slate. A journal that cannot be trusted is set aside; then the tags of the living processes speak.
+    pub(super) fn read(paths: &Paths, fleet: &Fleet) -> Self {
+        let journal = trusted_journal(&paths.journal);
+        let leftovers = leftovers::find(&paths.instance, journal.as_ref());
+        let highest = leftovers.iter().map(|leftover| leftover.run).max().unwrap_or(RunId(0));
+        let memory = if journal.is_some() { Memory::Kept } else { Memory::Lost };
+        let (last_run, takeovers) =
+            journal.as_ref().map_or((highest, 0), |it| (highest.max(it.last_run), it.takeovers + 1));
+        // A run that ended while nobody watched has a warden all the same: it reports the end, which nobody saw.
+        let mut survivors: Vec<Survivor> = match &journal {
+            Some(journal) => journal.services.iter().map(diary::survivor).collect(),
+            None => by_tags(&leftovers),
+        };
+        survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
+        let kept: BTreeSet<RunId> = survivors.iter().filter_map(|it| it.live).map(|live| live.run).collect();
+        let strays: Vec<Leftover> = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
+        end_all(&strays);
+        Self { survivors, last_run, takeovers, memory }
+    }
+
+    /// Puts wardens on what lives and tells the machine.
+    pub(super) fn take_over(self, engine: &mut Engine) {
+        for survivor in &self.survivors {
+            let Some(live) = survivor.live else { continue };
+            let instance = engine.paths.instance.clone();
+            let tag = Tag { instance, service: survivor.service.clone(), run: live.run };
+            let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
+            let beginning = Beginning::at_end_of(&service.logs.stderr);
+            tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
+            engine.guard(Guarded { leader: live.identity, tag, beginning, reach: Reach::Anywhere });
+        }
+        let wanted =
+            self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());
+        if wanted.count() > 0 {
+            engine.feed(Event::Resumed(self.survivors));
+        }
+    }
+}
+
+/// What the tags tell: of each service the youngest run that has its main process, which leads a session of its own and is
+/// the oldest of its run to do so.
+fn by_tags(leftovers: &[Leftover]) -> Vec<Survivor> {
+    let mut leaders: BTreeMap<&ServiceName, &Leftover> = BTreeMap::new();
+    for leftover in leftovers.iter().filter(|it| leads_session(it.identity)) {
+        let rank = |it: &Leftover| (it.run, Reverse(it.identity.started));
+        let known = leaders.entry(&leftover.service).or_insert(leftover);
+        if rank(leftover) > rank(known) {
+            *known = leftover;
+        }
+    }
+    leaders.into_values().map(by_tag).collect()
+}
+
+fn leads_session(identity: Identity) -> bool {
+    process::read(identity.pid)
+        .is_some_and(|it| it.identity == identity && it.session == identity.pid.as_raw())
+}
+
+fn by_tag(leader: &Leftover) -> Survivor {
+    let live = LiveMemory {
+        run: leader.run,
+        identity: leader.identity,
+        since: process::started(leader.identity),
+        progress: Progress::Starting,
+    };
+    let service = leader.service.clone();
+    Survivor { service, goal: Goal::Up, restarts: 0, failures: 0, live: Some(live), rest: None }
+}
+
+fn trusted_journal(path: &Path) -> Option<Journal> {
+    match Journal::read(path) {
+        Ok(journal) => journal.filter(|journal| journal.boot == clock::boot_id()),
+        Err(Unreadable::Damaged { path, why }) => {
+            let aside = journal::set_aside(&path, clock::unix_ms());
+            let aside = aside.map_or_else(|error| error.to_string(), |aside| aside.display().to_string());
+            tracing::warn!(why, kept_as = aside, "the journal is damaged; going by the tags of processes");
+            None
+        }
+        Err(error @ Unreadable::Io { .. }) => {
+            tracing::warn!(%error, "going by the tags of processes");
+            None
+        }
+    }
+}
+
+/// Ends strays and waits until they are gone: whoever is started next finds its port free.
+fn end_all(strays: &[Leftover]) {
+    for stray in strays {
+        tracing::warn!(service = %stray.service, identity = %stray.identity, "ending a stray of an earlier run");
+    }
+    let identities: Vec<Identity> = strays.iter().map(|stray| stray.identity).collect();
+    for identity in flush::end(&identities, Force::Kill) {
+        tracing::error!(%identity, "a stray of an earlier run does not end");
+    }
+}

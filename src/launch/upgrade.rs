@@ -1,0 +1,89 @@
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::detached::word_of;
+use crate::rundir::paths::Paths;
+use crate::sys::detach::{Detached, spawn_detached};
+use crate::sys::{exit, signal};
+use crate::vocab::identity::Identity;
+use crate::vocab::run::{Instance, Tag};
+use crate::vocab::signal::Signal;
+
+/// The exit code by which a supervisor asks its guardian to start the procman on disk in its place.
+pub const CODE: u8 = 75;
+
+/// How this procman was started, so that a newer one can be started in the same way.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The file that is executed.
+    pub executable: PathBuf,
+    /// The config file, absolute.
+    pub config: PathBuf,
+}
+
+impl Program {
+    /// This very program with its config. The file may have been replaced since: what counts is the path.
+    pub fn this(config: &Path) -> io::Result<Self> {
+        let executable = std::env::current_exe()?;
+        let path = executable.to_string_lossy().into_owned();
+        let executable = path.strip_suffix(" (deleted)").map_or(executable, PathBuf::from);
+        Ok(Self { executable, config: config.to_owned() })
+    }
+
+    fn arguments(&self, role: &str, other: Identity) -> Vec<OsString> {
+        let config = self.config.as_os_str().to_owned();
+        let other = format!("{}:{}", other.pid, other.started.0);
+        vec!["supervise".into(), "--config".into(), config, role.into(), other.into()]
+    }
+}
+
+/// Starts the procman on disk as a supervisor under this guardian and waits until it is ready.
+///
+/// # Errors
+/// Why it is not, in words; it does not run then.
+pub(super) fn try_out(program: &Program, paths: &Paths, guardian: Identity) -> Result<Identity, String> {
+    let refused = |error: io::Error| format!("cannot start {}: {error}", program.executable.display());
+    let (read, write) = io::pipe().map_err(refused)?;
+    let log = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(refused)?);
+    let candidate = spawn_detached(Detached {
+        program: &program.executable,
+        arguments: &program.arguments("--under", guardian),
+        directory: Path::new("/"),
+        mark: (Instance::VARIABLE, &paths.instance.0),
+        forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
+        log,
+        ready: write.into(),
+    })
+    .map_err(refused)?;
+    let why = match word_of(read).as_deref() {
+        Some("ready\n") => return Ok(candidate),
+        Some("") => "it ended without a word".to_owned(),
+        Some(why) => why.trim().to_owned(),
+        None => "it did not become ready in time".to_owned(),
+    };
+    // One that has ended by itself is a zombie until it is reaped.
+    let _ = signal::send(candidate, Signal::KILL);
+    while exit::reap(candidate.pid).is_none() && crate::sys::process::is_alive(candidate) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(why)
+}
+
+/// Becomes the guardian of the procman on disk, keeping pid, children and place. Returns only when that is not possible.
+pub(super) fn become_guardian(program: &Program, supervisor: Identity) -> io::Error {
+    Command::new(&program.executable).args(program.arguments("--guard", supervisor)).exec()
+}
+
+/// A process as `--under` and `--guard` name it: `PID:START`.
+pub fn parse_identity(text: &str) -> Result<Identity, String> {
+    use crate::vocab::identity::{Pid, StartTime};
+    let bad = || format!("`{text}` is not PID:START");
+    let (pid, started) = text.split_once(':').ok_or_else(bad)?;
+    let pid = pid.parse().ok().and_then(Pid::new).ok_or_else(bad)?;
+    Ok(Identity { pid, started: StartTime(started.parse().map_err(|_| bad())?) })
+}

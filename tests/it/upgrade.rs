@@ -1,0 +1,96 @@
+//! The supervisor is replaced by the procman on disk, and no service notices.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use crate::harness::{Fleet, free_port, procman};
+
+/// A fleet that runs under a procman of its own, so that this one can be replaced.
+struct Own {
+    fleet: Fleet,
+    program: PathBuf,
+}
+
+impl Own {
+    fn new() -> Self {
+        let port = free_port();
+        let fleet = Fleet::new(&format!(
+            "[services.api]\ncommand = \"{{puppet}} listen {port} stay\"\nport = {port}\n\
+             [services.job]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"1ms\"\n"
+        ));
+        let program = fleet.path().join("procman");
+        fs::hard_link(procman(), &program).unwrap();
+        let own = Self { fleet, program };
+        assert!(own.run("up -q").status.success());
+        own
+    }
+
+    fn run(&self, words: &str) -> Output {
+        Command::new(&self.program)
+            .args(words.split_whitespace())
+            .current_dir(self.fleet.path())
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap()
+    }
+
+    fn pids(&self) -> BTreeMap<String, i32> {
+        let services = self.fleet.status().services.into_iter();
+        services.filter_map(|it| Some((it.name.to_string(), it.pid?.as_raw()))).collect()
+    }
+
+    /// Puts another file in the program's place, as an installation does.
+    fn replace(&self, with: impl FnOnce(&PathBuf)) {
+        let fresh = self.fleet.path().join("fresh");
+        with(&fresh);
+        fs::rename(fresh, &self.program).unwrap();
+    }
+}
+
+#[test]
+fn an_upgrade_puts_the_procman_on_disk_in_charge() {
+    let own = Own::new();
+    let (before, old) = (own.pids(), own.fleet.status().supervisor);
+    own.replace(|fresh| fs::hard_link(procman(), fresh).unwrap());
+    for round in 1..=3 {
+        let upgraded = own.run("upgrade");
+        assert!(upgraded.status.success(), "{}", String::from_utf8_lossy(&upgraded.stderr));
+        let new = own.fleet.status().supervisor;
+        assert_eq!(own.pids(), before);
+        assert_ne!(new.pid, old.pid);
+        assert_eq!((new.guardian, new.restarts), (old.guardian, round), "the guardian keeps its pid");
+    }
+    own.fleet.run("stop job").expect(0);
+    own.fleet.run("down").expect(0);
+    assert!(own.fleet.processes().is_empty());
+}
+
+#[test]
+fn a_procman_that_does_not_start_is_rolled_back() {
+    let own = Own::new();
+    let before = own.pids();
+    for script in ["#!/bin/sh\nexit 0\n", "#!/bin/sh\necho no good >&3\nexit 1\n", "nonsense"] {
+        own.replace(|fresh| {
+            fs::write(fresh, script).unwrap();
+            fs::set_permissions(fresh, fs::Permissions::from_mode(0o755)).unwrap();
+        });
+        let failed = own.fleet.run("upgrade").expect(1).says(&["the old one is in charge again"]);
+        assert_eq!(failed.stderr.contains("no good"), script.contains("no good"), "{}", failed.stderr);
+        assert_eq!(own.pids(), before);
+    }
+}
+
+#[test]
+fn without_a_guardian_an_upgrade_is_refused() {
+    let own = Own::new();
+    let guardian = own.fleet.status().supervisor.guardian.unwrap().as_raw();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(guardian), nix::sys::signal::Signal::SIGKILL).unwrap();
+    crate::harness::wait_until("it is gone", || {
+        own.fleet.status().supervisor.guardian.is_none().then_some(())
+    });
+    own.fleet.run("upgrade").expect(1).says(&["no guardian", "procman restart --quick"]);
+    own.fleet.run("status").expect(0);
+}
