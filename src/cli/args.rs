@@ -171,7 +171,7 @@ pub struct Restart {
     /// The services [default: the whole system, supervisor included]
     #[arg(conflicts_with = "mode")]
     pub services: Vec<String>,
-    /// The whole system, gracefully, with strays ended and every port flushed and proven free [default]
+    /// The whole system, gracefully, with strays ended and every port flushed and proven free (the default)
     #[arg(long, visible_alias = "full", group = "mode")]
     pub master: bool,
     /// The whole system, gracefully, ports untouched
