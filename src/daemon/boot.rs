@@ -102,7 +102,7 @@ pub enum BootError {
 /// for that. Says what became of the services.
 ///
 /// # Errors
-/// [`BootError`], which is also written to `ready`: nothing was touched then.
+/// [`BootError`], which is also written to `ready`. No service was started then; strays may have been ended.
 pub fn run(boot: Boot, mut ready: Option<File>) -> Result<Fate, BootError> {
     end_at_panics();
     let result = start(boot, &mut ready);
@@ -175,7 +175,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Fate, BootError> {
     Ok(over)
 }
 
-/// A successor that does not find it reads the file.
+/// Keeps a copy for a successor. One that cannot be written leaves the copy before it, or none: then the file is read.
 pub(super) fn keep_applied(paths: &Paths, text: &str) {
     if let Err(error) = applied::write(paths, text) {
         tracing::warn!(%error, path = %paths.applied.display(), "cannot keep a copy of the config");
