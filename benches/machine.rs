@@ -17,7 +17,7 @@ use procman::spec;
 use procman::spec::graph::{Condition, Needs};
 use procman::spec::log::{Logs, Rotation};
 use procman::spec::policy::{Backoff, RestartPolicy, Stop};
-use procman::spec::supervisor::Supervisor;
+use procman::spec::supervisor::{ExitOn, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
 use procman::vocab::moment::Moment;
 use procman::vocab::name::ServiceName;
@@ -148,5 +148,6 @@ fn supervisor() -> Supervisor {
         protected_ports: BTreeSet::new(),
         allowed_ports: BTreeSet::new(),
         also_kill: Vec::new(),
+        exit_on: ExitOn::Never,
     }
 }

@@ -144,10 +144,10 @@ fn read<'a>(
     let top = Section::new(Some(root), notes, scope);
     let tables = ["supervisor", "emergency", "defaults"]
         .map(|key| top.value(key).and_then(|value| value.expect_table()));
-    let [supervisor, emergency, defaults] = tables;
+    let [supervisor_table, emergency, defaults] = tables;
     let services = top.value("services");
     top.refuse_others(Room { name: "this file", planned: &[] });
-    let supervisor = sections::supervisor(path, supervisor, notes, scope);
+    let supervisor = sections::supervisor(path, supervisor_table, notes, scope);
     let also_kill = sections::emergency(emergency, notes, scope);
     let supervisor = Supervisor { also_kill, ..supervisor };
     let mut places = Places::default();
@@ -173,6 +173,11 @@ fn read<'a>(
         .into_iter()
         .filter_map(|(name, span, value)| service::read(&context, (name, span), value, &mut places))
         .collect();
+    sections::refuse_unknown_exit(
+        &supervisor,
+        &Section::new(supervisor_table, notes, scope),
+        &places.services,
+    );
     service::refuse_what_is_not_for_all(&context);
     (Some(Fleet::new(supervisor, read)), places)
 }

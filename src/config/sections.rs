@@ -5,9 +5,10 @@ use globset::Glob;
 use toml::de::DeTable;
 
 use super::scope::Scope;
-use super::table::{Notes, Room, Section};
+use super::table::{Notes, Room, Section, known_instead};
 use super::value::Value;
-use crate::spec::supervisor::Supervisor;
+use crate::spec::supervisor::{ExitOn, Supervisor};
+use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 
 /// Reads `[supervisor]`.
@@ -38,9 +39,33 @@ pub(super) fn supervisor<'a>(
         protected_ports: section.value("protected_ports").map_or_else(usual_ports, |value| ports(&value)),
         allowed_ports: section.value("allowed_ports").map(|value| ports(&value)).unwrap_or_default(),
         also_kill: Vec::new(),
+        exit_on: section.text("exit_on").map_or(ExitOn::Never, |(text, value)| exit_on(&text, &value)),
     };
     section.refuse_others(Room { name: "[supervisor]", planned: &[] });
     supervisor
+}
+
+fn exit_on(text: &str, value: &Value<'_>) -> ExitOn {
+    match text {
+        "never" => ExitOn::Never,
+        "fatal" => ExitOn::Fatal,
+        name => value.note(ServiceName::parse(name)).map_or(ExitOn::Never, ExitOn::Service),
+    }
+}
+
+/// Notes a service that ends the whole and is none.
+pub(super) fn refuse_unknown_exit(
+    supervisor: &Supervisor,
+    section: &Section<'_>,
+    services: &BTreeSet<ServiceName>,
+) {
+    let (ExitOn::Service(name), Some(value)) = (&supervisor.exit_on, section.value("exit_on")) else {
+        return;
+    };
+    if !services.contains(name) {
+        let names: Vec<&str> = services.iter().map(ServiceName::as_str).chain(["fatal", "never"]).collect();
+        value.add(format!("`{name}` is not a service"), known_instead(name.as_str(), &names));
+    }
 }
 
 fn ports(value: &Value<'_>) -> BTreeSet<Port> {

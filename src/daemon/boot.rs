@@ -7,7 +7,7 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use super::diary::Diary;
-use super::engine::{Engine, Parts};
+use super::engine::{Ended, Engine, Parts};
 use super::http::{router, serve};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
 use super::past::{Memory, Past};
@@ -99,11 +99,11 @@ pub enum BootError {
 }
 
 /// Starts a supervisor in this process and runs it until it ends. `ready` is written to when it is ready, if somebody waits
-/// for that. Says what became of the services.
+/// for that. Says how it ended.
 ///
 /// # Errors
 /// [`BootError`], which is also written to `ready`. No service was started then; strays may have been ended.
-pub fn run(boot: Boot, mut ready: Option<File>) -> Result<Fate, BootError> {
+pub fn run(boot: Boot, mut ready: Option<File>) -> Result<Ended, BootError> {
     end_at_panics();
     let result = start(boot, &mut ready);
     if let (Err(error), Some(ready)) = (&result, &mut ready) {
@@ -140,7 +140,7 @@ fn prove(boot: &Boot) -> Result<(String, Fleet), BootError> {
     Ok((text, fleet))
 }
 
-fn start(boot: Boot, ready: &mut Option<File>) -> Result<Fate, BootError> {
+fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
     let (text, fleet) = prove(&boot)?;
     let paths = boot.paths.clone();
     paths.prepare()?;
@@ -170,7 +170,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Fate, BootError> {
         Ground { fleet: Arc::new(fleet), paths: paths.clone(), reach },
         ready,
     ))?;
-    clean_up(&paths, over);
+    clean_up(&paths, over.fate);
     drop(lock);
     Ok(over)
 }
@@ -189,7 +189,7 @@ struct Ground {
     reach: Reach,
 }
 
-async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Fate, BootError> {
+async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Ended, BootError> {
     let Ground { fleet, paths, reach } = ground;
     let past = Past::read(&paths, &fleet);
     let memory = past.memory;
@@ -222,13 +222,13 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     if let Start::Services(selection) = start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }
-    let (fate, pump) = engine.run().await;
+    let (ended, pump) = engine.run().await;
     mailbox.publish(protocol::event::Event { unix_ms: clock::unix_ms(), what: What::Ended });
     drop(end);
     let _ = server.await;
     pump.close();
     tracing::info!("supervisor ended");
-    Ok(fate)
+    Ok(ended)
 }
 
 async fn bring_up(mailbox: Mailbox, services: Selection) {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::boot::keep_applied;
 use super::diary::Diary;
+use super::exit_on::Underway;
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::signals::Wish;
@@ -50,6 +51,8 @@ pub struct Engine {
     inbox: mpsc::Receiver<Message>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
     pub(super) ending: Ending,
+    /// The exit code with which a service ends all, by `exit_on`, and whether that is under way.
+    pub(super) end_of_all: Option<(u8, Underway)>,
     /// When memory is given back, if it was used since the last time.
     busy_until: Option<Moment>,
 }
@@ -77,6 +80,15 @@ pub struct Parts {
     pub inbox: mpsc::Receiver<Message>,
     /// The journal.
     pub diary: Diary,
+}
+
+/// How a supervisor ended in peace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// What became of the services.
+    pub fate: Fate,
+    /// The exit code that says why; 0 unless the config asks for another.
+    pub code: u8,
 }
 
 /// Whether the supervisor is about to end.
@@ -111,12 +123,13 @@ impl Engine {
             inbox: parts.inbox,
             replies: BTreeMap::new(),
             ending: Ending::NotYet,
+            end_of_all: None,
             busy_until: Some(clock::now().after(QUIET)),
         }
     }
 
     /// Runs until the supervisor is to end; says whether its services were left alive.
-    pub async fn run(mut self) -> (Fate, Pump) {
+    pub async fn run(mut self) -> (Ended, Pump) {
         loop {
             let message = self.next_message().await;
             message.iter().for_each(|message| self.note_use(message));
@@ -125,9 +138,10 @@ impl Engine {
                 self.note_use(&message);
                 self.take(Some(message));
             }
+            self.end_if_config_says_so();
             self.diary.keep(&self.fleet);
             if let Ending::Over(fate) = self.ending {
-                return (fate, self.pump);
+                return (Ended { fate, code: self.end_of_all.map_or(0, |(code, _)| code) }, self.pump);
             }
         }
     }
@@ -280,7 +294,7 @@ impl Engine {
         }
     }
 
-    fn stop_all(&mut self, ticket: TicketId, verb: Verb) {
+    pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb) {
         self.ending = Ending::After(ticket);
         let services = self.fleet.services().keys().cloned().collect();
         self.feed(Event::Command(Command { ticket, verb, services, deadline: None }));

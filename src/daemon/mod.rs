@@ -7,6 +7,8 @@ pub mod boot;
 pub mod diary;
 /// The sole owner of the state.
 pub mod engine;
+/// What ends all, by the config.
+pub mod exit_on;
 /// The control socket.
 pub mod http;
 /// The last lines of standard error of a run.

@@ -208,7 +208,8 @@ impl Engine {
         });
     }
 
-    fn publish(&self, change: Change) {
+    fn publish(&mut self, change: Change) {
+        self.note_end_of_all(&change);
         let service = &self.fleet.services().get(&change.service);
         let told = ServiceChange {
             pid: service.and_then(|it| it.phase().live()).map(|live| live.identity.pid),

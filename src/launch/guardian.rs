@@ -125,8 +125,8 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
                 turn = Turn::Successor;
                 continue;
             }
-            // What kept it from starting was said to whoever waits for its first word.
-            (Outcome::Code(code), Turn::First) if code != PANICKED => {
+            // What kept the first from starting was said to whoever waits for its word; a successor is tried again.
+            (Outcome::Code(code), _) if code != PANICKED && code != i32::from(NOT_STARTED) => {
                 return Ok(Role::Over(u8::try_from(code).unwrap_or(1)));
             }
             (Outcome::Code(_) | Outcome::Signal(_) | Outcome::Unknown, _) => (),
@@ -161,6 +161,9 @@ fn note(paths: &Paths, note: &Note) {
         tracing::warn!(%error, "cannot note what the upgrade came to");
     }
 }
+
+/// The exit code of a successor that could not start.
+pub const NOT_STARTED: u8 = 70;
 
 /// The exit code of a Rust program that panicked.
 const PANICKED: i32 = 101;

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 
 /// The supervisor's own settings.
@@ -18,6 +19,20 @@ pub struct Supervisor {
     pub allowed_ports: BTreeSet<Port>,
     /// Globs over the script or program file that a process runs: an emergency restart ends what matches.
     pub also_kill: Vec<String>,
+    /// What ends the whole, services and supervisor.
+    pub exit_on: ExitOn,
+}
+
+/// What ends the whole beside a command or a signal, as the init of a container needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ExitOn {
+    /// Nothing.
+    #[default]
+    Never,
+    /// Any service that is fatal: with exit code 1.
+    Fatal,
+    /// The end of this service, once its policy leaves it so: with its exit code.
+    Service(ServiceName),
 }
 
 impl Supervisor {

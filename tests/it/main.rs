@@ -6,6 +6,7 @@ mod emergency;
 mod flush;
 mod guardian;
 mod harness;
+mod init;
 mod lifecycle;
 mod logging;
 mod restart;

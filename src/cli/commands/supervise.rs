@@ -9,6 +9,7 @@ use crate::cli::args::Supervise;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::daemon::boot::{self, Boot, Config, Start};
+use crate::daemon::engine::Ended;
 use crate::launch::detached;
 use crate::launch::guardian::{self, Beginning, Post, Role, Turn};
 use crate::launch::upgrade::{self, Program};
@@ -69,9 +70,17 @@ fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Pos
         guardian: Some(post.guardian),
         start,
     };
-    match boot::run(boot, ready)? {
-        Fate::Stop | Fate::Leave => Ok(()),
-        Fate::Upgrade => Err(Failure::Said(upgrade::CODE)),
+    match (boot::run(boot, ready), post.turn) {
+        (Ok(Ended { fate: Fate::Upgrade, .. }), _) => Err(Failure::Said(upgrade::CODE)),
+        (Ok(Ended { code: 0, .. }), _) => Ok(()),
+        // Codes that mean something to the guardian are not passed through.
+        (Ok(Ended { code: upgrade::CODE | guardian::NOT_STARTED | 101, .. }), _) => Err(Failure::Said(1)),
+        (Ok(Ended { code, .. }), _) => Err(Failure::Said(code)),
+        (Err(error), Turn::First) => Err(error.into()),
+        (Err(error), Turn::Successor) => {
+            tracing::error!(%error, "cannot take over");
+            Err(Failure::Said(guardian::NOT_STARTED))
+        }
     }
 }
 

@@ -109,6 +109,14 @@ fn a_problem_of_the_defaults_is_said_once() {
 }
 
 #[test]
+fn what_ends_all_must_be_a_service() {
+    check(
+        "[supervisor]\nexit_on = \"apo\"\n[services.api]\ncommand = \"sh\"\n",
+        &[(2, &["`apo` is not a service", "did you mean `api`?"])],
+    );
+}
+
+#[test]
 fn what_the_defaults_say_holds_for_every_service_that_does_not_say_otherwise() {
     let text = "[defaults]\ncommand = \"sleep 600\"\ndepends_on = [\"base\"]\n\
                 [services.a]\n[services.base]\ncommand = \"sleep 1\"\ndepends_on = []\n";

@@ -11,7 +11,7 @@ use crate::spec::health::{Check, Health};
 use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{Backoff, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
-use crate::spec::supervisor::Supervisor;
+use crate::spec::supervisor::{ExitOn, Supervisor};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 use crate::vocab::signal::Signal;
@@ -62,6 +62,7 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
         protected_ports: BTreeSet::new(),
         allowed_ports: BTreeSet::new(),
         also_kill: Vec::new(),
+        exit_on: ExitOn::Never,
     };
     Arc::new(Fleet::new(supervisor, services).unwrap())
 }
