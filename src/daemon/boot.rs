@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::diary::{self, Diary};
 use super::engine::{Engine, Parts};
-use super::http::{router, serve};
+use super::http::router;
+use super::http::serve::{self, Door};
 use super::last_words::Beginning;
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
 use super::perform::Guarded;
@@ -32,10 +33,11 @@ use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, limits, process};
+use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{RunId, Tag};
 use crate::vocab::selection::Selection;
+use crate::vocab::signal::Signal;
 use crate::vocab::state::Goal;
 
 /// What a supervisor is started with.
@@ -151,6 +153,8 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<(), BootError> {
     let (text, fleet) = prove(&boot)?;
     let paths = boot.paths.clone();
     paths.prepare()?;
+    // Whoever holds the lock gets it from clients that find no socket.
+    signal::ignore(Signal::USR1).map_err(system("ignore a signal"))?;
     let lock = lock::take(&paths).map_err(system("take the lock"))?;
     let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
     let others = leftovers::marked(&paths.instance);
@@ -201,7 +205,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
-    let listener = serve::bind(&paths.socket).map_err(system("bind the control socket"))?;
+    let (door, listeners) = Door::open(paths.socket.clone()).map_err(system("bind the control socket"))?;
     signals::forward(&mailbox).map_err(system("catch signals"))?;
     let mut engine = Engine::new(Parts {
         fleet: machine::fleet::Fleet::new(Arc::clone(&fleet), past.last_run),
@@ -211,16 +215,19 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         environment: boot.environment,
         guardian: boot.guardian,
         pump,
+        door,
         mailbox: mailbox.clone(),
         inbox,
     });
     engine.declare_channels(&fleet);
+    past.end_strays();
+    let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);
     let (end, ending) = oneshot::channel();
-    let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone()), ending));
+    let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
-    if let Start::Services(selection) = boot.start {
+    if let Start::Services(selection) = start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }
     let (fate, pump) = engine.run().await;
@@ -263,28 +270,56 @@ fn clean_up(paths: &Paths, fate: Fate) {
 /// What a supervisor before this one left.
 struct Past {
     survivors: Vec<Survivor>,
+    /// Every process of the fleet that no live run of the journal accounts for.
+    strays: Vec<Leftover>,
+    record: Record,
     last_run: RunId,
     takeovers: u64,
 }
 
+/// Whether there is a journal of this boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Record {
+    Kept,
+    Lost,
+}
+
 impl Past {
-    /// Reads the journal, and ends every process of the fleet that no live run of it accounts for: a start has a clean
-    /// slate. A journal that cannot be trusted is set aside; then only the tags speak, and every tagged process is ended.
+    /// Reads the journal. One that cannot be trusted is set aside; then only the tags speak, and every tagged process is
+    /// a stray.
     fn read(paths: &Paths, fleet: &Fleet) -> Self {
         let journal = trusted_journal(&paths.journal);
         let leftovers = leftovers::find(&paths.instance, journal.as_ref());
         let highest = leftovers.iter().map(|leftover| leftover.run).max().unwrap_or(RunId(0));
         let Some(journal) = journal else {
-            end_all(&leftovers);
-            return Self { survivors: Vec::new(), last_run: highest, takeovers: 0 };
+            let (strays, record) = (leftovers, Record::Lost);
+            return Self { survivors: Vec::new(), strays, record, last_run: highest, takeovers: 0 };
         };
         // A run that ended while nobody watched has a warden all the same: it reports the end, which nobody saw.
         let mut survivors: Vec<Survivor> = journal.services.iter().map(diary::survivor).collect();
         survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
         let kept: BTreeSet<RunId> = survivors.iter().filter_map(|it| it.live).map(|live| live.run).collect();
         let strays: Vec<Leftover> = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
-        end_all(&strays);
-        Self { survivors, last_run: highest.max(journal.last_run), takeovers: journal.takeovers + 1 }
+        let last_run = highest.max(journal.last_run);
+        Self { survivors, strays, record: Record::Kept, last_run, takeovers: journal.takeovers + 1 }
+    }
+
+    /// Ends every stray: a start has a clean slate. The pump has to hold the channels by then: a pipe that nobody has open
+    /// forgets what was written into it.
+    fn end_strays(&self) {
+        end_all(&self.strays);
+    }
+
+    /// A successor goes on with what the journal says was wanted. Where that is lost, all that is started by itself is
+    /// wanted: better one that somebody had stopped than none at all.
+    fn what_to_start(&self, config: Config, start: Start) -> Start {
+        match (config, self.record) {
+            (Config::AsApplied, Record::Lost) => {
+                tracing::warn!("what was wanted of the services is not known any more; starting all of them");
+                Start::Services(Selection::all())
+            }
+            (Config::AsApplied, Record::Kept) | (Config::File, Record::Kept | Record::Lost) => start,
+        }
     }
 
     fn take_over(self, engine: &mut Engine) {
