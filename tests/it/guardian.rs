@@ -5,7 +5,6 @@ use std::fs;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use procman::protocol::status::Status;
 use procman::vocab::outcome::Outcome;
 use procman::vocab::state::State;
 
@@ -29,13 +28,10 @@ fn pids(fleet: &Fleet) -> BTreeMap<String, i32> {
 }
 
 /// Kills the supervisor and waits until another one answers.
-fn kill_supervisor(fleet: &Fleet) -> i32 {
+pub(crate) fn kill_supervisor(fleet: &Fleet) -> i32 {
     let old = fleet.supervisor_pid();
     kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
-    wait_until("another supervisor answers", || {
-        let status = serde_json::from_str::<Status>(&fleet.run("status --json").stdout).ok()?;
-        status.supervisor.pid.map(|pid| pid.as_raw()).filter(|pid| status.supervisor.running && *pid != old)
-    })
+    wait_until("another supervisor answers", || fleet.supervisor_pid_if_any().filter(|pid| *pid != old))
 }
 
 #[test]

@@ -3,10 +3,12 @@
 
 mod bad_input;
 mod emergency;
+mod faults;
 mod flush;
 mod guardian;
 mod harness;
 mod lifecycle;
+mod limits;
 mod logging;
 mod restart;
 mod socket;
