@@ -124,6 +124,28 @@ fn a_log_directory_that_vanishes_is_made_again() {
 }
 
 #[test]
+fn channels_that_are_removed_while_their_services_live_go_on_through_reloads() {
+    let config = |more: &str| {
+        format!("[services.a]\ncommand = \"{{puppet}} count 1 stay\"\nmin_uptime = \"1ms\"\n{more}")
+    };
+    let fleet = Fleet::new(&config(""));
+    fleet.run("up -q").expect(0);
+    let log = || numbers(&fleet.read("logs/a.out.log"));
+    for file in fs::read_dir(fleet.paths().channels).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    fleet.configure(&config("stop_timeout = \"3s\"\n"));
+    fleet.run("reload").expect(0);
+    let before = log().len();
+    wait_until("it is still read", || (log().len() > before + 100).then_some(()));
+    fleet.run("restart a").expect(0);
+    wait_until("the next run has a new one", || (log().last() < Some(&50)).then_some(()));
+    let lines = log();
+    let next = lines.windows(2).position(|pair| pair[1] == 0).unwrap() + 1;
+    assert_eq!(lines[..next], (0..next as u64).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_supervisor_that_was_stopped_for_a_while_catches_up() {
     let fleet = Fleet::new(&format!(
         "[services.a]\n{STAY}[services.b]\ncommand = \"{{puppet}} count 1 stay\"\nmin_uptime = \"1ms\"\n"
@@ -133,7 +155,7 @@ fn a_supervisor_that_was_stopped_for_a_while_catches_up() {
     kill(supervisor, Signal::SIGSTOP).unwrap();
     kill(Pid::from_raw(a), Signal::SIGKILL).unwrap();
     let written = || numbers(&fleet.read("logs/b.out.log")).len();
-    let counted = || fleet.counted().into_iter().map(|(_, count)| count).sum::<u64>();
+    let counted = || fleet.counted().into_values().sum::<u64>();
     let (begun, before) = (counted(), written());
     wait_until("much is written meanwhile", || (counted() > begun + 100).then_some(()));
     assert_eq!(written(), before, "nobody reads it");
