@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,6 +54,8 @@ pub struct Boot {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
+    /// The services' pipes, held open by the guardian since the last supervisor died.
+    pub pipes: Vec<OwnedFd>,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -220,6 +223,8 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         inbox,
     });
     engine.declare_channels(&fleet);
+    // The pump is told to hold them, and their readers are on their way to it.
+    drop(boot.pipes);
     past.end_strays();
     let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);

@@ -1,12 +1,14 @@
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
+use crate::rundir::channel;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::sys::fork::{self, Side, Signals};
 use crate::sys::lock::FileLock;
-use crate::sys::{clock, exit, memory, process, signal};
+use crate::sys::{clock, exit, limits, memory, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
@@ -28,6 +30,8 @@ pub struct Post {
     pub guardian: Identity,
     /// Whether another came before it.
     pub turn: Turn,
+    /// The services' pipes, which somebody has to hold until the pump does. None for a first supervisor.
+    pub pipes: Vec<OwnedFd>,
     /// Free again when both are gone.
     _lock: FileLock,
 }
@@ -68,13 +72,14 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(10);
 
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
 /// supervisor that dies is followed by another; one that ends in peace ends its guardian. The guardian does nothing else:
-/// it holds no state, opens no socket, and reaps what its supervisors leave it (as their subreaper, on Linux). `ready`,
+/// it holds no state, opens no socket, holds the services' pipes from one supervisor to the next, and reaps what its supervisors leave it (as their subreaper, on Linux). `ready`,
 /// where somebody waits for the first supervisor's word, is left to that one.
 ///
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, ready: &mut Option<File>) -> Result<Role, NoGuardian> {
     paths.prepare()?;
+    limits::raise_open_files();
     let lock = FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
@@ -82,16 +87,18 @@ pub fn guard(paths: &Paths, ready: &mut Option<File>) -> Result<Role, NoGuardian
     let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
     let mut quick_deaths = 0;
     let mut turn = Turn::First;
+    let mut pipes = Vec::new();
     loop {
         let born = clock::now();
         let outcome = match fork::fork_self() {
             Ok(Side::Child) => {
                 signals.release()?;
-                return Ok(Role::Supervisor(Post { guardian, turn, _lock: lock }));
+                return Ok(Role::Supervisor(Post { guardian, turn, pipes, _lock: lock }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
                 *ready = None;
+                pipes = Vec::new();
                 memory::let_go_of_unused_code();
                 until_it_ends(supervisor, &signals)
             }
@@ -108,6 +115,9 @@ pub fn guard(paths: &Paths, ready: &mut Option<File>) -> Result<Role, NoGuardian
             (Outcome::Code(_) | Outcome::Signal(_) | Outcome::Unknown, _) => (),
         }
         turn = Turn::Successor;
+        if pipes.is_empty() {
+            pipes = channel::hold_all(&paths.channels);
+        }
         quick_deaths = if clock::now().since(born) < QUICK { quick_deaths + 1 } else { 0 };
         tracing::error!(%outcome, lived = ?lived(born), "the supervisor died; another takes over");
         thread::sleep(pause(quick_deaths));

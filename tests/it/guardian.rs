@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use procman::vocab::outcome::Outcome;
 use procman::vocab::state::State;
 
+use crate::faults::numbers;
 use crate::harness::{Fleet, is_alive, wait_until};
 
 /// Eight services that stay, of which the last ends when a file is there.
@@ -102,4 +103,35 @@ fn a_signal_to_the_guardian_ends_everything_gracefully() {
     wait_until("all have ended", || fleet.processes().is_empty().then_some(()));
     assert!(services.values().chain([&guardian]).all(|pid| !is_alive(*pid)));
     assert!(fleet.read("logs/s1.out.log").is_empty());
+}
+
+#[test]
+fn the_last_lines_of_a_service_that_ends_while_there_is_no_supervisor_are_kept() {
+    let fleet =
+        Fleet::new("[services.a]\ncommand = \"{puppet} count 1 wait-for go exit 7\"\nrestart = \"never\"\n");
+    fleet.run("up -q").expect(0);
+    let (service, guardian) = (fleet.pid("a"), fleet.status().supervisor.guardian.unwrap().as_raw());
+    // Deaths in quick succession are followed by a pause, in which the service ends.
+    for _ in 0..8 {
+        kill_supervisor(&fleet);
+    }
+    let supervisor = fleet.supervisor_pid();
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    wait_until("the guardian holds its pipes", || {
+        let open = fs::read_dir(format!("/proc/{guardian}/fd")).unwrap().flatten();
+        let targets = open.filter_map(|it| fs::read_link(it.path()).ok());
+        targets.into_iter().any(|it| it.ends_with("pipes/a.out")).then_some(())
+    });
+    let begun = fleet.counted().into_values().sum::<u64>();
+    wait_until("it writes", || (fleet.counted().into_values().sum::<u64>() > begun + 20).then_some(()));
+    fs::write(fleet.path().join("go"), "").unwrap();
+    wait_until("it has ended", || (!is_alive(service)).then_some(()));
+    wait_until("another supervisor answers", || {
+        fleet.supervisor_pid_if_any().filter(|pid| *pid != supervisor)
+    });
+    let counted: u64 = fleet.counted().into_values().sum();
+    wait_until("its last line is there", || {
+        let lines = numbers(&fleet.read("logs/a.out.log"));
+        lines.last().is_some_and(|last| last + 1 >= counted).then_some(())
+    });
 }

@@ -48,6 +48,7 @@ fn run(context: &Context, mut ready: Option<File>, start: Start) -> Result<(), F
         paths: context.paths.clone(),
         environment: context.environment.clone(),
         guardian: Some(post.guardian),
+        pipes: post.pipes,
         start,
     };
     Ok(boot::run(boot, ready)?)
