@@ -12,7 +12,10 @@ use interprocess::local_socket::{GenericFilePath, ToFsName};
 
 use crate::rundir::lock::{self, Supervisor};
 use crate::rundir::paths::Paths;
+use crate::sys::{process, signal};
 use crate::vocab::identity::Identity;
+use crate::vocab::run::Instance;
+use crate::vocab::signal::Signal;
 
 /// A connection to the supervisor.
 pub struct Client {
@@ -60,9 +63,9 @@ fn pid_words(identity: &Option<Identity>) -> String {
 /// How long a living supervisor may take to answer anything that it answers at once.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A supervisor takes its lock a moment before it binds its socket, and lets go of it a moment after: so long a socket
-/// that refuses is asked again while the lock is held.
-const BETWEEN_MAX: Duration = Duration::from_millis(500);
+/// A supervisor takes its lock a moment before it binds its socket, and lets go of it a moment after; one whose socket was
+/// taken away binds it again when it is told so. So long a socket that refuses is asked again while the lock is held.
+const BETWEEN_MAX: Duration = Duration::from_secs(1);
 
 /// How long a supervisor that died may take to come back.
 const RETURN_MAX: Duration = Duration::from_secs(3);
@@ -70,17 +73,28 @@ const RETURN_MAX: Duration = Duration::from_secs(3);
 /// How often.
 const BETWEEN_PAUSE: Duration = Duration::from_millis(2);
 
+/// A supervisor that cannot be reached is told so this often.
+const KNOCK_PAUSE: Duration = Duration::from_millis(100);
+
 impl Client {
     /// Connects, or says why that is not possible.
     pub async fn connect(paths: &Paths) -> Result<Self, Unreachable> {
         let begun = tokio::time::Instant::now();
+        let mut last_knock: Option<tokio::time::Instant> = None;
         loop {
             let why = match tokio::time::timeout(PATIENCE, open(paths)).await {
                 Ok(Ok(sender)) => return Ok(Self { sender, paths: paths.clone() }),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return Err(Unreachable::Denied { socket: paths.socket.clone(), source: error });
                 }
-                Ok(Err(_)) => diagnose(paths),
+                Ok(Err(error)) => {
+                    let why = diagnose(paths);
+                    if is_nobody_there(&error) && last_knock.is_none_or(|at| at.elapsed() >= KNOCK_PAUSE) {
+                        last_knock = Some(tokio::time::Instant::now());
+                        knock(paths, &why);
+                    }
+                    why
+                }
                 Err(_) => return Err(diagnose(paths)),
             };
             let patience = match why {
@@ -93,6 +107,22 @@ impl Client {
             }
             tokio::time::sleep(BETWEEN_PAUSE).await;
         }
+    }
+}
+
+/// Nobody listens where the socket should be, or there is none.
+fn is_nobody_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+/// Tells a supervisor that is proven alive that its socket is gone, by SIGUSR1. One that holds the lock but has no mark of a
+/// supervisor is a command that cleans up, and would die of it.
+fn knock(paths: &Paths, why: &Unreachable) {
+    let Unreachable::Silent { identity: Some(identity), .. } = why else { return };
+    let mark = process::variable(identity.pid, Instance::VARIABLE);
+    if mark.is_some_and(|mark| mark == paths.instance.0) {
+        // One that has just ended needs it no more; the next look tells.
+        let _ = signal::send(*identity, Signal::USR1);
     }
 }
 

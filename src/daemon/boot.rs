@@ -1,5 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,9 +9,10 @@ use tokio::sync::oneshot;
 
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
-use super::http::{router, serve};
+use super::http::router;
+use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
-use super::past::{Memory, Past};
+use super::past::Past;
 use super::signals;
 use crate::config::environment::Environment;
 use crate::config::load::{self, Machine};
@@ -26,9 +28,10 @@ use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, limits, process};
+use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::selection::Selection;
+use crate::vocab::signal::Signal;
 
 /// What a supervisor is started with.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub struct Boot {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
+    /// The services' pipes, held open by the guardian since the last supervisor died.
+    pub pipes: Vec<OwnedFd>,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -144,6 +149,8 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
     let (text, fleet) = prove(&boot)?;
     let paths = boot.paths.clone();
     paths.prepare()?;
+    // Whoever holds the lock gets it from clients that find no socket.
+    signal::ignore(Signal::USR1).map_err(system("ignore a signal"))?;
     let lock = lock::take(&paths).map_err(system("take the lock"))?;
     let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
     let others = leftovers::marked(&paths.instance);
@@ -192,10 +199,9 @@ struct Ground {
 async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Ended, BootError> {
     let Ground { fleet, paths, reach } = ground;
     let past = Past::read(&paths, &fleet);
-    let memory = past.memory;
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
-    let listener = serve::bind(&paths.socket).map_err(system("bind the control socket"))?;
+    let (door, listeners) = Door::open(paths.socket.clone()).map_err(system("bind the control socket"))?;
     signals::forward(&mailbox).map_err(system("catch signals"))?;
     let mut engine = Engine::new(Parts {
         fleet: machine::fleet::Fleet::new(Arc::clone(&fleet), past.last_run),
@@ -205,20 +211,20 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         environment: boot.environment,
         guardian: boot.guardian,
         pump,
+        door,
         mailbox: mailbox.clone(),
         inbox,
     });
     engine.declare_channels(&fleet);
+    // The pump is told to hold them, and their readers are on their way to it.
+    drop(boot.pipes);
+    past.end_strays();
+    let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);
     let (end, ending) = oneshot::channel();
-    let server = tokio::spawn(serve::serve(listener, router::router(mailbox.clone()), ending));
+    let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
-    let start = match (memory, boot.config) {
-        // Nobody knows what was wanted up: what the config wants is.
-        (Memory::Lost, Config::AsApplied) => Start::Services(Selection::all()),
-        (Memory::Lost, Config::File) | (Memory::Kept, _) => boot.start,
-    };
     if let Start::Services(selection) = start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }

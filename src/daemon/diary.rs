@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::machine::fleet::Fleet;
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
@@ -11,10 +13,31 @@ use crate::vocab::state::Goal;
 #[derive(Debug)]
 pub struct Diary {
     path: PathBuf,
-    written: Option<Journal>,
+    written: Option<Written>,
     boot: String,
     takeovers: u64,
     disk: Disk,
+}
+
+/// The journal as it was written, and what its file looked like then: somebody may take that away, or write into it.
+#[derive(Debug)]
+struct Written {
+    journal: Journal,
+    look: Option<Look>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Look {
+    fn at(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        Some(Self { inode: found.ino(), bytes: found.len(), changed: (found.ctime(), found.ctime_nsec()) })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +57,7 @@ impl Diary {
         self.takeovers
     }
 
-    /// Writes what changed since it was last written, if anything did.
+    /// Writes what changed since it was last written, if anything did, and what was written if its file is not as it was.
     pub fn keep(&mut self, fleet: &Fleet) {
         let journal = Journal {
             boot: self.boot.clone(),
@@ -47,14 +70,17 @@ impl Diary {
                 .filter(matters)
                 .collect(),
         };
-        if self.written.as_ref() == Some(&journal) {
-            return;
+        if let Some(written) = self.written.as_ref().filter(|written| written.journal == journal) {
+            let look = Look::at(&self.path);
+            if look.is_some() && look == written.look {
+                return;
+            }
         }
         match (journal.write(&self.path), self.disk) {
-            (Ok(()), Disk::Well) => self.written = Some(journal),
+            (Ok(()), Disk::Well) => self.note(journal),
             (Ok(()), Disk::Failing) => {
                 tracing::info!(path = %self.path.display(), "the journal can be written again");
-                self.written = Some(journal);
+                self.note(journal);
                 self.disk = Disk::Well;
             }
             (Err(error), Disk::Well) => {
@@ -63,6 +89,10 @@ impl Diary {
             }
             (Err(_), Disk::Failing) => (),
         }
+    }
+
+    fn note(&mut self, journal: Journal) {
+        self.written = Some(Written { journal, look: Look::at(&self.path) });
     }
 }
 

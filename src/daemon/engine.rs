@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::boot::keep_applied;
 use super::diary::Diary;
 use super::exit_on::Underway;
+use super::http::serve::{Door, Reopened};
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::signals::Wish;
@@ -47,6 +49,7 @@ pub struct Engine {
     pub(super) meter: Meter,
     pub(super) started: Moment,
     pub(super) guardian: Option<Identity>,
+    door: Door,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
@@ -74,6 +77,8 @@ pub struct Parts {
     pub guardian: Option<Identity>,
     /// The log pump.
     pub pump: Pump,
+    /// The control socket.
+    pub door: Door,
     /// The way to it.
     pub mailbox: Mailbox,
     /// Its end of that way.
@@ -119,6 +124,7 @@ impl Engine {
             meter: Meter::default(),
             started: clock::now(),
             guardian: parts.guardian,
+            door: parts.door,
             config,
             inbox: parts.inbox,
             replies: BTreeMap::new(),
@@ -130,6 +136,8 @@ impl Engine {
 
     /// Runs until the supervisor is to end; says whether its services were left alive.
     pub async fn run(mut self) -> (Ended, Pump) {
+        // A successor that finds no journal knows that it was lost.
+        self.diary.keep(&self.fleet);
         loop {
             let message = self.next_message().await;
             message.iter().for_each(|message| self.note_use(message));
@@ -194,6 +202,7 @@ impl Engine {
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
             Some(Message::Signal(Wish::End)) => self.end_by_signal(),
             Some(Message::Signal(Wish::Reap)) => self.reap(),
+            Some(Message::Signal(Wish::Reappear)) => self.reappear(),
             Some(Message::Signal(Wish::Reload)) => {
                 let report = self.reload(ReloadOrder { run: Rehearsal::Real });
                 match report.problems {
@@ -313,6 +322,19 @@ impl Engine {
                 self.stop_all(ticket, Verb::Kill);
             }
             Ending::Over(_) => (),
+        }
+    }
+
+    /// Binds the control socket again, in a directory that may be gone as well. Channels are made anew when a service is
+    /// started: those that live write into the pipes that they have.
+    fn reappear(&mut self) {
+        let opened = self.paths.prepare().map_err(io::Error::other).and_then(|()| self.door.open_again());
+        match opened {
+            Ok(Reopened::AsItWas) => (),
+            Ok(Reopened::Anew) => tracing::warn!("the control socket was taken away; it is bound again"),
+            Err(error) => {
+                tracing::error!(%error, "the control socket was taken away and cannot be bound again")
+            }
         }
     }
 

@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::boot::{Config, Start};
 use super::diary;
 use super::engine::Engine;
 use super::last_words::Beginning;
@@ -18,26 +19,28 @@ use crate::sys::{clock, process};
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::{RunId, Tag};
+use crate::vocab::selection::Selection;
 use crate::vocab::state::Goal;
 
 /// What a supervisor before this one left.
 pub(super) struct Past {
     survivors: Vec<Survivor>,
+    /// Every process of the fleet that no live run accounts for.
+    strays: Vec<Leftover>,
     pub(super) last_run: RunId,
     pub(super) takeovers: u64,
-    pub(super) memory: Memory,
+    memory: Memory,
 }
 
 /// Whether there is a journal to go by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Memory {
+enum Memory {
     Kept,
     Lost,
 }
 
 impl Past {
-    /// Reads the journal, and ends every process of the fleet that no live run of it accounts for: a start has a clean
-    /// slate. A journal that cannot be trusted is set aside; then the tags of the living processes speak.
+    /// Reads the journal. One that cannot be trusted is set aside; then the tags of the living processes speak.
     pub(super) fn read(paths: &Paths, fleet: &Fleet) -> Self {
         let journal = trusted_journal(&paths.journal);
         let leftovers = leftovers::find(&paths.instance, journal.as_ref());
@@ -52,9 +55,26 @@ impl Past {
         };
         survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
         let kept: BTreeSet<RunId> = survivors.iter().filter_map(|it| it.live).map(|live| live.run).collect();
-        let strays: Vec<Leftover> = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
-        end_all(&strays);
-        Self { survivors, last_run, takeovers, memory }
+        let strays = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
+        Self { survivors, strays, last_run, takeovers, memory }
+    }
+
+    /// Ends every stray: a start has a clean slate. The pump has to hold the channels by then: a pipe that nobody has open
+    /// forgets what was written into it.
+    pub(super) fn end_strays(&self) {
+        end_all(&self.strays);
+    }
+
+    /// A successor goes on with what the journal says was wanted. Where that is lost, all that is started by itself is
+    /// wanted: better one that somebody had stopped than none at all.
+    pub(super) fn what_to_start(&self, config: Config, start: Start) -> Start {
+        match (config, self.memory) {
+            (Config::AsApplied, Memory::Lost) => {
+                tracing::warn!("what was wanted of the services is not known any more; starting all of them");
+                Start::Services(Selection::all())
+            }
+            (Config::AsApplied, Memory::Kept) | (Config::File, Memory::Kept | Memory::Lost) => start,
+        }
     }
 
     /// Puts wardens on what lives and tells the machine.

@@ -82,9 +82,15 @@ impl Engine {
             (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
             (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
         ];
+        let lives = self.fleet.services().get(&service.name).is_some_and(|it| it.phase().live().is_some());
         for (stream, channel, file) in pairs {
             let key = StreamKey { service: service.name.clone(), stream };
             let rotation = service.logs.rotation;
+            if lives && !channel.exists() {
+                // A new pipe would be read in the place of the one that its process writes into.
+                self.pump.configure(key, file.clone(), rotation);
+                continue;
+            }
             self.pump.attach(
                 key,
                 Attachment { pipe: channel::open_reader(&channel)?, file: file.clone(), rotation },

@@ -1,7 +1,7 @@
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::pipe;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -17,13 +17,20 @@ pub enum Wish {
     Reload,
     /// SIGCHLD: some child ended; those that no warden watches are to be reaped.
     Reap,
+    /// SIGUSR1: a client finds the lock held and no socket to talk to; it is to be bound again.
+    Reappear,
 }
 
 /// Passes signals on to the engine from here on. Each handler only writes a byte to its own socket pair.
 pub fn forward(mailbox: &Mailbox) -> io::Result<()> {
-    for (signal, wish) in
-        [(SIGTERM, Wish::End), (SIGINT, Wish::End), (SIGHUP, Wish::Reload), (SIGCHLD, Wish::Reap)]
-    {
+    let wishes = [
+        (SIGTERM, Wish::End),
+        (SIGINT, Wish::End),
+        (SIGHUP, Wish::Reload),
+        (SIGCHLD, Wish::Reap),
+        (SIGUSR1, Wish::Reappear),
+    ];
+    for (signal, wish) in wishes {
         let (read, write) = StdStream::pair()?;
         read.set_nonblocking(true)?;
         pipe::register(signal, write)?;

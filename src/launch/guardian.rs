@@ -1,14 +1,16 @@
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
 use super::upgrade::{self, Program};
+use crate::rundir::channel;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::upgrade::Note;
 use crate::sys::fork::{self, Side, Signals};
 use crate::sys::lock::FileLock;
-use crate::sys::{clock, exit, memory, process, signal};
+use crate::sys::{clock, exit, limits, memory, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
@@ -30,6 +32,8 @@ pub struct Post {
     pub guardian: Identity,
     /// Whether another came before it.
     pub turn: Turn,
+    /// The services' pipes, which somebody has to hold until the pump does. None for a first supervisor.
+    pub pipes: Vec<OwnedFd>,
 }
 
 /// Whether a supervisor is the first under its guardian.
@@ -58,7 +62,7 @@ pub enum NoGuardian {
 impl Post {
     /// The post of a supervisor that a guardian tries out.
     pub fn under(guardian: Identity) -> Self {
-        Self { guardian, turn: Turn::Successor }
+        Self { guardian, turn: Turn::Successor, pipes: Vec::new() }
     }
 }
 
@@ -68,10 +72,11 @@ const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
 /// A supervisor that lived shorter than this died quickly.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// So many quick deaths in a row are followed by a new supervisor at once; the pauses after that double up to the longest.
+/// So many quick deaths in a row are followed by a new supervisor at once; the pauses after that double up to the longest,
+/// which is short: whatever kills supervisors, the next one is in charge within a second.
 const QUICK_DEATHS_FREE: u32 = 3;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_LONGEST: Duration = Duration::from_secs(10);
+const PAUSE_LONGEST: Duration = Duration::from_millis(500);
 
 /// What a guardian is to begin with.
 #[derive(Debug)]
@@ -87,13 +92,15 @@ pub struct Beginning<'a> {
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
 /// supervisor that dies is followed by another; one that ends in peace ends its guardian; one that asks for it is followed
 /// by the procman on disk, or by another of its own kind when that does not become ready. The guardian does nothing else:
-/// it holds no state, opens no socket, and reaps what its supervisors leave it (as their subreaper, on Linux).
+/// it holds no state but the services' pipes from one supervisor to the next, opens no socket, and reaps what its
+/// supervisors leave it (as their subreaper, on Linux).
 ///
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
     let Beginning { program, ready, mut charge } = beginning;
     paths.prepare()?;
+    limits::raise_open_files();
     FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.hold_for_life();
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
@@ -101,16 +108,18 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
     let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
     let mut quick_deaths = 0;
     let mut turn = if charge.is_some() { Turn::Successor } else { Turn::First };
+    let mut pipes = Vec::new();
     loop {
         let born = clock::now();
         let outcome = match charge.take().map_or_else(fork::fork_self, |charge| Ok(Side::Parent(charge))) {
             Ok(Side::Child) => {
                 signals.release()?;
-                return Ok(Role::Supervisor(Post { guardian, turn }));
+                return Ok(Role::Supervisor(Post { guardian, turn, pipes }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
                 *ready = None;
+                pipes = Vec::new();
                 memory::let_go_of_unused_code();
                 until_it_ends(supervisor, &signals)
             }
@@ -118,6 +127,9 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
             // No process can be made at the moment; the services live meanwhile.
             Err(_) => Outcome::Unknown,
         };
+        if pipes.is_empty() {
+            pipes = channel::hold_all(&paths.channels);
+        }
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
             (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
@@ -205,7 +217,7 @@ mod tests {
     fn a_supervisor_that_keeps_dying_is_replaced_ever_more_slowly() {
         let pauses: Vec<u64> =
             (0..12).map(|deaths| u64::try_from(pause(deaths).as_millis()).unwrap()).collect();
-        assert_eq!(pauses, [0, 0, 0, 0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000]);
-        assert_eq!(pause(u32::MAX).as_secs(), 10);
+        assert_eq!(pauses, [0, 0, 0, 0, 100, 200, 400, 500, 500, 500, 500, 500]);
+        assert_eq!(pause(u32::MAX).as_millis(), 500);
     }
 }

@@ -57,6 +57,7 @@ pub struct Attachment {
 #[derive(Debug)]
 enum Request {
     Attach(StreamKey, Attachment),
+    Configure(StreamKey, PathBuf, Rotation),
     Detach(StreamKey),
     Drain(ServiceName, oneshot::Sender<()>),
     Close(mpsc::Sender<()>),
@@ -95,6 +96,11 @@ impl Pump {
     /// Takes a stream on, or another pipe, file or rotation for one that is there.
     pub fn attach(&self, key: StreamKey, attachment: Attachment) {
         self.request(Request::Attach(key, attachment));
+    }
+
+    /// Another file or rotation for a stream that goes on in the pipe it has.
+    pub fn configure(&self, key: StreamKey, file: PathBuf, rotation: Rotation) {
+        self.request(Request::Configure(key, file, rotation));
     }
 
     /// Writes what is in the stream's pipe and lets go of it.
@@ -194,6 +200,7 @@ impl Worker {
         while let Ok(request) = self.inbox.try_recv() {
             match request {
                 Request::Attach(key, attachment) => self.attach(key, attachment),
+                Request::Configure(key, file, rotation) => self.configure(&key, file, rotation),
                 Request::Detach(key) => self.detach(&key),
                 Request::Drain(service, done) => {
                     self.drain(|key| key.service == service);
@@ -246,6 +253,16 @@ impl Worker {
             let _ = self.poll.registry().deregister(&mut SourceFd(&old.as_raw_fd()));
         }
         token
+    }
+
+    fn configure(&mut self, key: &StreamKey, file: PathBuf, rotation: Rotation) {
+        let Some(token) = self.tokens.get(key).copied() else { return };
+        // What is there belongs where it went so far.
+        self.drain_one(token);
+        if let Some(stream) = self.streams.get_mut(&token) {
+            stream.configure(file, rotation);
+        }
+        self.busy.insert(token);
     }
 
     fn register(&self, fd: RawFd, token: usize) {

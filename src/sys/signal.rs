@@ -1,6 +1,7 @@
 use std::io;
 
 use nix::errno::Errno;
+use nix::sys::signal::SigHandler;
 
 use super::{os, process};
 use crate::vocab::identity::{Identity, Pid};
@@ -41,6 +42,15 @@ pub fn send_group(leader: Identity, signal: Signal) -> Result<(), SendError> {
     }
     let signal = nix::sys::signal::Signal::try_from(signal.as_raw()).map_err(of_errno)?;
     nix::sys::signal::killpg(nix::unistd::Pid::from_raw(leader.pid.as_raw()), signal).map_err(of_errno)
+}
+
+/// From here on this process takes no notice of a signal that would end it, until it has a handler for it. What it spawns
+/// by `sys::spawn` is as usual.
+pub fn ignore(signal: Signal) -> io::Result<()> {
+    let signal = nix::sys::signal::Signal::try_from(signal.as_raw())?;
+    // SAFETY: SIG_IGN runs no code of ours in a signal handler.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }?;
+    Ok(())
 }
 
 pub(super) fn of_errno(errno: Errno) -> SendError {

@@ -20,6 +20,8 @@ impl Signal {
     pub const INT: Self = Self(nix::sys::signal::Signal::SIGINT);
     /// The terminal hung up; to many programs: read your config again.
     pub const HUP: Self = Self(nix::sys::signal::Signal::SIGHUP);
+    /// Whatever a program takes it for; to a supervisor of ours: nobody can reach you, bind your socket again.
+    pub const USR1: Self = Self(nix::sys::signal::Signal::SIGUSR1);
     /// Stops a process until SIGCONT.
     pub const STOP: Self = Self(nix::sys::signal::Signal::SIGSTOP);
     /// A child has ended, or was stopped or continued.

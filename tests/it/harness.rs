@@ -1,6 +1,6 @@
 //! A private fleet in a temporary directory: its config, its procman commands, and an end that leaves nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -214,6 +214,34 @@ impl Fleet {
         self.status().supervisor.pid.unwrap().as_raw()
     }
 
+    /// The supervisor that answers, if one does.
+    pub(crate) fn supervisor_pid_if_any(&self) -> Option<i32> {
+        let status = serde_json::from_str::<Status>(&self.run("status --json").stdout).ok()?;
+        status.supervisor.pid.map(|pid| pid.as_raw()).filter(|_| status.supervisor.running)
+    }
+
+    /// How many lines each run of the puppet's `count` has written at least (at most one more), by `RUN-PID`.
+    pub(crate) fn counted(&self) -> BTreeMap<String, u64> {
+        let files = fs::read_dir(self.path().join("counted")).into_iter().flatten().flatten();
+        let read = |file: fs::DirEntry| {
+            let count = fs::read_to_string(file.path()).ok()?.parse().unwrap_or(0);
+            Some((file.file_name().into_string().ok()?, count))
+        };
+        files.filter_map(read).collect()
+    }
+
+    /// Waits a moment until no process of the fleet is alive. A guardian lets go of its lock, which `down` waits for, just
+    /// before it is gone.
+    pub(crate) fn wait_until_nothing_lives(&self) {
+        wait_until("nothing is alive", || self.processes().is_empty().then_some(()));
+    }
+
+    /// Every living process of a service, of whatever run.
+    pub(crate) fn family(&self, service: &str) -> BTreeSet<i32> {
+        let found = procman::rundir::leftovers::find(&self.paths().instance, None).into_iter();
+        found.filter(|it| it.service.as_str() == service).map(|it| it.identity.pid.as_raw()).collect()
+    }
+
     /// Kills the supervisor and the guardian that would bring it back, and waits until both are gone.
     pub(crate) fn behead(&self) {
         let supervisor = self.status().supervisor;
@@ -230,11 +258,6 @@ impl Fleet {
         fs::read(self.path().join(file))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
-    }
-
-    /// What the supervisor and its guardian said.
-    pub(crate) fn read_log(&self) -> String {
-        fs::read_to_string(self.paths().supervisor_log).unwrap_or_default()
     }
 
     /// Every living process that carries this fleet's tag, or is its supervisor or guardian.

@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod chaos;
 mod emergency;
+mod faults;
 mod flush;
 mod guardian;
 mod harness;
 mod init;
 mod lifecycle;
+mod limits;
 mod logging;
 mod restart;
 mod socket;

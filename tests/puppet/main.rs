@@ -7,10 +7,13 @@
 //! after MS            wait so long
 //! out TEXT, err TEXT  write a line
 //! lines COUNT         write numbered lines to standard output
+//! count MS            write numbered lines from here on, one in so many ms, and keep in `counted/RUN-PID` how many
 //! ignore-term         ignore SIGTERM from here on
 //! child stubborn      fork a child that ignores SIGTERM, in the same group
 //! child setsid        fork a child in a session of its own
 //! child orphan        fork a child through a double fork, in a session of its own
+//! child family COUNT  fork that many descendants, through sessions of their own and double forks in turn
+//! child flies MS      fork a child each so many ms that leaves an orphan and ends, as that does, and is never waited for
 //! touch FILE          make a file
 //! wait-for FILE       wait until a file is there
 //! exit CODE           end with that code
@@ -29,6 +32,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::exit;
 use std::thread;
@@ -53,8 +57,13 @@ fn main() {
             "out" => println!("{}", next()),
             "err" => eprintln!("{}", next()),
             "lines" => lines(next().parse().unwrap()),
+            "count" => count(next().parse().unwrap()),
             "ignore-term" => ignore_term(),
-            "child" => child(&next()),
+            "child" => match next().as_str() {
+                "family" => family(next().parse().unwrap()),
+                "flies" => flies(next().parse().unwrap()),
+                kind => child(kind),
+            },
             "touch" => drop(File::create(next()).unwrap()),
             "wait-for" => wait_for(&next()),
             "exit" => exit(next().parse().unwrap()),
@@ -96,6 +105,41 @@ fn lines(count: u64) {
     let mut out = std::io::stdout().lock();
     for number in 0..count {
         writeln!(out, "line {number:012}").unwrap();
+    }
+}
+
+fn count(pause: u64) {
+    let tag = std::env::var("PROCMAN_RUN").unwrap();
+    let run = format!("{}-{}", tag.rsplit('/').next().unwrap(), std::process::id());
+    std::fs::create_dir_all("counted").unwrap();
+    let counted = File::create(Path::new("counted").join(&run)).unwrap();
+    thread::spawn(move || {
+        for number in 0_u64.. {
+            // One write(2) a line: a signal that ends this process leaves no half of one.
+            let _ = std::io::stdout().write_all(format!("line {number} of {run}\n").as_bytes());
+            counted.write_all_at(format!("{:012}", number + 1).as_bytes(), 0).unwrap();
+            thread::sleep(Duration::from_millis(pause));
+        }
+    });
+}
+
+/// Children that each live on: every other one in a session of its own, the rest orphans of a second fork.
+fn family(count: u64) {
+    for number in 0..count {
+        child(if number % 2 == 0 { "setsid" } else { "orphan" });
+    }
+}
+
+/// A zombie factory.
+fn flies(pause: u64) -> ! {
+    loop {
+        // SAFETY: there is no other thread.
+        if let Ok(ForkResult::Child) = unsafe { fork() } {
+            // SAFETY: as above.
+            let _ = unsafe { fork() };
+            exit(0);
+        }
+        thread::sleep(Duration::from_millis(pause));
     }
 }
 

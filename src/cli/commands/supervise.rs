@@ -68,6 +68,7 @@ fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Pos
         paths: context.paths.clone(),
         environment: context.environment.clone(),
         guardian: Some(post.guardian),
+        pipes: post.pipes,
         start,
     };
     match (boot::run(boot, ready), post.turn) {

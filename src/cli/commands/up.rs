@@ -36,11 +36,12 @@ pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
         let judged = report::judge(context, &report, "start");
         let shown = status::show_live(context, status::Form::of(args.json)).await?;
         judged?;
-        if shown.services.iter().all(|service| service.is_as_wanted() || !is_meant(&report, service)) {
-            Ok(())
-        } else {
-            Err(Failure::Said(1))
+        let missed = shown.services.iter().filter(|it| !it.is_as_wanted() && is_meant(&report, it));
+        let missed: Vec<&str> = missed.map(|service| service.name.as_str()).collect();
+        if missed.is_empty() {
+            return Ok(());
         }
+        Err(Failure::NotReached(format!("started, and not as it should be any more: {}", missed.join(", "))))
     })
 }
 

@@ -1,7 +1,7 @@
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::StreamCommon as _;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::sys;
 
@@ -32,9 +32,65 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// A peer that has ended its own sending is looked at this often, to see whether it is gone.
 const HALF_CLOSED_PAUSE: Duration = Duration::from_secs(1);
 
+/// The control socket's place in the file system, where somebody may take it away while the supervisor runs.
+#[derive(Debug)]
+pub struct Door {
+    path: PathBuf,
+    bound: Option<FileId>,
+    listeners: mpsc::Sender<Listener>,
+}
+
+/// What tells one file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// Whether a door had to be made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopened {
+    /// It was where it should be.
+    AsItWas,
+    /// It was gone.
+    Anew,
+}
+
+impl Door {
+    /// Binds the control socket, and gives what [`serve`] serves: this listener, and each that takes its place.
+    pub fn open(path: PathBuf) -> io::Result<(Self, mpsc::Receiver<Listener>)> {
+        // One is taken over before the next is asked for, or that is asked for again.
+        let (listeners, inbox) = mpsc::channel(1);
+        let mut door = Self { path, bound: None, listeners };
+        door.bind()?;
+        Ok((door, inbox))
+    }
+
+    /// Binds the control socket again if it is not where it was bound.
+    pub fn open_again(&mut self) -> io::Result<Reopened> {
+        if self.bound.is_some() && socket_at(&self.path) == self.bound {
+            return Ok(Reopened::AsItWas);
+        }
+        self.bind()?;
+        Ok(Reopened::Anew)
+    }
+
+    fn bind(&mut self) -> io::Result<()> {
+        let listener = bind(&self.path)?;
+        self.listeners.try_send(listener).map_err(io::Error::other)?;
+        self.bound = socket_at(&self.path);
+        Ok(())
+    }
+}
+
+fn socket_at(path: &Path) -> Option<FileId> {
+    let found = fs::symlink_metadata(path).ok().filter(|found| found.file_type().is_socket())?;
+    Some(FileId { device: found.dev(), inode: found.ino() })
+}
+
 /// Binds the control socket for its owner alone. A socket file that is there belongs to a supervisor that is dead, for
 /// the caller holds the lock.
-pub fn bind(path: &Path) -> io::Result<Listener> {
+fn bind(path: &Path) -> io::Result<Listener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => (),
@@ -46,22 +102,35 @@ pub fn bind(path: &Path) -> io::Result<Listener> {
 }
 
 /// Serves connections until `ending` says so; then lets every answer that is under way come to its end, for a while.
-pub async fn serve(listener: Listener, router: Router, ending: oneshot::Receiver<()>) {
+pub async fn serve(listeners: mpsc::Receiver<Listener>, router: Router, ending: oneshot::Receiver<()>) {
     let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));
     let (end, ended) = watch::channel(());
     tokio::select! {
         _ = ending => (),
-        () = accept(listener, router, &sessions, ended) => (),
+        () = accept(listeners, router, &sessions, ended) => (),
     }
     let _ = end.send(());
     let all = u32::try_from(SESSIONS_MAX).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(FAREWELL_MAX, sessions.acquire_many(all)).await;
 }
 
-async fn accept(listener: Listener, router: Router, sessions: &Arc<Semaphore>, ended: watch::Receiver<()>) {
+async fn accept(
+    mut listeners: mpsc::Receiver<Listener>,
+    router: Router,
+    sessions: &Arc<Semaphore>,
+    ended: watch::Receiver<()>,
+) {
+    let Some(mut listener) = listeners.recv().await else { return };
     loop {
         let Ok(permit) = Arc::clone(sessions).acquire_owned().await else { return };
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            Some(fresh) = listeners.recv() => {
+                listener = fresh;
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok(stream) => {
                 let session = session(stream, router.clone(), ended.clone());
                 tokio::spawn(async move {
