@@ -14,7 +14,9 @@ use crate::protocol::event::Event;
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{Line, ReloadReport, Report};
 use crate::protocol::status::Status;
+use crate::rundir::leftovers;
 use crate::rundir::lock::{self, Supervisor};
+use crate::sys::process;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -78,11 +80,15 @@ impl Client {
         order: ShutdownOrder,
         tell: impl FnMut(Event),
     ) -> Result<Report, AskError> {
+        // Their locks are free a moment before they are gone.
+        let supervisors = leftovers::marked(&self.paths.instance);
         let answer = self.post("/v1/shutdown", &order).await?;
         let report = report(Lines::new(answer.into_body()), tell).await?;
         let deadline = tokio::time::Instant::now() + ENDED_MAX;
         let is_gone = || {
-            matches!(lock::supervisor(&self.paths), Ok(Supervisor::Nobody)) && !lock::is_guarded(&self.paths)
+            matches!(lock::supervisor(&self.paths), Ok(Supervisor::Nobody))
+                && !lock::is_guarded(&self.paths)
+                && !supervisors.iter().any(|identity| process::is_alive(*identity))
         };
         while !is_gone() {
             if tokio::time::Instant::now() > deadline {

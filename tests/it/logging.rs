@@ -97,9 +97,13 @@ fn no_line_is_lost_or_doubled_when_the_supervisor_is_killed() {
     fleet.run("up -q").expect(0);
     wait_until("all is written", || fleet.path().join("done").exists().then_some(()));
     fleet.run("down").expect(0);
-    let all = numbers(&fleet.run("logs a -n 10000000").expect(0).stdout);
-    // What a killed supervisor had read and not yet written is lost with it, at most one buffer each time.
+    let text = fleet.run("logs a -n 10000000").expect(0).stdout;
+    // What a killed supervisor had read and not yet written is lost with it, at most one buffer each time. A loss that begins
+    // or ends inside a line joins two lines to one of another length.
+    let whole = text.lines().filter(|line| line.len() == "line 000000000000".len());
+    let all = numbers(&whole.collect::<Vec<_>>().join("\n"));
     let lost = 300_000 - all.len();
-    assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "nothing is doubled, and the order holds");
+    let broken: Vec<&[u64]> = all.windows(2).filter(|pair| pair[0] >= pair[1]).collect();
+    assert!(broken.is_empty(), "doubled, or out of order: {broken:?}");
     assert!(lost * 18 <= 4 * 128 * 1024, "{lost} lines are lost");
 }
