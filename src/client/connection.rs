@@ -10,11 +10,11 @@ use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::tokio::Stream as _;
 use interprocess::local_socket::{GenericFilePath, ToFsName};
 
+use crate::rundir::leftovers;
 use crate::rundir::lock::{self, Supervisor};
 use crate::rundir::paths::Paths;
-use crate::sys::{process, signal};
+use crate::sys::signal;
 use crate::vocab::identity::Identity;
-use crate::vocab::run::Instance;
 use crate::vocab::signal::Signal;
 
 /// A connection to the supervisor.
@@ -119,8 +119,7 @@ fn is_nobody_there(error: &io::Error) -> bool {
 /// supervisor is a command that cleans up, and would die of it.
 fn knock(paths: &Paths, why: &Unreachable) {
     let Unreachable::Silent { identity: Some(identity), .. } = why else { return };
-    let mark = process::variable(identity.pid, Instance::VARIABLE);
-    if mark.is_some_and(|mark| mark == paths.instance.0) {
+    if leftovers::is_marked(*identity, &paths.instance) {
         // One that has just ended needs it no more; the next look tells.
         let _ = signal::send(*identity, Signal::USR1);
     }

@@ -55,25 +55,37 @@ const READY_MAX: Duration = Duration::from_secs(30);
 pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
     request.paths.prepare()?;
     let log = &request.paths.supervisor_log;
-    let (read, write) = io::pipe().map_err(LaunchError::Spawn)?;
     let arguments = ["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
-    let identity = spawn_detached(Detached {
-        program: request.executable,
-        arguments: &arguments as &[OsString],
-        directory: Path::new("/"),
-        mark: (Instance::VARIABLE, &request.paths.instance.0),
-        // A supervisor that is started from inside a service is not part of that service.
-        forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
-        log: open_log(log).map_err(LaunchError::Spawn)?,
-        ready: write.into(),
-    })
-    .map_err(LaunchError::Spawn)?;
+    let file = open_log(log).map_err(LaunchError::Spawn)?;
+    let (identity, read) =
+        spawn_supervisor(request.executable, &arguments, request.paths, file).map_err(LaunchError::Spawn)?;
     match word_of(read).as_deref() {
         Some("ready\n") => Ok(identity),
         Some("") => Err(LaunchError::Died { log: log.clone() }),
         Some(why) => Err(LaunchError::Refused(why.to_owned())),
         None => Err(LaunchError::Silent { log: log.clone() }),
     }
+}
+
+/// Makes a process that is to be a supervisor of this fleet, and gives the pipe on which it says whether it is.
+pub(super) fn spawn_supervisor(
+    program: &Path,
+    arguments: &[OsString],
+    paths: &Paths,
+    log: File,
+) -> io::Result<(Identity, PipeReader)> {
+    let (read, write) = io::pipe()?;
+    let identity = spawn_detached(Detached {
+        program,
+        arguments,
+        directory: Path::new("/"),
+        mark: (Instance::VARIABLE, &paths.instance.0),
+        // A supervisor that is started from inside a service is not part of that service.
+        forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
+        log,
+        ready: write.into(),
+    })?;
+    Ok((identity, read))
 }
 
 fn open_log(path: &Path) -> io::Result<File> {

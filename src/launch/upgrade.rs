@@ -5,17 +5,20 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use super::detached::word_of;
+use super::detached::{spawn_supervisor, word_of};
 use crate::rundir::paths::Paths;
-use crate::sys::detach::{Detached, spawn_detached};
-use crate::sys::{exit, signal};
+use crate::sys::{clock, exit, process, signal};
 use crate::vocab::identity::Identity;
-use crate::vocab::run::{Instance, Tag};
 use crate::vocab::signal::Signal;
 
 /// The exit code by which a supervisor asks its guardian to start the procman on disk in its place.
 pub const CODE: u8 = 75;
+
+/// How long a candidate may take to vanish after SIGKILL, and how often it is looked at meanwhile.
+const KILLED_MAX: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// How this procman was started, so that a newer one can be started in the same way.
 #[derive(Debug, Clone)]
@@ -48,30 +51,27 @@ impl Program {
 /// Why it is not, in words; it does not run then.
 pub(super) fn try_out(program: &Program, paths: &Paths, guardian: Identity) -> Result<Identity, String> {
     let refused = |error: io::Error| format!("cannot start {}: {error}", program.executable.display());
-    let (read, write) = io::pipe().map_err(refused)?;
     let log = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(refused)?);
-    let candidate = spawn_detached(Detached {
-        program: &program.executable,
-        arguments: &program.arguments("--under", guardian),
-        directory: Path::new("/"),
-        mark: (Instance::VARIABLE, &paths.instance.0),
-        forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
-        log,
-        ready: write.into(),
-    })
-    .map_err(refused)?;
+    let arguments = program.arguments("--under", guardian);
+    let (candidate, read) = spawn_supervisor(&program.executable, &arguments, paths, log).map_err(refused)?;
     let why = match word_of(read).as_deref() {
         Some("ready\n") => return Ok(candidate),
         Some("") => "it ended without a word".to_owned(),
         Some(why) => why.trim().to_owned(),
         None => "it did not become ready in time".to_owned(),
     };
-    // One that has ended by itself is a zombie until it is reaped.
-    let _ = signal::send(candidate, Signal::KILL);
-    while exit::reap(candidate.pid).is_none() && crate::sys::process::is_alive(candidate) {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
+    end(candidate);
     Err(why)
+}
+
+/// Kills a candidate and waits until it is gone; one that hangs in the kernel is left to be reaped whenever it ends.
+fn end(candidate: Identity) {
+    let _ = signal::send(candidate, Signal::KILL);
+    let deadline = clock::now().after(KILLED_MAX);
+    // One that has ended by itself is a zombie until it is reaped.
+    while exit::reap(candidate.pid).is_none() && process::is_alive(candidate) && clock::now() < deadline {
+        std::thread::sleep(LOOK_AGAIN);
+    }
 }
 
 /// Becomes the guardian of the procman on disk, keeping pid, children and place. Returns only when that is not possible.

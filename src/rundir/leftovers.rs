@@ -62,11 +62,14 @@ pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
 pub fn marked(instance: &Instance) -> Vec<Identity> {
     let own = process::own();
     let others = process::all().into_iter().filter(|it| it.is_alive() && it.identity.pid != own.pid);
-    let carries_mark = |identity: &Identity| {
-        process::variable(identity.pid, Instance::VARIABLE).is_some_and(|mark| mark == instance.0)
-    };
-    let marked = others.map(|it| it.identity).filter(carries_mark);
-    marked.filter(|identity| process::is_alive(*identity)).collect()
+    others.map(|it| it.identity).filter(|identity| is_marked(*identity, instance)).collect()
+}
+
+/// Whether this very process lives and carries the mark of a supervisor of this fleet.
+pub fn is_marked(identity: Identity, instance: &Instance) -> bool {
+    let mark = process::variable(identity.pid, Instance::VARIABLE);
+    // The pid may have passed to another process before its environment was read.
+    mark.is_some_and(|mark| mark == instance.0) && process::is_alive(identity)
 }
 
 fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity, RunId)> {

@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
+use super::system;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::client::connection::Unreachable;
 use crate::ports::holder::{self, Holder};
 use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView, Survivor};
-use crate::rundir::journal::Journal;
 use crate::rundir::leftovers;
 use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
@@ -38,9 +38,7 @@ pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Re
 
 /// Processes of this fleet that nobody supervises.
 pub(in crate::cli) fn survivors(context: &Context) -> Vec<Survivor> {
-    let journal = Journal::read(&context.paths.journal).ok().flatten();
-    let found = leftovers::find(&context.paths.instance, journal.as_ref());
-    found
+    system::leftovers(context)
         .into_iter()
         .map(|leftover| Survivor {
             pid: leftover.identity.pid,
