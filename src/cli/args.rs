@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::when::When;
 use crate::launch::upgrade::parse_identity;
 use crate::vocab::identity::Identity;
 use crate::vocab::measure::parse_duration;
@@ -261,9 +262,12 @@ pub struct Logs {
     /// Only the last N lines [default: 100, or all with --since or --grep]
     #[arg(short = 'n', long = "lines", value_name = "N")]
     pub lines: Option<usize>,
-    /// Only what was written in this last stretch of time
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub since: Option<Duration>,
+    /// Only what was written since then: `5m` (ago), `20:15`, `2026-11-25 20:15`
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// Only what was written before that
+    #[arg(long, value_name = "WHEN", conflicts_with = "follow")]
+    pub until: Option<When>,
     /// Only lines that match
     #[arg(long, value_name = "REGEX")]
     pub grep: Option<String>,

@@ -18,3 +18,5 @@ mod interrupt;
 mod output;
 /// What people see.
 mod render;
+/// Points in time as people type them.
+pub mod when;

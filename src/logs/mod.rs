@@ -4,6 +4,8 @@
 
 /// New lines as they come.
 pub mod follow;
+/// What lines are searched for.
+pub mod pattern;
 /// Lines for people.
 pub mod printable;
 /// From the pipes into the files.

@@ -3,10 +3,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use regex::bytes::Regex;
-
+use super::pattern::Pattern;
 use super::pump::Stream;
-use super::reader::{self, Reader, TimedLine};
+use super::reader::{self, Reader, Scope, TimedLine};
 use crate::vocab::name::ServiceName;
 
 /// Which lines are wanted.
@@ -20,8 +19,10 @@ pub struct Query {
     pub last: Option<usize>,
     /// Only those that arrived at or after this time, in milliseconds since 1970 UTC.
     pub since_ms: Option<u64>,
+    /// Only those that arrived before this time, in milliseconds since 1970 UTC.
+    pub until_ms: Option<u64>,
     /// Only those that match.
-    pub pattern: Option<Regex>,
+    pub pattern: Option<Pattern>,
 }
 
 /// One stream's files.
@@ -73,7 +74,11 @@ pub fn read(
     let mut merge = Merge::open(query, ends)?;
     let mut kept: VecDeque<Line> = VecDeque::new();
     while let Some(line) = merge.next()? {
-        if !is_wanted(query, &line) {
+        // Lines come in the order of their times.
+        if query.until_ms.is_some_and(|until| line.unix_ms >= until) {
+            break;
+        }
+        if query.since_ms.is_some_and(|since| line.unix_ms < since) {
             continue;
         }
         match query.last {
@@ -99,11 +104,6 @@ pub fn read(
     Ok(())
 }
 
-fn is_wanted(query: &Query, line: &Line) -> bool {
-    query.since_ms.is_none_or(|since| line.unix_ms >= since)
-        && query.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&line.bytes))
-}
-
 /// The next line of each stream; the earliest of them is the next of all.
 struct Merge<'a> {
     lanes: Vec<Lane<'a>>,
@@ -117,13 +117,14 @@ struct Lane<'a> {
 
 impl<'a> Merge<'a> {
     fn open(query: &'a Query, ends: &[Option<End>]) -> io::Result<Self> {
-        // A pattern may match anywhere, so only without one can what lies before the last lines be skipped.
-        let last = query.last.filter(|_| query.pattern.is_none());
+        // Only where every line counts can what lies before the last lines be skipped.
+        let last = query.last.filter(|_| query.pattern.is_none() && query.until_ms.is_none());
         let mut lanes = Vec::with_capacity(query.sources.len());
         for (source, end) in query.sources.iter().zip(ends) {
+            let scope = Scope { end: *end, since_ms: query.since_ms, pattern: query.pattern.clone() };
             let mut reader = match last {
-                Some(count) => Reader::last(&source.file, &query.times, *end, count)?,
-                None => Reader::all(&source.file, &query.times, *end),
+                Some(count) => Reader::last(&source.file, &query.times, scope, count)?,
+                None => Reader::all(&source.file, &query.times, scope),
             };
             let next = reader.next()?;
             lanes.push(Lane { source, reader, next });

@@ -1,10 +1,12 @@
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::files;
+use super::pattern::Pattern;
 use super::query::End;
 use super::times::{self, Entry};
 
@@ -13,11 +15,27 @@ pub(super) struct Reader {
     files: std::vec::IntoIter<PathBuf>,
     times_dir: PathBuf,
     open: Option<Open>,
-    end: Option<End>,
+    scope: Scope,
+}
+
+/// Which lines of a stream are of interest at all. What lies outside need not be read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// Only those before this end, or all.
+    pub(super) end: Option<End>,
+    /// Only those that arrived at or after this time, in milliseconds since 1970 UTC.
+    pub(super) since_ms: Option<u64>,
+    /// Only those that match.
+    pub(super) pattern: Option<Pattern>,
 }
 
 struct Open {
-    file: io::Take<BufReader<File>>,
+    file: io::Take<File>,
+    /// Bytes that were read; those from `start` on have not been handed over, and those before `whole` are whole lines.
+    block: Vec<u8>,
+    start: usize,
+    whole: usize,
+    /// Where `start` lies in the file.
     offset: u64,
     times: Vec<Entry>,
     modified_ms: u64,
@@ -29,23 +47,26 @@ pub(super) struct TimedLine {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Longer lines are handed over in pieces of this many bytes.
-const PIECE_BYTES: u64 = 1 << 20;
+/// So many bytes are read at once.
+const BLOCK_BYTES: u64 = 256 * 1024;
+
+/// Longer lines are handed over in pieces of at least this many bytes.
+const PIECE_BYTES: usize = 1 << 20;
 
 impl Reader {
-    /// All lines up to `end`, or to the end of the current file.
-    pub(super) fn all(path: &Path, times_dir: &Path, end: Option<End>) -> Self {
-        Self { files: files::all(path).into_iter(), times_dir: times_dir.to_owned(), open: None, end }
+    /// All lines.
+    pub(super) fn all(path: &Path, times_dir: &Path, scope: Scope) -> Self {
+        Self { files: files::all(path).into_iter(), times_dir: times_dir.to_owned(), open: None, scope }
     }
 
     /// At least the last `count` lines, if there are so many, without reading what lies before them.
-    pub(super) fn last(path: &Path, times_dir: &Path, end: Option<End>, count: usize) -> io::Result<Self> {
+    pub(super) fn last(path: &Path, times_dir: &Path, scope: Scope, count: usize) -> io::Result<Self> {
         let mut wanted = count;
         let mut needed = Vec::new();
         let mut start = 0;
         for path in files::all(path).into_iter().rev() {
             let Ok(file) = File::open(&path) else { continue };
-            let limit = limit(&file, end)?;
+            let limit = limit(&file, scope.end)?;
             let (found_at, found) = start_of_last_lines(file, limit, wanted)?;
             needed.push(path);
             start = found_at;
@@ -55,21 +76,23 @@ impl Reader {
             }
         }
         needed.reverse();
-        let mut reader = Self { files: needed.into_iter(), times_dir: times_dir.to_owned(), open: None, end };
+        let mut reader =
+            Self { files: needed.into_iter(), times_dir: times_dir.to_owned(), open: None, scope };
         if let Some(first) = reader.files.next() {
-            reader.open = Some(Open::at(&first, &reader.times_dir, end, start)?);
+            reader.open = Some(Open::at(&first, &reader.times_dir, &reader.scope, start)?);
         }
         Ok(reader)
     }
 
     /// The next line; none at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<TimedLine>> {
+        let pattern = self.scope.pattern.as_ref();
         loop {
-            if let Some(line) = self.open.as_mut().map_or(Ok(None), Open::next)? {
+            if let Some(line) = self.open.as_mut().map_or(Ok(None), |open| open.next(pattern))? {
                 return Ok(Some(line));
             }
             let Some(path) = self.files.next() else { return Ok(None) };
-            self.open = match Open::at(&path, &self.times_dir, self.end, 0) {
+            self.open = match Open::at(&path, &self.times_dir, &self.scope, 0) {
                 // A file may be set aside or dropped while others are read.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 opened => Some(opened?),
@@ -79,35 +102,95 @@ impl Reader {
 }
 
 impl Open {
-    fn at(path: &Path, times_dir: &Path, end: Option<End>, offset: u64) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+    fn at(path: &Path, times_dir: &Path, scope: &Scope, offset: u64) -> io::Result<Self> {
+        let file = File::open(path)?;
         let found = file.metadata()?;
-        let limit = limit(&file, end)?;
-        file.seek(SeekFrom::Start(offset))?;
+        let limit = limit(&file, scope.end)?;
         let modified = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Self {
-            file: BufReader::with_capacity(64 * 1024, file).take(limit.saturating_sub(offset)),
+        let modified_ms = u64::try_from(modified.as_millis()).unwrap_or(u64::MAX);
+        let times = times::read(times_dir, found.ino());
+        let first =
+            scope.since_ms.map_or(0, |since_ms| first_since(&times, since_ms, modified_ms).min(limit));
+        let offset = offset.max(first);
+        let mut open = Self {
+            file: file.take(limit),
+            block: Vec::new(),
+            start: 0,
+            whole: 0,
             offset,
-            times: times::read(times_dir, found.ino()),
-            modified_ms: u64::try_from(modified.as_millis()).unwrap_or(u64::MAX),
-        })
+            times,
+            modified_ms,
+        };
+        open.skip_to(offset)?;
+        Ok(open)
     }
 
-    fn next(&mut self) -> io::Result<Option<TimedLine>> {
-        let mut bytes = Vec::new();
-        let rest = self.file.limit();
-        self.file.by_ref().take(PIECE_BYTES).read_until(b'\n', &mut bytes)?;
-        if bytes.is_empty() {
-            return Ok(None);
+    /// Goes to an offset, or behind the line that it lies in the midst of.
+    fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+        let Some(before) = offset.checked_sub(1) else { return Ok(()) };
+        self.file.get_mut().seek(SeekFrom::Start(before))?;
+        self.file.set_limit(self.file.limit().saturating_sub(before));
+        self.offset = before;
+        self.next(None).map(|_| ())
+    }
+
+    fn next(&mut self, pattern: Option<&Pattern>) -> io::Result<Option<TimedLine>> {
+        loop {
+            let lines = &self.block[self.start..self.whole];
+            let found = match pattern {
+                Some(pattern) => pattern.find_line(lines),
+                None => memchr::memchr(b'\n', lines).map(|end| 0..end),
+            };
+            if let Some(found) = found {
+                return Ok(Some(self.take(found, 1)));
+            }
+            self.pass(lines.len());
+            if self.fill()? == Filled::Lines {
+                continue;
+            }
+            // What is left is the open line at the end, or a piece of a line that is too long.
+            let piece = 0..self.block.len() - self.start;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            if pattern.is_none_or(|pattern| pattern.is_match(&self.block[self.start..])) {
+                return Ok(Some(self.take(piece, 0)));
+            }
+            self.pass(piece.end);
         }
-        let unix_ms = self.time();
-        let read = u64::try_from(bytes.len()).unwrap_or_default();
-        self.file.set_limit(rest - read);
-        self.offset += read;
-        if bytes.ends_with(b"\n") {
-            bytes.pop();
+    }
+
+    /// Hands over a line that `found` tells from what was not handed over, and passes it and its newline.
+    fn take(&mut self, found: Range<usize>, newline: usize) -> TimedLine {
+        self.pass(found.start);
+        let line = self.start..self.start + found.len();
+        let taken = TimedLine { unix_ms: self.time(), bytes: self.block[line].to_vec() };
+        self.pass(found.len() + newline);
+        taken
+    }
+
+    fn pass(&mut self, count: usize) {
+        self.start += count;
+        self.whole = self.whole.max(self.start);
+        self.offset += u64::try_from(count).unwrap_or_default();
+    }
+
+    /// Reads on until there is a whole line, a piece, or no more.
+    fn fill(&mut self) -> io::Result<Filled> {
+        self.block.drain(..self.start);
+        self.start = 0;
+        self.whole = 0;
+        while self.block.len() < PIECE_BYTES {
+            let known = self.block.len();
+            if self.file.by_ref().take(BLOCK_BYTES).read_to_end(&mut self.block)? == 0 {
+                break;
+            }
+            if let Some(newline) = memchr::memrchr(b'\n', &self.block[known..]) {
+                self.whole = known + newline + 1;
+                return Ok(Filled::Lines);
+            }
         }
-        Ok(Some(TimedLine { unix_ms, bytes }))
+        Ok(Filled::NoLine)
     }
 
     /// When the byte at the offset arrived: by the index, else by when the file was last written.
@@ -116,6 +199,21 @@ impl Open {
         let entry = behind.checked_sub(1).and_then(|at| self.times.get(at));
         entry.map_or(self.modified_ms, |entry| entry.unix_ms)
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    Lines,
+    NoLine,
+}
+
+/// Where in a file the first byte lies that arrived at or after a time, by its index.
+fn first_since(times: &[Entry], since_ms: u64, modified_ms: u64) -> u64 {
+    let before_the_index = times.first().map_or(u64::MAX, |first| first.offset);
+    if before_the_index > 0 && modified_ms >= since_ms {
+        return 0;
+    }
+    times.iter().find(|entry| entry.unix_ms >= since_ms).map_or(u64::MAX, |entry| entry.offset)
 }
 
 /// How many bytes of a file count: all, or those before the end if it lies in this file.
@@ -151,12 +249,15 @@ fn start_of_last_lines(mut file: File, limit: u64, count: usize) -> io::Result<(
     Ok((0, if limit > 0 { found + 1 } else { 0 }))
 }
 
+/// So many bytes are looked at for the last whole line.
+const END_BYTES: u64 = 1 << 20;
+
 /// The end of a file as it is: up to its last whole line.
 pub(super) fn end_of(path: &Path) -> Option<End> {
     let file = File::open(path).ok()?;
     let found = file.metadata().ok()?;
     let size = found.len();
-    let mut last = vec![0; usize::try_from(size.min(PIECE_BYTES)).unwrap_or_default()];
+    let mut last = vec![0; usize::try_from(size.min(END_BYTES)).unwrap_or_default()];
     let start = size - u64::try_from(last.len()).unwrap_or_default();
     std::os::unix::fs::FileExt::read_exact_at(&file, &mut last, start).ok()?;
     let whole = last.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

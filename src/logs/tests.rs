@@ -6,9 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use regex::bytes::Regex;
-
 use super::follow::Follower;
+use super::pattern::Pattern;
 use super::pump::{Attachment, Pump, Stream, StreamKey};
 use super::query::{self, Query, Source};
 use super::series::Series;
@@ -198,7 +197,14 @@ fn written(dir: &Path) -> Query {
             series.append(format!("{}{step}\n", source.service).as_bytes(), time).unwrap();
         }
     }
-    Query { sources: sources.to_vec(), times: dir.join("times"), last: None, since_ms: None, pattern: None }
+    Query {
+        sources: sources.to_vec(),
+        times: dir.join("times"),
+        last: None,
+        since_ms: None,
+        until_ms: None,
+        pattern: None,
+    }
 }
 
 fn lines(query: &Query) -> String {
@@ -221,7 +227,8 @@ fn lines_of_many_streams_are_merged_by_time_and_narrowed() {
     assert_eq!(lines(&Query { last: Some(100), ..all.clone() }), text);
     assert_eq!(lines(&Query { last: Some(0), ..all.clone() }), "");
     assert_eq!(lines(&Query { since_ms: Some(10_000 + 5 * 3000), ..all.clone() }), "a5 b5 c5");
-    let pattern = Some(Regex::new("[ac][24]").unwrap());
+    assert_eq!(lines(&Query { until_ms: Some(10_000 + 3000), ..all.clone() }), "a0 b0 c0");
+    let pattern = Some(Pattern::parse("[ac][24]").unwrap());
     assert_eq!(lines(&Query { pattern: pattern.clone(), ..all.clone() }), "a2 c2 a4 c4");
     assert_eq!(lines(&Query { pattern, last: Some(1), ..all.clone() }), "c4");
     fs::remove_dir_all(dir.path().join("times")).unwrap();
@@ -255,4 +262,62 @@ fn a_follower_sees_every_line_once_through_rotations() {
         assert_eq!(*line, format!("line {number}"));
     }
     assert_eq!(seen.len(), 3000);
+}
+
+#[test]
+fn only_lines_that_begin_in_the_wanted_time_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("times")).unwrap();
+    let file = dir.path().join("a");
+    let mut series = Series::new(file.clone(), Rotation::default(), dir.path().join("times"));
+    // The index has an entry in the midst of the second line.
+    for (text, unix_ms) in [("one\ntw", 10_000), ("o\nthree\n", 20_000), ("four\n", 30_000)] {
+        series.append(text.as_bytes(), unix_ms).unwrap();
+    }
+    let source = Source { service: name("a"), stream: Stream::Stdout, file };
+    let check = |since_ms, until_ms, expected: &str| {
+        let (times, sources) = (dir.path().join("times"), vec![source.clone()]);
+        let query = Query { sources, times, last: None, since_ms, until_ms, pattern: None };
+        assert_eq!(lines(&query), expected, "{since_ms:?} {until_ms:?}");
+    };
+    check(None, None, "one two three four");
+    check(Some(10_000), None, "one two three four");
+    check(Some(10_001), None, "three four");
+    check(Some(20_001), Some(30_000), "");
+    check(Some(30_000), None, "four");
+    check(Some(30_001), None, "");
+    check(None, Some(20_000), "one two");
+}
+
+#[test]
+fn a_line_without_end_is_read_and_searched_in_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a");
+    let long = [vec![b'x'; 3 << 20], b"needle".to_vec(), vec![b'y'; 100]].concat();
+    fs::write(&file, [b"first\n".as_slice(), &long].concat()).unwrap();
+    let source = Source { service: name("a"), stream: Stream::Stdout, file };
+    let mut query = Query {
+        sources: vec![source],
+        times: dir.path().join("times"),
+        last: None,
+        since_ms: None,
+        until_ms: None,
+        pattern: None,
+    };
+    let read = |query: &Query| {
+        let mut pieces = Vec::new();
+        query::read(query, &[None], |line| {
+            pieces.push(line.bytes);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        pieces
+    };
+    let pieces = read(&query);
+    assert_eq!(pieces[0], b"first");
+    assert!(pieces.len() > 2 && pieces[1..].concat() == long);
+    query.pattern = Some(Pattern::parse("needle").unwrap());
+    let found = read(&query);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].ends_with(b"y"));
 }

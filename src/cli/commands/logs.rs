@@ -1,10 +1,8 @@
 use std::ops::ControlFlow;
 use std::thread;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use jiff::Timestamp;
-use regex::bytes::Regex;
+use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
 use crate::cli::args::Logs;
@@ -12,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::logs::follow::{Follower, PAUSE};
+use crate::logs::pattern::Pattern;
 use crate::logs::printable::printable;
 use crate::logs::pump::Stream;
 use crate::logs::query::{self, Line, Query, Source};
@@ -27,14 +26,16 @@ pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure>
     let fleet = context.prove()?;
     let picked = fleet.pick(&Selection::of(args.services.iter().cloned()))?;
     let sources = sources(&fleet, &picked, args);
-    let pattern = args.grep.as_deref().map(Regex::new).transpose();
+    let pattern = args.grep.as_deref().map(Pattern::parse).transpose();
     let pattern = pattern.map_err(|error| Failure::Usage(format!("cannot search for that: {error}")))?;
-    let is_narrow = args.since.is_some() || pattern.is_some();
+    let is_narrow = args.since.is_some() || args.until.is_some() || pattern.is_some();
+    let now = Zoned::now();
     let query = Query {
         sources: sources.clone(),
         times: context.paths.times.clone(),
         last: args.lines.or((!is_narrow).then_some(USUAL_LINES)),
-        since_ms: args.since.map(since_ms),
+        since_ms: args.since.map(|when| when.unix_ms(&now)),
+        until_ms: args.until.map(|when| when.unix_ms(&now)),
         pattern: pattern.clone(),
     };
     let printer = Printer::new(args, &picked);
@@ -52,7 +53,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure>
     if args.follow { follow(Follower::new(sources, &ends), &printer, pattern.as_ref()) } else { Ok(()) }
 }
 
-fn follow(mut follower: Follower, printer: &Printer, pattern: Option<&Regex>) -> Result<(), Failure> {
+fn follow(mut follower: Follower, printer: &Printer, pattern: Option<&Pattern>) -> Result<(), Failure> {
     loop {
         let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
         let lines = follower.look(now);
@@ -76,11 +77,6 @@ fn sources(fleet: &Fleet, picked: &[ServiceName], args: &Logs) -> Vec<Source> {
                 .map(|(stream, file, _)| Source { service: service.name.clone(), stream, file: file.clone() })
         })
         .collect()
-}
-
-fn since_ms(stretch: Duration) -> u64 {
-    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
-    now.saturating_sub(u64::try_from(stretch.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// What `logs --json` prints for each line.

@@ -1,0 +1,101 @@
+use std::ops::Range;
+
+use grep_matcher::{LineMatchKind, Matcher};
+use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use memchr::memmem::Finder;
+use regex_syntax::hir::{Hir, HirKind};
+
+/// A regular expression that lines are searched for. Blocks of many lines are searched at once, which is what makes a
+/// search as fast as grep(1): most lines are never looked at one by one.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    matcher: RegexMatcher,
+    /// What each match contains, where looking for that is faster than looking for how a match begins.
+    contained: Option<Finder<'static>>,
+}
+
+impl Pattern {
+    /// Takes `text` as a pattern in the syntax of the regex crate, which cannot match a newline.
+    ///
+    /// # Errors
+    /// It is none; the error says where.
+    pub fn parse(text: &str) -> Result<Self, grep_regex::Error> {
+        let mut lines = RegexMatcherBuilder::new();
+        let matcher = lines.multi_line(true).line_terminator(Some(b'\n')).build(text)?;
+        let contained = regex_syntax::parse(text).ok().and_then(|pattern| contained(&pattern));
+        Ok(Self { matcher, contained: contained.map(|text| Finder::new(&text).into_owned()) })
+    }
+
+    /// Whether a line without its newline matches.
+    pub fn is_match(&self, line: &[u8]) -> bool {
+        self.matcher.is_match(line).unwrap_or(false)
+    }
+
+    /// The first line of `block` that matches, without its newline. The block begins at the beginning of a line, and
+    /// each of its lines ends with a newline.
+    pub(super) fn find_line(&self, block: &[u8]) -> Option<Range<usize>> {
+        let mut from = 0;
+        while from < block.len() {
+            let at = match &self.contained {
+                Some(contained) => contained.find(&block[from..])?,
+                None => match self.matcher.find_candidate_line(&block[from..]).ok()?? {
+                    LineMatchKind::Confirmed(at) | LineMatchKind::Candidate(at) => at,
+                },
+            };
+            // An empty match may lie behind the last newline, where no line is.
+            let at = (from + at).min(block.len() - 1);
+            let start = memchr::memrchr(b'\n', &block[from..at]).map_or(from, |newline| from + newline + 1);
+            let end = memchr::memchr(b'\n', &block[start..]).map_or(block.len(), |newline| start + newline);
+            if self.is_match(&block[start..end]) {
+                return Some(start..end);
+            }
+            from = end + 1;
+        }
+        None
+    }
+}
+
+/// The longest text that stands behind the beginning of a pattern and in each match of it, if it is longer than a text
+/// that each match begins with: for that one, the matcher looks itself.
+fn contained(pattern: &Hir) -> Option<Box<[u8]>> {
+    let HirKind::Concat(parts) = pattern.kind() else { return None };
+    let text = |part: &Hir| match part.kind() {
+        HirKind::Literal(literal) => Some(literal.0.clone()),
+        _ => None,
+    };
+    let (first, others) = parts.split_first()?;
+    let length_of_first = text(first).map_or(0, |text| text.len());
+    others.iter().filter_map(text).max_by_key(|text| text.len()).filter(|text| text.len() > length_of_first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+    use proptest::prelude::*;
+
+    fn lines_found<'a>(pattern: &Pattern, mut block: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut found = Vec::new();
+        while let Some(line) = pattern.find_line(block) {
+            found.push(&block[line.clone()]);
+            block = block.get(line.end + 1..).unwrap_or_default();
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_has_the_lines_that_match_one_by_one(
+            lines in proptest::collection::vec("[ab \r]{0,4}", 0..12),
+            pattern in prop_oneof![
+                Just("a"), Just("^a"), Just("a$"), Just("^$"), Just(""), Just("a\\s+b"), Just("[^a]b"), Just("a.*bb"), Just("[ab]+ab$"), Just("(a|b) b"), Just("b\\b"),
+                Just("(?s)a.*b"), Just("(?i)A b"), Just("(?m)^b"), Just("a|b$"),
+            ],
+        ) {
+            let pattern = Pattern::parse(pattern).unwrap();
+            let block: Vec<u8> = lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect();
+            let expected: Vec<&[u8]> =
+                lines.iter().map(String::as_bytes).filter(|line| pattern.is_match(line)).collect();
+            prop_assert_eq!(lines_found(&pattern, &block), expected);
+        }
+    }
+}
