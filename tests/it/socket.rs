@@ -44,6 +44,26 @@ fn the_socket_is_its_owners_alone() {
 }
 
 #[test]
+fn metrics_are_open_metrics_with_a_line_for_each_figure() {
+    let fleet = fleet();
+    let answer = get(&fleet.paths().socket, "/metrics");
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
+    for line in [
+        "procman_supervisor_info{version=\"",
+        "procman_supervisor_uptime_seconds ",
+        "# TYPE procman_service_restarts counter",
+        "procman_service_restarts_total{service=\"api\",group=\"\"} 0",
+        "procman_service_ok{service=\"api\",group=\"\"} 1.0",
+        "procman_service_state{service=\"api\",group=\"\",state=\"running\"} 1.0",
+        "procman_service_state{service=\"api\",group=\"\",state=\"fatal\"} 0.0",
+        "procman_service_memory_bytes{service=\"api\"",
+    ] {
+        assert!(answer.contains(line), "{line}: {answer}");
+    }
+    assert!(answer.contains("# EOF\n"), "{answer}");
+}
+
+#[test]
 fn every_answer_is_http_with_json() {
     let fleet = fleet();
     let check = |answer: String, status: &str, piece: &str| {

@@ -5,6 +5,8 @@
 pub mod commands;
 /// `GET /v1/events`.
 pub mod events;
+/// `GET /metrics`.
+pub mod metrics;
 /// Answers that are not a success.
 pub mod refusal;
 /// `POST /v1/reload`.
