@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
 
 /// The body of `POST /v1/commands`, such as `{"restart": {"services": ["main_app"]}}`. The answer is a stream of
 /// [`super::reply::Line`]s.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Start every service with `autostart`, or those named, with all that they need; done when each is ready.
@@ -25,7 +26,7 @@ pub enum Command {
 }
 
 /// Which services, who else, and for how long to wait.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Order {
     /// The services; all of them when nothing is said.
@@ -39,7 +40,7 @@ pub struct Order {
 }
 
 /// Whether services that are stopped wait for each other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// Each is asked to end when those that need it have.
@@ -50,7 +51,7 @@ pub enum Pace {
 }
 
 /// Whether a command reaches further than the services it names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dependents {
     /// Only the services named.
@@ -61,7 +62,7 @@ pub enum Dependents {
 }
 
 /// A signal for some services.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignalOrder {
     /// The services; all of them when nothing is said.
@@ -73,7 +74,7 @@ pub struct SignalOrder {
 }
 
 /// A state to wait for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitOrder {
     /// The services; all of them when nothing is said.
@@ -88,7 +89,7 @@ pub struct WaitOrder {
 }
 
 /// What `procman wait` waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Awaited {
     /// Running, ports held, checks passed.
@@ -100,7 +101,7 @@ pub enum Awaited {
 }
 
 /// The body of `POST /v1/reload`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReloadOrder {
     /// Whether the difference is applied or only shown.
@@ -108,7 +109,7 @@ pub struct ReloadOrder {
 }
 
 /// The body of `POST /v1/shutdown`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShutdownOrder {
     /// What becomes of the services.
@@ -116,7 +117,7 @@ pub struct ShutdownOrder {
 }
 
 /// What becomes of the services when their supervisor ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fate {
     /// They are stopped first.
@@ -129,7 +130,7 @@ pub enum Fate {
 }
 
 /// Whether something is done or only shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Rehearsal {
     /// It is done.

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
@@ -6,7 +7,7 @@ use crate::vocab::outcome::Outcome;
 use crate::vocab::state::{Health, State};
 
 /// One thing that happened: a line of `GET /v1/events`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// When, in milliseconds since 1970 UTC.
     pub unix_ms: u64,
@@ -16,7 +17,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// A service is in another state, or in the same with another process, health or reason.
@@ -36,7 +37,7 @@ pub enum What {
 }
 
 /// A service as it is after a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceChange {
     /// Which.
     pub service: ServiceName,

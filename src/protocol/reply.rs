@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::event::Event;
 use crate::vocab::name::ServiceName;
 use crate::vocab::state::State;
 
 /// One line of the streamed answer to a command: events as they happen, and one report at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
     /// Something happened on the way.
@@ -15,7 +16,7 @@ pub enum Line {
 }
 
 /// What a command came to, service by service.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// Each service that was meant.
     pub results: Vec<ServiceResult>,
@@ -29,7 +30,7 @@ impl Report {
 }
 
 /// What a command came to for one service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceResult {
     /// Which.
     pub service: ServiceName,
@@ -45,7 +46,7 @@ pub struct ServiceResult {
 }
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Done and verified.
@@ -57,7 +58,7 @@ pub enum Verdict {
 }
 
 /// The answer to `POST /v1/reload`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadReport {
     /// Each difference between what runs and the file, as a line to read.
     pub differences: Vec<String>,

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
@@ -9,7 +10,7 @@ use crate::vocab::port::{HeldBy, Port};
 use crate::vocab::state::{Goal, Health, State};
 
 /// The answer of `GET /v1/status` and of `procman status --json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The supervisor.
     pub supervisor: SupervisorView,
@@ -23,7 +24,7 @@ pub struct Status {
 }
 
 /// The supervisor at a glance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SupervisorView {
     /// Whether one answers.
     pub running: bool,
@@ -37,15 +38,17 @@ pub struct SupervisorView {
     /// How long it has run, in seconds.
     pub uptime_s: Option<f64>,
     /// Its config file.
+    #[schema(value_type = String)]
     pub config: PathBuf,
     /// Its control socket.
+    #[schema(value_type = String)]
     pub socket: PathBuf,
     /// How often it was replaced since the services were first brought up.
     pub restarts: u64,
 }
 
 /// One service at a glance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceView {
     /// Its name.
     pub name: ServiceName,
@@ -76,8 +79,10 @@ pub struct ServiceView {
     /// Why it is not running, or not well, with its last line of standard error when there is one.
     pub reason: Option<String>,
     /// The file of its standard output.
+    #[schema(value_type = String)]
     pub stdout_log: PathBuf,
     /// The file of its standard error.
+    #[schema(value_type = String)]
     pub stderr_log: PathBuf,
 }
 
@@ -95,7 +100,7 @@ impl ServiceView {
 }
 
 /// A port of one service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServicePort {
     /// The port.
     pub port: Port,
@@ -106,7 +111,7 @@ pub struct ServicePort {
 }
 
 /// An assigned port and its holder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PortView {
     /// The port.
     pub port: Port,
@@ -123,7 +128,7 @@ pub struct PortView {
 }
 
 /// A process of an earlier run that nobody supervises.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Survivor {
     /// The process.
     pub pid: Pid,

@@ -12,7 +12,10 @@ pub struct Identity {
 }
 
 /// A process id, always positive: 0 and negative numbers mean groups to `kill(2)` and cannot be said with this type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[schema(value_type = i32)]
 #[serde(try_from = "i32", into = "i32")]
 pub struct Pid(i32);
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// The name of a service: 1 to 64 letters, digits, `_`, `-` or `.`, beginning with a letter or a digit.
 ///
 /// A name appears in file names (`logs/NAME.out.log`), in tags of processes and in URLs, which is why it is this narrow.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 #[serde(try_from = "String", into = "String")]
 pub struct ServiceName(Arc<str>);
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// Which services a command means: nothing said or `all` is every one, else names, globs and `group:*`.
 ///
 /// A selection is words until it meets a fleet; [`Selection::pick`] is that meeting.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Selection {
     words: Vec<String>,

@@ -3,7 +3,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A signal of signal(7) by number, named without doubt: reads `TERM`, `SIGTERM`, `term` and `15`, writes `SIGTERM`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
+#[schema(value_type = String, example = "SIGTERM")]
 pub struct Signal(nix::sys::signal::Signal);
 
 /// A text that names no signal of this system.

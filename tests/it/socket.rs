@@ -44,6 +44,34 @@ fn the_socket_is_its_owners_alone() {
 }
 
 #[test]
+fn the_openapi_document_describes_every_address_and_every_field_of_status() {
+    let fleet = fleet();
+    let json_of = |path| {
+        let answer = get(&fleet.paths().socket, path);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<serde_json::Value>(body).unwrap()
+    };
+    let document = json_of("/v1/openapi.json");
+    assert_eq!(document["openapi"], "3.1.0");
+    for (path, method) in [
+        ("/v1/status", "get"),
+        ("/v1/commands", "post"),
+        ("/v1/shutdown", "post"),
+        ("/v1/events", "get"),
+        ("/v1/reload", "post"),
+        ("/v1/openapi.json", "get"),
+        ("/metrics", "get"),
+    ] {
+        assert!(document["paths"][path][method].is_object(), "{path}");
+    }
+    let service = &json_of("/v1/status")["services"][0];
+    let described = &document["components"]["schemas"]["ServiceView"]["properties"];
+    for field in service.as_object().unwrap().keys() {
+        assert!(described[field].is_object(), "{field}");
+    }
+}
+
+#[test]
 fn metrics_are_open_metrics_with_a_line_for_each_figure() {
     let fleet = fleet();
     let answer = get(&fleet.paths().socket, "/metrics");

@@ -15,12 +15,14 @@ use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ShutdownOrder};
 use crate::protocol::event::Event;
+use crate::protocol::problem::Problem;
 use crate::protocol::reply::{Line, Report};
 
 /// So many lines may wait for a client that reads slowly; the events behind them wait in the broadcast.
 const LINES_AHEAD: usize = 16;
 
 /// Does what is asked and streams what happens, with the report as the last line.
+#[utoipa::path(post, path = "/v1/commands", request_body = Command, responses((status = 200, description = "Lines of JSON", body = Line, content_type = "application/x-ndjson"), (status = "default", description = "A refusal", body = Problem)))]
 pub async fn command(
     State(mailbox): State<Mailbox>,
     Body(command): Body<Command>,
@@ -29,6 +31,7 @@ pub async fn command(
 }
 
 /// Ends the supervisor and streams what happens, with the report as the last line.
+#[utoipa::path(post, path = "/v1/shutdown", request_body = ShutdownOrder, responses((status = 200, description = "Lines of JSON", body = Line, content_type = "application/x-ndjson"), (status = "default", description = "A refusal", body = Problem)))]
 pub async fn shutdown(
     State(mailbox): State<Mailbox>,
     Body(order): Body<ShutdownOrder>,

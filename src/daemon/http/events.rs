@@ -19,6 +19,7 @@ use crate::sys::clock;
 const EVENTS_AHEAD: usize = 16;
 
 /// All events from now on: one JSON object a line, or server-sent events for those who accept `text/event-stream`.
+#[utoipa::path(get, path = "/v1/events", responses((status = 200, description = "Lines of JSON, or server-sent events for those who accept text/event-stream", body = Event, content_type = "application/x-ndjson")))]
 pub async fn stream(State(mailbox): State<Mailbox>, headers: HeaderMap) -> Response {
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let framing = if accepts.contains("text/event-stream") { Framing::ServerSent } else { Framing::Lines };

@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::refusal::{self, Refusal};
 use crate::daemon::mailbox::{Mailbox, Message};
+use crate::protocol::problem::Problem;
 use crate::protocol::status::{ServiceView, Status, SupervisorView};
 use crate::vocab::port::HeldBy;
 use crate::vocab::state::{Health, State as ServiceState};
@@ -23,6 +24,7 @@ type Labels = Vec<(&'static str, String)>;
 type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 
 /// How things stand as OpenMetrics, looked at afresh for each scrape.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, description = "OpenMetrics text", body = String, content_type = OPEN_METRICS), (status = "default", description = "A refusal", body = Problem)))]
 pub async fn show(State(mailbox): State<Mailbox>) -> Result<Response, Refusal> {
     let status = mailbox.ask(Message::Status).await.ok_or_else(refusal::ending)?;
     let text = exposition(&status).map_err(|_| refusal::ending())?;

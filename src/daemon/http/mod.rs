@@ -7,6 +7,8 @@ pub mod commands;
 pub mod events;
 /// `GET /metrics`.
 pub mod metrics;
+/// `GET /v1/openapi.json`.
+pub mod openapi;
 /// Answers that are not a success.
 pub mod refusal;
 /// `POST /v1/reload`.

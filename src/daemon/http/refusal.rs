@@ -75,7 +75,9 @@ pub async fn no_such_address() -> Refusal {
         kind: Kind::NotFound,
         what: "cannot find that address".to_owned(),
         hint: Some(
-            "the addresses are /v1/status, /v1/commands, /v1/events, /v1/reload and /v1/shutdown".to_owned(),
+            "the addresses are /v1/status, /v1/commands, /v1/events, /v1/reload, /v1/shutdown and /metrics; \
+             /v1/openapi.json describes them"
+                .to_owned(),
         ),
     })
 }
@@ -85,6 +87,6 @@ pub async fn no_such_method() -> Refusal {
     Refusal(Problem {
         kind: Kind::BadMethod,
         what: "cannot use that method on this address".to_owned(),
-        hint: Some("/v1/status and /v1/events take GET, the others POST".to_owned()),
+        hint: Some("/v1/openapi.json says which address takes GET and which POST".to_owned()),
     })
 }
