@@ -166,7 +166,7 @@ impl Engine {
                 groups: user.groups.clone(),
             }),
         };
-        spawn(launch).map_err(|error| error.to_string())
+        spawn(&launch).map_err(|error| error.to_string())
     }
 
     /// The service's ends of its channels. A run directory that was wiped is made again, and the pump follows.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use crate::sys::descriptor::out_of_the_way;
 use crate::sys::limits;
 use crate::sys::pipe::{self, Waiting};
 
@@ -15,7 +16,7 @@ const CAPACITY: usize = 1 << 20;
 /// writing, so that it never reports an end of file, whoever comes and goes; reads never wait.
 pub fn open_reader(path: &Path) -> io::Result<OwnedFd> {
     pipe::make_fifo(path)?;
-    let reader = pipe::open_read_write(path, Waiting::Never)?;
+    let reader = out_of_the_way(pipe::open_read_write(path, Waiting::Never)?);
     // A smaller pipe works as well, only slower: the user's share of pipe memory may be used up.
     let _ = pipe::grow(&reader, CAPACITY);
     Ok(reader)

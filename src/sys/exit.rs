@@ -37,8 +37,9 @@ impl ExitWatch {
 
     /// The same, to be awaited in a tokio runtime: readable when the process has ended.
     pub fn into_async(self) -> io::Result<AsyncFd<Self>> {
+        let kept = Self { watch: self.watch.kept() };
         // SAFETY: the descriptor is owned by the watch, which the AsyncFd owns in turn, and `as_raw_fd` always gives that one.
-        unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) }.map_err(io::Error::from)
+        unsafe { AsyncFd::register_with_interest(kept, Interest::READABLE) }.map_err(io::Error::from)
     }
 
     /// How it ended; none while it lives. A child of ours stays a zombie, so that its pid and its group stay its own

@@ -3,6 +3,8 @@
 
 /// The clocks.
 pub mod clock;
+/// The numbers of descriptors.
+pub mod descriptor;
 /// Making a process that outlives its maker's terminal.
 pub mod detach;
 /// The end of processes: seeing it, and reaping.

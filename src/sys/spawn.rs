@@ -1,14 +1,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, setgid, setsid, setuid};
+use nix::unistd::{Gid, Uid, setgid, setuid};
 
 use super::{os, process};
 use crate::vocab::identity::{Identity, Pid, StartTime};
@@ -78,15 +75,8 @@ pub enum SpawnError {
 }
 
 /// Makes a process. It is our child: whoever calls this reaps it (`sys::exit::reap`).
-pub fn spawn(launch: Launch<'_>) -> Result<Identity, SpawnError> {
-    let program = launch.program.to_owned();
-    let directory = launch.directory.to_owned();
-    let mut command = command_of(launch);
-    match command.spawn() {
-        // The child is reaped by its pid alone; std's handle has no part in it, and dropping it does nothing.
-        Ok(child) => Ok(identity_of(i32::try_from(child.id()).unwrap_or_default())),
-        Err(source) => Err(classify(source, program, directory)),
-    }
+pub fn spawn(launch: &Launch<'_>) -> Result<Identity, SpawnError> {
+    os::child::make(launch).map(identity_of)
 }
 
 /// A child that we have not reaped has its pid to itself, so its start time can be read after the fact.
@@ -95,31 +85,6 @@ pub(super) fn identity_of(raw: i32) -> Identity {
     assert!(pid.is_some(), "a child has a positive pid, not {raw}");
     let pid = pid.unwrap_or(Pid::FIRST);
     process::identify(pid).unwrap_or(Identity { pid, started: StartTime(0) })
-}
-
-fn command_of(launch: Launch<'_>) -> Command {
-    let mut command = Command::new(launch.program);
-    command
-        .arg0(launch.argument_zero)
-        .args(launch.arguments)
-        .env_clear()
-        .envs(launch.environment)
-        .current_dir(launch.directory)
-        .stdin(Stdio::null())
-        .stdout(launch.stdout)
-        .stderr(launch.stderr);
-    let (mask, nice, credentials) = (launch.umask, launch.nice, launch.credentials);
-    let prepare = move || prepare(mask, nice, credentials.as_ref());
-    // SAFETY: between fork and exec only system calls are made, on data that was allocated before the fork.
-    unsafe { command.pre_exec(prepare) };
-    command
-}
-
-/// Runs in the child. Everything here is async-signal-safe: plain system calls, no allocation.
-fn prepare(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Credentials>) -> io::Result<()> {
-    setsid()?;
-    reset_signals();
-    take_on(mask, nice, credentials)
 }
 
 /// Takes on what a service runs with: mask, nice value, and last of all, since it gives rights away, the user.
@@ -140,22 +105,10 @@ pub fn take_on(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Creden
 }
 
 /// A signal that our own ancestors left ignored (`nohup`, a shell's `&`) acts on a service as usual.
-fn reset_signals() {
+pub(super) fn reset_signals() {
     for signal in Signal::iterator() {
         // SAFETY: the default disposition runs no code of ours. SIGKILL and SIGSTOP refuse, which changes nothing.
         let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
-    }
-}
-
-fn classify(source: io::Error, program: PathBuf, directory: PathBuf) -> SpawnError {
-    let is_limit = matches!(source.raw_os_error().map(Errno::from_raw), Some(Errno::EAGAIN | Errno::ENOMEM));
-    if is_limit {
-        return SpawnError::NoProcess { source };
-    }
-    // The child reports one errno for all its steps; whether the directory was it can be seen from here.
-    match std::fs::read_dir(&directory) {
-        Err(source) => SpawnError::Directory { directory, source },
-        Ok(_) => SpawnError::Program { program, source },
     }
 }
 
@@ -214,7 +167,7 @@ mod tests {
         let environment = BTreeMap::from(
             [("A", "b c"), ("PATH", "/usr/bin:/bin")].map(|(k, v)| (k.to_owned(), v.to_owned())),
         );
-        let child = spawn(launch(&arguments, &environment, File::create(&path).unwrap())).unwrap();
+        let child = spawn(&launch(&arguments, &environment, File::create(&path).unwrap())).unwrap();
         assert_eq!(end_of(child), Outcome::Code(3));
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "0027\n/\nA=b c\nPATH=/usr/bin:/bin\n");
@@ -225,8 +178,8 @@ mod tests {
         let environment = BTreeMap::new();
         let null = || File::create("/dev/null").unwrap();
         let no_directory = Launch { directory: Path::new("/no/such"), ..launch(&[], &environment, null()) };
-        assert!(matches!(spawn(no_directory), Err(SpawnError::Directory { .. })));
+        assert!(matches!(spawn(&no_directory), Err(SpawnError::Directory { .. })));
         let no_program = Launch { program: Path::new("/no/such"), ..launch(&[], &environment, null()) };
-        assert!(matches!(spawn(no_program), Err(SpawnError::Program { .. })));
+        assert!(matches!(spawn(&no_program), Err(SpawnError::Program { .. })));
     }
 }

@@ -1,5 +1,7 @@
 //! Linux: procfs, pidfds, netlink.
 
+/// Making a process by clone(2).
+pub(super) mod child;
 /// Listening sockets by sock_diag(7).
 pub(super) mod listeners;
 /// The program's own pages.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use crate::sys::descriptor::out_of_the_way;
 use crate::sys::exit::OpenError;
 use crate::sys::process;
 use crate::sys::signal::{SendError, of_errno, send_by_pid};
@@ -29,6 +30,11 @@ impl Watch {
             Some(found) if found == identity => Ok(Self { fd }),
             Some(_) | None => Err(OpenError::Gone),
         }
+    }
+
+    /// The same, to be kept for the life of the process.
+    pub(in crate::sys) fn kept(self) -> Self {
+        Self { fd: out_of_the_way(self.fd) }
     }
 
     /// How it ended; none while it lives. A child of ours stays a zombie.

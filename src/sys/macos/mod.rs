@@ -1,5 +1,7 @@
 //! macOS: libproc, sysctl, kqueue.
 
+/// Making a process by fork(2).
+pub(super) mod child;
 /// Listening sockets by libproc.
 pub(super) mod listeners;
 /// The end of a process by kqueue(2).

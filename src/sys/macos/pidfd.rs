@@ -34,6 +34,11 @@ impl Watch {
         }
     }
 
+    /// The same, to be kept for the life of the process. No child inherits a kqueue(2), so any number will do.
+    pub(in crate::sys) fn kept(self) -> Self {
+        self
+    }
+
     /// How it ended; none while it lives. The kernel tells of our own children only.
     pub(in crate::sys) fn peek(&self) -> Option<Outcome> {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();

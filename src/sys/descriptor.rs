@@ -1,0 +1,17 @@
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, fcntl};
+
+/// Small numbers are left to descriptors that come and go, among them those that a child is given: it takes a copy of all
+/// that stand below them (`sys::spawn`).
+const FIRST_KEPT: i32 = 128;
+
+/// Gives a descriptor that stays open for long a number out of the way. Where the limit of open files is lower than that,
+/// or they have run out, it keeps the one that it has.
+pub fn out_of_the_way(fd: OwnedFd) -> OwnedFd {
+    match fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_KEPT)) {
+        // SAFETY: the kernel just gave this descriptor to us, and nobody else knows it.
+        Ok(raw) => unsafe { OwnedFd::from_raw_fd(raw) },
+        Err(_) => fd,
+    }
+}

@@ -1,0 +1,209 @@
+use std::cell::Cell;
+use std::ffi::{CString, NulError, c_char, c_int, c_void};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::wait::waitpid;
+use nix::unistd::{chdir, setsid};
+
+use super::rest;
+use crate::sys::spawn::{Credentials, Launch, SpawnError, reset_signals};
+
+/// Makes the process, as posix_spawn(3) does: it runs in our memory and on a stack of its own, while this thread waits,
+/// until it is the program. So nothing is copied that an exec would throw away, and the pages and descriptors of a
+/// supervisor of a thousand services make a start no slower.
+pub(in crate::sys) fn make(launch: &Launch<'_>) -> Result<i32, SpawnError> {
+    let plan = Plan::of(launch).map_err(|source| not_run(launch, source))?;
+    // What the child does before it is the program must not be interrupted by handlers of ours: they act on our memory.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(no_process)?;
+    let made = plan.make();
+    // A mask that the kernel gave is one that it takes.
+    let _ = mask.thread_set_mask();
+    let pid = made.map_err(no_process)?;
+    let Some((step, errno)) = plan.failed.get() else { return Ok(pid) };
+    // It ends at once, and nobody else knows of it.
+    let _ = waitpid(nix::unistd::Pid::from_raw(pid), None);
+    Err(match step {
+        Step::Entering => {
+            SpawnError::Directory { directory: launch.directory.to_owned(), source: errno.into() }
+        }
+        Step::Preparing | Step::Executing => not_run(launch, errno.into()),
+    })
+}
+
+fn no_process(errno: Errno) -> SpawnError {
+    SpawnError::NoProcess { source: errno.into() }
+}
+
+fn not_run(launch: &Launch<'_>, source: io::Error) -> SpawnError {
+    SpawnError::Program { program: launch.program.to_owned(), source }
+}
+
+/// What the child was about when it failed.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Preparing,
+    Entering,
+    Executing,
+}
+
+/// Everything that the child needs, made beforehand: it must not allocate, for it shares our heap.
+struct Plan<'a> {
+    launch: &'a Launch<'a>,
+    program: CString,
+    directory: CString,
+    arguments: Words,
+    environment: Words,
+    null: File,
+    /// What kept the child from becoming the program. It is written in the child, and in our memory.
+    failed: Cell<Option<(Step, Errno)>>,
+}
+
+impl<'a> Plan<'a> {
+    fn of(launch: &'a Launch<'a>) -> io::Result<Self> {
+        let arguments =
+            std::iter::once(launch.argument_zero).chain(launch.arguments.iter().map(String::as_str));
+        let environment = launch.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        Ok(Self {
+            launch,
+            program: CString::new(launch.program.as_os_str().as_bytes())?,
+            directory: CString::new(launch.directory.as_os_str().as_bytes())?,
+            arguments: Words::new(arguments.map(CString::new))?,
+            environment: Words::new(environment.map(CString::new))?,
+            null: File::open("/dev/null")?,
+            failed: Cell::new(None),
+        })
+    }
+
+    fn make(&self) -> Result<i32, Errno> {
+        /// What the system calls below use, with room to spare, and the words of a script that names no interpreter,
+        /// which execvpe(3) puts on the stack.
+        const STACK_BYTES: usize = 64 * 1024;
+        let bytes = STACK_BYTES + self.arguments.pointers.len() * size_of::<*const c_char>();
+        let mut stack: Vec<u128> = Vec::with_capacity(bytes / size_of::<u128>());
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
+        // SAFETY: the child runs `run` on a stack that nobody else uses and that lives until this thread goes on, which is
+        // when the child has its own memory or has ended (CLONE_VFORK). It reads this plan, which lives as long, and
+        // writes nothing of ours but `failed`.
+        let pid = unsafe {
+            let top = stack.as_mut_ptr().add(stack.capacity());
+            libc::clone(run, top.cast(), flags, std::ptr::from_ref(self).cast_mut().cast())
+        };
+        Errno::result(pid)
+    }
+
+    /// What the child does. It comes back only when it failed.
+    fn carry_out(&self) -> (Step, Errno) {
+        match self.prepare() {
+            Err(errno) => return (Step::Preparing, errno),
+            Ok(()) => (),
+        }
+        if let Err(errno) = chdir(self.directory.as_c_str()) {
+            return (Step::Entering, errno);
+        }
+        // SAFETY: all pointers are to strings with a NUL at their end, the lists end with a null pointer, and all live in
+        // the plan.
+        unsafe {
+            libc::execvpe(
+                self.program.as_ptr(),
+                self.arguments.pointers.as_ptr(),
+                self.environment.pointers.as_ptr(),
+            )
+        };
+        (Step::Executing, Errno::last())
+    }
+
+    fn prepare(&self) -> Result<(), Errno> {
+        let standard =
+            [self.null.as_raw_fd(), self.launch.stdout.as_raw_fd(), self.launch.stderr.as_raw_fd()];
+        take_own_descriptors(standard.into_iter().max().unwrap_or_default())?;
+        for (number, fd) in (0..).zip(standard) {
+            // SAFETY: the table of descriptors is the child's own, and the three are above those that they replace: Rust
+            // opens 0, 1 and 2 before main if they are closed.
+            Errno::result(unsafe { libc::dup2(fd, number) })?;
+        }
+        setsid()?;
+        reset_signals();
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+        let Launch { umask, nice, credentials, .. } = self.launch;
+        if let Some(mask) = umask {
+            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(*mask));
+        }
+        if let Some(nice) = nice {
+            rest::set_nice(*nice).map_err(errno_of)?;
+        }
+        credentials.as_ref().map_or(Ok(()), take_credentials)
+    }
+}
+
+extern "C" fn run(plan: *mut c_void) -> c_int {
+    // SAFETY: `Plan::make` gives a plan that lives until the child has ended or is the program.
+    let plan = unsafe { &*plan.cast_const().cast::<Plan<'_>>() };
+    plan.failed.set(Some(plan.carry_out()));
+    127
+}
+
+/// Leaves the table of descriptors that is shared with the supervisor, with a copy that ends at `last`: the thousands
+/// above it need neither be copied nor be closed by the exec (close_range(2), Linux 5.9). An older kernel copies all.
+fn take_own_descriptors(last: RawFd) -> Result<(), Errno> {
+    let first = libc::c_uint::try_from(last).unwrap_or_default() + 1;
+    // SAFETY: both calls take numbers by value, and change the child's table only, which they make its own.
+    let done =
+        unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) };
+    if done == 0 {
+        return Ok(());
+    }
+    // SAFETY: as above.
+    Errno::result(unsafe { libc::unshare(libc::CLONE_FILES) }).map(drop)
+}
+
+/// Takes on a user, by the calls themselves: those of the C library make all threads that it knows follow, and the child
+/// shares its memory with ours.
+fn take_credentials(credentials: &Credentials) -> Result<(), Errno> {
+    let Credentials { uid, gid, groups } = credentials;
+    // SAFETY: the pointer and the length describe the slice, which outlives the call; numbers go by value.
+    unsafe {
+        Errno::result(libc::syscall(numbers::SETGROUPS, groups.len(), groups.as_ptr()))?;
+        Errno::result(libc::syscall(numbers::SETGID, *gid))?;
+        Errno::result(libc::syscall(numbers::SETUID, *uid))?;
+    }
+    Ok(())
+}
+
+/// The calls that take ids of 32 bits have names of their own on old architectures.
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+mod numbers {
+    pub(super) const SETGROUPS: libc::c_long = libc::SYS_setgroups32;
+    pub(super) const SETGID: libc::c_long = libc::SYS_setgid32;
+    pub(super) const SETUID: libc::c_long = libc::SYS_setuid32;
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+mod numbers {
+    pub(super) const SETGROUPS: libc::c_long = libc::SYS_setgroups;
+    pub(super) const SETGID: libc::c_long = libc::SYS_setgid;
+    pub(super) const SETUID: libc::c_long = libc::SYS_setuid;
+}
+
+fn errno_of(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// Strings as exec(3) takes them.
+struct Words {
+    /// What the pointers point into.
+    _strings: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Words {
+    fn new(strings: impl Iterator<Item = Result<CString, NulError>>) -> io::Result<Self> {
+        let strings = strings.collect::<Result<Vec<CString>, NulError>>()?;
+        let pointers = strings.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
+        Ok(Self { _strings: strings, pointers })
+    }
+}
