@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::machine::fleet::Fleet;
+use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
 use crate::machine::phase;
 use crate::rundir::journal::{Entry, Journal, LiveEntry, Rest, Stage};
@@ -19,10 +19,10 @@ pub struct Diary {
     disk: Disk,
 }
 
-/// The journal as it was written, and what its file looked like then: somebody may take that away, or write into it.
+/// What was written, and what its file looked like then: somebody may take that away, or write into it.
 #[derive(Debug)]
 struct Written {
-    journal: Journal,
+    revision: Revision,
     look: Option<Look>,
 }
 
@@ -37,6 +37,13 @@ impl Look {
     fn at(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
         Some(Self { inode: found.ino(), bytes: found.len(), changed: (found.ctime(), found.ctime_nsec()) })
+    }
+}
+
+impl Written {
+    fn is_as_it_was(&self, path: &Path) -> bool {
+        let look = Look::at(path);
+        look.is_some() && look == self.look
     }
 }
 
@@ -59,6 +66,13 @@ impl Diary {
 
     /// Writes what changed since it was last written, if anything did, and what was written if its file is not as it was.
     pub fn keep(&mut self, fleet: &Fleet) {
+        if self
+            .written
+            .as_ref()
+            .is_some_and(|it| it.revision == fleet.revision() && it.is_as_it_was(&self.path))
+        {
+            return;
+        }
         let journal = Journal {
             boot: self.boot.clone(),
             last_run: fleet.last_run(),
@@ -70,17 +84,11 @@ impl Diary {
                 .filter(matters)
                 .collect(),
         };
-        if let Some(written) = self.written.as_ref().filter(|written| written.journal == journal) {
-            let look = Look::at(&self.path);
-            if look.is_some() && look == written.look {
-                return;
-            }
-        }
         match (journal.write(&self.path), self.disk) {
-            (Ok(()), Disk::Well) => self.note(journal),
+            (Ok(()), Disk::Well) => self.note(fleet.revision()),
             (Ok(()), Disk::Failing) => {
                 tracing::info!(path = %self.path.display(), "the journal can be written again");
-                self.note(journal);
+                self.note(fleet.revision());
                 self.disk = Disk::Well;
             }
             (Err(error), Disk::Well) => {
@@ -91,8 +99,8 @@ impl Diary {
         }
     }
 
-    fn note(&mut self, journal: Journal) {
-        self.written = Some(Written { journal, look: Look::at(&self.path) });
+    fn note(&mut self, revision: Revision) {
+        self.written = Some(Written { revision, look: Look::at(&self.path) });
     }
 }
 

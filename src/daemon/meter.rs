@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::machine::phase::Live;
-use crate::sys::process::{self, Process};
+use crate::sys::process::Process;
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
 
@@ -36,9 +36,8 @@ impl Meter {
     /// since the start of the run at the first look.
     pub fn measure(&mut self, live: Live, tree: &[Process], now: Moment) -> Use {
         let Live { run, since, .. } = live;
-        let usage = tree.iter().filter_map(|process| process::usage(process.identity.pid));
-        let (cpu, memory_bytes) = usage
-            .fold((Duration::ZERO, 0), |(cpu, memory), usage| (cpu + usage.cpu, memory + usage.memory_bytes));
+        let cpu = tree.iter().map(|process| process.usage.cpu).sum::<Duration>();
+        let memory_bytes = tree.iter().map(|process| process.usage.memory_bytes).sum();
         let before = self.looks.get(&run).copied();
         let start = before.map_or((since, Duration::ZERO), |look| (look.at, look.cpu));
         let cpu_percent = match before {

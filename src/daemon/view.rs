@@ -1,15 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
-use crate::machine::service::Service;
+use super::warden::{Charge, Warden};
 use crate::ports::holder::{self, Holder};
 use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
 use crate::sys::listeners::{self, Reach};
 use crate::sys::process::{self, Process};
-use crate::sys::{clock, tree};
-use crate::vocab::identity::Pid;
+use crate::sys::{clock, forest};
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{HeldBy, Port};
+use crate::vocab::run::Tag;
 
 /// Everything that is looked at once for a whole status.
 struct Scene {
@@ -54,10 +55,7 @@ impl Engine {
     }
 
     fn look_around(&self) -> Scene {
-        let orphans = tree::orphans(|pid| self.leaders.borrow().contains(&pid));
-        let services = self.fleet.services().iter();
-        let trees: BTreeMap<ServiceName, Vec<Process>> =
-            services.map(|(name, service)| (name.clone(), self.tree_of(service, &orphans))).collect();
+        let trees = self.trees();
         let wanted: BTreeSet<Port> = self.fleet.spec().ports().into_keys().collect();
         let mut listening = listeners::on(&wanted).unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot see who listens");
@@ -71,12 +69,14 @@ impl Engine {
         Scene { trees, taken, held, strangers }
     }
 
-    fn tree_of(&self, service: &Service, orphans: &[Process]) -> Vec<Process> {
-        let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
-        warden.map_or_else(Vec::new, |warden| {
-            let charge = warden.charge();
-            tree::members_near(charge.leader, &charge.tag, orphans)
-        })
+    /// The processes of each service that has a live run.
+    fn trees(&self) -> BTreeMap<ServiceName, Vec<Process>> {
+        let lives = self.fleet.services().values().filter_map(|service| service.phase().live());
+        let charges: Vec<&Charge> =
+            lives.filter_map(|live| self.wardens.get(&live.run)).map(Warden::charge).collect();
+        let runs: Vec<(Identity, &Tag)> = charges.iter().map(|it| (it.leader, &it.tag)).collect();
+        let names = charges.iter().map(|charge| charge.tag.service.clone());
+        names.zip(forest::trees(&runs)).collect()
     }
 
     fn service_view(&mut self, name: &ServiceName, scene: &Scene) -> ServiceView {
@@ -138,7 +138,7 @@ impl Users {
 
 fn port_view(service: &ServiceView, port: ServicePort, users: &mut Users) -> PortView {
     let arguments = port.pid.map(process::arguments);
-    let user = port.pid.and_then(process::read).map(|process| users.name(process.user));
+    let user = port.pid.and_then(process::user).map(|user| users.name(user));
     PortView {
         port: port.port,
         service: service.name.clone(),

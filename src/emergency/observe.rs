@@ -131,7 +131,7 @@ fn caller() -> BTreeSet<Identity> {
 /// A process of another user is nobody's business unless root asks.
 fn may_be_ours(process: &Process) -> bool {
     let asking = user::effective();
-    asking == 0 || process.user == asking
+    asking == 0 || process::user(process.identity.pid) == Some(asking)
 }
 
 fn suspicion(process: &Process, suspects: &Suspects) -> Option<(Option<ServiceName>, Why)> {

@@ -30,6 +30,17 @@ pub struct Fleet {
     /// Services that themselves may look different since the last publication.
     pub(super) changed: BTreeSet<ServiceName>,
     pub(super) published: BTreeMap<ServiceName, Look>,
+    pub(super) revision: Revision,
+}
+
+/// Tells apart what a fleet remembers at two moments: while it is the same, so is what the next supervisor must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Revision(u64);
+
+impl Revision {
+    pub(super) fn advance(&mut self) {
+        self.0 += 1;
+    }
 }
 
 impl Fleet {
@@ -50,6 +61,7 @@ impl Fleet {
             pending: BTreeSet::new(),
             changed: BTreeSet::new(),
             published: BTreeMap::new(),
+            revision: Revision::default(),
         };
         fleet.published = fleet.looks(fleet.services.keys());
         fleet
@@ -111,6 +123,11 @@ impl Fleet {
         self.last_run
     }
 
+    /// Which state this is.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
     /// Why a service is not running, or not well; none when it is as it should be.
     pub fn reason(&self, name: &ServiceName) -> Option<String> {
         explain::reason(&mut Outlook::new(self.order()), name)
@@ -124,8 +141,12 @@ impl Fleet {
     pub(super) fn change(&mut self, name: &ServiceName, change: impl FnOnce(&mut Service)) {
         let Some(service) = self.services.get_mut(name) else { return };
         let run_before = service.phase.run();
+        let memory_before = service.memory();
         change(service);
         let run_after = service.phase.run();
+        if service.memory() != memory_before {
+            self.revision.advance();
+        }
         if run_before != run_after {
             run_before.map(|run| self.runs.remove(&run));
             run_after.map(|run| self.runs.insert(run, name.clone()));
@@ -169,6 +190,7 @@ impl Fleet {
                 self.change(&name, |service| service.stop(now, out));
             } else if service.phase == Phase::Waiting && self.order().may_start(&name) {
                 self.last_run = self.last_run.next();
+                self.revision.advance();
                 let run = self.last_run;
                 self.change(&name, |service| service.spawn(run, out));
             }

@@ -40,6 +40,7 @@ impl Fleet {
 
     fn add(&mut self, name: &ServiceName, spec: &Arc<spec::service::Service>) {
         self.services.insert(name.clone(), Service::new(Arc::clone(spec)));
+        self.revision.advance();
         let looks = self.looks(std::iter::once(name));
         self.published.extend(looks);
         if spec.autostart {
@@ -52,6 +53,7 @@ impl Fleet {
         for survivor in survivors {
             if let Some(live) = survivor.live {
                 self.last_run = self.last_run.max(live.run);
+                self.revision.advance();
             }
             self.change(&survivor.service, |service| service.resume(survivor, now));
         }
@@ -65,6 +67,7 @@ impl Fleet {
         for name in &over {
             self.removed.remove(name);
             self.services.remove(name);
+            self.revision.advance();
             self.published.remove(name);
             self.changed.insert(name.clone());
             out.push(Action::Forget(name.clone()));

@@ -60,7 +60,7 @@ fn describe(pid: Pid) -> Option<Holder> {
     let process = process::read(pid)?;
     Some(Holder {
         identity: process.identity,
-        user: process::user_name(process.user),
+        user: process::user_name(process::user(pid)?),
         command: process::arguments(pid).join(" "),
         age: process::age(process.identity),
         tag: process::tag(pid),

@@ -9,6 +9,8 @@ pub mod descriptor;
 pub mod detach;
 /// The end of processes: seeing it, and reaping.
 pub mod exit;
+/// Many process trees at one look.
+pub mod forest;
 /// Copies of this process, and the signals and children of the one that stays.
 pub mod fork;
 /// Resource limits of this process.

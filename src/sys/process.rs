@@ -17,10 +17,10 @@ pub struct Process {
     pub group: i32,
     /// Its session.
     pub session: i32,
-    /// Its effective user.
-    pub user: u32,
     /// Whether it runs.
     pub life: Life,
+    /// What it uses; nothing where this user may not know.
+    pub usage: Usage,
 }
 
 /// Whether a process runs.
@@ -35,7 +35,7 @@ pub enum Life {
 }
 
 /// What a process uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// CPU time since its start, in user and kernel mode.
     pub cpu: Duration,
@@ -60,7 +60,12 @@ pub fn read(pid: Pid) -> Option<Process> {
 
 /// Every process that this user may see.
 pub fn all() -> Vec<Process> {
-    os::process::pids().into_iter().filter_map(read).collect()
+    pids().into_iter().filter_map(read).collect()
+}
+
+/// The pid of every process that this user may see.
+pub fn pids() -> Vec<Pid> {
+    os::process::pids()
 }
 
 /// Who has this pid at this moment.
@@ -115,9 +120,9 @@ pub fn started(identity: Identity) -> Moment {
     os::process::started(identity.started)
 }
 
-/// What it uses.
-pub fn usage(pid: Pid) -> Option<Usage> {
-    os::process::usage(pid)
+/// Its effective user.
+pub fn user(pid: Pid) -> Option<u32> {
+    os::process::user(pid)
 }
 
 /// The login name of a user; the number as text when the system knows none.
@@ -128,7 +133,7 @@ pub fn user_name(uid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        Life, age, all, arguments, identify, is_alive, own, read, usage, variable, working_directory,
+        Life, age, all, arguments, identify, is_alive, own, read, user, variable, working_directory,
     };
     use crate::vocab::identity::{Identity, Pid, StartTime};
     use std::process::{Command, Stdio};
@@ -139,10 +144,10 @@ mod tests {
         let own = own();
         let process = read(own.pid).unwrap();
         assert_eq!(process.life, Life::Alive);
-        assert_eq!(process.user, crate::sys::user::effective());
+        assert_eq!(user(own.pid), Some(crate::sys::user::effective()));
         assert!(all().iter().any(|process| process.identity == own));
         assert!(age(own) < Duration::from_secs(3600));
-        assert!(usage(own.pid).unwrap().memory_bytes > 100_000);
+        assert!(process.usage.memory_bytes > 100_000);
         assert_eq!(working_directory(own.pid).unwrap(), std::env::current_dir().unwrap());
     }
 

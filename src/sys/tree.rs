@@ -66,12 +66,15 @@ fn gather(leader: Identity, roots: impl Iterator<Item = Process>) -> Vec<Process
     found.into_values().collect()
 }
 
+fn belongs(process: &Process, leader: Identity, tag: &Tag) -> bool {
+    is_in_session(process, leader)
+        || process::tag(process.identity.pid).is_some_and(|carried| carried == *tag)
+}
+
 /// A run's main process leads its own session and group. While it lives, or is a zombie, the kernel gives neither number
 /// to anybody else; after that, only processes that were there before could have them, and those that started later than
 /// the leader are the run's own.
-fn belongs(process: &Process, leader: Identity, tag: &Tag) -> bool {
+pub(super) fn is_in_session(process: &Process, leader: Identity) -> bool {
     let number = leader.pid.as_raw();
-    let is_in_session = process.session == number || process.group == number;
-    (is_in_session && process.identity.started >= leader.started)
-        || process::tag(process.identity.pid).is_some_and(|carried| carried == *tag)
+    (process.session == number || process.group == number) && process.identity.started >= leader.started
 }

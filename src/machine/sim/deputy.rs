@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agenda::{Due, Life as Daemon, Start, wait};
+use super::check::require;
 use super::child::{Character, Child, Keeper, Life, identity};
 use super::ledger::Ends;
 use super::spec_maker::is_job;
@@ -161,22 +162,30 @@ impl World {
         Ok(())
     }
 
-    /// Writes the journal as the engine does: when it has nothing else to do, which is not after every event.
-    pub(super) fn keep_journal(&mut self) {
-        let Some(supervisor) = &self.supervisor else { return };
+    /// Writes the journal as the engine does: when it has nothing else to do, which is not after every event. The engine
+    /// leaves it as it is at the same revision, and has to be right in that.
+    pub(super) fn keep_journal(&mut self) -> Verdict {
+        let Some(supervisor) = &mut self.supervisor else { return Ok(()) };
         let is_over = supervisor.ending == Ending::Over;
         if !is_over && self.rng.u32(0..8) == 0 {
-            return;
+            return Ok(());
         }
         let memories = supervisor.fleet.services().values().map(|service| service.memory());
         let matters =
             |memory: &Survivor| memory.live.is_some() || memory.goal != Goal::Down || memory.restarts > 0;
-        let survivors = memories.filter(matters).collect();
+        let survivors: Vec<Survivor> = memories.filter(matters).collect();
         let last_run = supervisor.fleet.last_run();
+        let kept = supervisor.kept.replace(supervisor.fleet.revision());
+        if let Some(journal) = self.journal.as_ref().filter(|_| kept == supervisor.kept) {
+            require(journal.survivors == survivors && journal.last_run == last_run, || {
+                format!("{survivors:?} is not in the journal, which has {:?}", journal.survivors)
+            })?;
+        }
         self.journal = Some(Journal { survivors, last_run, ends: self.ledger.ends().clone() });
         if is_over {
             self.end_daemon();
         }
+        Ok(())
     }
 
     /// The daemon ends as it was asked to; the next one follows, and finds the journal or nothing.
@@ -235,6 +244,7 @@ impl World {
             spawning: BTreeSet::new(),
             doom: None,
             ending: Ending::NotYet,
+            kept: None,
         });
         self.ledger.open(self.file.services().keys(), journal.ends);
         for survivor in &survivors {

@@ -11,7 +11,7 @@ use super::ledger::{Ends, Ledger};
 use super::operator::Temper;
 use super::spec_maker;
 use crate::machine::event::{End, Event, Finding, Verb};
-use crate::machine::fleet::Fleet;
+use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::Survivor;
 use crate::machine::ticket::TicketId;
 use crate::spec;
@@ -86,6 +86,8 @@ pub(super) struct Supervisor {
     /// It dies when it has done so many more actions.
     pub(super) doom: Option<u32>,
     pub(super) ending: Ending,
+    /// What the journal was last written for.
+    pub(super) kept: Option<Revision>,
 }
 
 /// Whether a daemon is about to end in peace.
@@ -272,8 +274,7 @@ impl World {
             self.check_decision(&before)?;
         }
         self.check_agreement()?;
-        self.keep_journal();
-        Ok(())
+        self.keep_journal()
     }
 
     fn remember(&mut self, event: Event) {

@@ -13,33 +13,36 @@ use crate::vocab::moment::Moment;
 const STAT_BYTES_MAX: usize = 2048;
 
 /// The fields of proc_pid_stat(5) behind the command name, by their number there less 3.
-struct Stat {
-    text: String,
-    after_name: usize,
-    /// The files below /proc/PID belong to the process' effective user (proc(5)).
-    owner: u32,
-}
+struct Fields<'a>([&'a str; FIELDS]);
 
-impl Stat {
-    fn read(pid: Pid) -> Option<Self> {
-        let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
-        let owner = file.metadata().ok()?.uid();
-        let mut bytes = [0; STAT_BYTES_MAX];
-        let length = file.read(&mut bytes).ok()?;
-        // The kernel cuts the command name after 15 bytes, in the middle of a character if need be.
-        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+/// The last one that is looked at is the 24th.
+const FIELDS: usize = 22;
+
+impl<'a> Fields<'a> {
+    fn of(stat: &'a [u8]) -> Option<Self> {
         // The name stands in parentheses and may hold any byte, parentheses among them; the last one closes it.
-        let after_name = text.rfind(')')? + 2;
-        Some(Self { text, after_name, owner })
+        let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+        let mut words = std::str::from_utf8(&stat[after_name..]).ok()?.split_ascii_whitespace();
+        let mut fields = [""; FIELDS];
+        for field in &mut fields {
+            *field = words.next()?;
+        }
+        Some(Self(fields))
     }
 
     /// Field `number` as proc_pid_stat(5) counts, from 3 on.
-    fn field(&self, number: usize) -> Option<&str> {
-        self.text.get(self.after_name..)?.split_ascii_whitespace().nth(number - 3)
+    fn field(&self, number: usize) -> &'a str {
+        self.0[number - 3]
     }
 
     fn number<N: std::str::FromStr>(&self, field: usize) -> Option<N> {
-        self.field(field)?.parse().ok()
+        self.field(field).parse().ok()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let (user, system): (u64, u64) = (self.number(14)?, self.number(15)?);
+        let resident_pages: u64 = self.number(24)?;
+        Some(Usage { cpu: ticks(user + system), memory_bytes: resident_pages * page_size() })
     }
 }
 
@@ -56,10 +59,12 @@ const USUAL_BYTES: usize = 8 * 1024;
 const BYTES_MAX: u64 = 16 << 20;
 
 pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
-    let stat = Stat::read(pid)?;
+    let mut bytes = [0; STAT_BYTES_MAX];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
+    let stat = Fields::of(&bytes[..length])?;
     // While other threads live, the process does, whatever has become of its first one: its files are open until the last.
     let threads: u64 = stat.number(20)?;
-    let life = match stat.field(3)? {
+    let life = match stat.field(3) {
         "Z" | "X" if threads <= 1 => Life::Zombie,
         "T" | "t" => Life::Stopped,
         _ => Life::Alive,
@@ -69,9 +74,14 @@ pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
         parent: stat.number(4)?,
         group: stat.number(5)?,
         session: stat.number(6)?,
-        user: stat.owner,
         life,
+        usage: stat.usage()?,
     })
+}
+
+/// The directory /proc/PID belongs to the process' effective user (proc(5)).
+pub(in crate::sys) fn user(pid: Pid) -> Option<u32> {
+    Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
 }
 
 pub(in crate::sys) fn pids() -> Vec<Pid> {
@@ -81,14 +91,21 @@ pub(in crate::sys) fn pids() -> Vec<Pid> {
 
 /// Children by proc_pid_task(5) `children`, of every thread; none when the kernel has no such file.
 pub(in crate::sys) fn children(pid: Pid) -> Option<Vec<Pid>> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let tasks = format!("/proc/{pid}/task");
+    // A directory has a link for each one in it, and two more: most processes have one thread, which has their own number.
+    if fs::metadata(&tasks).ok()?.nlink() == 3 {
+        return children_of_thread(&format!("{tasks}/{pid}"));
+    }
     let mut found = Vec::new();
-    for task in tasks {
-        let list = bytes_of(format!("/proc/{pid}/task/{}/children", task.ok()?.file_name().to_str()?))?;
-        let list = String::from_utf8(list).ok()?;
-        found.extend(list.split_ascii_whitespace().filter_map(|word| Pid::new(word.parse().ok()?)));
+    for task in fs::read_dir(&tasks).ok()? {
+        found.extend(children_of_thread(&format!("{tasks}/{}", task.ok()?.file_name().to_str()?))?);
     }
     Some(found)
+}
+
+fn children_of_thread(task: &str) -> Option<Vec<Pid>> {
+    let list = String::from_utf8(bytes_of(format!("{task}/children"))?).ok()?;
+    Some(list.split_ascii_whitespace().filter_map(|word| Pid::new(word.parse().ok()?)).collect())
 }
 
 pub(in crate::sys) fn arguments(pid: Pid) -> Vec<String> {
@@ -118,13 +135,6 @@ pub(in crate::sys) fn variable(pid: Pid, name: &str) -> Option<String> {
 
 pub(in crate::sys) fn started(time: StartTime) -> Moment {
     Moment::since_boot(ticks(time.0))
-}
-
-pub(in crate::sys) fn usage(pid: Pid) -> Option<Usage> {
-    let stat = Stat::read(pid)?;
-    let (user, system): (u64, u64) = (stat.number(14)?, stat.number(15)?);
-    let resident_pages: u64 = stat.number(24)?;
-    Some(Usage { cpu: ticks(user + system), memory_bytes: resident_pages * page_size() })
 }
 
 fn ticks(count: u64) -> Duration {

@@ -31,9 +31,14 @@ pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
         parent: i32::try_from(info.pbi_ppid).unwrap_or_default(),
         group: i32::try_from(info.pbi_pgid).unwrap_or_default(),
         session,
-        user: info.pbi_uid,
         life,
+        usage: usage(pid).unwrap_or_default(),
     })
+}
+
+pub(in crate::sys) fn user(pid: Pid) -> Option<u32> {
+    let info: libc::proc_bsdinfo = info(pid, libc::PROC_PIDTBSDINFO, ZOMBIES_TOO)?;
+    Some(info.pbi_uid)
 }
 
 /// proc_pidinfo of libproc.h, for a plain structure `T` that belongs to the flavor.
@@ -134,7 +139,7 @@ pub(in crate::sys) fn started(time: StartTime) -> Moment {
     Moment::since_boot(now.since(Moment::since_boot(age)))
 }
 
-pub(in crate::sys) fn usage(pid: Pid) -> Option<Usage> {
+fn usage(pid: Pid) -> Option<Usage> {
     let info: libc::proc_taskinfo = info(pid, libc::PROC_PIDTASKINFO, 0)?;
     let ticks = info.pti_total_user + info.pti_total_system;
     Some(Usage { cpu: of_mach_ticks(ticks), memory_bytes: info.pti_resident_size })

@@ -1,0 +1,148 @@
+use std::collections::BTreeMap;
+
+use super::{process, tree};
+use crate::sys::process::Process;
+use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::run::Tag;
+
+/// The trees of these runs, each given by its main process and its tag, found by one look for all of them. A tree holds
+/// what [`tree::members_near`] finds of its run.
+pub fn trees(runs: &[(Identity, &Tag)]) -> Vec<Vec<Process>> {
+    let mut forest = Forest::of(look(runs));
+    let leaders: BTreeMap<i32, usize> =
+        runs.iter().enumerate().map(|(index, (leader, _))| (leader.pid.as_raw(), index)).collect();
+    let mut roots: Vec<Vec<Pid>> = runs.iter().map(|(leader, _)| vec![leader.pid]).collect();
+    for orphan in forest.orphans(&leaders) {
+        if let Some(index) = run_of(&orphan, runs, &leaders) {
+            roots[index].push(orphan.identity.pid);
+        }
+    }
+    runs.iter().zip(roots).map(|((leader, _), roots)| forest.take(*leader, roots)).collect()
+}
+
+/// Every process that may belong to one of the runs, in few reads. To read the whole process table costs a file for each
+/// process of the machine; to walk down from our own children, and from main processes that are not among them, costs two
+/// for each that is met, and a run has one or more.
+fn look(runs: &[(Identity, &Tag)]) -> Vec<Process> {
+    /// For so few runs it is not worth while to count the processes of the machine.
+    const FEW: usize = 32;
+    let everybody = if runs.len() < FEW { Vec::new() } else { process::pids() };
+    if !everybody.is_empty() && everybody.len() < 3 * runs.len() {
+        return everybody.into_iter().filter_map(process::read).collect();
+    }
+    let mut found = BTreeMap::new();
+    let mut open = tree::children(process::own().pid);
+    open.extend(runs.iter().map(|(leader, _)| leader.pid));
+    while let Some(pid) = open.pop() {
+        if found.contains_key(&pid) {
+            continue;
+        }
+        if let Some(process) = process::read(pid) {
+            found.insert(pid, process);
+            open.extend(tree::children(pid));
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Whose orphan this is: by its session or group, else by its tag.
+fn run_of(orphan: &Process, runs: &[(Identity, &Tag)], leaders: &BTreeMap<i32, usize>) -> Option<usize> {
+    let by_number = [orphan.session, orphan.group].iter().find_map(|number| leaders.get(number).copied());
+    let is_of = |index: &usize| tree::is_in_session(orphan, runs[*index].0);
+    by_number.filter(is_of).or_else(|| {
+        let tag = process::tag(orphan.identity.pid)?;
+        runs.iter().position(|(_, of_run)| **of_run == tag)
+    })
+}
+
+/// Processes, and who is whose child.
+struct Forest {
+    processes: BTreeMap<Pid, Process>,
+    children: BTreeMap<i32, Vec<Pid>>,
+}
+
+impl Forest {
+    fn of(processes: Vec<Process>) -> Self {
+        let mut children: BTreeMap<i32, Vec<Pid>> = BTreeMap::new();
+        for process in &processes {
+            children.entry(process.parent).or_default().push(process.identity.pid);
+        }
+        Self { processes: processes.into_iter().map(|it| (it.identity.pid, it)).collect(), children }
+    }
+
+    /// Our own children that lead no run.
+    fn orphans(&self, leaders: &BTreeMap<i32, usize>) -> Vec<Process> {
+        let own = self.children.get(&process::own().pid.as_raw()).into_iter().flatten();
+        let others = own.filter(|pid| !leaders.contains_key(&pid.as_raw()));
+        others.filter_map(|pid| self.processes.get(pid).copied()).collect()
+    }
+
+    /// Takes out a run's roots and all that descends from them; a process that has a leader's number and is another is
+    /// none of them.
+    fn take(&mut self, leader: Identity, roots: Vec<Pid>) -> Vec<Process> {
+        let mut open = roots;
+        let mut found = Vec::new();
+        while let Some(pid) = open.pop() {
+            let is_another = |process: &Process| pid == leader.pid && process.identity != leader;
+            let Some(process) = self.processes.remove(&pid).filter(|process| !is_another(process)) else {
+                continue;
+            };
+            found.push(process);
+            open.extend(self.children.get(&pid.as_raw()).into_iter().flatten());
+        }
+        found.sort_unstable_by_key(|process| process.identity);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trees;
+    use crate::sys::process;
+    use crate::vocab::identity::{Identity, Pid};
+    use crate::vocab::run::Tag;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    fn shell() -> (Child, Identity) {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "sleep 60 & read line; kill $!"]).stdin(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let identity = process::identify(Pid::new(i32::try_from(child.id()).unwrap()).unwrap()).unwrap();
+        (child, identity)
+    }
+
+    fn check(shells: usize) {
+        let (mut children, leaders): (Vec<Child>, Vec<Identity>) = (0..shells).map(|_| shell()).unzip();
+        let tag = Tag::parse("0123456789abcdef/api/1").unwrap();
+        let runs: Vec<(Identity, &Tag)> = leaders.iter().map(|leader| (*leader, &tag)).collect();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let found = loop {
+            let found = trees(&runs);
+            if found.iter().all(|tree| tree.len() == 2) {
+                break found;
+            }
+            assert!(Instant::now() < deadline, "{found:?}");
+            std::thread::yield_now();
+        };
+        for (leader, tree) in leaders.iter().zip(found) {
+            assert_eq!(tree.iter().filter(|process| process.identity == *leader).count(), 1);
+            assert_eq!(tree.iter().filter(|process| process.parent == leader.pid.as_raw()).count(), 1);
+        }
+        for child in &mut children {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+        assert!(trees(&runs).iter().all(Vec::is_empty), "a tree ends with its processes");
+    }
+
+    #[test]
+    fn each_tree_is_found_by_walking_down_from_the_few() {
+        check(2);
+    }
+
+    #[test]
+    fn each_tree_is_found_in_the_table_of_all_when_they_are_many() {
+        check(200);
+    }
+}
