@@ -84,6 +84,7 @@ impl Pump {
             tokens: BTreeMap::new(),
             next_token: 0,
             busy: BTreeSet::new(),
+            stuck: BTreeSet::new(),
             buffer: Vec::new(),
         };
         thread::Builder::new()
@@ -139,6 +140,8 @@ struct Worker {
     next_token: usize,
     /// Streams that have more to read than one turn allows.
     busy: BTreeSet<usize>,
+    /// Streams whose disk did not take what came: few, or none, of thousands.
+    stuck: BTreeSet<usize>,
     buffer: Vec<u8>,
 }
 
@@ -161,9 +164,9 @@ impl Worker {
             self.busy
                 .extend(events.iter().map(|event| event.token()).filter(|it| *it != WAKER).map(|it| it.0));
             let now = Instant::now();
-            let is_due = |stream: &stream::Stream| stream.retry_at().is_some_and(|at| at <= now);
-            self.busy
-                .extend(self.streams.iter().filter(|(_, stream)| is_due(stream)).map(|(token, _)| *token));
+            let due = self.retries().filter(|(at, _)| *at <= now).map(|(_, token)| token);
+            let due: Vec<usize> = due.collect();
+            self.busy.extend(due);
             for token in std::mem::take(&mut self.busy) {
                 self.turn(token);
             }
@@ -177,8 +180,13 @@ impl Worker {
         if !self.busy.is_empty() {
             return Some(Duration::ZERO);
         }
-        let retry = self.streams.values().filter_map(stream::Stream::retry_at).min();
+        let retry = self.retries().map(|(at, _)| at).min();
         retry.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Which streams try their disk again, and when.
+    fn retries(&self) -> impl Iterator<Item = (Instant, usize)> {
+        self.stuck.iter().filter_map(|token| Some((self.streams.get(token)?.retry_at()?, *token)))
     }
 
     fn turn(&mut self, token: usize) {
@@ -187,6 +195,10 @@ impl Worker {
         if stream.turn(&mut self.buffer, (self.unix_ms)()) == Turn::More {
             self.busy.insert(token);
         }
+        match stream.retry_at() {
+            Some(_) => self.stuck.insert(token),
+            None => self.stuck.remove(&token),
+        };
     }
 
     /// The buffer takes memory only when there is something to read.
@@ -203,11 +215,11 @@ impl Worker {
                 Request::Configure(key, file, rotation) => self.configure(&key, file, rotation),
                 Request::Detach(key) => self.detach(&key),
                 Request::Drain(service, done) => {
-                    self.drain(|key| key.service == service);
+                    self.drain(&service);
                     let _ = done.send(());
                 }
                 Request::Close(done) => {
-                    self.drain(|_| true);
+                    self.drain_all();
                     let _ = done.send(());
                     return Going::Over;
                 }
@@ -283,11 +295,20 @@ impl Worker {
             }
         }
         self.busy.remove(&token);
+        self.stuck.remove(&token);
     }
 
-    fn drain(&mut self, is_meant: impl Fn(&StreamKey) -> bool) {
-        let tokens: Vec<usize> =
-            self.tokens.iter().filter(|(key, _)| is_meant(key)).map(|(_, token)| *token).collect();
+    fn drain(&mut self, service: &ServiceName) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let key = StreamKey { service: service.clone(), stream };
+            if let Some(token) = self.tokens.get(&key).copied() {
+                self.drain_one(token);
+            }
+        }
+    }
+
+    fn drain_all(&mut self) {
+        let tokens: Vec<usize> = self.streams.keys().copied().collect();
         for token in tokens {
             self.drain_one(token);
         }

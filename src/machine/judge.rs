@@ -20,7 +20,7 @@ impl Fleet {
         let mut tickets = std::mem::take(&mut self.tickets);
         let mut judge = Judge { services: self.services(), outlook: Outlook::new(self.order()) };
         tickets.retain(|id, ticket| {
-            let concerned = ticket.awaited.iter().filter(|(name, _)| changed.contains(*name));
+            let concerned = changed.iter().filter_map(|name| ticket.awaited.get_key_value(name));
             for (name, awaiting) in concerned {
                 match (ticket.answer.get(name), judge.verdict(name, *awaiting)) {
                     (_, Some(verdict)) => drop(ticket.answer.insert(name.clone(), verdict)),

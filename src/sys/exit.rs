@@ -71,8 +71,7 @@ pub fn reap(pid: Pid) -> Option<Outcome> {
 
 /// Reaps every ended child but those; returns whom.
 pub fn reap_any_except(keep: &BTreeSet<Pid>) -> Vec<Pid> {
-    let own = process::own().pid;
-    let children = tree::children(own).into_iter().filter(|pid| !keep.contains(pid));
+    let children = tree::children(process::own_pid()).into_iter().filter(|pid| !keep.contains(pid));
     let zombies =
         children.filter(|pid| process::read(*pid).is_some_and(|process| process.life == Life::Zombie));
     zombies.filter(|pid| reap(*pid).is_some()).collect()

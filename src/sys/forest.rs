@@ -31,7 +31,7 @@ fn look(runs: &[(Identity, &Tag)]) -> Vec<Process> {
         return everybody.into_iter().filter_map(process::read).collect();
     }
     let mut found = BTreeMap::new();
-    let mut open = tree::children(process::own().pid);
+    let mut open = tree::children(process::own_pid());
     open.extend(runs.iter().map(|(leader, _)| leader.pid));
     while let Some(pid) = open.pop() {
         if found.contains_key(&pid) {
@@ -72,7 +72,7 @@ impl Forest {
 
     /// Our own children that lead no run.
     fn orphans(&self, leaders: &BTreeMap<i32, usize>) -> Vec<Process> {
-        let own = self.children.get(&process::own().pid.as_raw()).into_iter().flatten();
+        let own = self.children.get(&process::own_pid().as_raw()).into_iter().flatten();
         let others = own.filter(|pid| !leaders.contains_key(&pid.as_raw()));
         others.filter_map(|pid| self.processes.get(pid).copied()).collect()
     }

@@ -34,7 +34,7 @@ pub fn on(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
     if ports.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = os::listeners::all()?;
+    let mut found = os::listeners::among(ports)?;
     found.retain(|listener| ports.contains(&listener.port));
     Ok(found)
 }

@@ -78,10 +78,14 @@ pub fn is_alive(identity: Identity) -> bool {
     read(identity.pid).is_some_and(|process| process.identity == identity && process.is_alive())
 }
 
+/// The pid of this process.
+pub fn own_pid() -> Pid {
+    Pid::new(nix::unistd::getpid().as_raw()).unwrap_or(Pid::FIRST)
+}
+
 /// This process. Where the system does not let it be read (no proc(5)), its start time is 0, which matches nobody.
 pub fn own() -> Identity {
-    let raw = nix::unistd::getpid().as_raw();
-    let pid = Pid::new(raw).unwrap_or(Pid::FIRST);
+    let pid = own_pid();
     identify(pid).unwrap_or(Identity { pid, started: StartTime(0) })
 }
 

@@ -37,7 +37,7 @@ pub enum Reach {
 
 /// This process' own children that lead no run: they came to it, as their subreaper, when their parents ended.
 pub fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
-    let others = children(process::own().pid).into_iter().filter(|pid| !is_leader(*pid));
+    let others = children(process::own_pid()).into_iter().filter(|pid| !is_leader(*pid));
     others.filter_map(process::read).collect()
 }
 

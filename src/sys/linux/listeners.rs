@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,18 +21,26 @@ const HEADER: usize = 16;
 const REQUEST: usize = 56;
 const ANSWER: usize = 72;
 
-/// Every listening TCP socket: by netlink, where the kernel filters by state; else by proc(5), which lists them all.
-pub(in crate::sys) fn all() -> io::Result<Vec<Listener>> {
-    by_netlink().or_else(|_| by_procfs())
+/// The TCP sockets that listen on these ports, and perhaps others: by netlink, where the kernel picks them out; else by
+/// proc(5), which lists them all.
+pub(in crate::sys) fn among(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+    by_netlink(ports).or_else(|_| by_procfs())
 }
 
-fn by_netlink() -> io::Result<Vec<Listener>> {
+fn by_netlink(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+    /// So many ports are asked for one by one. To ask for all is one question, with an answer for each of the machine.
+    const FEW: usize = 4;
+    let questions: Vec<Option<Port>> =
+        if ports.len() <= FEW { ports.iter().copied().map(Some).collect() } else { vec![None] };
     let flags = SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Netlink, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;
     let mut found = Vec::new();
     let mut buffer = vec![0; 32 * 1024];
-    for family in [libc::AF_INET, libc::AF_INET6] {
-        sendto(fd.as_raw_fd(), &request(family), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+    let families = [libc::AF_INET, libc::AF_INET6];
+    for (family, port) in
+        families.into_iter().flat_map(|family| questions.iter().map(move |it| (family, *it)))
+    {
+        sendto(fd.as_raw_fd(), &request(family, port), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
         loop {
             let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
             if read_answers(&buffer[..length], &mut found)? == Rest::Nothing {
@@ -42,8 +51,8 @@ fn by_netlink() -> io::Result<Vec<Listener>> {
     Ok(found)
 }
 
-/// `nlmsghdr` and `inet_diag_req_v2`: a dump of all TCP sockets of a family that listen.
-fn request(family: libc::c_int) -> Vec<u8> {
+/// `nlmsghdr` and `inet_diag_req_v2`: a dump of the TCP sockets of a family that listen, on this port if one is given.
+fn request(family: libc::c_int, port: Option<Port>) -> Vec<u8> {
     let length = u32::try_from(HEADER + REQUEST).unwrap_or_default();
     let flags = u16::try_from(libc::NLM_F_REQUEST | libc::NLM_F_DUMP).unwrap_or_default();
     let mut bytes = Vec::with_capacity(HEADER + REQUEST);
@@ -54,6 +63,8 @@ fn request(family: libc::c_int) -> Vec<u8> {
     let protocol = u8::try_from(libc::IPPROTO_TCP).unwrap_or_default();
     bytes.extend([u8::try_from(family).unwrap_or_default(), protocol, 0, 0]);
     bytes.extend((1_u32 << LISTEN).to_ne_bytes());
+    // The source port of `inet_diag_sockid`; 0 is any.
+    bytes.extend(port.map_or(0, Port::number).to_be_bytes());
     bytes.resize(HEADER + REQUEST, 0);
     bytes
 }
@@ -150,6 +161,8 @@ pub(in crate::sys) fn held_by(pid: Pid, listening: &[Listener]) -> impl Iterator
 #[cfg(test)]
 mod tests {
     use super::{by_netlink, by_procfs};
+    use crate::vocab::port::Port;
+    use std::collections::BTreeSet;
     use std::net::TcpListener;
 
     #[test]
@@ -157,7 +170,11 @@ mod tests {
         let sockets = ["127.0.0.1:0", "[::1]:0"].map(|address| TcpListener::bind(address).ok());
         for socket in sockets.iter().flatten() {
             let address = socket.local_addr().unwrap();
-            for list in [by_netlink().unwrap(), by_procfs().unwrap()] {
+            let port = Port::new(address.port()).unwrap();
+            let many: BTreeSet<Port> = (1..10).filter_map(Port::new).collect();
+            let few = by_netlink(&[port].into()).unwrap();
+            assert!(few.iter().all(|it| it.port == port), "others are not asked for");
+            for list in [few, by_netlink(&many).unwrap(), by_procfs().unwrap()] {
                 let found =
                     list.iter().find(|it| it.port.number() == address.port() && it.address == address.ip());
                 assert!(found.is_some_and(|it| it.key > 0), "{address}");

@@ -1,11 +1,13 @@
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::sys::listeners::Listener;
 use crate::vocab::identity::Pid;
 use crate::vocab::port::Port;
 
-/// Every listening TCP socket of processes that this user may see. A socket with two holders stands there twice.
-pub(in crate::sys) fn all() -> io::Result<Vec<Listener>> {
+/// Every listening TCP socket of processes that this user may see, whatever the port. A socket with two holders stands
+/// there twice.
+pub(in crate::sys) fn among(_ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
     let found = listeners::get_all().map_err(|error| io::Error::other(error.to_string()))?;
     let tcp = found.into_iter().filter(|listener| matches!(listener.protocol, listeners::Protocol::TCP));
     Ok(tcp
