@@ -173,7 +173,7 @@ impl Engine {
             if deadline.is_some_and(|(due, _)| due == at) {
                 return None;
             }
-            memory::let_go_of_unused_code();
+            memory::let_go_of_unused();
             self.busy_until = None;
         }
     }

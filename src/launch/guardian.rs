@@ -120,7 +120,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
                 // Whoever waits hears the first supervisor, or that it has ended.
                 *ready = None;
                 pipes = Vec::new();
-                memory::let_go_of_unused_code();
+                memory::let_go_of_unused();
                 until_it_ends(supervisor, &signals)
             }
             Err(error) if turn == Turn::First => return Err(error.into()),

@@ -80,13 +80,13 @@ fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity
         .filter(|(_, identity, _)| process::is_alive(*identity))
 }
 
-/// Removes what a supervisor leaves in its run directory but its log, the time indexes of the services' logs and journals
-/// that were set aside; whatever is not there is as good.
+/// Removes what a supervisor leaves in its run directory but its log, the time indexes of the services' logs, the named
+/// pipes and journals that were set aside; whatever is not there is as good. A pipe that nobody has open holds nothing,
+/// and the next supervisor wants it again.
 pub fn remove_files(paths: &Paths) {
     for file in [&paths.socket, &paths.journal, &paths.applied, &paths.lock, &paths.guardian] {
         let _ = fs::remove_file(file);
     }
-    let _ = fs::remove_dir_all(&paths.channels);
 }
 
 /// The command line of a leftover.

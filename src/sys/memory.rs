@@ -1,7 +1,11 @@
-/// Lets go of the pages of this program's own code and constants; those that are needed come back from the page cache one
-/// by one. After start-up most of what was mapped is never needed again, and the kernel maps 64 KiB around each page that
-/// is touched. Does nothing on macOS, where clean pages of a program are not charged to the process.
-pub fn let_go_of_unused_code() {
+/// Lets go of the pages of this program's own code and constants, and of heap that is free. Pages of code that are needed
+/// come back from the page cache one by one: after start-up most of what was mapped is never needed again, and the kernel
+/// maps 64 KiB around each page that is touched. Does nothing on macOS, where clean pages of a program are not charged to the
+/// process, and free heap is given back under pressure.
+pub fn let_go_of_unused() {
     #[cfg(target_os = "linux")]
-    super::os::memory::drop_own_text();
+    {
+        super::os::memory::drop_own_text();
+        super::os::memory::trim_heap();
+    }
 }

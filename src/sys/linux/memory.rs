@@ -16,6 +16,16 @@ pub(in crate::sys) fn drop_own_text() {
     }
 }
 
+/// Gives free heap back to the system (malloc_trim(3)): what the description of a thousand services took, for one. Only
+/// glibc keeps so much of it that this is worth while.
+pub(in crate::sys) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim takes a number by value, locks what it looks at, and gives back only what is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The range of a mapping (proc_pid_maps(5)) that holds code, or the constants that stand before it in the file. Read-only
 /// mappings further on are relocated data, whose pages have no copy in the file.
 fn text_segment(line: &str) -> Option<(usize, usize)> {
