@@ -120,6 +120,7 @@ mod tests {
     use crate::vocab::outcome::Outcome;
     use std::collections::BTreeMap;
     use std::fs::File;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::time::{Duration, Instant};
 
@@ -171,6 +172,22 @@ mod tests {
         assert_eq!(end_of(child), Outcome::Code(3));
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "0027\n/\nA=b c\nPATH=/usr/bin:/bin\n");
+    }
+
+    #[test]
+    fn a_script_that_names_no_interpreter_is_run_by_sh_and_gets_no_other_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let (script, path) = (dir.path().join("script"), dir.path().join("out"));
+        std::fs::write(&script, "echo \"$1\"; for n in 3 4 5 6 7 8 9; do true >&$n; done; echo end").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let arguments = ["a b".to_owned()];
+        let environment = BTreeMap::new();
+        let out = File::create(&path).unwrap();
+        let child = spawn(&Launch { program: &script, ..launch(&arguments, &environment, out) }).unwrap();
+        end_of(child);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let refused = text.lines().filter(|line| line.contains("ad file descriptor")).count();
+        assert!(text.starts_with("a b\n") && text.ends_with("end\n") && refused == 7, "{text}");
     }
 
     #[test]

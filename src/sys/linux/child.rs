@@ -98,9 +98,8 @@ impl<'a> Plan<'a> {
 
     /// What the child does. It comes back only when it failed.
     fn carry_out(&self) -> (Step, Errno) {
-        match self.prepare() {
-            Err(errno) => return (Step::Preparing, errno),
-            Ok(()) => (),
+        if let Err(errno) = self.prepare() {
+            return (Step::Preparing, errno);
         }
         if let Err(errno) = chdir(self.directory.as_c_str()) {
             return (Step::Entering, errno);
