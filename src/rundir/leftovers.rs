@@ -86,6 +86,7 @@ pub fn remove_files(paths: &Paths) {
     for file in [&paths.socket, &paths.journal, &paths.applied, &paths.lock, &paths.guardian] {
         let _ = fs::remove_file(file);
     }
+    let _ = fs::remove_file(paths.notify());
     let _ = fs::remove_dir_all(&paths.channels);
 }
 
