@@ -104,7 +104,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("nice", old.nice != new.nice),
         ("group", old.group != new.group),
         ("depends_on", old.depends_on != new.depends_on),
-        ("health", old.health != new.health),
+        ("health", old.ready != new.ready || old.live != new.live),
         ("restart", old.restart != new.restart),
         ("backoff", old.backoff != new.backoff),
         ("stop_signal", old.stop.signal != new.stop.signal),

@@ -16,7 +16,9 @@ pub mod problem;
 mod env_file;
 /// `${VAR}` in values.
 mod expand;
-/// `health` and `backoff`.
+/// `health`, `ready` and `live`.
+mod health;
+/// `backoff`, and the ports of a service.
 mod policy;
 /// What only the machine can prove: programs, directories, users.
 mod prove;

@@ -12,11 +12,11 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{policy, prove, sections, variables};
+use super::{health, policy, prove, sections, variables};
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{RestartPolicy, Stop};
-use crate::spec::service::{Command, Service};
+use crate::spec::service::{Command, Service, User};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
 use crate::vocab::signal::Signal;
@@ -86,11 +86,33 @@ pub(super) fn read(
         }
         command
     });
-    let service = rest(context, &section, &name, &ports)?;
+    let around = health::Around { ports: &ports, directory: &directory, machine: context.machine };
+    let checks = health::read(&section, &around);
+    let service = rest(context, &section, &name)?;
     section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
     section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
     let command = command.unwrap_or(service.command);
-    Some(Service { command, directory, env: own.variables, ports: ports.list, depends_on: needs, ..service })
+    refuse_deaf(&section, service.user.as_ref(), &checks);
+    Some(Service {
+        command,
+        directory,
+        env: own.variables,
+        ports: ports.list,
+        depends_on: needs,
+        ready: checks.ready,
+        live: checks.live,
+        ..service
+    })
+}
+
+/// Notes a service that could not tell of itself: the socket lies where nobody but the supervisor's user may go.
+fn refuse_deaf(section: &Section<'_>, user: Option<&User>, checks: &health::Checks) {
+    let is_other = user.is_some_and(|user| user.uid != nix::unistd::geteuid().as_raw());
+    let (true, true, Some(value)) = (is_other, checks.notify(), section.value("user")) else { return };
+    value.add(
+        "`notify` works for services that run as the same user as the supervisor",
+        "use `log`, `http`, `exec` or `heartbeat` for this one",
+    );
 }
 
 /// Keys of `[defaults]` are proven by every service that uses them; what is not for all is refused here.
@@ -103,10 +125,9 @@ pub(super) fn refuse_what_is_not_for_all(context: &Context<'_>) {
 }
 
 /// The keys that concern neither the process' start nor other services.
-fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName, ports: &Ports) -> Option<Service> {
+fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let usual = Stop::default();
-    let health = section.value("health").and_then(|value| policy::health(&value, ports));
     let backoff = section.value("backoff").and_then(|value| policy::backoff(&value));
     let codes = section.value("success_exit_codes").map(|value| value.members());
     let codes = codes
@@ -119,7 +140,8 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName, ports:
         env: BTreeMap::new(),
         ports: Vec::new(),
         depends_on: Needs::new(),
-        health,
+        ready: None,
+        live: None,
         restart: restart(section),
         backoff: backoff.unwrap_or_default(),
         stop: Stop {
@@ -143,12 +165,17 @@ fn command<'a>(section: &Section<'a>, whole: Value<'_>) -> Option<(Command, Valu
         whole.add("this service has no command", "add `command = \"python3 main.py\"`");
         return None;
     };
+    Some((command_line(&value)?, value))
+}
+
+/// A command: words, or a line of them.
+pub(super) fn command_line(value: &Value<'_>) -> Option<Command> {
     let words = if value.is_array() {
         // Every word is read, so that every bad one is noted.
         let words: Vec<Option<String>> = value.members().iter().map(Value::text).collect();
         words.into_iter().collect::<Option<Vec<String>>>()?
     } else {
-        let (line, value) = section.text("command")?;
+        let line = value.text()?;
         let Some(words) = shlex::split(&line) else {
             value.add(
                 "this command has a quote without its partner",
@@ -158,11 +185,11 @@ fn command<'a>(section: &Section<'a>, whole: Value<'_>) -> Option<(Command, Valu
         };
         words
     };
-    let Some(command) = Command::new(words) else {
+    let command = Command::new(words);
+    if command.is_none() {
         value.add("this command is empty", "write the program and its arguments");
-        return None;
-    };
-    Some((command, value))
+    }
+    command
 }
 
 fn directory(context: &Context<'_>, section: &Section<'_>) -> (PathBuf, bool) {

@@ -27,6 +27,7 @@ pub(super) enum Expected {
     Number,
     Flag,
     FlagOrPort,
+    Status,
     Table,
 }
 
@@ -40,6 +41,7 @@ impl Expected {
             Self::Number => "a number",
             Self::Flag => "true or false",
             Self::FlagOrPort => "true or a port",
+            Self::Status => "a status of HTTP",
             Self::Table => "a table",
         }
     }
@@ -53,6 +55,7 @@ impl Expected {
             Self::Number => "write a number, such as 2 or 1.5",
             Self::Flag => "write true or false",
             Self::FlagOrPort => "write `tcp = true` for the service's first port, or the port",
+            Self::Status => "write 200, [200, 204] or \"200-299\"",
             Self::Table => "write `{ key = value }`, or a section of its own",
         }
     }

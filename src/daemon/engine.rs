@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 use super::boot::keep_applied;
 use super::diary::Diary;
@@ -12,6 +13,7 @@ use super::exit_on::Underway;
 use super::http::serve::{Door, Reopened};
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
+use super::notify::Listening;
 use super::signals::Wish;
 use super::warden::Warden;
 use crate::config::change;
@@ -43,6 +45,9 @@ pub struct Engine {
     pub(super) environment: Environment,
     pub(super) wardens: BTreeMap<RunId, Warden>,
     pub(super) leaders: watch::Sender<BTreeSet<Pid>>,
+    /// Looks that are under way.
+    pub(super) looks: BTreeMap<RunId, AbortHandle>,
+    pub(super) listening: Option<Listening>,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
@@ -118,6 +123,8 @@ impl Engine {
             environment: parts.environment,
             wardens: BTreeMap::new(),
             leaders: watch::Sender::new(BTreeSet::new()),
+            looks: BTreeMap::new(),
+            listening: None,
             pump: parts.pump,
             mailbox: parts.mailbox,
             diary: parts.diary,
@@ -181,7 +188,7 @@ impl Engine {
     /// What clients and starts make the supervisor map is given back a while after the last of them; looks at services,
     /// which never end, are no reason to do so again and again.
     fn note_use(&mut self, message: &Message) {
-        let is_look = matches!(message, Message::Machine(Event::Probed { .. }));
+        let is_look = matches!(message, Message::Machine(Event::Probed { .. }) | Message::Notice(_));
         if !is_look {
             self.busy_until = Some(clock::now().after(QUIET));
         }
@@ -192,6 +199,7 @@ impl Engine {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
             Some(Message::Machine(event)) => self.feed(event),
+            Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),
             Some(Message::Status(reply)) => {
                 let _ = reply.send(self.status());

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use super::warden::Charge;
 use crate::machine::event::Finding;
 use crate::ports::holder;
-use crate::probe::attempt::attempt;
+use crate::probe::exec::{self, Errand};
+use crate::probe::failed::Failed;
+use crate::probe::{http, tcp};
+use crate::spec::health::{Aspect, Check};
 use crate::spec::service::Service;
 use crate::sys::listeners::{self, Listener};
 use crate::sys::process::Process;
@@ -12,16 +15,43 @@ use crate::sys::tree::Reach;
 use crate::vocab::identity::Pid;
 use crate::vocab::port::Port;
 
+/// One look at a live run.
+pub struct Look {
+    /// What is looked at.
+    pub service: Arc<Service>,
+    /// What is to be found out.
+    pub aspect: Aspect,
+    /// Its processes.
+    pub charge: Charge,
+    /// The command that judges it, if one does, or why there is none.
+    pub errand: Option<Result<Errand, String>>,
+}
+
 /// Looks once: each declared port is held by the run's own tree, and the check passes.
-pub async fn look(service: Arc<Service>, charge: Charge) -> Finding {
-    if let Some(amiss) = amiss_with_ports(&service, &charge) {
+pub async fn look(look: Look) -> Finding {
+    if let Some(amiss) = amiss_with_ports(&look.service, &look.charge) {
         return Finding::Bad(amiss);
     }
-    let Some(health) = &service.health else { return Finding::Good };
-    match attempt(&health.check, health.timeout).await {
-        Ok(()) => Finding::Good,
-        Err(failed) => Finding::Bad(failed.to_string()),
+    ask(look).await.unwrap_or_else(|failed| Finding::Bad(failed.to_string()))
+}
+
+async fn ask(look: Look) -> Result<Finding, Failed> {
+    let Look { service, aspect, charge, errand } = look;
+    let Some(health) = service.health(aspect) else { return Ok(Finding::Good) };
+    let notebook = &charge.notebook;
+    match &health.check {
+        Check::Tcp { port } => tcp::attempt(*port, health.timeout).await?,
+        Check::Http(http) => http::attempt(http, health.timeout).await?,
+        Check::Exec(_) => match errand {
+            Some(Ok(errand)) => exec::attempt(errand, health.timeout).await?,
+            Some(Err(why)) => return Err(Failed::NotRun { why }),
+            None => (),
+        },
+        Check::Heartbeat { file, age_max } => return notebook.heartbeat(file, *age_max),
+        Check::Log(pattern) => return Ok(notebook.line(pattern)),
+        Check::Notify { .. } => return Ok(notebook.word(&service, aspect)),
     }
+    Ok(Finding::Good)
 }
 
 /// The first port that none of these processes holds.

@@ -10,12 +10,15 @@ use crate::protocol::event::Event;
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
+use crate::sys::notify::Notice;
 
 /// What reaches the engine.
 #[derive(Debug)]
 pub enum Message {
     /// Something happened to a run.
     Machine(machine::event::Event),
+    /// A process told of itself.
+    Notice(Notice),
     /// A client asks for something.
     Command(TicketId, Command, Reply),
     /// A client wants to know how things stand.

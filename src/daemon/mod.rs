@@ -7,6 +7,8 @@ pub mod boot;
 pub mod diary;
 /// The sole owner of the state.
 pub mod engine;
+/// The commands that judge services, made ready.
+mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
 /// The control socket.
@@ -19,6 +21,10 @@ pub mod look;
 pub mod mailbox;
 /// CPU and memory of process trees.
 pub mod meter;
+/// What looks at one run remember.
+pub mod notebook;
+/// What services tell of themselves.
+mod notify;
 /// What clients ask for, in the machine's words.
 pub mod orders;
 /// What a supervisor before this one left.
@@ -31,3 +37,5 @@ pub mod signals;
 pub mod view;
 /// One run's process, watched and ended with its whole tree.
 pub mod warden;
+/// What one run has told of itself.
+mod words;

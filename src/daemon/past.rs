@@ -6,6 +6,7 @@ use super::boot::{Config, Start};
 use super::diary;
 use super::engine::Engine;
 use super::last_words::Beginning;
+use super::notebook::Notebook;
 use super::perform::Guarded;
 use crate::machine::event::Event;
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
@@ -86,7 +87,11 @@ impl Past {
             let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
             let beginning = Beginning::at_end_of(&service.logs.stderr);
             tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
-            engine.guard(Guarded { leader: live.identity, tag, beginning, reach: Reach::Anywhere });
+            let notebook = Notebook::of_old_run(service, &engine.paths.times, live.since);
+            if let (true, Err(error)) = (service.notifies(), engine.listen_to_services()) {
+                tracing::error!(service = %survivor.service, %error, "cannot hear what it tells of itself");
+            }
+            engine.guard(Guarded { leader: live.identity, tag, beginning, notebook, reach: Reach::Anywhere });
         }
         let wanted =
             self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());

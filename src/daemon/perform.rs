@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use super::last_words::Beginning;
-use super::look::look;
+use super::look::{Look, look};
 use super::mailbox::Message;
+use super::notebook::Notebook;
 use super::warden::{Charge, Warden};
 use crate::logs::pump::{Attachment, Stream, StreamKey};
 use crate::machine::action::{Action, Change};
@@ -15,6 +16,7 @@ use crate::ports::holder;
 use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
+use crate::spec::health::Aspect;
 use crate::spec::service::Service;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
@@ -29,6 +31,7 @@ pub(super) struct Guarded {
     pub(super) leader: Identity,
     pub(super) tag: Tag,
     pub(super) beginning: Beginning,
+    pub(super) notebook: Notebook,
     pub(super) reach: Reach,
 }
 
@@ -48,8 +51,8 @@ impl Engine {
                 self.with_warden(run, Warden::kill);
                 None
             }
-            Action::Probe { run, service } => {
-                self.probe(run, service);
+            Action::Probe { run, service, aspect } => {
+                self.probe(run, service, aspect);
                 None
             }
             Action::Publish(change) => {
@@ -109,23 +112,24 @@ impl Engine {
         ports_are_free(service)?;
         let tag = Tag { instance: self.paths.instance.clone(), service: service.name.clone(), run };
         let beginning = Beginning::at_end_of(&service.logs.stderr);
+        let notebook = Notebook::of_new_run(service);
         let leader = self.launch(service, &tag).map_err(|why| {
             tracing::warn!(service = %service.name, %why, "cannot start");
             Obstacle::Refused { why }
         })?;
         tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
-        self.guard(Guarded { leader, tag, beginning, reach: self.reach });
+        self.guard(Guarded { leader, tag, beginning, notebook, reach: self.reach });
         Ok(leader)
     }
 
     /// Puts a warden on a process, new or taken over.
     pub(super) fn guard(&mut self, found: Guarded) {
-        let Guarded { leader, tag, beginning, reach } = found;
+        let Guarded { leader, tag, beginning, notebook, reach } = found;
         let run = tag.run;
         self.leaders.send_modify(|leaders| {
             leaders.insert(leader.pid);
         });
-        let charge = Charge { leader, tag, beginning, reach, leaders: self.leaders.subscribe() };
+        let charge = Charge { leader, tag, beginning, reach, notebook, leaders: self.leaders.subscribe() };
         let warden = Warden::watch(charge, self.pump.clone(), self.mailbox.clone());
         let before = self.wardens.insert(run, warden);
         assert!(before.is_none(), "a run has one warden, and run {run} had one");
@@ -133,6 +137,9 @@ impl Engine {
 
     /// A run is over, and its warden has gone.
     pub(super) fn dismiss(&mut self, run: RunId) {
+        if let Some(look) = self.looks.remove(&run) {
+            look.abort();
+        }
         if let Some(warden) = self.wardens.remove(&run) {
             let pid = warden.charge().leader.pid;
             self.leaders.send_modify(|leaders| {
@@ -141,7 +148,11 @@ impl Engine {
         }
     }
 
-    fn launch(&self, service: &Service, tag: &Tag) -> Result<Identity, String> {
+    fn launch(&mut self, service: &Service, tag: &Tag) -> Result<Identity, String> {
+        if service.notifies() {
+            let told = |error| format!("cannot open the socket that it is to tell of itself to: {error}");
+            self.listen_to_services().map_err(told)?;
+        }
         let environment = self.environment_of(service, tag);
         let search = environment.get("PATH").map(String::as_str);
         let program = service
@@ -160,11 +171,7 @@ impl Engine {
             stderr,
             umask: service.umask,
             nice: service.nice,
-            credentials: service.user.as_ref().map(|user| Credentials {
-                uid: user.uid,
-                gid: user.gid,
-                groups: user.groups.clone(),
-            }),
+            credentials: credentials_of(service),
         };
         spawn(&launch).map_err(|error| error.to_string())
     }
@@ -184,7 +191,7 @@ impl Engine {
         })
     }
 
-    fn environment_of(&self, service: &Service, tag: &Tag) -> BTreeMap<String, String> {
+    pub(super) fn environment_of(&self, service: &Service, tag: &Tag) -> BTreeMap<String, String> {
         let mut environment = self.environment.variables().clone();
         if let Some(user) = &service.user {
             environment.insert("HOME".to_owned(), user.home.display().to_string());
@@ -192,6 +199,7 @@ impl Engine {
             environment.insert("LOGNAME".to_owned(), user.name.clone());
         }
         environment.remove(Instance::VARIABLE);
+        self.add_notify_variables(service, &mut environment);
         environment.extend(service.env.clone());
         environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
         environment.insert(Tag::VARIABLE.to_owned(), tag.to_string());
@@ -204,14 +212,19 @@ impl Engine {
         }
     }
 
-    fn probe(&self, run: RunId, service: Arc<Service>) {
+    /// Looks at a run. An earlier look that is still under way asks what is not asked any more.
+    fn probe(&mut self, run: RunId, service: Arc<Service>, aspect: Aspect) {
         let Some(warden) = self.wardens.get(&run) else { return };
         let charge = warden.charge().clone();
+        let errand = self.errand(&service, aspect, &charge);
         let mailbox = self.mailbox.clone();
-        tokio::spawn(async move {
-            let finding = look(service, charge).await;
+        let look = tokio::spawn(async move {
+            let finding = look(Look { service, aspect, charge, errand }).await;
             mailbox.send(Message::Machine(Event::Probed { run, finding })).await;
         });
+        if let Some(earlier) = self.looks.insert(run, look.abort_handle()) {
+            earlier.abort();
+        }
     }
 
     fn publish(&mut self, change: Change) {
@@ -244,6 +257,12 @@ impl Engine {
             None => Vec::new(),
         }
     }
+}
+
+/// Who a service and its checks run as, if not as we do.
+pub(super) fn credentials_of(service: &Service) -> Option<Credentials> {
+    let user = service.user.as_ref()?;
+    Some(Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() })
 }
 
 /// Nobody may listen on a declared port before the service itself does.

@@ -102,6 +102,9 @@ impl Engine {
             processes: u32::try_from(tree.iter().filter(|process| process.is_alive()).count())
                 .unwrap_or(u32::MAX),
             reason: self.fleet.reason(name),
+            says: live
+                .and_then(|live| self.wardens.get(&live.run))
+                .and_then(|warden| warden.charge().notebook.says()),
             stdout_log: spec.logs.stdout.clone(),
             stderr_log: spec.logs.stderr.clone(),
         }

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::last_words::Beginning;
 use super::mailbox::{Mailbox, Message};
+use super::notebook::Notebook;
 use crate::logs::pump::Pump;
 use crate::machine::event::{End, Event};
 use crate::sys::exit::{self, ExitWatch, OpenError};
@@ -35,6 +36,8 @@ pub struct Charge {
     pub beginning: Beginning,
     /// Where its processes are when their parents have gone.
     pub reach: Reach,
+    /// What looks at it remember, and what it has told of itself.
+    pub notebook: Notebook,
     /// The main processes of all runs.
     pub leaders: watch::Receiver<BTreeSet<Pid>>,
 }

@@ -12,6 +12,8 @@ pub mod printable;
 pub mod pump;
 /// Lines of many streams, merged by time.
 pub mod query;
+/// What a run has written, looked through piece by piece.
+pub mod scan;
 /// One stream's files: the current one and those set aside.
 pub mod series;
 /// The last lines of a file.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::ticket::{Answer, TicketId};
 use crate::spec;
+use crate::spec::health::Aspect;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
@@ -35,6 +36,8 @@ pub enum Action {
         run: RunId,
         /// What to look for.
         service: Arc<spec::service::Service>,
+        /// Which of its checks.
+        aspect: Aspect,
     },
     /// Tell whoever listens that a service is not as it was.
     Publish(Change),

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::memory::Survivor;
 use super::ticket::TicketId;
@@ -44,6 +45,13 @@ pub enum Event {
         run: RunId,
         /// The answer.
         finding: Finding,
+    },
+    /// A run told of itself (sd_notify(3)), so that a look may find something else than the last one.
+    Notified {
+        /// Which run.
+        run: RunId,
+        /// How much longer it asks to be waited for, while it starts or ends.
+        extension: Option<Duration>,
     },
     /// The config was read again and proven.
     Reconfigured(Arc<spec::fleet::Fleet>),
@@ -127,6 +135,8 @@ pub struct End {
 pub enum Finding {
     /// Each port is held by the run's own tree, and the check passed.
     Good,
+    /// The same, and it will not be so any more after this time, unless the run does something.
+    GoodFor(Duration),
     /// Something is amiss, in words.
     Bad(String),
 }

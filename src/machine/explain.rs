@@ -1,7 +1,7 @@
 use super::event::{End, Obstacle};
 use super::order::{Order, Outlook, Wait};
 use super::phase::{Patience, Phase, Rest};
-use super::service::{LastRun, Service, Trouble};
+use super::service::{LastRun, Remedy, Service, Trouble};
 use crate::spec::graph::Condition;
 use crate::spec::policy::RestartPolicy;
 use crate::vocab::measure::Brief;
@@ -25,7 +25,7 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
             unfit(service).map(|what| format!("unhealthy: {what}"))
         }
         Phase::Running(..) => None,
-        Phase::Stopping { .. } => None,
+        Phase::Stopping { .. } => condemned(service),
         Phase::Killing { patience: Patience::RunOut, live } => Some(format!(
             "pid {} does not end: SIGKILL was sent, and the kernel still holds it",
             live.identity.pid
@@ -65,7 +65,18 @@ fn leaving(order: Order<'_>, name: &ServiceName) -> String {
 fn unfit(service: &Service) -> Option<String> {
     match &service.trouble {
         Some(Trouble::Unfit(what)) => Some(what.clone()),
-        Some(Trouble::NotSpawned(_)) | None => None,
+        Some(Trouble::NotSpawned(_) | Trouble::Condemned { .. }) | None => None,
+    }
+}
+
+/// Why its run ends, if it is not people who want that.
+fn condemned(service: &Service) -> Option<String> {
+    match &service.trouble {
+        Some(Trouble::Condemned { cause, remedy }) if service.goal == Goal::Up => Some(match remedy {
+            Remedy::Restart => format!("is restarted: {cause}"),
+            Remedy::Stop => format!("is stopped: {cause}"),
+        }),
+        Some(Trouble::Condemned { .. } | Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
     }
 }
 
@@ -73,6 +84,7 @@ fn fatal(service: &Service) -> String {
     let tries = service.spec.backoff.max_retries.saturating_add(1);
     match &service.trouble {
         Some(Trouble::NotSpawned(_)) => last_end(service),
+        Some(Trouble::Condemned { cause, .. }) => format!("was stopped: {cause}"),
         Some(Trouble::Unfit(_)) | None => {
             format!("{} (given up after {tries} quick failures)", last_end(service))
         }
@@ -85,8 +97,8 @@ fn last_end(service: &Service) -> String {
             format!("cannot start: port {port} is held by {holder}")
         }
         (Some(Trouble::NotSpawned(Obstacle::Refused { why })), _) => why.clone(),
-        (Some(Trouble::Unfit(_)) | None, Some(last)) => run_words(last),
-        (Some(Trouble::Unfit(_)) | None, None) => "failed".to_owned(),
+        (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
+        (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
     }
 }
 

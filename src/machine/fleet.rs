@@ -81,7 +81,12 @@ impl Fleet {
                 self.of_run(run, |service| service.on_not_spawned(obstacle, now));
             }
             Event::Exited { run, end } => self.of_run(run, |service| service.on_exited(end, now)),
-            Event::Probed { run, finding } => self.of_run(run, |service| service.on_probed(finding, now)),
+            Event::Probed { run, finding } => {
+                self.of_run(run, |service| service.on_probed(finding, now, out));
+            }
+            Event::Notified { run, extension } => {
+                self.of_run(run, |service| service.on_notified(extension, now));
+            }
             Event::Reconfigured(spec) => self.reconfigure(spec, now),
             Event::Resumed(survivors) => self.resume(&survivors, now),
             Event::Tick => (),

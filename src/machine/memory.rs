@@ -1,5 +1,5 @@
 use super::phase::{Live, Phase, Rest};
-use super::service::Service;
+use super::service::{Remedy, Service, Trouble};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -17,7 +17,7 @@ pub struct Survivor {
     pub restarts: u64,
     /// How many quick failures in a row it has behind it.
     pub failures: u32,
-    /// How it rests, if its own end is why it has no process.
+    /// How it rests, or will when its process has ended, if that is not what people asked for.
     pub rest: Option<Rest>,
     /// Its process, if one lives.
     pub live: Option<LiveMemory>,
@@ -69,6 +69,9 @@ impl Service {
                 Phase::Resting(Rest::Stopped) => None,
                 Phase::Resting(rest) => Some(rest),
                 Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..) => None,
+                Phase::Stopping { .. } | Phase::Killing { .. } if self.is_stopped_for_good() => {
+                    Some(Rest::Fatal)
+                }
                 Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => None,
             },
             live: self.phase.live().map(|live| LiveMemory {
@@ -86,7 +89,13 @@ impl Service {
         self.restarts = memory.restarts;
         self.failures = memory.failures;
         self.phase = match (memory.live, memory.goal, memory.rest) {
-            (Some(live), _, _) => self.resumed_phase(live, now),
+            (Some(live), _, rest) => {
+                if rest == Some(Rest::Fatal) {
+                    let cause = "its check failed".to_owned();
+                    self.trouble = Some(Trouble::Condemned { cause, remedy: Remedy::Stop });
+                }
+                self.resumed_phase(live, now)
+            }
             (None, Goal::Down, _) => Phase::Resting(Rest::Stopped),
             (None, Goal::Up, Some(rest)) => Phase::Resting(rest),
             (None, Goal::Up | Goal::Again, _) => {
@@ -96,11 +105,16 @@ impl Service {
         };
     }
 
+    /// Whether its run ends because it was unhealthy, and none is to follow.
+    fn is_stopped_for_good(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::Condemned { remedy: Remedy::Stop, .. })) && self.goal == Goal::Up
+    }
+
     fn resumed_phase(&self, memory: LiveMemory, now: Moment) -> Phase {
         let live = Live { run: memory.run, identity: memory.identity, since: memory.since };
         match memory.progress {
             Progress::Starting => Phase::Starting(live, self.fresh_proof(memory.since)),
-            Progress::Ready => Phase::Running(live, self.standing_proof(now)),
+            Progress::Ready => Phase::Running(live, self.standing_proof(live, now)),
             Progress::Stopping { kill_at } => Phase::Stopping { live, kill_at },
         }
     }

@@ -69,8 +69,12 @@ pub struct Live {
 pub struct Proof {
     /// When it is looked at next.
     pub next: NextLook,
+    /// Until when what looks find amiss does not count, as long as none found it fit.
+    pub lenient_until: Moment,
     /// How many looks in a row found something amiss, of those that count.
     pub failures: u32,
+    /// How many looks in a row found it fit.
+    pub successes: u32,
     /// What its check says.
     pub health: Health,
     /// How many looks there were while it started; each next one waits a little longer.

@@ -6,6 +6,7 @@ use super::backoff;
 use super::event::{End, Obstacle};
 use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
 use crate::spec;
+use crate::spec::health::Aspect;
 use crate::spec::policy::RestartPolicy;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
@@ -24,6 +25,8 @@ pub struct Service {
     pub(super) restarts: u64,
     pub(super) last: Option<LastRun>,
     pub(super) trouble: Option<Trouble>,
+    /// When it was restarted because it was unhealthy.
+    pub(super) remedied: Vec<Moment>,
 }
 
 /// Whether the config still has the service.
@@ -51,6 +54,22 @@ pub enum Trouble {
     NotSpawned(Obstacle),
     /// Its last look found this.
     Unfit(String),
+    /// It is unhealthy, and its run ends for that.
+    Condemned {
+        /// What its check found.
+        cause: String,
+        /// What follows.
+        remedy: Remedy,
+    },
+}
+
+/// What follows when a run was ended because it was unhealthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Another run.
+    Restart,
+    /// Nothing.
+    Stop,
 }
 
 /// How long after SIGKILL the kernel is suspected of holding a process.
@@ -70,6 +89,7 @@ impl Service {
             restarts: 0,
             last: None,
             trouble: None,
+            remedied: Vec::new(),
         }
     }
 
@@ -241,15 +261,22 @@ impl Service {
         let outcome = end.outcome;
         let is_clear = end.left.is_empty();
         self.last = Some(LastRun { run: live.run, end, lasted });
-        self.trouble = None;
+        let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
         match (self.goal, is_clear) {
+            (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
+                self.trouble = condemned;
+                self.phase = Phase::Resting(Rest::Fatal);
+            }
             (Goal::Down, _) => self.phase = Phase::Resting(Rest::Stopped),
             (Goal::Again, true) => {
                 self.goal = Goal::Up;
                 self.failures = 0;
                 self.phase = Phase::Waiting;
             }
-            (Goal::Up, true) if was_asked => self.phase = Phase::Waiting,
+            (Goal::Up, true) if was_asked => {
+                self.restarts += u64::from(remedy(condemned.as_ref()).is_some());
+                self.phase = Phase::Waiting;
+            }
             (Goal::Up, _) if !was_asked => {
                 self.follow_policy(outcome, Ran { lasted, was_starting, is_clear }, now);
             }
@@ -300,16 +327,22 @@ impl Service {
         if self.timer().is_none_or(|(at, _)| at > now) {
             return;
         }
+        if let (Phase::Starting(live, _), false) = (&self.phase, self.spec.can_be_probed()) {
+            let live = *live;
+            self.phase = Phase::Running(live, self.standing_proof(live, now));
+            return;
+        }
         match &mut self.phase {
             Phase::Backoff { .. } => self.phase = Phase::Waiting,
             Phase::Stopping { .. } => self.kill(now, out),
             Phase::Killing { patience, .. } => *patience = Patience::RunOut,
-            Phase::Starting(live, proof) | Phase::Running(live, proof) if self.spec.can_be_probed() => {
-                proof.next = NextLook::UnderWay;
-                out.push(Action::Probe { run: live.run, service: Arc::clone(&self.spec) });
+            Phase::Starting(live, proof) => {
+                out.push(proof.look(live.run, &self.spec, Aspect::Ready));
             }
-            Phase::Starting(live, _) => self.phase = Phase::Running(*live, self.standing_proof(now)),
-            Phase::Running(..) | Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
+            Phase::Running(live, proof) => {
+                out.push(proof.look(live.run, &self.spec, Aspect::Alive));
+            }
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
         }
     }
 
@@ -344,6 +377,13 @@ impl Service {
     pub(super) fn remove(&mut self) {
         self.want_down();
         self.standing = Standing::Removed;
+    }
+}
+
+fn remedy(trouble: Option<&Trouble>) -> Option<Remedy> {
+    match trouble {
+        Some(Trouble::Condemned { remedy, .. }) => Some(*remedy),
+        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
     }
 }
 

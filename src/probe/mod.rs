@@ -1,5 +1,13 @@
 //! One attempt at one question to a service, with one deadline. It may use vocab, spec and sys. Deliberately absent:
 //! schedules, retries and verdicts about health, which are the machine's.
 
-/// Asking over TCP and HTTP.
-pub mod attempt;
+/// Running a command.
+pub mod exec;
+/// Why an attempt did not pass.
+pub mod failed;
+/// A file that the service touches again and again.
+pub mod heartbeat;
+/// Asking by HTTP.
+pub mod http;
+/// Connecting.
+pub mod tcp;

@@ -78,6 +78,9 @@ pub struct ServiceView {
     pub processes: u32,
     /// Why it is not running, or not well, with its last line of standard error when there is one.
     pub reason: Option<String>,
+    /// What it says of itself (`STATUS=` of sd_notify(3), and whether it reloads or stops).
+    #[serde(default)]
+    pub says: Option<String>,
     /// The file of its standard output.
     #[schema(value_type = String)]
     pub stdout_log: PathBuf,

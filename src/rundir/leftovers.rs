@@ -87,6 +87,7 @@ pub fn remove_files(paths: &Paths) {
     for file in [&paths.socket, &paths.journal, &paths.applied, &paths.lock, &paths.guardian] {
         let _ = fs::remove_file(file);
     }
+    let _ = fs::remove_file(paths.notify());
 }
 
 /// The command line of a leftover.

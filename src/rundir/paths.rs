@@ -114,6 +114,11 @@ impl Paths {
         self.channels.join(format!("{service}.err"))
     }
 
+    /// The socket to which services tell of themselves. It lies beside the control socket, which has a short path.
+    pub fn notify(&self) -> PathBuf {
+        self.socket.with_extension("notify")
+    }
+
     /// Makes the directories, closed to everybody else.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::graph::Needs;
-use super::health::Health;
+use super::health::{Aspect, Check, Health};
 use super::log::Logs;
 use super::policy::{Backoff, RestartPolicy, Stop};
 use crate::vocab::name::ServiceName;
@@ -27,8 +27,10 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// What must hold before it starts.
     pub depends_on: Needs,
-    /// How it is proven to work, beyond holding its ports.
-    pub health: Option<Health>,
+    /// How it is proven to be ready while it starts, beyond holding its ports.
+    pub ready: Option<Health>,
+    /// How it is proven to be alive while it runs; its ports are looked at as often.
+    pub live: Option<Health>,
     /// When a run is followed by another.
     pub restart: RestartPolicy,
     /// How long to wait between failures.
@@ -66,11 +68,42 @@ impl Service {
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
+            && self.notifies() == other.notifies()
+            && self.watchdog() == other.watchdog()
     }
 
-    /// Whether there is anything to look at: a port it must hold, or a check it must pass.
+    /// Whether there is anything to look at while it starts: a port it must hold, or a check it must pass.
     pub fn can_be_probed(&self) -> bool {
-        !self.ports.is_empty() || self.health.is_some()
+        !self.ports.is_empty() || self.ready.is_some()
+    }
+
+    /// The check that answers for one aspect.
+    pub fn health(&self, aspect: Aspect) -> Option<&Health> {
+        match aspect {
+            Aspect::Ready => self.ready.as_ref(),
+            Aspect::Alive => self.live.as_ref(),
+        }
+    }
+
+    /// Its checks, one if both are the same.
+    pub fn checks(&self) -> impl Iterator<Item = &Check> {
+        let live = self.live.as_ref().filter(|_| self.live != self.ready);
+        self.ready.iter().chain(live).map(|health| &health.check)
+    }
+
+    /// Whether it is given a socket to tell of itself by sd_notify(3).
+    pub fn notifies(&self) -> bool {
+        self.checks().any(|check| matches!(check, Check::Notify { .. }))
+    }
+
+    /// How far apart its keep-alives may be, if it sends any.
+    pub fn watchdog(&self) -> Option<Duration> {
+        self.checks().find_map(|check| match check {
+            Check::Notify { watchdog } => *watchdog,
+            Check::Tcp { .. } | Check::Http(_) | Check::Exec(_) | Check::Heartbeat { .. } | Check::Log(_) => {
+                None
+            }
+        })
     }
 }
 

@@ -21,6 +21,8 @@ pub mod listeners;
 pub mod lock;
 /// The memory of this process.
 pub mod memory;
+/// Datagrams of sd_notify(3), with their senders.
+pub mod notify;
 /// Named pipes.
 pub mod pipe;
 /// One process: who it is, what it runs, what it uses.

@@ -103,6 +103,7 @@ fn view(service: &Service, ports: &[PortView], survivors: &[Survivor]) -> Servic
         memory_bytes: None,
         processes: u32::try_from(own.len()).unwrap_or(u32::MAX),
         reason,
+        says: None,
         stdout_log: service.logs.stdout.clone(),
         stderr_log: service.logs.stderr.clone(),
     }

@@ -109,7 +109,9 @@ fn complaint(service: &ServiceView) -> Option<String> {
         let holder = port.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         format!("port {} is held by another process{holder}", port.port)
     });
-    let why = service.reason.clone().or(foreign).or(exit.filter(|_| !service.is_as_wanted()))?;
+    let says = service.says.as_ref().map(|says| format!("says: {says}"));
+    let exit = exit.filter(|_| !service.is_as_wanted());
+    let why = service.reason.clone().or(foreign).or(exit).or(says)?;
     Some(format!("{}: {why}", service.name))
 }
 

@@ -73,8 +73,6 @@ fn values_that_cannot_be_are_refused_with_a_way_out() {
         ("port = 8001\nhealth = { http = \"health\" }", "`health` is not a path"),
         ("port = 8001\nhealth = { tcp = 8002 }", "does not declare port 8002"),
         ("port = 8001\nhealth = { tcp = true, interval = \"0s\" }", "longer than nothing"),
-        ("port = 8001\nhealth = { exec = \"x\" }", "unknown key `exec` in health"),
-        ("port = 8001\nhealth = { exec = \"x\" }", "`exec` is planned and not there yet"),
         ("umask = \"999\"", "`999` is not a umask"),
         ("nice = 30", "30 is out of range"),
         ("autostart = \"yes\"", "expected true or false"),

@@ -32,7 +32,7 @@ fn variables_expand_in_values_of_every_type() {
     assert!(api.directory.ends_with("backend"));
     assert_eq!((api.nice, api.umask, api.min_uptime), (Some(-5), Some(0o027), Duration::from_secs(3)));
     assert!(api.success_exit_codes.iter().eq(&[4, 5]));
-    let health = api.health.as_ref().unwrap();
+    let health = api.ready.as_ref().unwrap();
     assert_eq!((&health.check, health.retries), (&Check::Tcp { port }, 4));
     assert_eq!((api.backoff.max_retries, api.backoff.initial), (4, Duration::from_secs(3)));
     assert!((api.backoff.factor - 1.5).abs() < 1e-9);
@@ -42,7 +42,7 @@ fn variables_expand_in_values_of_every_type() {
 #[test]
 fn a_check_may_name_its_port_by_a_variable() {
     let api = load_service("command = \"sh\"\nport = 8001\nhealth = { tcp = \"${NO:-8001}\" }");
-    assert_eq!(api.health.as_ref().unwrap().check, Check::Tcp { port: Port::new(8001).unwrap() });
+    assert_eq!(api.ready.as_ref().unwrap().check, Check::Tcp { port: Port::new(8001).unwrap() });
 }
 
 #[test]

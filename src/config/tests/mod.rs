@@ -15,6 +15,7 @@ use crate::vocab::signal::Signal;
 
 mod bad_input;
 mod expansion;
+mod health;
 
 fn load_text(text: &str) -> Result<Fleet, Problems> {
     let dir = tempfile::tempdir().unwrap();
@@ -99,8 +100,10 @@ fn a_full_file_becomes_the_fleet_it_describes() {
     let env: Vec<(&str, &str)> = api.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(env, [("A", "default"), ("B", "own"), ("BOTH", "env"), ("C", "1-none"), ("FROM_FILE", "1")]);
     assert_eq!(api.depends_on.values().copied().collect::<Vec<_>>(), [Condition::Completed]);
-    let health = api.health.as_ref().unwrap();
-    assert_eq!(health.check, Check::Http { port: Port::new(80).unwrap(), path: "/health?x=1".to_owned() });
+    let health = api.ready.as_ref().unwrap();
+    assert_eq!(api.ready, api.live);
+    let Check::Http(http) = &health.check else { panic!("{health:?}") };
+    assert_eq!((http.port, http.path.as_str()), (Port::new(80).unwrap(), "/health?x=1"));
     assert_eq!((health.interval, health.retries), (Duration::from_secs(1), 5));
     assert_eq!((api.backoff.max_retries, api.stop.timeout), (2, Duration::from_secs(3)));
     assert_eq!((api.stop.signal, api.umask, api.restart), (Signal::INT, Some(0o027), RestartPolicy::Always));

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::child::Life;
 use super::ledger::Asked;
+use super::sickness;
 use super::world::{Verdict, Violence, World};
 use crate::machine::event::{Awaited, Event, Finding, Verb};
 use crate::machine::fleet::Fleet;
@@ -24,6 +25,7 @@ pub(super) struct Before {
     /// The run that a look finds fit, or whose past is taken over.
     proven: Proven,
     end: Option<Expected>,
+    look: sickness::Look,
 }
 
 enum Proven {
@@ -47,14 +49,13 @@ enum Rests {
 impl Before {
     pub(super) fn of(fleet: &Fleet, event: &Event) -> Self {
         let proven = match event {
-            Event::Probed { run, finding: Finding::Good } => Proven::One(*run),
+            Event::Probed { run, finding: Finding::Good | Finding::GoodFor(_) } => Proven::One(*run),
             Event::Resumed(_) => Proven::Anybody,
             Event::Probed { .. } | Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => {
                 Proven::Nobody
             }
-            Event::NotSpawned { .. } | Event::Exited { .. } | Event::Reconfigured(_) | Event::Tick => {
-                Proven::Nobody
-            }
+            Event::NotSpawned { .. } | Event::Exited { .. } | Event::Notified { .. } => Proven::Nobody,
+            Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
         };
         let end = match event {
             Event::Exited { run, end } => {
@@ -63,9 +64,10 @@ impl Before {
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
                 None
             }
-            Event::Probed { .. } | Event::Reconfigured(_) | Event::Resumed(_) | Event::Tick => None,
+            Event::Probed { .. } | Event::Notified { .. } | Event::Reconfigured(_) => None,
+            Event::Resumed(_) | Event::Tick => None,
         };
-        Self { running: running(fleet), proven, end }
+        Self { running: running(fleet), proven, end, look: sickness::Look::of(event) }
     }
 }
 
@@ -80,6 +82,7 @@ fn expected(service: &Service, outcome: Outcome) -> Option<Expected> {
     let ended_by_itself = matches!(service.phase(), Phase::Starting(..) | Phase::Running(..));
     let rests = match (service.goal(), spec.restart) {
         (Goal::Down, _) => Rests::As(Rest::Stopped),
+        (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
         (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
             Rests::As(Rest::Completed)
@@ -150,10 +153,12 @@ impl World {
     }
 
     /// A process is asked to end only when everyone that needs it and is on the way out has gone.
-    pub(super) fn check_stop(&self, run: RunId) -> Verdict {
+    pub(super) fn check_stop(&mut self, run: RunId) -> Verdict {
         let fleet = self.fleet()?;
         let Some(service) = fleet.service_of(run) else { return Err(format!("run {run} is nobody's")) };
-        require(service.goal() != Goal::Up, || format!("run {run} is asked to end and is wanted"))?;
+        if service.goal() == Goal::Up {
+            return self.check_remedy(run);
+        }
         let name = &service.spec().name;
         let first = self.leaves_before(fleet, name).filter(|_| self.violence != Violence::OutOfOrder);
         require(first.is_none(), || format!("`{name}` is asked to end while {first:?} has a process"))
@@ -249,6 +254,7 @@ impl World {
                 Phase::Backoff { .. } | Phase::Resting(_) => (),
             }
         }
+        self.check_look(&before.look)?;
         before.end.as_ref().map_or(Ok(()), |end| check_policy(fleet, end))
     }
 

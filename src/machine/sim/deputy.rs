@@ -28,7 +28,7 @@ impl World {
             Action::Spawn { run, service } => self.spawn(run, &service, events),
             Action::Stop { run, signal } => self.stop(run, signal),
             Action::Kill { run } => self.kill(run),
-            Action::Probe { run, service } => {
+            Action::Probe { run, service, .. } => {
                 let pid = self.child_of(run, Some(&service))?.pid();
                 let at = self.now.after(wait(&mut self.rng, 5));
                 self.agenda.plan(at, Due::Looked(run, pid, self.daemon));

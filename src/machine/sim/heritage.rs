@@ -15,8 +15,7 @@ impl World {
                 || (survivor.goal == Goal::Again && survivor.live.is_none() && memory.goal == Goal::Up);
             // A spawn that the system refuses in the same breath adds to both.
             let keeps_count = memory.failures >= survivor.failures && memory.restarts >= survivor.restarts;
-            let keeps_rest =
-                survivor.live.is_some() || survivor.rest.is_none() || memory.rest == survivor.rest;
+            let keeps_rest = survivor.rest.is_none() || memory.rest == survivor.rest;
             let keeps_process = survivor.live.is_none_or(|live| self.is_kept(&live, service.phase()));
             require(keeps_goal && keeps_count && keeps_rest && keeps_process, || {
                 format!("{survivor:?} is taken over as {service:?}")

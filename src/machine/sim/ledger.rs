@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::child::Child;
 use super::world::Verdict;
 use crate::machine::action::Change;
-use crate::machine::event::Verb;
+use crate::machine::event::{Finding, Verb};
 use crate::machine::ticket::TicketId;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -22,6 +23,10 @@ pub(super) struct Ledger {
     told: BTreeMap<ServiceName, Change>,
     ends: Ends,
     wanted: BTreeMap<ServiceName, Goal>,
+    /// How many looks in a row found a run unfit.
+    unfit: BTreeMap<RunId, u32>,
+    /// When a service's run was ended because it was unhealthy.
+    remedied: BTreeMap<ServiceName, Vec<Moment>>,
 }
 
 /// A command that waits for its answer.
@@ -41,6 +46,7 @@ impl Ledger {
         self.ends = ends;
         self.told.clear();
         self.wanted.clear();
+        self.remedied.clear();
         for name in services {
             self.declare(name);
         }
@@ -105,6 +111,7 @@ impl Ledger {
 
     pub(super) fn forget(&mut self, name: &ServiceName) -> Verdict {
         self.wanted.remove(name);
+        self.remedied.remove(name);
         let told = self.told.remove(name);
         match told.map(|change| change.state) {
             Some(State::Stopped) => Ok(()),
@@ -115,6 +122,28 @@ impl Ledger {
     /// How a service was last told to be.
     pub(super) fn told(&self, name: &ServiceName) -> Option<&Change> {
         self.told.get(name)
+    }
+
+    pub(super) fn note_look(&mut self, run: RunId, finding: &Finding) {
+        match finding {
+            Finding::Good | Finding::GoodFor(_) => drop(self.unfit.insert(run, 0)),
+            Finding::Bad(_) => *self.unfit.entry(run).or_default() += 1,
+        }
+    }
+
+    /// How many looks in a row found a run unfit.
+    pub(super) fn unfit_looks(&self, run: RunId) -> u32 {
+        self.unfit.get(&run).copied().unwrap_or(0)
+    }
+
+    pub(super) fn note_remedy(&mut self, name: &ServiceName, now: Moment) {
+        self.remedied.entry(name.clone()).or_default().push(now);
+    }
+
+    /// How many runs of a service were ended within so long because they were unhealthy.
+    pub(super) fn remedies(&self, name: &ServiceName, within: Duration, now: Moment) -> usize {
+        let all = self.remedied.get(name).into_iter().flatten();
+        all.filter(|at| now.since(**at) < within).count()
     }
 
     pub(super) fn note_end(&mut self, child: &Child, outcome: Outcome) {

@@ -99,7 +99,8 @@ impl World {
     fn nuisance(&mut self) -> Verdict {
         match self.rng.u32(0..20) {
             0 => self.feed(Event::Tick),
-            1 | 2 => self.abandon(),
+            1 => self.abandon(),
+            2 | 7 => self.notify(),
             3..=5 => self.tell_again(),
             6 => {
                 let until = self.now.after(wait(&mut self.rng, 5000));
@@ -233,6 +234,7 @@ fn run_of(event: &Event) -> Option<RunId> {
     match event {
         Event::Spawned { run, .. } | Event::NotSpawned { run, .. } => Some(*run),
         Event::Exited { run, .. } | Event::Probed { run, .. } => Some(*run),
+        Event::Notified { run, .. } => Some(*run),
         Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) => None,
         Event::Resumed(_) | Event::Tick => None,
     }

@@ -7,7 +7,7 @@ use fastrand::Rng;
 
 use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Condition, Needs};
-use crate::spec::health::{Check, Health};
+use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{Backoff, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
@@ -38,7 +38,8 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
         env: BTreeMap::new(),
         ports: Vec::new(),
         depends_on: Needs::new(),
-        health: None,
+        ready: None,
+        live: None,
         restart: RestartPolicy::Always,
         backoff: Backoff::default(),
         stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1) },
@@ -73,7 +74,9 @@ pub(in crate::machine) fn health_of(port: u16) -> Health {
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(1),
         retries: 2,
+        successes: 1,
         start_period: Duration::from_secs(1),
+        on_unhealthy: OnUnhealthy::Report,
     }
 }
 
@@ -111,9 +114,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     if rng.u32(0..10) < 4 {
         service.ports = vec![Port::new(3000 + number).unwrap()];
     }
-    if rng.u32(0..10) < 4 {
-        service.health = Some(random_health(rng, 3000 + number));
-    }
+    set_checks(rng, &mut service);
     service.restart = random_policy(rng, &service.name);
     service.backoff = random_backoff(rng);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
@@ -126,12 +127,34 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service
 }
 
-fn random_health(rng: &mut Rng, port: u16) -> Health {
+/// No check, one for both aspects, one for either, or one for each; some of them are kept up by the service itself.
+fn set_checks(rng: &mut Rng, service: &mut Service) {
+    let lot = rng.u32(0..10);
+    service.ready = (lot < 3 || lot == 4).then(|| random_health(rng));
+    service.live = match lot {
+        0..=2 => service.ready.clone(),
+        3 | 4 => Some(random_health(rng)),
+        _ => None,
+    };
+}
+
+fn random_health(rng: &mut Rng) -> Health {
+    let watchdog = Some(Duration::from_secs(1));
     Health {
+        check: if rng.bool() { Check::Notify { watchdog } } else { health_of(3000).check },
         interval: Duration::from_millis(rng.u64(1000..4000)),
         retries: rng.u32(1..=3),
+        successes: rng.u32(1..=2),
         start_period: Duration::from_millis(rng.u64(0..1500)),
-        ..health_of(port)
+        on_unhealthy: match rng.u32(0..6) {
+            0 => OnUnhealthy::Stop,
+            1..=3 => OnUnhealthy::Restart(Budget {
+                restarts_max: rng.u32(1..=3),
+                within: Duration::from_millis(rng.u64(1000..20_000)),
+            }),
+            _ => OnUnhealthy::Report,
+        },
+        ..health_of(3000)
     }
 }
 
@@ -200,8 +223,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
         0 => {
             service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
         }
-        1 => service.health = None,
-        2 => service.health = Some(random_health(rng, 3000 + number)),
+        1 | 2 => set_checks(rng, service),
         3 => service.ports = Vec::new(),
         4 => service.ports = vec![Port::new(3000 + number).unwrap()],
         5 => service.restart = random_policy(rng, &service.name),

@@ -72,8 +72,8 @@ impl Violence {
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
                 Self::AfterTheirTime
             }
-            Event::Exited { .. } | Event::Probed { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
-            Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
+            Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => Self::AfterTheirTime,
+            Event::Reconfigured(_) | Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
         }
     }
 }
@@ -246,7 +246,12 @@ impl World {
 
     fn tell_of_look(&mut self, run: RunId, pid: Pid) -> Verdict {
         let is_fit = self.children.get(&pid).is_some_and(|child| child.is_fit(self.now));
-        let finding = if is_fit { Finding::Good } else { Finding::Bad("is not fit".to_owned()) };
+        let finding = match is_fit {
+            true if self.rng.u32(0..3) == 0 => Finding::GoodFor(wait(&mut self.rng, 3000)),
+            true => Finding::Good,
+            false => Finding::Bad("is not fit".to_owned()),
+        };
+        self.ledger.note_look(run, &finding);
         self.feed(Event::Probed { run, finding })
     }
 
@@ -279,7 +284,7 @@ impl World {
 
     fn remember(&mut self, event: Event) {
         match event {
-            Event::Exited { .. } | Event::Probed { .. } => self.past.push(event),
+            Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => self.past.push(event),
             Event::Spawned { .. } | Event::NotSpawned { .. } => self.past.push(event),
             Event::Command(_) | Event::Abandoned(_) | Event::Tick => (),
             Event::Reconfigured(_) | Event::Resumed(_) => (),
@@ -305,20 +310,22 @@ fn told(event: &Event) -> String {
         Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
             format!("{event:?}")
         }
-        Event::Exited { .. } | Event::Probed { .. } | Event::Resumed(_) | Event::Tick => format!("{event:?}"),
+        Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
+        Event::Resumed(_) | Event::Tick => format!("{event:?}"),
     }
 }
 
 fn words(service: &spec::service::Service) -> String {
     format!(
-        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?}, health {}, autostart {}",
+        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?}, ready {:?}, live {:?}, autostart {}",
         service.depends_on,
         service.restart,
         service.backoff.max_retries,
         service.stop.timeout,
         service.min_uptime,
         service.ports,
-        service.health.is_some(),
+        service.ready,
+        service.live,
         service.autostart,
     )
 }

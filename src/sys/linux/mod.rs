@@ -6,6 +6,8 @@ pub(super) mod child;
 pub(super) mod listeners;
 /// The program's own pages.
 pub(super) mod memory;
+/// Datagrams with their senders.
+pub(super) mod notify;
 /// Pidfds: pidfd_open(2), pidfd_send_signal(2), PIDFD_GET_INFO.
 pub(super) mod pidfd;
 /// One process by proc(5).

@@ -4,6 +4,8 @@
 pub(super) mod child;
 /// Listening sockets by libproc.
 pub(super) mod listeners;
+/// Datagrams with their senders.
+pub(super) mod notify;
 /// The end of a process by kqueue(2).
 pub(super) mod pidfd;
 /// One process by libproc.

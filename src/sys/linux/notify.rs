@@ -1,0 +1,39 @@
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::PassCred;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt};
+
+use crate::sys::notify::Notice;
+use crate::vocab::identity::Pid;
+
+/// Longer than whatever is said in earnest: systemd takes one page.
+const BYTES_MAX: usize = 4096;
+
+/// SO_PASSCRED of unix(7): every datagram comes with its sender, whom the kernel proves.
+pub(in crate::sys) fn ask_for_senders(socket: &impl AsFd) -> io::Result<()> {
+    Ok(setsockopt(socket, PassCred, &true)?)
+}
+
+/// Takes one datagram; none if it is not to be used. Descriptors that come with one find no room and are closed by the
+/// kernel, which is what `BARRIER=1` waits for.
+pub(in crate::sys) fn receive(socket: &impl AsRawFd) -> io::Result<Option<Notice>> {
+    let mut bytes = [0; BYTES_MAX];
+    let mut control = nix::cmsg_space!(UnixCredentials);
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags) {
+        Err(Errno::EINTR) => return Ok(None),
+        message => message?,
+    };
+    let is_cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+    let sender = message.cmsgs().ok().and_then(|mut found| {
+        found.find_map(|control| match control {
+            ControlMessageOwned::ScmCredentials(credentials) => Pid::new(credentials.pid()),
+            _ => None,
+        })
+    });
+    let length = message.bytes;
+    Ok(sender.filter(|_| !is_cut).map(|sender| Notice { sender, bytes: bytes[..length].to_vec() }))
+}

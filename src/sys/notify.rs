@@ -1,0 +1,91 @@
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+
+use super::os;
+use crate::vocab::identity::Pid;
+
+/// A datagram and the process that the kernel says has sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Who sent it. It may have ended meanwhile, and another may have its pid.
+    pub sender: Pid,
+    /// What it says.
+    pub bytes: Vec<u8>,
+}
+
+/// A socket to which processes tell of themselves (sd_notify(3)).
+#[derive(Debug)]
+pub struct Ear {
+    socket: UnixDatagram,
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Ear {
+    /// Binds the socket in the place of whatever is there.
+    ///
+    /// # Errors
+    /// The system refuses. macOS does so always: it does not tell who sent a datagram (LOCAL_PEERCRED is for streams).
+    pub fn open(path: &Path) -> io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => (),
+        }
+        let socket = std::os::unix::net::UnixDatagram::bind(path)?;
+        os::notify::ask_for_senders(&socket)?;
+        socket.set_nonblocking(true)?;
+        let inode = std::fs::metadata(path)?.ino();
+        Ok(Self { socket: UnixDatagram::from_std(socket)?, path: path.to_owned(), inode })
+    }
+
+    /// Whether its path still leads to it.
+    pub fn is_there(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
+    }
+
+    /// Waits for the next datagram. One that is too long, has descriptors with it, or comes from nobody is passed over.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub async fn next(&self) -> io::Result<Notice> {
+        loop {
+            self.socket.readable().await?;
+            match self.socket.try_io(Interest::READABLE, || os::notify::receive(&self.socket)) {
+                Ok(Some(notice)) => return Ok(notice),
+                Ok(None) => (),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::Ear;
+    use crate::sys::process;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn a_datagram_comes_with_its_sender_and_a_path_taken_away_is_noticed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        runtime.block_on(async {
+            let ear = Ear::open(&path).unwrap();
+            let sender = UnixDatagram::unbound().unwrap();
+            sender.send_to(&vec![b'x'; 100_000], &path).unwrap();
+            sender.send_to(b"READY=1\nSTATUS=up", &path).unwrap();
+            let notice = ear.next().await.unwrap();
+            assert_eq!(notice.bytes, b"READY=1\nSTATUS=up");
+            assert_eq!(notice.sender, process::own().pid);
+            assert!(ear.is_there());
+            let other = Ear::open(&path).unwrap();
+            assert!(!ear.is_there() && other.is_there());
+        });
+    }
+}
