@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// The living processes that name a directory on their command line or work in it.
 pub(crate) fn of_directory(directory: &Path) -> Vec<i32> {
@@ -33,6 +34,16 @@ pub(crate) fn wake_ups(pid: i32) -> u64 {
             number_after(&fs::read_to_string(task.path().join("status")).unwrap(), "voluntary_ctxt_switches:")
         })
         .sum()
+}
+
+/// The processor time that a process has taken, to the precision of the scheduler (proc_pid_schedstat).
+pub(crate) fn cpu(pid: i32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let of_task = |task: fs::DirEntry| {
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
+    };
+    Duration::from_nanos(tasks.map(of_task).sum())
 }
 
 /// The proportional set size, in KiB: private pages, and each shared page divided by those who share it.

@@ -6,10 +6,6 @@ use crate::spec::health::{Aspect, Check};
 use crate::spec::service::{Command, Service};
 use crate::vocab::run::{RunId, Tag};
 
-/// The run of no run: what carries it belongs to the service and to no process of it. So a check is not taken for a
-/// process of what it judges, and one that outlives its supervisor is found and ended by the next as any stray is.
-const NO_RUN: RunId = RunId(0);
-
 impl Engine {
     /// The command that answers for one aspect of a run, if one does, or why it cannot be run.
     pub(super) fn errand(
@@ -26,7 +22,7 @@ impl Engine {
     }
 
     fn errand_of(&self, service: &Service, command: &Command, charge: &Charge) -> Result<Errand, String> {
-        let tag = Tag { run: NO_RUN, ..charge.tag.clone() };
+        let tag = Tag { run: RunId::NONE, ..charge.tag.clone() };
         let environment = self.environment_of(service, &tag);
         let search = environment.get("PATH").map(String::as_str);
         let program = command.resolve(&service.directory, search);

@@ -36,7 +36,7 @@ struct Search {
 impl Notebook {
     /// The book of a run that is about to begin.
     pub(super) fn of_new_run(service: &Service) -> Self {
-        let beginnings = files_of(service).map(|path| Scan::at_end_of(path));
+        let beginnings = files_of(service).map(Scan::at_end_of);
         Self::begin(clock::now(), beginnings.to_vec())
     }
 

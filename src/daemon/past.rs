@@ -105,7 +105,7 @@ impl Past {
 /// the oldest of its run to do so.
 fn by_tags(leftovers: &[Leftover]) -> Vec<Survivor> {
     let mut leaders: BTreeMap<&ServiceName, &Leftover> = BTreeMap::new();
-    for leftover in leftovers.iter().filter(|it| leads_session(it.identity)) {
+    for leftover in leftovers.iter().filter(|it| it.run != RunId::NONE && leads_session(it.identity)) {
         let rank = |it: &Leftover| (it.run, Reverse(it.identity.started));
         let known = leaders.entry(&leftover.service).or_insert(leftover);
         if rank(leftover) > rank(known) {

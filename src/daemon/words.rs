@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use crate::machine::event::Finding;
-use crate::vocab::identity::Pid;
 use crate::vocab::measure::Brief;
 use crate::vocab::moment::Moment;
 
@@ -39,8 +38,6 @@ pub(super) struct Heard {
     pub(super) news: News,
     /// How much longer it asks to be waited for.
     pub(super) extension: Option<Duration>,
-    /// Whom it calls its main process.
-    pub(super) main: Option<Pid>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +58,7 @@ impl Words {
     /// Takes note of a message: assignments, one a line. What is unknown says nothing.
     pub(super) fn hear(&mut self, message: &[u8], now: Moment) -> Heard {
         let text = String::from_utf8_lossy(message);
-        let mut heard = Heard { news: News::None, extension: None, main: None };
+        let mut heard = Heard { news: News::None, extension: None };
         let micros = |text: &str| text.parse().ok().map(Duration::from_micros);
         for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
             match (name, value) {
@@ -80,7 +77,6 @@ impl Words {
                     (self.alive, heard.news) = (now, News::Some);
                 }
                 ("EXTEND_TIMEOUT_USEC", value) => heard.extension = micros(value),
-                ("MAINPID", value) => heard.main = value.parse().ok().and_then(Pid::new),
                 _ => (),
             }
         }
@@ -149,7 +145,6 @@ fn shown(status: &str) -> Option<String> {
 mod tests {
     use super::{News, Words};
     use crate::machine::event::Finding;
-    use crate::vocab::identity::Pid;
     use crate::vocab::moment::Moment;
     use std::time::Duration;
 
@@ -212,9 +207,9 @@ mod tests {
     #[test]
     fn numbers_are_read_or_passed_over() {
         let mut words = Words::new(at(0));
-        let heard = words.hear(b"EXTEND_TIMEOUT_USEC=1500000\nMAINPID=4711", at(0));
-        assert_eq!((heard.extension, heard.main), (Some(Duration::from_millis(1500)), Pid::new(4711)));
-        let heard = words.hear(b"EXTEND_TIMEOUT_USEC=-1\nMAINPID=-5\nWATCHDOG_USEC=x\n=\n\xff\xfe", at(0));
-        assert_eq!((heard.extension, heard.main), (None, None));
+        let heard = words.hear(b"EXTEND_TIMEOUT_USEC=1500000", at(0));
+        assert_eq!(heard.extension, Some(Duration::from_millis(1500)));
+        let heard = words.hear(b"EXTEND_TIMEOUT_USEC=-1\nWATCHDOG_USEC=x\n=\n\xff\xfe", at(0));
+        assert_eq!(heard.extension, None);
     }
 }

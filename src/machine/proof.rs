@@ -125,32 +125,37 @@ impl Service {
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => return,
             Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => return,
         };
-        self.trouble = Some(Trouble::Unfit(what.clone()));
-        if proof.health == Health::Unhealthy && !self.is_leaving() {
-            let cause = match proof.failures {
-                0 | 1 => format!("its check failed: {what}"),
-                failures => format!("its check failed {failures} times: {what}"),
-            };
-            self.treat(cause, aspect, now, out);
+        let cause = match proof.failures {
+            0 | 1 => format!("its check failed: {what}"),
+            failures => format!("its check failed {failures} times: {what}"),
+        };
+        self.trouble = Some(Trouble::Unfit(what));
+        if proof.health != Health::Unhealthy || self.is_leaving() {
+            return;
+        }
+        if let Some(remedy) = self.remedy(aspect, now) {
+            self.stop(now, out);
+            self.trouble = Some(Trouble::Condemned { cause, remedy });
         }
     }
 
-    /// Does about a run that is unhealthy what its spec says.
-    fn treat(&mut self, cause: String, aspect: Aspect, now: Moment, out: &mut Vec<Action>) {
-        let Some(health) = self.spec.health(aspect) else { return };
-        match health.on_unhealthy {
-            OnUnhealthy::Report => (),
-            OnUnhealthy::Stop => self.condemn(cause, Remedy::Stop, now, out),
+    /// What is to be done at once about a run that is unhealthy. A budget that is spent is said.
+    fn remedy(&mut self, aspect: Aspect, now: Moment) -> Option<Remedy> {
+        match self.spec.health(aspect)?.on_unhealthy {
+            OnUnhealthy::Report => None,
+            OnUnhealthy::Stop => Some(Remedy::Stop),
             OnUnhealthy::Restart(budget) if self.has_room_in(budget, now) => {
                 self.remedied.push(now);
                 let forgotten = self.remedied.len().saturating_sub(REMEDIES_KEPT);
                 self.remedied.drain(..forgotten);
-                self.condemn(cause, Remedy::Restart, now, out);
+                Some(Remedy::Restart)
             }
             OnUnhealthy::Restart(Budget { restarts_max, within }) => {
                 let spent = format!("it was restarted {restarts_max} times within {}", Brief(within));
-                let Some(Trouble::Unfit(what)) = &mut self.trouble else { return };
-                what.push_str(&format!(" ({spent}, and is left as it is)"));
+                if let Some(Trouble::Unfit(what)) = &mut self.trouble {
+                    what.push_str(&format!(" ({spent}, and is left as it is)"));
+                }
+                None
             }
         }
     }
@@ -158,11 +163,6 @@ impl Service {
     fn has_room_in(&self, budget: Budget, now: Moment) -> bool {
         let restarts = self.remedied.iter().filter(|at| now.since(**at) < budget.within).count();
         u32::try_from(restarts).is_ok_and(|restarts| restarts < budget.restarts_max)
-    }
-
-    fn condemn(&mut self, cause: String, remedy: Remedy, now: Moment, out: &mut Vec<Action>) {
-        self.stop(now, out);
-        self.trouble = Some(Trouble::Condemned { cause, remedy });
     }
 
     /// It told of itself: what it waits for can be looked at, and it may have asked for more time.

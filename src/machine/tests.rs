@@ -17,6 +17,8 @@ use crate::vocab::port::Port;
 use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, State};
 
+mod health;
+
 /// A fleet whose spawns succeed at once, with everything that it asked for.
 struct Rig {
     fleet: Fleet,

@@ -2,7 +2,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use regex::bytes::Regex;
+use grep_matcher::Matcher;
+use grep_regex::RegexMatcher;
 
 use super::service::Command;
 use crate::vocab::port::Port;
@@ -131,25 +132,28 @@ impl Http {
 
 /// A regular expression over bytes; two are equal if they are written alike.
 #[derive(Debug, Clone)]
-pub struct Pattern(Regex);
+pub struct Pattern {
+    text: String,
+    matcher: RegexMatcher,
+}
 
 impl Pattern {
     /// Reads one.
     ///
     /// # Errors
     /// It is none, or too large.
-    pub fn new(text: &str) -> Result<Self, regex::Error> {
-        Regex::new(text).map(Self)
+    pub fn new(text: &str) -> Result<Self, grep_regex::Error> {
+        Ok(Self { text: text.to_owned(), matcher: RegexMatcher::new(text)? })
     }
 
     /// Whether it matches somewhere in these bytes.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
-        self.0.is_match(bytes)
+        self.matcher.is_match(bytes).unwrap_or(false)
     }
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.text
     }
 }
 

@@ -63,29 +63,3 @@ impl Ear {
         }
     }
 }
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::Ear;
-    use crate::sys::process;
-    use std::os::unix::net::UnixDatagram;
-
-    #[test]
-    fn a_datagram_comes_with_its_sender_and_a_path_taken_away_is_noticed() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("notify");
-        runtime.block_on(async {
-            let ear = Ear::open(&path).unwrap();
-            let sender = UnixDatagram::unbound().unwrap();
-            sender.send_to(&vec![b'x'; 100_000], &path).unwrap();
-            sender.send_to(b"READY=1\nSTATUS=up", &path).unwrap();
-            let notice = ear.next().await.unwrap();
-            assert_eq!(notice.bytes, b"READY=1\nSTATUS=up");
-            assert_eq!(notice.sender, process::own().pid);
-            assert!(ear.is_there());
-            let other = Ear::open(&path).unwrap();
-            assert!(!ear.is_there() && other.is_there());
-        });
-    }
-}

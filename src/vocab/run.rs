@@ -10,6 +10,11 @@ use super::name::ServiceName;
 pub struct RunId(pub u64);
 
 impl RunId {
+    /// No run has this number. What carries it in its tag belongs to a service and to no run of it, as a command does that
+    /// judges the service: it is not taken for a process of what it judges, and one that outlives its supervisor is found
+    /// and ended by the next as any stray is.
+    pub const NONE: Self = Self(0);
+
     /// The number that follows.
     pub fn next(self) -> Self {
         Self(self.0 + 1)

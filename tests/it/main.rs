@@ -8,6 +8,7 @@ mod faults;
 mod flush;
 mod guardian;
 mod harness;
+mod health;
 mod init;
 mod lifecycle;
 mod limits;

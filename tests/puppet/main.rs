@@ -3,6 +3,10 @@
 //! ```text
 //! listen PORT         listen on 127.0.0.1:PORT and accept connections
 //! http PORT STATUS    listen and answer every request with that status
+//! http-from PORT FILE   listen and answer every request with what the file says: a status, and a body behind it
+//! beat FILE MS UNTIL  touch a file each so many ms from here on, until another file is there, which is taken away
+//! notify TEXT         send that to NOTIFY_SOCKET; `+` stands for a new line
+//! notify-each MS TEXT UNTIL   send that each so many ms from here on, until a file is there, as above
 //! listen-inherited PORT   listen, with a socket that children inherit
 //! after MS            wait so long
 //! out TEXT, err TEXT  write a line
@@ -49,6 +53,19 @@ fn main() {
         match word.as_str() {
             "listen" => serve(&next(), None, Inheritance::Closed),
             "listen-inherited" => serve(&next(), None, Inheritance::Kept),
+            "http-from" => {
+                let (port, file) = (next(), next());
+                serve_file(&port, file);
+            }
+            "beat" => {
+                let (file, pause, until) = (next(), next(), next());
+                again_and_again(&pause, until, move || std::fs::write(&file, "beat").unwrap());
+            }
+            "notify" => notify(&next()),
+            "notify-each" => {
+                let (pause, text, until) = (next(), next(), next());
+                again_and_again(&pause, until, move || notify(&text));
+            }
             "http" => {
                 let port = next();
                 serve(&port, Some(next()), Inheritance::Closed);
@@ -99,6 +116,36 @@ fn serve(port: &str, status: Option<String>, inheritance: Inheritance) {
             }
         }
     });
+}
+
+fn serve_file(port: &str, file: String) {
+    let listener = TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 1024]);
+            let said = std::fs::read_to_string(&file).unwrap_or_default();
+            let (status, body) = said.trim().split_once(' ').unwrap_or((said.trim(), ""));
+            let length = body.len();
+            let _ = write!(stream, "HTTP/1.1 {status} Puppet\r\ncontent-length: {length}\r\n\r\n{body}");
+        }
+    });
+}
+
+fn again_and_again(pause: &str, until: String, act: impl Fn() + Send + 'static) {
+    let pause = Duration::from_millis(pause.parse().unwrap());
+    thread::spawn(move || {
+        while std::fs::remove_file(&until).is_err() {
+            act();
+            thread::sleep(pause);
+        }
+    });
+}
+
+fn notify(text: &str) {
+    let path = std::env::var("NOTIFY_SOCKET").unwrap();
+    let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    // Nobody listens while there is no supervisor.
+    let _ = socket.send_to(text.replace('+', "\n").as_bytes(), path);
 }
 
 fn lines(count: u64) {
