@@ -16,13 +16,13 @@ use procman::machine::ticket::TicketId;
 use procman::spec;
 use procman::spec::graph::{Condition, Needs};
 use procman::spec::log::{Logs, Rotation};
-use procman::spec::policy::{Backoff, RestartPolicy, Stop};
+use procman::spec::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use procman::spec::supervisor::{ExitOn, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
 use procman::vocab::moment::Moment;
 use procman::vocab::name::ServiceName;
 use procman::vocab::outcome::Outcome;
-use procman::vocab::port::Port;
+use procman::vocab::port::{Endpoint, Port};
 use procman::vocab::run::RunId;
 
 const SIZES: [u16; 3] = [8, 100, 1000];
@@ -95,6 +95,7 @@ fn answer_to(action: Action) -> Option<Event> {
         Action::Probe { run, .. } => Some(Event::Probed { run, finding: Finding::Good }),
         Action::Stop { run, .. } | Action::Kill { run } => Some(Event::Exited { run, end: clean_end() }),
         Action::Answer { .. } | Action::Publish(_) | Action::Forget(_) => None,
+        Action::LookAtPorts { .. } | Action::FreePort { .. } => None,
     }
 }
 
@@ -103,7 +104,7 @@ fn identity() -> Identity {
 }
 
 fn clean_end() -> End {
-    End { outcome: Outcome::Code(0), last_words: None, left: Vec::new() }
+    End { outcome: Outcome::Code(0), last_words: None, left: Vec::new(), taken: None }
 }
 
 fn name(number: u16) -> ServiceName {
@@ -118,7 +119,9 @@ fn service(number: u16, need: Option<u16>) -> spec::service::Service {
         command: spec::service::Command::new(vec!["/bin/true".to_owned()]).unwrap(),
         directory: PathBuf::from("/"),
         env: BTreeMap::new(),
-        ports: vec![Port::new(20_000 + number).unwrap()],
+        ports: vec![Endpoint::tcp(Port::new(20_000 + number).unwrap())],
+        on_port_conflict: PortConflict::Wait,
+        preflight: true,
         depends_on: needs,
         ready: None,
         live: None,

@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     ("client", &["vocab", "protocol", "rundir", "sys"]),
     ("launch", &["vocab", "sys", "rundir"]),
-    ("emergency", &["vocab", "sys", "rundir", "launch", "ports"]),
+    ("emergency", &["vocab", "spec", "sys", "rundir", "launch", "ports"]),
     (
         "cli",
         &[

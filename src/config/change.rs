@@ -99,6 +99,8 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("directory", old.directory != new.directory),
         ("env", old.env != new.env),
         ("ports", old.ports != new.ports),
+        ("preflight", old.preflight != new.preflight),
+        ("on_port_conflict", old.on_port_conflict != new.on_port_conflict),
         ("user", old.user != new.user),
         ("umask", old.umask != new.umask),
         ("nice", old.nice != new.nice),

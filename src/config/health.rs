@@ -9,7 +9,7 @@ use super::table::{Room, Section};
 use super::value::{Expected, Value};
 use super::{prove, sections, service};
 use crate::spec::health::{Budget, Check, Health, Http, OnUnhealthy, Pattern};
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port, Protocol};
 
 /// What a service's checks are read with.
 pub(super) struct Around<'a> {
@@ -316,20 +316,24 @@ impl Reader<'_, '_> {
         self.section.value("port").and_then(|value| Some((sections::port(&value)?, value)))
     }
 
-    /// The port that is asked: the one that is named, else the service's first.
-    fn port(&self, named: Option<(Port, Value<'_>)>) -> Option<Port> {
+    /// The port that is asked: the one that is named, else the service's first; of several addresses of it, the first.
+    fn port(&self, named: Option<(Port, Value<'_>)>) -> Option<Endpoint> {
         let ports = self.around.ports;
+        let on = |port: Option<Port>| {
+            let mut of_tcp = ports.list.iter().filter(|it| it.protocol == Protocol::Tcp);
+            of_tcp.find(|it| port.is_none_or(|port| port == it.port)).copied()
+        };
         match (named, ports.knowledge) {
-            (Some((port, _)), _) if ports.list.contains(&port) => Some(port),
+            (Some((port, _)), _) if on(Some(port)).is_some() => on(Some(port)),
             (Some((port, value)), Knowledge::Whole) => {
                 value.add(format!("the service does not declare port {port}"), "add it to `ports`");
                 None
             }
-            (None, Knowledge::Whole) if ports.list.is_empty() => {
+            (None, Knowledge::Whole) if on(None).is_none() => {
                 self.whole.add("a check over the network needs a port", "declare `port = N` in the service");
                 None
             }
-            (None, Knowledge::Whole) => ports.list.first().copied(),
+            (None, Knowledge::Whole) => on(None),
             // A note says which port cannot be; this one may be it.
             (Some(_) | None, Knowledge::Partial) => None,
         }

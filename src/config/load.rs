@@ -13,12 +13,13 @@ use super::{sections, service};
 use crate::spec::fleet::{Fleet, NotAFleet};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
+use crate::vocab::port::Endpoint;
 
 /// Where things stand in the file, for problems that only the whole fleet shows.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     pub(super) services: BTreeSet<ServiceName>,
-    pub(super) ports: BTreeMap<(ServiceName, u16), Range<usize>>,
+    pub(super) ports: BTreeMap<(ServiceName, Endpoint), Range<usize>>,
     pub(super) needs: BTreeMap<(ServiceName, ServiceName), Range<usize>>,
 }
 
@@ -200,8 +201,9 @@ fn fleet_problem(problem: &NotAFleet, places: &Places) -> Option<Problem> {
             let place = edge.and_then(|(from, to)| places.needs.get(&(from.clone(), to.clone())));
             (place, "remove one of these dependencies".to_owned())
         }
-        NotAFleet::PortTwice { port, first: _, second } => {
-            let place = places.ports.get(&(second.clone(), port.number()));
+        NotAFleet::PortTwice { port, first: _, second }
+        | NotAFleet::PortsOverlap { port, taken: _, first: _, second } => {
+            let place = places.ports.get(&(second.clone(), *port));
             (place, "give each service a port of its own".to_owned())
         }
     };

@@ -1,8 +1,8 @@
 use super::scope::Knowledge;
-use super::table::Room;
+use super::table::{Room, Section};
 use super::value::Value;
-use crate::spec::policy::Backoff;
-use crate::vocab::port::Port;
+use crate::spec::policy::{Backoff, PortConflict};
+use crate::vocab::port::Endpoint;
 
 /// Reads `backoff = { … }`.
 pub(super) fn backoff(value: &Value<'_>) -> Option<Backoff> {
@@ -28,8 +28,23 @@ pub(super) fn backoff(value: &Value<'_>) -> Option<Backoff> {
     Some(backoff)
 }
 
+/// Reads `on_port_conflict`.
+pub(super) fn port_conflict(section: &Section<'_>) -> PortConflict {
+    let Some((text, value)) = section.text("on_port_conflict") else { return PortConflict::default() };
+    match text.as_str() {
+        "wait" => PortConflict::Wait,
+        "fail" => PortConflict::Fail,
+        "flush" => PortConflict::Flush,
+        other => {
+            let what = format!("`{other}` is not what can happen when a port is taken");
+            value.add(what, "use \"wait\", \"fail\" or \"flush\"");
+            PortConflict::default()
+        }
+    }
+}
+
 /// The ports that a service declares, and whether they are all.
 pub(super) struct Ports {
-    pub(super) list: Vec<Port>,
+    pub(super) list: Vec<Endpoint>,
     pub(super) knowledge: Knowledge,
 }

@@ -6,10 +6,10 @@ use toml::de::DeTable;
 
 use super::scope::Scope;
 use super::table::{Notes, Room, Section, known_instead};
-use super::value::Value;
+use super::value::{Expected, Value};
 use crate::spec::supervisor::{ExitOn, Supervisor};
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port};
 
 /// Reads `[supervisor]`.
 pub(super) fn supervisor<'a>(
@@ -75,6 +75,16 @@ fn ports(value: &Value<'_>) -> BTreeSet<Port> {
 /// A port, or a note of why it is none.
 pub(super) fn port(value: &Value<'_>) -> Option<Port> {
     value.integer(1..65_536).and_then(|number| Port::new(u16::try_from(number).ok()?))
+}
+
+/// Where a service listens, or a note of why that is no place: a bare port in any notation of integers, or one with an
+/// address or a protocol.
+pub(super) fn endpoint(value: &Value<'_>) -> Option<Endpoint> {
+    let text = value.scalar(Expected::Integer)?;
+    if text.contains([':', '/']) {
+        return value.note(Endpoint::parse(&text));
+    }
+    port(value).map(Endpoint::tcp)
 }
 
 /// Reads `[emergency]`: the globs of `also_kill`.

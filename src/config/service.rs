@@ -19,6 +19,7 @@ use crate::spec::policy::{RestartPolicy, Stop};
 use crate::spec::service::{Command, Service, User};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
+use crate::vocab::port::Endpoint;
 use crate::vocab::signal::Signal;
 
 /// What every service is read with.
@@ -139,6 +140,8 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
         directory: PathBuf::new(),
         env: BTreeMap::new(),
         ports: Vec::new(),
+        on_port_conflict: policy::port_conflict(section),
+        preflight: section.flag("preflight").unwrap_or(true),
         depends_on: Needs::new(),
         ready: None,
         live: None,
@@ -213,22 +216,30 @@ fn ports(context: &Context<'_>, section: &Section<'_>, name: &ServiceName, place
     }
     let mut ports = Ports { list: Vec::new(), knowledge: Knowledge::Whole };
     for value in one.into_iter().chain(many).flat_map(|value| value.members()) {
-        let Some(port) = sections::port(&value) else {
+        let Some(port) = sections::endpoint(&value) else {
             ports.knowledge = Knowledge::Partial;
             continue;
         };
-        places.ports.insert((name.clone(), port.number()), value.span());
-        if context.supervisor.protects(port) {
-            let hint = format!("choose another, or allow it: [supervisor] allowed_ports = [{port}]");
-            value.add(format!("port {port} is protected"), hint);
+        let number = port.port;
+        places.ports.insert((name.clone(), port), value.span());
+        if context.supervisor.protects(number) {
+            let hint = format!("choose another, or allow it: [supervisor] allowed_ports = [{number}]");
+            value.add(format!("port {number} is protected"), hint);
             ports.knowledge = Knowledge::Partial;
-        } else if ports.list.contains(&port) {
+        } else if ports.list.iter().any(|other| says_the_same(other, &port)) {
             value.add(format!("port {port} stands here twice"), "remove one");
         } else {
             ports.list.push(port);
         }
     }
     ports
+}
+
+/// Whether one of two ports of a service is the other, or includes it by saying no address. `0.0.0.0` beside `::` is how
+/// a program is described that binds both.
+fn says_the_same(one: &Endpoint, other: &Endpoint) -> bool {
+    let includes = |one: &Endpoint| one.address.is_none() && one.overlaps(other);
+    one == other || includes(one) || (other.address.is_none() && other.overlaps(one))
 }
 
 fn depends_on(section: &Section<'_>, name: &ServiceName, places: &mut Places) -> Needs {

@@ -13,7 +13,9 @@ use super::exit_on::Underway;
 use super::http::serve::{Door, Reopened};
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
+use super::notes::Note;
 use super::notify::Listening;
+use super::preflight::Reading;
 use super::signals::Wish;
 use super::warden::Warden;
 use crate::config::change;
@@ -52,6 +54,8 @@ pub struct Engine {
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
     pub(super) meter: Meter,
+    /// What is notable of the ports of live runs.
+    pub(super) noted: BTreeMap<RunId, Vec<Note>>,
     pub(super) started: Moment,
     pub(super) guardian: Option<Identity>,
     door: Door,
@@ -129,6 +133,7 @@ impl Engine {
             mailbox: parts.mailbox,
             diary: parts.diary,
             meter: Meter::default(),
+            noted: BTreeMap::new(),
             started: clock::now(),
             guardian: parts.guardian,
             door: parts.door,
@@ -188,7 +193,10 @@ impl Engine {
     /// What clients and starts make the supervisor map is given back a while after the last of them; looks at services,
     /// which never end, are no reason to do so again and again.
     fn note_use(&mut self, message: &Message) {
-        let is_look = matches!(message, Message::Machine(Event::Probed { .. }) | Message::Notice(_));
+        let is_look = match message {
+            Message::Machine(event) => matches!(event, Event::Probed { .. }),
+            other => matches!(other, Message::Notice(_) | Message::Inspect(_)),
+        };
         if !is_look {
             self.busy_until = Some(clock::now().after(QUIET));
         }
@@ -200,23 +208,22 @@ impl Engine {
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
             Some(Message::Machine(event)) => self.feed(event),
             Some(Message::Notice(notice)) => self.hear(&notice),
+            Some(Message::Inspect(run)) => self.inspect(run),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),
             Some(Message::Status(reply)) => {
                 let _ = reply.send(self.status());
             }
-            Some(Message::Reload(order, reply)) => {
-                let _ = reply.send(self.reload(order));
-            }
+            Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
+            Some(Message::Reload(order, reply)) => self.reload(order, reply),
+            Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
             Some(Message::Signal(Wish::End)) => self.end_by_signal(),
             Some(Message::Signal(Wish::Reap)) => self.reap(),
             Some(Message::Signal(Wish::Reappear)) => self.reappear(),
             Some(Message::Signal(Wish::Reload)) => {
-                let report = self.reload(ReloadOrder { run: Rehearsal::Real });
-                match report.problems {
-                    Some(problems) => tracing::warn!("cannot reload; everything stays as it is\n{problems}"),
-                    None => tracing::info!(differences = report.differences.len(), "config reloaded"),
-                }
+                let (reply, report) = oneshot::channel();
+                self.reload(ReloadOrder { run: Rehearsal::Real }, reply);
+                tokio::spawn(async { report.await.iter().for_each(tell_reloaded) });
             }
         }
     }
@@ -232,9 +239,10 @@ impl Engine {
     /// Tells the machine and does what it asks for, until it asks for nothing more.
     pub(super) fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            if let Event::Exited { run, .. } = &event {
+        while let Some(mut event) = events.pop_front() {
+            if let Event::Exited { run, end } = &mut event {
                 self.dismiss(*run);
+                self.note_conflict(*run, end);
             }
             let mut actions = Vec::new();
             self.fleet.handle(event, clock::now(), &mut actions);
@@ -266,32 +274,31 @@ impl Engine {
         ServiceResult { service, verdict, state, reason, stderr }
     }
 
-    fn reload(&mut self, order: ReloadOrder) -> ReloadReport {
-        if self.ending != Ending::NotYet {
-            let problems = Some(ending_problem().what);
-            return ReloadReport { problems, ..ReloadReport::default() };
-        }
+    fn reload(&mut self, order: ReloadOrder, reply: oneshot::Sender<ReloadReport>) {
         let read = load::read_text(&self.config).and_then(|text| {
             Ok((load::prove(&text, &self.config, &self.environment, Machine::Proven)?, text))
         });
         let (fresh, text) = match read {
             Ok(read) => read,
             Err(problems) => {
-                return ReloadReport { problems: Some(problems.to_string()), ..ReloadReport::default() };
+                let problems = Some(problems.to_string());
+                return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
             }
         };
         let difference = change::difference(self.fleet.spec(), &fresh);
-        let report = ReloadReport {
-            differences: difference.lines(),
-            needs_restart: difference.lines_for_supervisor(),
-            problems: None,
-        };
-        if order.run == Rehearsal::Real && !difference.is_empty() {
-            self.declare_channels(&fresh);
-            keep_applied(&self.paths, &text);
-            self.feed(Event::Reconfigured(Arc::new(fresh)));
-        }
-        report
+        self.replace(Reading { order, text, fleet: fresh, difference }, reply);
+    }
+
+    /// Acts on a config from here on.
+    pub(super) fn apply(&mut self, reading: Reading) {
+        self.declare_channels(&reading.fleet);
+        keep_applied(&self.paths, &reading.text);
+        self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
+    }
+
+    /// Whether it takes no more orders.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending != Ending::NotYet
     }
 
     fn shut_down(&mut self, ticket: TicketId, order: ShutdownOrder, reply: Reply) {
@@ -351,6 +358,19 @@ impl Engine {
         for pid in exit::reap_any_except(&self.leaders.borrow()) {
             tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
         }
+    }
+}
+
+fn tell_reloaded(report: &ReloadReport) {
+    match &report.problems {
+        Some(problems) => tracing::warn!("cannot reload; everything stays as it is\n{problems}"),
+        None if !report.preflight.is_empty() => {
+            let problems = report.preflight.join("\n");
+            tracing::warn!(
+                "cannot reload, services would not start again; everything stays as it is\n{problems}"
+            );
+        }
+        None => tracing::info!(differences = report.differences.len(), "config reloaded"),
     }
 }
 

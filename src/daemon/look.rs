@@ -13,7 +13,7 @@ use crate::sys::listeners::{self, Listener};
 use crate::sys::process::Process;
 use crate::sys::tree::Reach;
 use crate::vocab::identity::Pid;
-use crate::vocab::port::Port;
+use crate::vocab::port::Endpoint;
 
 /// One look at a live run.
 pub struct Look {
@@ -55,17 +55,17 @@ async fn ask(look: Look) -> Result<Finding, Failed> {
 }
 
 /// The first port that none of these processes holds.
-fn not_held(wanted: &BTreeSet<Port>, listening: &[Listener], tree: &[Process]) -> Option<Port> {
+fn not_held(wanted: &BTreeSet<Endpoint>, listening: &[Listener], tree: &[Process]) -> Option<Endpoint> {
     let tree: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
     let held = listeners::holders(listening, listeners::Reach::These(&tree));
-    wanted.iter().find(|port| !held.contains_key(port)).copied()
+    wanted.iter().find(|port| !held.iter().any(|held| held.endpoint.overlaps(port))).copied()
 }
 
 fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
     if service.ports.is_empty() {
         return None;
     }
-    let wanted: BTreeSet<Port> = service.ports.iter().copied().collect();
+    let wanted: BTreeSet<Endpoint> = service.ports.iter().copied().collect();
     let listening = match listeners::on(&wanted) {
         Ok(listening) => listening,
         Err(error) => return Some(format!("cannot see who listens: {error}")),
@@ -75,7 +75,7 @@ fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
         Reach::Near => missing,
         Reach::Anywhere => missing.and_then(|_| not_held(&wanted, &listening, &charge.tree())),
     }?;
-    if listening.iter().any(|listener| listener.port == missing) {
+    if listening.iter().any(|listener| listener.endpoint.overlaps(&missing)) {
         return Some(format!("port {missing} is held by {}", holder::words_for(missing)));
     }
     Some(format!("it does not listen on port {missing}"))

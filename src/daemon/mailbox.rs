@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::preflight::{Foresights, Reading};
 use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
@@ -11,6 +12,7 @@ use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
 use crate::sys::notify::Notice;
+use crate::vocab::run::RunId;
 
 /// What reaches the engine.
 #[derive(Debug)]
@@ -19,12 +21,18 @@ pub enum Message {
     Machine(machine::event::Event),
     /// A process told of itself.
     Notice(Notice),
+    /// It is time to look at what a run listens on.
+    Inspect(RunId),
     /// A client asks for something.
     Command(TicketId, Command, Reply),
+    /// The starts of services that are to be restarted have been looked at.
+    Foreseen(machine::event::Command, oneshot::Sender<Report>, Foresights),
     /// A client wants to know how things stand.
     Status(oneshot::Sender<Status>),
     /// A client or a signal wants the config to be read again.
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
+    /// The starts that a config brings have been looked at.
+    Replace(Box<Reading>, oneshot::Sender<ReloadReport>, Foresights),
     /// A client wants the supervisor to end.
     Shutdown(TicketId, ShutdownOrder, Reply),
     /// The supervisor got a signal.

@@ -3,6 +3,8 @@
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;
+/// Who else holds the ports of a service that is about to start.
+pub mod conflict;
 /// The journal, kept up to date.
 pub mod diary;
 /// The sole owner of the state.
@@ -23,6 +25,8 @@ pub mod mailbox;
 pub mod meter;
 /// What looks at one run remember.
 pub mod notebook;
+/// How the ports of a run differ from what is declared.
+pub mod notes;
 /// What services tell of themselves.
 mod notify;
 /// What clients ask for, in the machine's words.
@@ -31,6 +35,10 @@ pub mod orders;
 pub mod past;
 /// What the machine asks for, done.
 pub mod perform;
+/// What is looked at before a living run is replaced.
+pub mod preflight;
+/// Trees and ports of all services, seen at once.
+pub mod scene;
 /// Signals that the supervisor itself gets.
 pub mod signals;
 /// Status as seen from inside.

@@ -53,13 +53,18 @@ impl Engine {
         environment: &mut std::collections::BTreeMap<String, String>,
     ) {
         for name in [SOCKET, WATCHDOG, WATCHDOG_OF] {
-            environment.remove(name);
+            if !service.env.contains_key(name) {
+                environment.remove(name);
+            }
         }
+        let mut add = |name: &str, value: String| {
+            environment.entry(name.to_owned()).or_insert(value);
+        };
         if service.notifies() {
-            environment.insert(SOCKET.to_owned(), self.paths.notify().display().to_string());
+            add(SOCKET, self.paths.notify().display().to_string());
         }
         if let Some(watchdog) = service.watchdog() {
-            environment.insert(WATCHDOG.to_owned(), watchdog.as_micros().to_string());
+            add(WATCHDOG, watchdog.as_micros().to_string());
         }
     }
 

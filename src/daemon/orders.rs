@@ -50,6 +50,7 @@ impl Engine {
             }
         };
         match asked {
+            Ok(command) if command.verb == Verb::Restart => self.restart(command, reply.accept()),
             Ok(command) => {
                 self.replies.insert(ticket, reply.accept());
                 self.feed(Event::Command(command));

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -8,23 +8,22 @@ use super::last_words::Beginning;
 use super::look::{Look, look};
 use super::mailbox::Message;
 use super::notebook::Notebook;
+use super::preflight::environment_of;
 use super::warden::{Charge, Warden};
 use crate::logs::pump::{Attachment, Stream, StreamKey};
 use crate::machine::action::{Action, Change};
 use crate::machine::event::{Event, Obstacle};
-use crate::ports::holder;
 use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
 use crate::spec::health::Aspect;
 use crate::spec::service::Service;
+use crate::sys::clock;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
-use crate::sys::{clock, listeners};
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
-use crate::vocab::run::{Instance, RunId, Tag};
+use crate::vocab::run::{RunId, Tag};
 
 /// A process to put a warden on.
 pub(super) struct Guarded {
@@ -53,6 +52,14 @@ impl Engine {
             }
             Action::Probe { run, service, aspect } => {
                 self.probe(run, service, aspect);
+                None
+            }
+            Action::LookAtPorts { service, known } => {
+                let taken = self.still_taken(&service, known);
+                Some(Event::PortsSeen { service: service.name.clone(), taken })
+            }
+            Action::FreePort { service, holder } => {
+                self.free_port(&service, holder);
                 None
             }
             Action::Publish(change) => {
@@ -109,7 +116,7 @@ impl Engine {
     }
 
     fn spawn(&mut self, run: RunId, service: &Arc<Service>) -> Result<Identity, Obstacle> {
-        ports_are_free(service)?;
+        self.taken(service).map_or(Ok(()), |taken| Err(Obstacle::PortTaken(taken)))?;
         let tag = Tag { instance: self.paths.instance.clone(), service: service.name.clone(), run };
         let beginning = Beginning::at_end_of(&service.logs.stderr);
         let notebook = Notebook::of_new_run(service);
@@ -119,6 +126,7 @@ impl Engine {
         })?;
         tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
         self.guard(Guarded { leader, tag, beginning, notebook, reach: self.reach });
+        self.inspect_later(run);
         Ok(leader)
     }
 
@@ -140,6 +148,7 @@ impl Engine {
         if let Some(look) = self.looks.remove(&run) {
             look.abort();
         }
+        self.noted.remove(&run);
         if let Some(warden) = self.wardens.remove(&run) {
             let pid = warden.charge().leader.pid;
             self.leaders.send_modify(|leaders| {
@@ -191,17 +200,10 @@ impl Engine {
         })
     }
 
+    /// The environment of a run.
     pub(super) fn environment_of(&self, service: &Service, tag: &Tag) -> BTreeMap<String, String> {
-        let mut environment = self.environment.variables().clone();
-        if let Some(user) = &service.user {
-            environment.insert("HOME".to_owned(), user.home.display().to_string());
-            environment.insert("USER".to_owned(), user.name.clone());
-            environment.insert("LOGNAME".to_owned(), user.name.clone());
-        }
-        environment.remove(Instance::VARIABLE);
+        let mut environment = environment_of(&self.environment, service);
         self.add_notify_variables(service, &mut environment);
-        environment.extend(service.env.clone());
-        environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
         environment.insert(Tag::VARIABLE.to_owned(), tag.to_string());
         environment
     }
@@ -263,23 +265,4 @@ impl Engine {
 pub(super) fn credentials_of(service: &Service) -> Option<Credentials> {
     let user = service.user.as_ref()?;
     Some(Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() })
-}
-
-/// Nobody may listen on a declared port before the service itself does.
-fn ports_are_free(service: &Service) -> Result<(), Obstacle> {
-    if service.ports.is_empty() {
-        return Ok(());
-    }
-    let wanted: BTreeSet<Port> = service.ports.iter().copied().collect();
-    let taken = match listeners::on(&wanted) {
-        Ok(listening) => listening.first().map(|listener| listener.port),
-        Err(error) => {
-            tracing::debug!(%error, "cannot look at ports before a start; the service will find out");
-            None
-        }
-    };
-    match taken {
-        None => Ok(()),
-        Some(port) => Err(Obstacle::PortTaken { port, holder: holder::words_for(port) }),
-    }
 }

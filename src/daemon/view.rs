@@ -1,27 +1,13 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::engine::Engine;
-use super::warden::{Charge, Warden};
-use crate::ports::holder::{self, Holder};
+use super::notes;
+use super::scene::{Found, Scene};
 use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
-use crate::sys::listeners::{self, Reach};
-use crate::sys::process::{self, Process};
-use crate::sys::{clock, forest};
-use crate::vocab::identity::{Identity, Pid};
+use crate::sys::clock;
+use crate::sys::process;
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::{HeldBy, Port};
-use crate::vocab::run::Tag;
-
-/// Everything that is looked at once for a whole status.
-struct Scene {
-    trees: BTreeMap<ServiceName, Vec<Process>>,
-    /// Assigned ports that somebody listens on.
-    taken: BTreeSet<Port>,
-    /// Which processes of ours hold which of them.
-    held: BTreeMap<Port, Vec<Pid>>,
-    /// Who holds those that none of ours does.
-    strangers: BTreeMap<Port, Holder>,
-}
+use crate::vocab::port::{Endpoint, Verdict, Whose};
 
 impl Engine {
     /// How things stand, looked at afresh.
@@ -30,12 +16,15 @@ impl Engine {
         let wardens = &self.wardens;
         self.meter.keep_only(|run| wardens.contains_key(&run));
         let names: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
+        for name in &names {
+            self.note(name, scene.held_by(name));
+        }
         let services: Vec<ServiceView> = names.iter().map(|name| self.service_view(name, &scene)).collect();
         let mut users = Users::default();
-        let mut ports: Vec<PortView> = services
-            .iter()
-            .flat_map(|service| service.ports.iter().map(move |port| (service, *port)))
-            .map(|(service, port)| port_view(service, port, &mut users))
+        let ports =
+            services.iter().flat_map(|service| service.ports.iter().map(|port| (&service.name, port.port)));
+        let mut ports: Vec<PortView> = ports
+            .map(|(service, port)| port_view(service, port, scene.port(port, service), &mut users))
             .collect();
         ports.sort_by_key(|view| view.port);
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
@@ -54,38 +43,14 @@ impl Engine {
         }
     }
 
-    fn look_around(&self) -> Scene {
-        let trees = self.trees();
-        let wanted: BTreeSet<Port> = self.fleet.spec().ports().into_keys().collect();
-        let mut listening = listeners::on(&wanted).unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot see who listens");
-            Vec::new()
-        });
-        let taken = listening.iter().map(|listener| listener.port).collect();
-        let ours: Vec<Pid> = trees.values().flatten().map(|process| process.identity.pid).collect();
-        let held = listeners::holders(&listening, Reach::These(&ours));
-        listening.retain(|listener| !held.contains_key(&listener.port));
-        let strangers = if listening.is_empty() { BTreeMap::new() } else { holder::of(&listening) };
-        Scene { trees, taken, held, strangers }
-    }
-
-    /// The processes of each service that has a live run.
-    fn trees(&self) -> BTreeMap<ServiceName, Vec<Process>> {
-        let lives = self.fleet.services().values().filter_map(|service| service.phase().live());
-        let charges: Vec<&Charge> =
-            lives.filter_map(|live| self.wardens.get(&live.run)).map(Warden::charge).collect();
-        let runs: Vec<(Identity, &Tag)> = charges.iter().map(|it| (it.leader, &it.tag)).collect();
-        let names = charges.iter().map(|charge| charge.tag.service.clone());
-        names.zip(forest::trees(&runs)).collect()
-    }
-
     fn service_view(&mut self, name: &ServiceName, scene: &Scene) -> ServiceView {
         let service = &self.fleet.services()[name];
-        let tree = scene.trees.get(name).map_or(&[][..], Vec::as_slice);
+        let tree = scene.tree_of(name);
         let now = clock::now();
         let live = service.phase().live().copied();
         let used = live.map(|live| self.meter.measure(live, tree, now));
         let spec = service.spec();
+        let noted = self.noted_of(name).map_or_else(Vec::new, notes::words);
         ServiceView {
             name: name.clone(),
             group: spec.group.clone(),
@@ -93,7 +58,7 @@ impl Engine {
             goal: service.goal(),
             health: service.health(),
             pid: live.map(|live| live.identity.pid),
-            ports: spec.ports.iter().map(|port| scene.port(*port, tree)).collect(),
+            ports: spec.ports.iter().map(|port| service_port(*port, &scene.port(*port, name))).collect(),
             uptime_s: live.map(|live| round(now.since(live.since).as_secs_f64())),
             restarts: service.restarts(),
             exit: service.last().map(|last| last.end.outcome),
@@ -105,28 +70,15 @@ impl Engine {
             says: live
                 .and_then(|live| self.wardens.get(&live.run))
                 .and_then(|warden| warden.charge().notebook.says()),
+            notes: noted,
             stdout_log: spec.logs.stdout.clone(),
             stderr_log: spec.logs.stderr.clone(),
         }
     }
 }
 
-impl Scene {
-    fn port(&self, port: Port, tree: &[Process]) -> ServicePort {
-        if !self.taken.contains(&port) {
-            return ServicePort { port, held_by: HeldBy::Nobody, pid: None };
-        }
-        let holders = self.held.get(&port).map_or(&[][..], Vec::as_slice);
-        let own = holders.iter().find(|pid| tree.iter().any(|process| process.identity.pid == **pid));
-        let stranger = || self.strangers.get(&port).map(|holder| holder.identity.pid);
-        match own {
-            Some(pid) => ServicePort { port, held_by: HeldBy::Service, pid: Some(*pid) },
-            None => {
-                let pid = holders.first().copied().or_else(stranger);
-                ServicePort { port, held_by: HeldBy::Other, pid }
-            }
-        }
-    }
+fn service_port(port: Endpoint, found: &Found) -> ServicePort {
+    ServicePort { port, held_by: found.held_by, pid: found.pid }
 }
 
 /// The login names of users that were met once; the system's list is read for each of them only once.
@@ -139,16 +91,19 @@ impl Users {
     }
 }
 
-fn port_view(service: &ServiceView, port: ServicePort, users: &mut Users) -> PortView {
-    let arguments = port.pid.map(process::arguments);
-    let user = port.pid.and_then(process::user).map(|user| users.name(user));
+fn port_view(service: &ServiceName, port: Endpoint, found: Found, users: &mut Users) -> PortView {
+    let identity = found.pid.and_then(process::identify);
+    let (verdict, owner) = found.whose.map_or((Verdict::Free, None), Whose::verdict);
     PortView {
-        port: port.port,
-        service: service.name.clone(),
-        held_by: port.held_by,
-        pid: port.pid,
-        command: arguments.map(|arguments| arguments.join(" ")),
-        user,
+        port,
+        service: service.clone(),
+        held_by: found.held_by,
+        verdict,
+        owner,
+        pid: found.pid,
+        command: found.pid.map(|pid| process::arguments(pid).join(" ")),
+        user: found.pid.and_then(process::user).map(|user| users.name(user)),
+        age_s: identity.map(|identity| round(process::age(identity).as_secs_f64())),
     }
 }
 

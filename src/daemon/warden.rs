@@ -142,7 +142,7 @@ impl Watch {
         let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
         let drained = self.pump.drain(self.charge.tag.service.clone());
         let _ = tokio::time::timeout(DRAIN_MAX, drained).await;
-        let end = End { outcome, last_words: self.charge.beginning.last_line(), left };
+        let end = End { outcome, last_words: self.charge.beginning.last_line(), left, taken: None };
         mailbox.send(Message::Machine(Event::Exited { run, end })).await;
     }
 

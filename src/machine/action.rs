@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
+use super::event::Taken;
 use super::ticket::{Answer, TicketId};
 use crate::spec;
 use crate::spec::health::Aspect;
+use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
@@ -38,6 +40,20 @@ pub enum Action {
         service: Arc<spec::service::Service>,
         /// Which of its checks.
         aspect: Aspect,
+    },
+    /// Look whether somebody else still listens on a port of a service that waits for it; answered by `PortsSeen`.
+    LookAtPorts {
+        /// Which service.
+        service: Arc<spec::service::Service>,
+        /// Who was in its way the last time.
+        known: Taken,
+    },
+    /// End a process that listens on a port of a service, if that is one that may be ended.
+    FreePort {
+        /// Whose port it is.
+        service: Arc<spec::service::Service>,
+        /// The process.
+        holder: Identity,
     },
     /// Tell whoever listens that a service is not as it was.
     Publish(Change),

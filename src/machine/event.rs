@@ -8,7 +8,7 @@ use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Whose};
 use crate::vocab::run::RunId;
 
 /// What the machine is told. Every event about a process names its run; one that is not alive is dropped.
@@ -52,6 +52,13 @@ pub enum Event {
         run: RunId,
         /// How much longer it asks to be waited for, while it starts or ends.
         extension: Option<Duration>,
+    },
+    /// A look at the ports of a service that waits for them has its answer.
+    PortsSeen {
+        /// Which service.
+        service: ServiceName,
+        /// Who is in its way; none when nobody is any more.
+        taken: Option<Taken>,
     },
     /// The config was read again and proven.
     Reconfigured(Arc<spec::fleet::Fleet>),
@@ -105,18 +112,28 @@ pub enum Awaited {
 /// What keeps a process from being made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Somebody else listens on a declared port. Waiting mends it; retries are not spent on it.
-    PortTaken {
-        /// The port.
-        port: Port,
-        /// Who listens, in words.
-        holder: String,
-    },
+    /// Somebody else listens on a declared port. Retries are not spent on it.
+    PortTaken(Taken),
     /// The system refused.
     Refused {
         /// Why, in words.
         why: String,
     },
+}
+
+/// A declared port that somebody else listens on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The port.
+    pub port: Endpoint,
+    /// Who listens, in words.
+    pub holder: String,
+    /// Their process, if it may be seen.
+    pub by: Option<Identity>,
+    /// Whose that is.
+    pub whose: Whose,
+    /// Their socket, in the system's numbers: the next look tells by it whether anything has changed.
+    pub socket: u64,
 }
 
 /// How a run ended, with what was seen at its end.
@@ -128,6 +145,8 @@ pub struct End {
     pub last_words: Option<String>,
     /// Processes of its tree that could not be ended, in words.
     pub left: Vec<String>,
+    /// Who listened on one of its ports when it was over, if it had not become ready: its program found the port taken.
+    pub taken: Option<Taken>,
 }
 
 /// What a probe found.

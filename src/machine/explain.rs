@@ -1,6 +1,6 @@
-use super::event::{End, Obstacle};
+use super::event::{End, Obstacle, Taken};
 use super::order::{Order, Outlook, Wait};
-use super::phase::{Patience, Phase, Rest};
+use super::phase::{Eviction, Patience, Phase, Rest};
 use super::service::{LastRun, Remedy, Service, Trouble};
 use crate::spec::graph::Condition;
 use crate::spec::policy::RestartPolicy;
@@ -34,6 +34,11 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
             Some(format!("did not end within {} and was sent SIGKILL", Brief(service.spec.stop.timeout)))
         }
         Phase::Backoff { .. } => Some(last_end(service)),
+        Phase::Blocked { taken, eviction, .. } => Some(match eviction {
+            Eviction::Not => taken_words(taken),
+            Eviction::UnderWay { .. } => format!("{}, which is being ended", taken_words(taken)),
+            Eviction::InVain { .. } => format!("{}, which cannot be ended", taken_words(taken)),
+        }),
     }
 }
 
@@ -93,17 +98,19 @@ fn fatal(service: &Service) -> String {
 
 fn last_end(service: &Service) -> String {
     match (&service.trouble, &service.last) {
-        (Some(Trouble::NotSpawned(Obstacle::PortTaken { port, holder })), _) => {
-            format!("cannot start: port {port} is held by {holder}")
-        }
+        (Some(Trouble::NotSpawned(Obstacle::PortTaken(taken))), _) => taken_words(taken),
         (Some(Trouble::NotSpawned(Obstacle::Refused { why })), _) => why.clone(),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
     }
 }
 
+fn taken_words(Taken { port, holder, .. }: &Taken) -> String {
+    format!("cannot start: port {port} is held by {holder}")
+}
+
 fn run_words(last: &LastRun) -> String {
-    let End { outcome, last_words, left } = &last.end;
+    let End { outcome, last_words, left, taken: _ } = &last.end;
     let mut text = format!("{outcome} after {}", Brief(last.lasted));
     if !left.is_empty() {
         text.push_str(&format!("; still alive of its tree: {}", left.join(", ")));

@@ -78,9 +78,12 @@ impl Fleet {
                 self.of_run(run, |service| service.on_spawned(run, identity, now));
             }
             Event::NotSpawned { run, obstacle } => {
-                self.of_run(run, |service| service.on_not_spawned(obstacle, now));
+                self.of_run(run, |service| service.on_not_spawned(obstacle, now, out));
             }
-            Event::Exited { run, end } => self.of_run(run, |service| service.on_exited(end, now)),
+            Event::Exited { run, end } => self.of_run(run, |service| service.on_exited(end, now, out)),
+            Event::PortsSeen { service, taken } => {
+                self.change(&service, |it| it.on_ports_seen(taken, now, out));
+            }
             Event::Probed { run, finding } => {
                 self.of_run(run, |service| service.on_probed(finding, now, out));
             }

@@ -83,9 +83,11 @@ impl Judge<'_> {
             Phase::Running(..) => Some(self.failed(name)),
             Phase::Resting(Rest::Completed) => Some(Verdict::Done),
             Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => Some(self.failed(name)),
-            Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) | Phase::Backoff { .. } => {
-                self.outlook.is_stuck(name).then(|| self.failed(name))
-            }
+            Phase::Waiting
+            | Phase::Spawning { .. }
+            | Phase::Starting(..)
+            | Phase::Backoff { .. }
+            | Phase::Blocked { .. } => self.outlook.is_stuck(name).then(|| self.failed(name)),
             Phase::Stopping { .. } | Phase::Killing { .. } => None,
         }
     }
@@ -102,7 +104,7 @@ impl Judge<'_> {
             }
             Phase::Killing { patience: Patience::RunOut, .. } => Some(self.failed(name)),
             Phase::Killing { patience: Patience::Until(_), .. } => None,
-            Phase::Waiting | Phase::Spawning { .. } | Phase::Backoff { .. } => None,
+            Phase::Waiting | Phase::Spawning { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => None,
             Phase::Starting(..) | Phase::Running(..) | Phase::Stopping { .. } => None,
         }
     }
@@ -113,7 +115,8 @@ impl Judge<'_> {
                 Phase::Running(_, proof) => service.goal == Goal::Up && proof.health != Health::Unhealthy,
                 Phase::Resting(rest) => *rest == Rest::Completed,
                 Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => false,
-                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => false,
+                Phase::Stopping { .. } | Phase::Killing { .. } => false,
+                Phase::Backoff { .. } | Phase::Blocked { .. } => false,
             },
             Awaited::Alive => service.phase.live().is_some(),
             Awaited::Gone => !service.has_process(),

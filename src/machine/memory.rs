@@ -58,7 +58,7 @@ impl Service {
             Phase::Stopping { kill_at, .. } => Progress::Stopping { kill_at: *kill_at },
             Phase::Killing { live, .. } => Progress::Stopping { kill_at: live.since },
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Progress::Starting,
-            Phase::Starting(..) | Phase::Backoff { .. } => Progress::Starting,
+            Phase::Starting(..) | Phase::Backoff { .. } | Phase::Blocked { .. } => Progress::Starting,
         };
         Survivor {
             service: self.spec.name.clone(),
@@ -72,7 +72,8 @@ impl Service {
                 Phase::Stopping { .. } | Phase::Killing { .. } if self.is_stopped_for_good() => {
                     Some(Rest::Fatal)
                 }
-                Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => None,
+                Phase::Stopping { .. } | Phase::Killing { .. } => None,
+                Phase::Backoff { .. } | Phase::Blocked { .. } => None,
             },
             live: self.phase.live().map(|live| LiveMemory {
                 run: live.run,

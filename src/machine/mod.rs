@@ -8,6 +8,8 @@ pub mod action;
 pub mod backoff;
 /// What a command sets in motion.
 mod command;
+/// What a port that somebody else holds means for a service.
+mod conflict;
 /// What it is told.
 pub mod event;
 /// Why a service is not running, in one sentence.

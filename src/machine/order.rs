@@ -1,8 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::Obstacle;
 use super::phase::{Phase, Rest};
-use super::service::{Service, Trouble};
+use super::service::Service;
 use crate::spec::graph::{Condition, Graph};
 use crate::spec::policy::RestartPolicy;
 use crate::vocab::name::ServiceName;
@@ -122,7 +121,8 @@ impl<'a> Outlook<'a> {
             Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => Look::Known(true),
             _ if service.goal == Goal::Down => Look::Known(true),
             Phase::Starting(_, proof) => Look::Known(proof.health == Health::Unhealthy),
-            Phase::Backoff { .. } => Look::Known(has_taken_port(service)),
+            Phase::Backoff { .. } => Look::Known(false),
+            Phase::Blocked { .. } => Look::Known(service.is_blocked_for_good()),
             Phase::Waiting => self.look_at_needs_of(name),
             Phase::Spawning { .. } | Phase::Running(..) | Phase::Stopping { .. } => Look::Known(false),
             Phase::Killing { .. } => Look::Known(service.hangs_in_kernel()),
@@ -164,8 +164,4 @@ fn holds(needed: &Service, condition: Condition) -> bool {
         (Phase::Starting(..), Condition::Started) => is_staying,
         (_, Condition::Ready | Condition::Started | Condition::Completed) => false,
     }
-}
-
-fn has_taken_port(service: &Service) -> bool {
-    matches!(&service.trouble, Some(Trouble::NotSpawned(Obstacle::PortTaken { .. })))
 }

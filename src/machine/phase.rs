@@ -1,3 +1,4 @@
+use super::event::Taken;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
@@ -37,6 +38,15 @@ pub enum Phase {
     Backoff {
         /// When.
         until: Moment,
+    },
+    /// Somebody else listens on one of its ports; it starts when the port is free.
+    Blocked {
+        /// Who.
+        taken: Taken,
+        /// When it is looked at again.
+        look_at: Moment,
+        /// Whether whoever is in its way is made to go.
+        eviction: Eviction,
     },
 }
 
@@ -81,6 +91,25 @@ pub struct Proof {
     pub looks: u32,
 }
 
+/// Whether a process that is in the way of a service is made to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eviction {
+    /// It is waited for.
+    Not,
+    /// It was asked to end, and should have ended by then.
+    UnderWay {
+        /// Which process.
+        holder: Identity,
+        /// When.
+        until: Moment,
+    },
+    /// It was asked to end, and has not.
+    InVain {
+        /// Which process.
+        holder: Identity,
+    },
+}
+
 /// When a live run is looked at next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextLook {
@@ -107,7 +136,8 @@ impl Phase {
         match self {
             Self::Starting(live, _) | Self::Running(live, _) => Some(live),
             Self::Stopping { live, .. } | Self::Killing { live, .. } => Some(live),
-            Self::Resting(_) | Self::Waiting | Self::Spawning { .. } | Self::Backoff { .. } => None,
+            Self::Resting(_) | Self::Waiting | Self::Spawning { .. } => None,
+            Self::Backoff { .. } | Self::Blocked { .. } => None,
         }
     }
 
@@ -117,7 +147,7 @@ impl Phase {
             Self::Spawning { run } => Some(*run),
             Self::Starting(live, _) | Self::Running(live, _) => Some(live.run),
             Self::Stopping { live, .. } | Self::Killing { live, .. } => Some(live.run),
-            Self::Resting(_) | Self::Waiting | Self::Backoff { .. } => None,
+            Self::Resting(_) | Self::Waiting | Self::Backoff { .. } | Self::Blocked { .. } => None,
         }
     }
 }

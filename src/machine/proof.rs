@@ -103,7 +103,8 @@ impl Service {
                 self.phase = Phase::Running(live, proof);
             }
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-            Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => (),
+            Phase::Stopping { .. } | Phase::Killing { .. } => (),
+            Phase::Backoff { .. } | Phase::Blocked { .. } => (),
         }
     }
 
@@ -123,7 +124,8 @@ impl Service {
                 (proof, Aspect::Alive)
             }
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => return,
-            Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => return,
+            Phase::Stopping { .. } | Phase::Killing { .. } => return,
+            Phase::Backoff { .. } | Phase::Blocked { .. } => return,
         };
         let cause = match proof.failures {
             0 | 1 => format!("its check failed: {what}"),
@@ -179,7 +181,7 @@ impl Service {
             Phase::Running(_, proof) => proof.notified(until, alive, now),
             Phase::Stopping { kill_at, .. } => *kill_at = until.map_or(*kill_at, |it| it.max(*kill_at)),
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-            Phase::Killing { .. } | Phase::Backoff { .. } => (),
+            Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => (),
         }
     }
 
@@ -199,7 +201,8 @@ impl Service {
                 self.phase = Phase::Running(live, self.standing_proof(live, now));
             }
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-            Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => (),
+            Phase::Stopping { .. } | Phase::Killing { .. } => (),
+            Phase::Backoff { .. } | Phase::Blocked { .. } => (),
         }
     }
 

@@ -75,9 +75,6 @@ pub enum Remedy {
 /// How long after SIGKILL the kernel is suspected of holding a process.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a service with a taken port waits before it looks again.
-const PORT_PATIENCE: Duration = Duration::from_millis(500);
-
 impl Service {
     pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
         Self {
@@ -127,7 +124,7 @@ impl Service {
             Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => State::Starting,
             Phase::Running(..) => State::Running,
             Phase::Stopping { .. } | Phase::Killing { .. } => State::Stopping,
-            Phase::Backoff { .. } => State::Backoff,
+            Phase::Backoff { .. } | Phase::Blocked { .. } => State::Backoff,
         }
     }
 
@@ -136,7 +133,8 @@ impl Service {
         match &self.phase {
             Phase::Starting(_, proof) | Phase::Running(_, proof) => proof.health,
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Health::None,
-            Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => Health::None,
+            Phase::Stopping { .. } | Phase::Killing { .. } => Health::None,
+            Phase::Backoff { .. } | Phase::Blocked { .. } => Health::None,
         }
     }
 
@@ -170,7 +168,7 @@ impl Service {
                 }
             }
             Phase::Stopping { .. } | Phase::Killing { .. } => self.goal = Goal::Again,
-            Phase::Resting(_) | Phase::Backoff { .. } => {
+            Phase::Resting(_) | Phase::Backoff { .. } | Phase::Blocked { .. } => {
                 self.failures = 0;
                 self.goal = Goal::Up;
                 self.phase = Phase::Waiting;
@@ -183,7 +181,7 @@ impl Service {
     pub(super) fn want_down(&mut self) {
         self.goal = Goal::Down;
         match &self.phase {
-            Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } => {
+            Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
                 self.phase = Phase::Resting(Rest::Stopped);
                 self.trouble = None;
             }
@@ -218,7 +216,7 @@ impl Service {
                 self.phase = Phase::Killing { live, patience: Patience::Until(now.after(KILL_PATIENCE)) };
             }
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-            Phase::Killing { .. } | Phase::Backoff { .. } => (),
+            Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => (),
         }
     }
 
@@ -237,7 +235,7 @@ impl Service {
         self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
     }
 
-    pub(super) fn on_not_spawned(&mut self, obstacle: Obstacle, now: Moment) {
+    pub(super) fn on_not_spawned(&mut self, obstacle: Obstacle, now: Moment, out: &mut Vec<Action>) {
         if !matches!(self.phase, Phase::Spawning { .. }) {
             return;
         }
@@ -246,26 +244,33 @@ impl Service {
             return;
         }
         self.goal = Goal::Up;
-        match &obstacle {
-            Obstacle::PortTaken { .. } => self.phase = Phase::Backoff { until: now.after(PORT_PATIENCE) },
-            Obstacle::Refused { .. } => self.fail_quickly(now),
+        match obstacle {
+            Obstacle::PortTaken(taken) => self.meet(taken, now, out),
+            Obstacle::Refused { .. } => {
+                self.fail_quickly(now);
+                self.trouble = Some(Trouble::NotSpawned(obstacle));
+            }
         }
-        self.trouble = Some(Trouble::NotSpawned(obstacle));
     }
 
-    pub(super) fn on_exited(&mut self, end: End, now: Moment) {
+    pub(super) fn on_exited(&mut self, mut end: End, now: Moment, out: &mut Vec<Action>) {
         let Some(live) = self.phase.live().copied() else { return };
         let was_asked = matches!(self.phase, Phase::Stopping { .. } | Phase::Killing { .. });
         let was_starting = matches!(self.phase, Phase::Starting(..));
         let lasted = now.since(live.since);
         let outcome = end.outcome;
         let is_clear = end.left.is_empty();
+        // A program that found its port taken says so by its end; one that ended well had no need of it.
+        let taken = end.taken.take().filter(|_| was_starting && !self.is_success(outcome));
         self.last = Some(LastRun { run: live.run, end, lasted });
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
         match (self.goal, is_clear) {
             (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
                 self.trouble = condemned;
                 self.phase = Phase::Resting(Rest::Fatal);
+            }
+            (Goal::Up, _) if !was_asked && taken.is_some() => {
+                taken.into_iter().for_each(|taken| self.meet(taken, now, out));
             }
             (Goal::Down, _) => self.phase = Phase::Resting(Rest::Stopped),
             (Goal::Again, true) => {
@@ -287,11 +292,15 @@ impl Service {
         }
     }
 
-    fn follow_policy(&mut self, outcome: Outcome, ran: Ran, now: Moment) {
-        let is_success = match outcome {
+    fn is_success(&self, outcome: Outcome) -> bool {
+        match outcome {
             Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
             Outcome::Signal(_) | Outcome::Unknown => false,
-        };
+        }
+    }
+
+    fn follow_policy(&mut self, outcome: Outcome, ran: Ran, now: Moment) {
+        let is_success = self.is_success(outcome);
         let runs_again = match self.spec.restart {
             RestartPolicy::Always => true,
             RestartPolicy::OnFailure => !is_success,
@@ -334,6 +343,7 @@ impl Service {
         }
         match &mut self.phase {
             Phase::Backoff { .. } => self.phase = Phase::Waiting,
+            Phase::Blocked { .. } => self.look_at_ports(now, out),
             Phase::Stopping { .. } => self.kill(now, out),
             Phase::Killing { patience, .. } => *patience = Patience::RunOut,
             Phase::Starting(live, proof) => {
@@ -350,6 +360,7 @@ impl Service {
     pub(super) fn timer(&self) -> Option<(Moment, &'static str)> {
         match &self.phase {
             Phase::Backoff { until } => Some((*until, "backoff ends")),
+            Phase::Blocked { look_at, .. } => Some((*look_at, "a taken port is looked at")),
             Phase::Stopping { kill_at, .. } => Some((*kill_at, "stop_timeout runs out")),
             Phase::Killing { patience: Patience::Until(at), .. } => Some((*at, "SIGKILL takes too long")),
             Phase::Starting(_, Proof { next: NextLook::At(at), .. })

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use super::action::{Action, Change};
-use super::event::{Awaited, Command, End, Event, Finding, Obstacle, Verb};
+use super::event::{Awaited, Command, End, Event, Finding, Obstacle, Taken, Verb};
 use super::fleet::Fleet;
 use super::memory::{LiveMemory, Progress, Survivor};
 use super::phase::{NextLook, Phase, Rest};
-use super::sim::spec_maker::{fleet_of, health_of, name, plain};
+use super::sim::spec_maker::{fleet_of, health_of, name, plain, port_of};
 use super::ticket::{Answer, TicketId, Verdict};
 use crate::spec::graph::Condition;
 use crate::spec::policy::RestartPolicy;
@@ -13,7 +13,7 @@ use crate::spec::service::Service;
 use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::port::Port;
+use crate::vocab::port::Whose;
 use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, State};
 
@@ -77,7 +77,7 @@ impl Rig {
 
     fn exit(&mut self, text: &str, code: i32) {
         let run = self.run(text);
-        let end = End { outcome: Outcome::Code(code), last_words: None, left: Vec::new() };
+        let end = End { outcome: Outcome::Code(code), last_words: None, left: Vec::new(), taken: None };
         self.tell(Event::Exited { run, end });
     }
 
@@ -216,7 +216,7 @@ fn check_removed_check(before: &Service) {
 fn a_reload_that_removes_the_check_leaves_no_look_behind() {
     let checked = Service { ready: Some(health_of(3000)), live: Some(health_of(3000)), ..plain("api") };
     check_removed_check(&checked);
-    check_removed_check(&Service { ports: vec![Port::new(3000).unwrap()], ..checked });
+    check_removed_check(&Service { ports: vec![port_of(3000)], ..checked });
 }
 
 #[test]
@@ -266,13 +266,14 @@ fn a_graph_of_many_paths_settles_whether_it_comes_up_or_waits_in_vain() {
     let rig = Rig::up(layers(12, 6));
     assert!(rig.answer(1).is_some_and(|answer| answer.values().all(|verdict| *verdict == Verdict::Done)));
     let mut services = layers(12, 6);
-    services[0].ports = vec![Port::new(3000).unwrap()];
+    services[0].ports = vec![port_of(3000)];
     let mut fleet = Fleet::new(fleet_of(services), RunId(0));
     let names = fleet.services().keys().cloned().collect();
     let (ticket, verb, deadline) = (TicketId(1), Verb::Start, None);
     let mut out = Vec::new();
     fleet.handle(Event::Command(Command { ticket, verb, services: names, deadline }), rig.now, &mut out);
-    let obstacle = Obstacle::PortTaken { port: Port::new(3000).unwrap(), holder: "a stranger".to_owned() };
+    let (holder, whose) = ("a stranger".to_owned(), Whose::Foreign);
+    let obstacle = Obstacle::PortTaken(Taken { port: port_of(3000), holder, by: None, whose, socket: 1 });
     fleet.handle(Event::NotSpawned { run: RunId(1), obstacle }, rig.now, &mut out);
     let last = fleet.reason(&name("l11-5")).unwrap();
     assert!(last.starts_with("waits in vain"), "{last}");
@@ -335,7 +336,8 @@ fn who_is_always_started_again_is_waited_for_in_vain_to_complete() {
 #[test]
 fn a_job_whose_stray_cannot_be_ended_is_still_not_run_again() {
     let mut rig = Rig::up(vec![Service { restart: RestartPolicy::Never, ..plain("job") }]);
-    let end = End { outcome: Outcome::Code(0), last_words: None, left: vec!["pid 4".to_owned()] };
+    let left = vec!["pid 4".to_owned()];
+    let end = End { outcome: Outcome::Code(0), last_words: None, left, taken: None };
     rig.tell(Event::Exited { run: rig.run("job"), end });
     assert_eq!(*rig.phase("job"), Phase::Resting(Rest::Completed));
 }
@@ -347,7 +349,7 @@ fn an_event_of_a_run_that_is_over_moves_nothing() {
     rig.exit("api", 0);
     rig.pass(1000);
     let phase = rig.phase("api").clone();
-    let end = End { outcome: Outcome::Code(1), last_words: None, left: Vec::new() };
+    let end = End { outcome: Outcome::Code(1), last_words: None, left: Vec::new(), taken: None };
     rig.tell(Event::Exited { run: old, end });
     rig.tell(Event::Spawned { run: old, identity: identity(old) });
     let run = rig.run("api");

@@ -3,19 +3,19 @@ use std::io;
 use std::time::Duration;
 
 use super::holder::{self, Holder};
-use super::verdict::{Ours, Whose, ancestors};
+use super::verdict::{Ours, ancestors};
 use crate::spec::supervisor::Supervisor;
 use crate::sys::{clock, process, signal};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Whose};
 use crate::vocab::signal::Signal;
 
 /// Which ports are to be freed, and how far one may go.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// Each port, with the service it is assigned to if there is one.
-    pub ports: BTreeMap<Port, Option<ServiceName>>,
+    pub ports: BTreeMap<Endpoint, Option<ServiceName>>,
     /// What is known to be ours.
     pub ours: &'a Ours,
     /// Which ports are out of bounds.
@@ -50,7 +50,7 @@ pub enum Foreign {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The port.
-    pub port: Port,
+    pub port: Endpoint,
     /// The listener.
     pub holder: Holder,
     /// Whose it is.
@@ -80,9 +80,9 @@ pub struct Plan {
     /// Every listener that was seen on the ports.
     pub steps: Vec<Step>,
     /// Ports held by processes that this user may not see.
-    pub unseen: Vec<Port>,
+    pub unseen: Vec<Endpoint>,
     /// Ports that nobody holds.
-    pub free: Vec<Port>,
+    pub free: Vec<Endpoint>,
 }
 
 /// How much time a listener gets.
@@ -126,7 +126,7 @@ impl Plan {
     /// The pure part: what was seen becomes what is to be done.
     fn of(
         request: &Request<'_>,
-        mut observed: BTreeMap<Port, Vec<Holder>>,
+        mut observed: BTreeMap<Endpoint, Vec<Holder>>,
         untouchable: &BTreeSet<Pid>,
     ) -> Self {
         let mut plan = Self::default();
@@ -136,7 +136,7 @@ impl Plan {
                 Some(holders) if holders.is_empty() => plan.unseen.push(*port),
                 Some(holders) => plan.steps.extend(holders.into_iter().map(|holder| {
                     let whose = request.ours.judge(&holder);
-                    let fate = if request.fence.protects(*port) {
+                    let fate = if request.fence.protects(port.port) {
                         Fate::RefuseProtected
                     } else if untouchable.contains(&holder.identity.pid) {
                         Fate::RefuseAncestor

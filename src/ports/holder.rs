@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::sys::listeners::{self, Listener, Reach};
 use crate::sys::process;
 use crate::vocab::identity::{Identity, Pid};
-use crate::vocab::port::Port;
+use crate::vocab::port::Endpoint;
 use crate::vocab::run::Tag;
 
 /// A process that listens on a port.
@@ -29,31 +29,31 @@ pub struct Holder {
 ///
 /// # Errors
 /// The system does not say who listens.
-pub fn observe(ports: &BTreeSet<Port>) -> io::Result<BTreeMap<Port, Vec<Holder>>> {
+pub fn observe(ports: &BTreeSet<Endpoint>) -> io::Result<BTreeMap<Endpoint, Vec<Holder>>> {
     let listening = listeners::on(ports)?;
-    let mut pids = listeners::holders(&listening, Reach::Everybody);
-    let held: BTreeSet<Port> = listening.iter().map(|listener| listener.port).collect();
-    Ok(held.into_iter().map(|port| (port, describe_all(pids.remove(&port).unwrap_or_default()))).collect())
+    Ok(among(&listening, ports))
 }
 
-/// The first holder of each of these listening sockets that this user may see.
-pub fn of(listening: &[Listener]) -> BTreeMap<Port, Holder> {
-    let pids = listeners::holders(listening, Reach::Everybody);
-    pids.into_iter().filter_map(|(port, pids)| Some((port, describe(*pids.first()?)?))).collect()
+/// The same from sockets that were listed before.
+pub fn among(listening: &[Listener], ports: &BTreeSet<Endpoint>) -> BTreeMap<Endpoint, Vec<Holder>> {
+    let held = listeners::holders(listening, Reach::Everybody);
+    let is_taken = |port: &&Endpoint| listening.iter().any(|listener| listener.endpoint.overlaps(port));
+    let holders = |port: &Endpoint| {
+        let pids: BTreeSet<Pid> =
+            held.iter().filter(|held| held.endpoint.overlaps(port)).map(|held| held.pid).collect();
+        pids.into_iter().filter_map(describe).collect()
+    };
+    ports.iter().filter(is_taken).map(|port| (*port, holders(port))).collect()
 }
 
 /// Who listens on a port, in words that fit behind "is held by".
-pub fn words_for(port: Port) -> String {
+pub fn words_for(port: Endpoint) -> String {
     let holders = observe(&[port].into()).ok().and_then(|mut observed| observed.remove(&port));
     match holders.as_deref() {
         Some([first, ..]) => first.to_string(),
         Some([]) => "a process that this user may not see".to_owned(),
         None => "nobody any more".to_owned(),
     }
-}
-
-fn describe_all(pids: Vec<Pid>) -> Vec<Holder> {
-    pids.into_iter().filter_map(describe).collect()
 }
 
 fn describe(pid: Pid) -> Option<Holder> {

@@ -4,6 +4,7 @@ use super::holder::Holder;
 use crate::sys::process;
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
+use crate::vocab::port::Whose;
 use crate::vocab::run::{Instance, RunId};
 
 /// What is known to be ours.
@@ -13,17 +14,6 @@ pub struct Ours {
     pub instance: Instance,
     /// The main process of each live run, with its service and run.
     pub live: BTreeMap<Identity, (ServiceName, RunId)>,
-}
-
-/// Whose a process is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
-    /// Of a live run's tree.
-    Live(ServiceName),
-    /// Of the fleet, and of no live run.
-    Stray(ServiceName),
-    /// Nobody's that we know.
-    Foreign,
 }
 
 impl Ours {

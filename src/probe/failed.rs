@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::vocab::measure::Brief;
-use crate::vocab::port::Port;
+use crate::vocab::port::Endpoint;
 
 /// Why an attempt did not pass, in words that go on after "not ready: ".
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum Failed {
     #[error("port {port} does not accept a connection: {source}")]
     Connect {
         /// The port.
-        port: Port,
+        port: Endpoint,
         /// Why.
         source: std::io::Error,
     },
@@ -19,7 +19,7 @@ pub enum Failed {
     #[error("GET {path} on port {port} got no HTTP answer: {source}")]
     NoHttp {
         /// The port.
-        port: Port,
+        port: Endpoint,
         /// The path.
         path: String,
         /// Why.
@@ -29,7 +29,7 @@ pub enum Failed {
     #[error("GET {path} on port {port} answered {status}")]
     Status {
         /// The port.
-        port: Port,
+        port: Endpoint,
         /// The path.
         path: String,
         /// The status.
@@ -39,7 +39,7 @@ pub enum Failed {
     #[error("GET {path} on port {port} answered without `{pattern}` in its body")]
     Body {
         /// The port.
-        port: Port,
+        port: Endpoint,
         /// The path.
         path: String,
         /// What was looked for.
@@ -57,7 +57,7 @@ pub enum Failed {
     #[error("port {port} gave no answer within {}", Brief(*.limit))]
     TimedOut {
         /// The port.
-        port: Port,
+        port: Endpoint,
         /// The time it had.
         limit: Duration,
     },

@@ -15,7 +15,7 @@ use crate::spec::health::Http;
 /// The most that is kept of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Asks once, over the loopback interface, and waits for the answer no longer than `limit`.
+/// Asks once and waits for the answer no longer than `limit`.
 ///
 /// # Errors
 /// [`Failed`]: there is no answer, or it is not the one that is expected.
@@ -48,7 +48,7 @@ fn no_http(http: &Http, source: hyper::Error) -> Failed {
 
 fn request(http: &Http) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
     let usual = [
-        (HOST, format!("localhost:{}", http.port)),
+        (HOST, format!("localhost:{}", http.port.port)),
         (USER_AGENT, concat!("procman/", env!("CARGO_PKG_VERSION")).to_owned()),
         (CONNECTION, "close".to_owned()),
     ];
@@ -90,7 +90,7 @@ mod tests {
     use super::attempt;
     use crate::probe::failed::Failed;
     use crate::spec::health::{Http, Pattern};
-    use crate::vocab::port::Port;
+    use crate::vocab::port::{Endpoint, Port};
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::time::Duration;
@@ -99,7 +99,7 @@ mod tests {
     /// had asked.
     fn check(http: Http, reply: Option<&str>) -> (Result<(), Failed>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = Port::new(listener.local_addr().unwrap().port()).unwrap();
+        let port = Endpoint::tcp(Port::new(listener.local_addr().unwrap().port()).unwrap());
         let limit = Duration::from_millis(if reply.is_some() { 10_000 } else { 50 });
         let reply = reply.map(str::to_owned);
         let server = std::thread::spawn(move || {
@@ -121,7 +121,7 @@ mod tests {
 
     fn plain() -> Http {
         Http {
-            port: Port::new(1).unwrap(),
+            port: Endpoint::tcp(Port::new(1).unwrap()),
             path: "/health?deep=1".to_owned(),
             headers: Vec::new(),
             statuses: vec![Http::STATUSES],

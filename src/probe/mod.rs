@@ -9,5 +9,7 @@ pub mod failed;
 pub mod heartbeat;
 /// Asking by HTTP.
 pub mod http;
+/// Asking what a start would need, before there is one.
+pub mod preflight;
 /// Connecting.
 pub mod tcp;

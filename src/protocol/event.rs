@@ -22,6 +22,13 @@ pub struct Event {
 pub enum What {
     /// A service is in another state, or in the same with another process, health or reason.
     Service(ServiceChange),
+    /// What is notable of a service beyond its state: its ports are not as it declares. Nothing when they are again.
+    Notes {
+        /// Which service.
+        service: ServiceName,
+        /// Each in words that go on after its name.
+        notes: Vec<String>,
+    },
     /// The supervisor has something to say.
     Supervisor {
         /// A sentence.

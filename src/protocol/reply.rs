@@ -64,6 +64,10 @@ pub struct ReloadReport {
     pub differences: Vec<String>,
     /// What the file has that only a new supervisor can take over, as lines to read.
     pub needs_restart: Vec<String>,
+    /// Services whose run would be replaced and that would not start again, and why, as lines to read; then nothing was
+    /// applied.
+    #[serde(default)]
+    pub preflight: Vec<String>,
     /// What is wrong with the file, rendered to read; then nothing was applied.
     pub problems: Option<String>,
 }

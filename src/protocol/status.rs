@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::port::{HeldBy, Port};
+use crate::vocab::port::{Endpoint, HeldBy, Verdict};
 use crate::vocab::state::{Goal, Health, State};
 
 /// The answer of `GET /v1/status` and of `procman status --json`.
@@ -81,6 +81,9 @@ pub struct ServiceView {
     /// What it says of itself (`STATUS=` of sd_notify(3), and whether it reloads or stops).
     #[serde(default)]
     pub says: Option<String>,
+    /// What is notable of it beyond its state: ports that are not as it declares, each in words that go on after its name.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The file of its standard output.
     #[schema(value_type = String)]
     pub stdout_log: PathBuf,
@@ -105,8 +108,9 @@ impl ServiceView {
 /// A port of one service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServicePort {
-    /// The port.
-    pub port: Port,
+    /// The port, its protocol, and its address if it is on one alone.
+    #[serde(flatten)]
+    pub port: Endpoint,
     /// Who holds it, seen from the service.
     pub held_by: HeldBy,
     /// The process that holds it.
@@ -114,20 +118,30 @@ pub struct ServicePort {
 }
 
 /// An assigned port and its holder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PortView {
-    /// The port.
-    pub port: Port,
+    /// The port, its protocol, and its address if it is on one alone.
+    #[serde(flatten)]
+    pub port: Endpoint,
     /// The service it is assigned to.
     pub service: ServiceName,
     /// Who holds it, seen from that service.
     pub held_by: HeldBy,
+    /// Whose process holds it.
+    #[serde(default)]
+    pub verdict: Verdict,
+    /// The service whose process holds it, if it is ours or a stray of ours.
+    #[serde(default)]
+    pub owner: Option<ServiceName>,
     /// The process that holds it.
     pub pid: Option<Pid>,
     /// That process' command line.
     pub command: Option<String>,
     /// That process' user.
     pub user: Option<String>,
+    /// How long that process has lived, in seconds.
+    #[serde(default)]
+    pub age_s: Option<f64>,
 }
 
 /// A process of an earlier run that nobody supervises.

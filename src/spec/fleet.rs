@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::service::Service;
 use super::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port, Protocol};
 use crate::vocab::selection::{NoSuchService, Selection};
 
 /// Every service of one config file, its dependency graph, and the supervisor's settings.
@@ -37,7 +37,19 @@ pub enum NotAFleet {
     #[error("`{first}` and `{second}` both declare port {port}")]
     PortTwice {
         /// The port.
-        port: Port,
+        port: Endpoint,
+        /// The first service by name.
+        first: ServiceName,
+        /// The other.
+        second: ServiceName,
+    },
+    /// Two services claim one port in different words: one of the two addresses includes the other.
+    #[error("`{first}` on port {taken} and `{second}` on port {port} are in each other's way")]
+    PortsOverlap {
+        /// What the other declares.
+        port: Endpoint,
+        /// What the first declares.
+        taken: Endpoint,
         /// The first service by name.
         first: ServiceName,
         /// The other.
@@ -87,7 +99,7 @@ impl Fleet {
     }
 
     /// Each assigned port and the service it is assigned to.
-    pub fn ports(&self) -> BTreeMap<Port, ServiceName> {
+    pub fn ports(&self) -> BTreeMap<Endpoint, ServiceName> {
         self.services
             .values()
             .flat_map(|service| service.ports.iter().map(|port| (*port, service.name.clone())))
@@ -101,18 +113,22 @@ impl Fleet {
 }
 
 fn ports_twice(services: &BTreeMap<ServiceName, Arc<Service>>) -> Vec<NotAFleet> {
-    let mut holders: BTreeMap<Port, &ServiceName> = BTreeMap::new();
+    let mut declared: BTreeMap<(Port, Protocol), Vec<(Endpoint, &ServiceName)>> = BTreeMap::new();
     let mut problems = Vec::new();
     for service in services.values() {
         for port in &service.ports {
-            match holders.insert(*port, &service.name) {
-                Some(first) if first != &service.name => problems.push(NotAFleet::PortTwice {
-                    port: *port,
-                    first: first.clone(),
-                    second: service.name.clone(),
-                }),
-                Some(_) | None => (),
+            let others = declared.entry((port.port, port.protocol)).or_default();
+            let is_in_the_way =
+                |(taken, first): &&(Endpoint, &ServiceName)| **first != service.name && taken.overlaps(port);
+            if let Some((taken, first)) = others.iter().find(is_in_the_way) {
+                let (port, first, second) = (*port, ServiceName::clone(first), service.name.clone());
+                problems.push(if *taken == port {
+                    NotAFleet::PortTwice { port, first, second }
+                } else {
+                    NotAFleet::PortsOverlap { port, taken: *taken, first, second }
+                });
             }
+            others.push((*port, &service.name));
         }
     }
     problems

@@ -6,7 +6,7 @@ use grep_matcher::Matcher;
 use grep_regex::RegexMatcher;
 
 use super::service::Command;
-use crate::vocab::port::Port;
+use crate::vocab::port::Endpoint;
 
 /// How a service is proven to work: to be ready while it starts, to be alive while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +80,14 @@ impl Default for Budget {
     }
 }
 
-/// One question to a service. Those over the network go over the loopback interface.
+/// One question to a service. Those over the network go over the loopback interface, unless the port is on another
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
     /// Does it accept a connection?
     Tcp {
         /// The port asked.
-        port: Port,
+        port: Endpoint,
     },
     /// Does it answer a GET as expected?
     Http(Http),
@@ -112,7 +113,7 @@ pub enum Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     /// The port asked.
-    pub port: Port,
+    pub port: Endpoint,
     /// The path with its query, beginning with `/`.
     pub path: String,
     /// Header fields of the request.

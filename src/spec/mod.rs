@@ -11,6 +11,10 @@ pub mod health;
 pub mod log;
 /// When a run is followed by another, and how a run is ended.
 pub mod policy;
+/// Which file a command line runs.
+pub mod program;
+/// Which script a command line plainly runs.
+pub mod script;
 /// One service.
 pub mod service;
 /// The supervisor's own settings.

@@ -58,3 +58,15 @@ impl Default for Stop {
         Self { signal: Signal::TERM, timeout: Duration::from_secs(10) }
     }
 }
+
+/// What happens when somebody else holds a port that a service is about to listen on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PortConflict {
+    /// A stray of the fleet is ended; for anybody else the service waits, and starts when the port is free.
+    #[default]
+    Wait,
+    /// The service is fatal at once.
+    Fail,
+    /// Whoever it is is ended, as a flush with consent would; who may not be is waited for.
+    Flush,
+}

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
 use super::log::Logs;
-use super::policy::{Backoff, RestartPolicy, Stop};
+use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::Endpoint;
 use crate::vocab::signal::Signal;
 
 /// One service: what to run, with what, and how to judge it.
@@ -23,8 +23,12 @@ pub struct Service {
     pub directory: PathBuf,
     /// The whole environment that `env` and `env_file` add to the supervisor's own.
     pub env: BTreeMap<String, String>,
-    /// The TCP ports it listens on.
-    pub ports: Vec<Port>,
+    /// Where it listens.
+    pub ports: Vec<Endpoint>,
+    /// What happens when somebody else does at its start.
+    pub on_port_conflict: PortConflict,
+    /// Whether what its start needs is looked at before a living run is replaced.
+    pub preflight: bool,
     /// What must hold before it starts.
     pub depends_on: Needs,
     /// How it is proven to be ready while it starts, beyond holding its ports.

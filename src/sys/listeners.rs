@@ -1,20 +1,26 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
 
 use super::os;
 use crate::vocab::identity::Pid;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Protocol};
 
-/// A TCP socket that listens.
+/// A socket that waits for peers: of TCP one that listens, of UDP one that is bound and not connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// Its port.
-    pub port: Port,
-    /// The address it listens on.
-    pub address: IpAddr,
+    /// Where, with its address.
+    pub endpoint: Endpoint,
     /// What tells it from other sockets: the inode on Linux, the process on macOS.
-    pub(super) key: u64,
+    pub key: u64,
+}
+
+/// A process and a socket that it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Where the socket listens.
+    pub endpoint: Endpoint,
+    /// The process.
+    pub pid: Pid,
 }
 
 /// Among which processes a holder is looked for.
@@ -26,23 +32,33 @@ pub enum Reach<'a> {
     Everybody,
 }
 
-/// The sockets that listen on these ports, whoever holds them; IPv4 and IPv6.
+/// Every socket that listens, whoever holds it; IPv4 and IPv6.
 ///
 /// # Errors
 /// The system does not say.
-pub fn on(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
-    if ports.is_empty() {
-        return Ok(Vec::new());
+pub fn all(protocol: Protocol) -> io::Result<Vec<Listener>> {
+    os::listeners::among(protocol, &BTreeSet::new())
+}
+
+/// The sockets that are in the way of these, or are these.
+///
+/// # Errors
+/// The system does not say.
+pub fn on(ports: &BTreeSet<Endpoint>) -> io::Result<Vec<Listener>> {
+    let protocols: BTreeSet<Protocol> = ports.iter().map(|port| port.protocol).collect();
+    let mut found = Vec::new();
+    for protocol in protocols {
+        let of_protocol = ports.iter().filter(|port| port.protocol == protocol);
+        found.extend(os::listeners::among(protocol, &of_protocol.map(|port| port.port).collect())?);
     }
-    let mut found = os::listeners::among(ports)?;
-    found.retain(|listener| ports.contains(&listener.port));
+    found.retain(|listener| ports.iter().any(|port| port.overlaps(&listener.endpoint)));
     Ok(found)
 }
 
-/// Which processes hold these sockets, port by port. A socket that was inherited has several holders.
-pub fn holders(listening: &[Listener], reach: Reach<'_>) -> BTreeMap<Port, Vec<Pid>> {
+/// Which processes hold these sockets. One that was inherited has several holders.
+pub fn holders(listening: &[Listener], reach: Reach<'_>) -> Vec<Held> {
     if listening.is_empty() {
-        return BTreeMap::new();
+        return Vec::new();
     }
     let everybody;
     let candidates = match reach {
@@ -52,23 +68,20 @@ pub fn holders(listening: &[Listener], reach: Reach<'_>) -> BTreeMap<Port, Vec<P
             &everybody
         }
     };
-    let mut found: BTreeMap<Port, Vec<Pid>> = BTreeMap::new();
+    let mut found = Vec::new();
     for pid in candidates {
-        let held: BTreeSet<Port> =
-            os::listeners::held_by(*pid, listening).map(|listener| listener.port).collect();
-        for port in held {
-            found.entry(port).or_default().push(*pid);
-        }
+        let held = os::listeners::held_by(*pid, listening);
+        found.extend(held.map(|listener| Held { endpoint: listener.endpoint, pid: *pid }));
     }
     found
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Reach, holders, on};
+    use super::{Held, Reach, holders, on};
     use crate::sys::process;
-    use crate::vocab::port::Port;
-    use std::net::{TcpListener, TcpStream};
+    use crate::vocab::port::{Endpoint, Port, Protocol};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
 
     #[test]
     fn listeners_are_found_with_their_holder_and_clients_are_not() {
@@ -78,15 +91,28 @@ mod tests {
             let local = if address.starts_with('[') { "::1" } else { "127.0.0.1" };
             let client = TcpStream::connect((local, port.number())).unwrap();
             let client_port = Port::new(client.local_addr().unwrap().port()).unwrap();
-            let found = on(&[port, client_port].into()).unwrap();
+            let found = on(&[Endpoint::tcp(port), Endpoint::tcp(client_port)].into()).unwrap();
             assert_eq!(found.len(), 1, "{address}");
-            assert_eq!(found[0].address, listener.local_addr().unwrap().ip());
-            let own = process::own().pid;
-            assert_eq!(holders(&found, Reach::These(&[own]))[&port], [own]);
-            assert_eq!(holders(&found, Reach::Everybody)[&port], [own]);
+            assert_eq!(found[0].endpoint.address, Some(listener.local_addr().unwrap().ip()));
+            let held = [Held { endpoint: found[0].endpoint, pid: process::own().pid }];
+            assert_eq!(holders(&found, Reach::These(&[held[0].pid])), held);
+            assert_eq!(holders(&found, Reach::Everybody), held);
             assert!(holders(&found, Reach::These(&[])).is_empty());
             drop((listener, client));
-            assert!(on(&[port].into()).unwrap().is_empty());
+            assert!(on(&[Endpoint::tcp(port)].into()).unwrap().is_empty());
         }
+    }
+
+    #[test]
+    fn who_waits_for_datagrams_listens_and_who_is_connected_does_not() {
+        let bound = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = Port::new(bound.local_addr().unwrap().port()).unwrap();
+        let datagrams = Endpoint { protocol: Protocol::Udp, ..Endpoint::tcp(port) };
+        let found = on(&[datagrams].into()).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(holders(&found, Reach::These(&[process::own().pid])).len(), 1);
+        assert!(on(&[Endpoint::tcp(port)].into()).unwrap().is_empty());
+        bound.connect("127.0.0.1:9").unwrap();
+        assert!(on(&[datagrams].into()).unwrap().is_empty());
     }
 }

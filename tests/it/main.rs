@@ -13,6 +13,8 @@ mod init;
 mod lifecycle;
 mod limits;
 mod logging;
+mod ports;
+mod preflight;
 mod restart;
 mod socket;
 mod upgrade;

@@ -8,6 +8,9 @@
 //! notify TEXT         send that to NOTIFY_SOCKET; `+` stands for a new line
 //! notify-each MS TEXT UNTIL   send that each so many ms from here on, until a file is there, as above
 //! listen-inherited PORT   listen, with a socket that children inherit
+//! listen-at PLACE     listen on an address and port, such as 127.0.0.2:3000
+//! listen-for PORT MS  listen for so long, and go on at once
+//! udp PORT            wait for datagrams on 127.0.0.1:PORT
 //! after MS            wait so long
 //! out TEXT, err TEXT  write a line
 //! lines COUNT         write numbered lines to standard output
@@ -34,7 +37,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -66,6 +69,9 @@ fn main() {
                 let (pause, text, until) = (next(), next(), next());
                 again_and_again(&pause, until, move || notify(&text));
             }
+            "listen-at" => serve_at(next().parse().unwrap(), None, Inheritance::Closed),
+            "listen-for" => listen_for(next().parse().unwrap(), next().parse().unwrap()),
+            "udp" => wait_for_datagrams(next().parse().unwrap()),
             "http" => {
                 let port = next();
                 serve(&port, Some(next()), Inheritance::Closed);
@@ -96,9 +102,25 @@ enum Inheritance {
     Kept,
 }
 
+fn wait_for_datagrams(port: u16) {
+    std::mem::forget(UdpSocket::bind(("127.0.0.1", port)).unwrap());
+}
+
+fn listen_for(port: u16, millis: u64) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(millis));
+        drop(listener);
+    });
+}
+
 fn serve(port: &str, status: Option<String>, inheritance: Inheritance) {
-    let listener = TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap_or_else(|error| {
-        eprintln!("OSError: cannot listen on {port}: {error}");
+    serve_at(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())), status, inheritance);
+}
+
+fn serve_at(place: SocketAddr, status: Option<String>, inheritance: Inheritance) {
+    let listener = TcpListener::bind(place).unwrap_or_else(|error| {
+        eprintln!("OSError: cannot listen on {place}: {error}");
         exit(1);
     });
     if matches!(inheritance, Inheritance::Kept) {

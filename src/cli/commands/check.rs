@@ -1,8 +1,8 @@
 use serde::Serialize;
 
-use super::offline;
+use super::{offline, preflight};
 use crate::cli::args::Check;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::config::problem::Placed;
@@ -27,10 +27,12 @@ pub(in crate::cli) fn run(context: &Context, args: &Check) -> Result<(), Failure
         }
         Err(problems) => return Err(Failure::Config(problems)),
     };
-    let ports = offline::ports(&fleet, &offline::survivors(context))?;
+    let ports = offline::ports(context, &fleet)?;
     let state_dir = context.paths.look().err().map(|error| error.to_string());
     let log_dir = unwritable(&context.supervisor.log_dir);
-    let machine: Vec<String> = ports.iter().filter_map(taken).chain(state_dir).chain(log_dir).collect();
+    let starts = preflight::problems(context, &runtime()?, &fleet);
+    let machine: Vec<String> =
+        ports.iter().filter_map(taken).chain(state_dir).chain(log_dir).chain(starts).collect();
     if args.json {
         output::json(&Findings { ok: machine.is_empty(), problems: Vec::new(), machine: machine.clone() })?;
     } else {
@@ -51,8 +53,9 @@ fn taken(port: &PortView) -> Option<String> {
     let command = port.command.as_deref().unwrap_or("a process that this user may not see");
     let pid = port.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
     let (number, service) = (port.port, &port.service);
+    let plain = number.port;
     Some(format!(
-        "port {number} of `{service}` is held by `{command}`{pid}; `procman flush {number}` frees it"
+        "port {number} of `{service}` is held by `{command}`{pid}; `procman flush {plain}` frees it"
     ))
 }
 

@@ -29,6 +29,8 @@ fn words(event: &Event) -> String {
     let what = match &event.what {
         What::Service(change) => progress::words(change),
         What::Supervisor { message } => message.clone(),
+        What::Notes { service, notes } if notes.is_empty() => format!("{service} has its ports as declared"),
+        What::Notes { service, notes } => format!("{service} {}", notes.join("; ")),
         What::Ended => "the supervisor ends".to_owned(),
         What::Missed { count } => format!("{count} events were dropped: this reader was too slow"),
     };

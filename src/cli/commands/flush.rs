@@ -8,10 +8,10 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::ports::flush::{Fate, Force, Foreign, Own, Plan, Request, Step};
-use crate::ports::verdict::{Ours, Whose};
+use crate::ports::verdict::Ours;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port, Whose};
 
 /// Frees the assigned ports, or those named: listeners only, ours first, foreign ones with consent.
 pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure> {
@@ -38,13 +38,13 @@ pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure
 /// Which ports are freed, and what counts as ours.
 struct Job<'a> {
     context: &'a Context,
-    ports: BTreeMap<Port, Option<ServiceName>>,
+    ports: BTreeMap<Endpoint, Option<ServiceName>>,
     own: Own,
 }
 
 impl<'a> Job<'a> {
     fn new(context: &'a Context, args: &Flush) -> Result<Self, Failure> {
-        let assigned: BTreeMap<Port, ServiceName> = context.prove()?.ports();
+        let assigned: BTreeMap<Endpoint, ServiceName> = context.prove()?.ports();
         let named: Vec<Port> = args.ports.iter().filter_map(|port| Port::new(*port)).collect();
         if let Some(port) = named.iter().find(|port| context.supervisor.protects(**port)) {
             return Err(Failure::Unsafe(format!(
@@ -53,7 +53,11 @@ impl<'a> Job<'a> {
             )));
         }
         let own = if args.all || !named.is_empty() { Own::Ended } else { Own::Spared };
-        let ports = if named.is_empty() { assigned.keys().copied().collect() } else { named };
+        let ports: Vec<Endpoint> = if named.is_empty() {
+            assigned.keys().copied().collect()
+        } else {
+            named.into_iter().flat_map(|port| endpoints(port, &assigned)).collect()
+        };
         let ports = ports.into_iter().map(|port| (port, assigned.get(&port).cloned())).collect();
         Ok(Self { context, ports, own })
     }
@@ -94,10 +98,17 @@ impl<'a> Job<'a> {
     }
 }
 
+/// What a port means: each assigned endpoint of that number, or TCP on any address where there is none.
+fn endpoints(port: Port, assigned: &BTreeMap<Endpoint, ServiceName>) -> Vec<Endpoint> {
+    let of_services: Vec<Endpoint> = assigned.keys().filter(|it| it.port == port).copied().collect();
+    if of_services.is_empty() { vec![Endpoint::tcp(port)] } else { of_services }
+}
+
 /// What `flush --json` prints for each listener.
 #[derive(Serialize)]
 struct View<'a> {
-    port: Port,
+    #[serde(flatten)]
+    port: Endpoint,
     pid: Pid,
     user: &'a str,
     command: &'a str,

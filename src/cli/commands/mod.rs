@@ -18,6 +18,8 @@ pub(super) mod offline;
 pub(super) mod order;
 /// `ports`.
 pub(super) mod ports;
+/// What is looked at before anything that runs is touched.
+pub(super) mod preflight;
 /// `reload`.
 pub(super) mod reload;
 /// `restart`.

@@ -9,15 +9,15 @@ use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, Superv
 use crate::rundir::leftovers;
 use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
-use crate::vocab::identity::Pid;
-use crate::vocab::port::{HeldBy, Port};
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::{Endpoint, HeldBy, Verdict, Whose};
 use crate::vocab::state::{Goal, Health, State};
 
 /// How things stand when no supervisor says so: who holds each assigned port, and which processes of an earlier run live.
 pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Result<Status, Failure> {
     let fleet = context.prove()?;
     let survivors = survivors(context);
-    let ports = ports(&fleet, &survivors)?;
+    let ports = ports(context, &fleet)?;
     let services = fleet.services().values().map(|service| view(service, &ports, &survivors)).collect();
     let pid = match unreachable {
         Unreachable::Silent { identity, .. } => identity.map(|identity| identity.pid),
@@ -49,35 +49,50 @@ pub(in crate::cli) fn survivors(context: &Context) -> Vec<Survivor> {
 }
 
 /// Every assigned port and its holder.
-pub(in crate::cli) fn ports(fleet: &Fleet, survivors: &[Survivor]) -> Result<Vec<PortView>, Failure> {
+pub(in crate::cli) fn ports(context: &Context, fleet: &Fleet) -> Result<Vec<PortView>, Failure> {
     let assigned = fleet.ports();
-    let wanted: BTreeSet<Port> = assigned.keys().copied().collect();
+    let wanted: BTreeSet<Endpoint> = assigned.keys().copied().collect();
     let observed = holder::observe(&wanted)
         .map_err(|error| Failure::System(format!("cannot see who holds the ports: {error}")))?;
+    let ours = system::ours(context);
     let views = assigned.into_iter().map(|(port, service)| {
-        let holders = observed.get(&port);
-        let own: BTreeSet<Pid> = survivors
-            .iter()
-            .filter(|survivor| survivor.service == service)
-            .map(|survivor| survivor.pid)
-            .collect();
-        let is_own = |holder: &&Holder| own.contains(&holder.identity.pid);
-        let holder = holders.and_then(|holders| holders.iter().find(is_own).or_else(|| holders.first()));
-        let held_by = match (holders, holder) {
-            (None, _) => HeldBy::Nobody,
-            (Some(_), Some(holder)) if is_own(&holder) => HeldBy::Service,
-            (Some(_), Some(_) | None) => HeldBy::Other,
-        };
-        PortView {
-            port,
-            service,
-            held_by,
-            pid: holder.map(|holder| holder.identity.pid),
-            command: holder.map(|holder| holder.command.clone()),
-            user: holder.map(|holder| holder.user.clone()),
-        }
+        let judged = observed.get(&port).map(|holders| {
+            let judged = holders.iter().map(|holder| (ours.judge(holder), holder));
+            judged.min_by_key(|(whose, _)| !is_of(whose, &service))
+        });
+        port_view(port, service, judged)
     });
     Ok(views.collect())
+}
+
+fn is_of(whose: &Whose, service: &ServiceName) -> bool {
+    match whose {
+        Whose::Live(owner) | Whose::Stray(owner) => owner == service,
+        Whose::Foreign => false,
+    }
+}
+
+/// A port with what was seen of its holder: nothing when it is free, nobody when this user may not see who it is.
+fn port_view(port: Endpoint, service: ServiceName, judged: Option<Option<(Whose, &Holder)>>) -> PortView {
+    let held_by = match &judged {
+        None => HeldBy::Nobody,
+        Some(Some((whose, _))) if is_of(whose, &service) => HeldBy::Service,
+        Some(_) => HeldBy::Other,
+    };
+    let holder = judged.as_ref().and_then(|judged| judged.as_ref().map(|(_, holder)| *holder));
+    let whose = judged.map(|judged| judged.map_or(Whose::Foreign, |(whose, _)| whose));
+    let (verdict, owner) = whose.map_or((Verdict::Free, None), Whose::verdict);
+    PortView {
+        port,
+        service,
+        held_by,
+        verdict,
+        owner,
+        pid: holder.map(|holder| holder.identity.pid),
+        command: holder.map(|holder| holder.command.clone()),
+        user: holder.map(|holder| holder.user.clone()),
+        age_s: holder.map(|holder| holder.age.as_secs_f64()),
+    }
 }
 
 fn view(service: &Service, ports: &[PortView], survivors: &[Survivor]) -> ServiceView {
@@ -104,6 +119,7 @@ fn view(service: &Service, ports: &[PortView], survivors: &[Survivor]) -> Servic
         processes: u32::try_from(own.len()).unwrap_or(u32::MAX),
         reason,
         says: None,
+        notes: Vec::new(),
         stdout_log: service.logs.stdout.clone(),
         stderr_log: service.logs.stderr.clone(),
     }

@@ -14,7 +14,7 @@ use crate::cli::render::progress::Progress;
 use crate::client::ask::AskError;
 use crate::client::connection::{Client, Unreachable};
 use crate::ports::flush::{self, Fate, Force, Foreign, Plan, Request, Step};
-use crate::ports::verdict::{Ours, Whose};
+use crate::ports::verdict::Ours;
 use crate::protocol::command::{Command, Fate as Leaving, Order, Pace, ShutdownOrder};
 use crate::protocol::event::{Event, What};
 use crate::protocol::status::Status;
@@ -24,7 +24,7 @@ use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Whose};
 use crate::vocab::run::Tag;
 use crate::vocab::selection::Selection;
 use crate::vocab::state::{Goal, State};
@@ -102,7 +102,7 @@ async fn hurry(context: &Context) -> Result<(), Failure> {
 fn is_end(event: &Event) -> bool {
     match &event.what {
         What::Service(change) => change.state == State::Stopped && change.previous != State::Stopped,
-        What::Supervisor { .. } | What::Ended | What::Missed { .. } => false,
+        What::Notes { .. } | What::Supervisor { .. } | What::Ended | What::Missed { .. } => false,
     }
 }
 
@@ -183,7 +183,7 @@ pub(in crate::cli) fn end_strays(strays: &[Leftover]) -> Result<(), Failure> {
 pub(in crate::cli) fn ports_but(
     fleet: &Fleet,
     laggards: &[ServiceName],
-) -> BTreeMap<Port, Option<ServiceName>> {
+) -> BTreeMap<Endpoint, Option<ServiceName>> {
     let assigned = fleet.ports().into_iter().filter(|(_, service)| !laggards.contains(service));
     assigned.map(|(port, service)| (port, Some(service))).collect()
 }
@@ -215,7 +215,7 @@ pub(in crate::cli) fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 /// Fails when a port is held that should be free.
-pub(in crate::cli) fn prove_free(ports: &BTreeSet<Port>) -> Result<(), Failure> {
+pub(in crate::cli) fn prove_free(ports: &BTreeSet<Endpoint>) -> Result<(), Failure> {
     let observed = crate::ports::holder::observe(ports)
         .map_err(|error| Failure::System(format!("cannot see who holds the ports: {error}")))?;
     let held: Vec<String> = observed
@@ -260,7 +260,7 @@ pub(in crate::cli) fn refuse_untouchable(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// A port whose holder belongs to somebody else, in a line.
-pub(in crate::cli) fn unseen_words(port: Port) -> String {
+pub(in crate::cli) fn unseen_words(port: Endpoint) -> String {
     format!("port {port}: held by a process that this user may not see; run this as its user, or as root")
 }
 

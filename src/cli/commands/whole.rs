@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use tokio::runtime::Runtime;
 
+use super::preflight::{self, Intent};
 use super::restart::{self, Ending};
 use super::{down, system, up};
 use crate::cli::args::Restart;
@@ -82,6 +83,9 @@ impl Whole<'_> {
                 system::refuse_untouchable(&plan)?;
                 found.foreign = system::consent(&plan, self.args.yes)?;
             }
+            let Found { fleet, status, wanted, .. } = &found;
+            let intent = Intent { mode: self.mode, fleet, status: status.as_ref(), wanted };
+            preflight::refuse_what_would_not_start(self.context, runtime, &intent)?;
             let count = found.fleet.services().len();
             Ok((found, format!("{count} services")))
         })

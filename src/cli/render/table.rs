@@ -11,7 +11,7 @@ use crate::vocab::state::State;
 /// The whole status: services, what is wrong with them, survivors, supervisor.
 pub(in crate::cli) fn status(status: &Status) -> String {
     let mut parts = vec![services(&status.services)];
-    let wrong: Vec<String> = status.services.iter().filter_map(complaint).collect();
+    let wrong: Vec<String> = status.services.iter().flat_map(complaints).collect();
     if !wrong.is_empty() {
         parts.push(wrong.join("\n"));
     }
@@ -101,7 +101,13 @@ fn ports_words(ports: &[ServicePort]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Why a service is not as it should be, or what is notable about it.
+/// Why a service is not as it should be, and what is notable about it beyond that.
+fn complaints(service: &ServiceView) -> Vec<String> {
+    let notes = service.notes.iter().map(|note| format!("{} {note}", service.name));
+    complaint(service).into_iter().chain(notes).collect()
+}
+
+/// Why a service is not as it should be.
 fn complaint(service: &ServiceView) -> Option<String> {
     let exit = service.exit.filter(|_| service.pid.is_none()).map(|exit| exit.to_string());
     let foreign = service.ports.iter().find(|port| port.held_by == HeldBy::Other && service.pid.is_some());
@@ -132,16 +138,26 @@ fn supervisor(view: &SupervisorView) -> String {
 
 /// The table of ports.
 pub(in crate::cli) fn ports(ports: &[PortView]) -> String {
-    let mut table = bare_table(&["PORT", "SERVICE", "HELD BY", "PID", "USER", "COMMAND"]);
+    let mut table = bare_table(&["PORT", "SERVICE", "HELD BY", "VERDICT", "PID", "USER", "AGE", "COMMAND"]);
     for port in ports {
         table.add_row([
             port.port.to_string(),
             port.service.to_string(),
             port.held_by.word().to_owned(),
+            verdict_words(port),
             port.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             port.user.clone().unwrap_or_else(|| "-".to_owned()),
+            port.age_s.map_or_else(|| "-".to_owned(), uptime),
             port.command.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    finish(&mut table, &[0, 3])
+    finish(&mut table, &[0, 4, 6])
+}
+
+/// Whose process it is, and of which service if that is not the one that the port is assigned to.
+fn verdict_words(port: &PortView) -> String {
+    match port.owner.as_ref().filter(|owner| **owner != port.service) {
+        Some(owner) => format!("{} ({owner})", port.verdict.word()),
+        None => port.verdict.word().to_owned(),
+    }
 }

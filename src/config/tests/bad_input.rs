@@ -32,6 +32,37 @@ fn ports_are_proven_over_the_whole_fleet() {
     check_service("command = \"sh\"\nport = 80", &[(3, &["port 80 is protected"])]);
     check_service("command = \"sh\"\nports = [8001, 8001]", &[(3, &["stands here twice"])]);
     check_service("command = \"sh\"\nport = 0", &[(3, &["0 is out of range"])]);
+    let overlap = |one: &str, other: &str| {
+        format!(
+            "[services.a]\ncommand = \"sh\"\nport = {one}\n[services.b]\ncommand = \"sh\"\nport = {other}\n"
+        )
+    };
+    for (one, other) in [
+        ("8001", "\"127.0.0.1:8001\""),
+        ("\"0.0.0.0:8001\"", "\"127.0.0.1:8001\""),
+        ("\"[::]:8001\"", "\"0.0.0.0:8001\""),
+        ("\"[::]:8001\"", "\"127.0.0.1:8001\""),
+    ] {
+        check(&overlap(one, other), &[(6, &["in each other's way", "a port of its own"])]);
+    }
+    for (one, other) in [
+        ("8001", "\"8001/udp\""),
+        ("\"127.0.0.1:8001\"", "\"127.0.0.2:8001\""),
+        ("\"127.0.0.1:8001\"", "\"[::1]:8001\""),
+    ] {
+        load_text(&overlap(one, other)).unwrap();
+    }
+    check_service("command = \"sh\"\nports = [8001, \"127.0.0.1:8001\"]", &[(3, &["stands here twice"])]);
+    check_service("command = \"sh\"\nport = \"53/udp\"", &[(3, &["port 53 is protected"])]);
+    check_service(
+        "command = \"sh\"\nport = \"localhost:8001\"",
+        &[(3, &["is not a port", "127.0.0.1:3000"])],
+    );
+    check_service("command = \"sh\"\non_port_conflict = \"kill\"", &[(3, &["`kill`", "\\\"flush"])]);
+    check_service(
+        "command = \"sh\"\nport = \"8001/udp\"\nhealth = { tcp = true }",
+        &[(4, &["needs a port"])],
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{check_service, load_service, load_text};
 use crate::spec::health::Check;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port};
 
 #[test]
 fn variables_expand_in_values_of_every_type() {
@@ -27,7 +27,7 @@ fn variables_expand_in_values_of_every_type() {
         "#,
     );
     assert_eq!(api.command.arguments(), ["-c", "1 8123 me"]);
-    let port = Port::new(8123).unwrap();
+    let port = Endpoint::tcp(Port::new(8123).unwrap());
     assert_eq!((api.ports.as_slice(), api.autostart, api.priority), ([port].as_slice(), false, 4));
     assert!(api.directory.ends_with("backend"));
     assert_eq!((api.nice, api.umask, api.min_uptime), (Some(-5), Some(0o027), Duration::from_secs(3)));
@@ -42,7 +42,10 @@ fn variables_expand_in_values_of_every_type() {
 #[test]
 fn a_check_may_name_its_port_by_a_variable() {
     let api = load_service("command = \"sh\"\nport = 8001\nhealth = { tcp = \"${NO:-8001}\" }");
-    assert_eq!(api.ready.as_ref().unwrap().check, Check::Tcp { port: Port::new(8001).unwrap() });
+    assert_eq!(
+        api.ready.as_ref().unwrap().check,
+        Check::Tcp { port: Endpoint::tcp(Port::new(8001).unwrap()) }
+    );
 }
 
 #[test]

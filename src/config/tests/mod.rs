@@ -10,7 +10,7 @@ use crate::spec::health::Check;
 use crate::spec::policy::RestartPolicy;
 use crate::spec::service::Service;
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port};
 use crate::vocab::signal::Signal;
 
 mod bad_input;
@@ -96,14 +96,14 @@ fn a_full_file_becomes_the_fleet_it_describes() {
     let api = fleet.service(&ServiceName::parse("api").unwrap()).unwrap();
     assert_eq!(api.command.arguments(), ["-c", "echo a  b"]);
     assert!(api.directory.ends_with("backend"));
-    assert_eq!(api.ports.iter().map(|port| port.number()).collect::<Vec<_>>(), [5000, 80]);
+    assert_eq!(api.ports.iter().map(|port| port.port.number()).collect::<Vec<_>>(), [5000, 80]);
     let env: Vec<(&str, &str)> = api.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(env, [("A", "default"), ("B", "own"), ("BOTH", "env"), ("C", "1-none"), ("FROM_FILE", "1")]);
     assert_eq!(api.depends_on.values().copied().collect::<Vec<_>>(), [Condition::Completed]);
     let health = api.ready.as_ref().unwrap();
     assert_eq!(api.ready, api.live);
     let Check::Http(http) = &health.check else { panic!("{health:?}") };
-    assert_eq!((http.port, http.path.as_str()), (Port::new(80).unwrap(), "/health?x=1"));
+    assert_eq!((http.port, http.path.as_str()), (Endpoint::tcp(Port::new(80).unwrap()), "/health?x=1"));
     assert_eq!((health.interval, health.retries), (Duration::from_secs(1), 5));
     assert_eq!((api.backoff.max_retries, api.stop.timeout), (2, Duration::from_secs(3)));
     assert_eq!((api.stop.signal, api.umask, api.restart), (Signal::INT, Some(0o027), RestartPolicy::Always));

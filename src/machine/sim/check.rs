@@ -5,14 +5,14 @@ use super::child::Life;
 use super::ledger::Asked;
 use super::sickness;
 use super::world::{Verdict, Violence, World};
-use crate::machine::event::{Awaited, Event, Finding, Verb};
+use crate::machine::event::{Awaited, End, Event, Finding, Obstacle, Verb};
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{Phase, Rest};
 use crate::machine::service::Service;
 use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
 use crate::spec::graph::Condition;
-use crate::spec::policy::RestartPolicy;
+use crate::spec::policy::{PortConflict, RestartPolicy};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -42,6 +42,11 @@ struct Expected {
 
 enum Rests {
     As(Rest),
+    /// As its policy for taken ports says, with these failures and restarts behind it as before.
+    ByConflict {
+        failures: u32,
+        restarts: u64,
+    },
     /// Only if it failed too often.
     AsFatalAtMost,
 }
@@ -55,15 +60,16 @@ impl Before {
                 Proven::Nobody
             }
             Event::NotSpawned { .. } | Event::Exited { .. } | Event::Notified { .. } => Proven::Nobody,
+            Event::PortsSeen { .. } => Proven::Nobody,
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
         };
         let end = match event {
-            Event::Exited { run, end } => {
-                fleet.service_of(*run).and_then(|service| expected(service, end.outcome))
+            Event::Exited { run, end } => fleet.service_of(*run).and_then(|service| expected(service, end)),
+            Event::NotSpawned { run, obstacle: Obstacle::PortTaken(_) } => {
+                fleet.service_of(*run).filter(|service| service.goal() != Goal::Down).map(conflict)
             }
-            Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
-                None
-            }
+            Event::NotSpawned { obstacle: Obstacle::Refused { .. }, .. } | Event::PortsSeen { .. } => None,
+            Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => None,
             Event::Probed { .. } | Event::Notified { .. } | Event::Reconfigured(_) => None,
             Event::Resumed(_) | Event::Tick => None,
         };
@@ -76,14 +82,22 @@ fn running(fleet: &Fleet) -> BTreeSet<RunId> {
     fleet.services().values().filter(is_running).filter_map(|service| service.phase().run()).collect()
 }
 
-fn expected(service: &Service, outcome: Outcome) -> Option<Expected> {
+/// Whoever finds its port taken spends nothing on it.
+fn conflict(service: &Service) -> Expected {
+    let memory = service.memory();
+    let rests = Rests::ByConflict { failures: memory.failures, restarts: memory.restarts };
+    Expected { service: service.spec().name.clone(), rests }
+}
+
+fn expected(service: &Service, end: &End) -> Option<Expected> {
     let spec = service.spec();
-    let is_success = is_success(spec, outcome);
+    let is_success = is_success(spec, end.outcome);
     let ended_by_itself = matches!(service.phase(), Phase::Starting(..) | Phase::Running(..));
     let rests = match (service.goal(), spec.restart) {
         (Goal::Down, _) => Rests::As(Rest::Stopped),
         (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
+        (Goal::Up, _) if end.taken.is_some() && !is_success => return Some(conflict(service)),
         (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
             Rests::As(Rest::Completed)
         }
@@ -252,6 +266,7 @@ impl World {
                 Phase::Running(..) | Phase::Starting(..) | Phase::Spawning { .. } | Phase::Waiting => (),
                 Phase::Stopping { .. } | Phase::Killing { .. } => (),
                 Phase::Backoff { .. } | Phase::Resting(_) => (),
+                phase @ Phase::Blocked { .. } => self.check_blocked(service.spec(), phase)?,
             }
         }
         self.check_look(&before.look)?;
@@ -272,7 +287,7 @@ impl World {
             }
             Phase::Starting(..) | Phase::Running(..) | Phase::Spawning { .. } => Ok(()),
             Phase::Stopping { .. } | Phase::Killing { .. } => Ok(()),
-            Phase::Backoff { .. } | Phase::Resting(_) => Ok(()),
+            Phase::Backoff { .. } | Phase::Blocked { .. } | Phase::Resting(_) => Ok(()),
         }
     }
 
@@ -372,6 +387,14 @@ fn check_policy(fleet: &Fleet, end: &Expected) -> Verdict {
     let is_right = match (&end.rests, service.phase()) {
         (Rests::As(expected), Phase::Resting(rest)) => rest == expected,
         (Rests::As(_), _) => false,
+        (Rests::ByConflict { failures, restarts }, phase) => {
+            let memory = service.memory();
+            let is_as_declared = match service.spec().on_port_conflict {
+                PortConflict::Fail => *phase == Phase::Resting(Rest::Fatal),
+                PortConflict::Wait | PortConflict::Flush => matches!(phase, Phase::Blocked { .. }),
+            };
+            is_as_declared && memory.failures == *failures && memory.restarts == *restarts
+        }
         (Rests::AsFatalAtMost, Phase::Resting(rest)) => {
             let has_retries = service.memory().failures <= service.spec().backoff.max_retries;
             *rest == Rest::Fatal && !has_retries

@@ -6,7 +6,7 @@ use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::port::Port;
+use crate::vocab::port::Endpoint;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
 
@@ -36,7 +36,7 @@ pub(super) struct Child {
     pub(super) service: ServiceName,
     pub(super) identity: Identity,
     pub(super) born: Moment,
-    pub(super) ports: Vec<Port>,
+    pub(super) ports: Vec<Endpoint>,
     pub(super) character: Character,
     pub(super) life: Life,
     pub(super) keeper: Keeper,

@@ -16,7 +16,6 @@ use crate::spec::policy::RestartPolicy;
 use crate::spec::service::Service;
 use crate::vocab::identity::Pid;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::port::Port;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
 use crate::vocab::state::Goal;
@@ -34,6 +33,12 @@ impl World {
                 self.agenda.plan(at, Due::Looked(run, pid, self.daemon));
                 Ok(())
             }
+            Action::LookAtPorts { service, .. } => {
+                let taken = self.taken(&service);
+                events.push_back(Event::PortsSeen { service: service.name.clone(), taken });
+                Ok(())
+            }
+            Action::FreePort { service, holder } => self.free_port(&service, holder),
             Action::Publish(change) => {
                 self.tell(|| format!("    {change:?}"));
                 self.ledger.publish(change)
@@ -66,12 +71,8 @@ impl World {
 
     fn spawn(&mut self, run: RunId, service: &Arc<Service>, events: &mut VecDeque<Event>) -> Verdict {
         self.check_spawn(run, service)?;
-        let taken = service.ports.iter().find(|port| self.is_taken(**port));
-        let event = match taken {
-            Some(port) => {
-                let obstacle = Obstacle::PortTaken { port: *port, holder: "a stranger".to_owned() };
-                Event::NotSpawned { run, obstacle }
-            }
+        let event = match self.taken(service) {
+            Some(taken) => Event::NotSpawned { run, obstacle: Obstacle::PortTaken(taken) },
             None if self.rng.u32(0..100) < self.temper.refusals() => {
                 let why = "cannot start: refused".to_owned();
                 Event::NotSpawned { run, obstacle: Obstacle::Refused { why } }
@@ -92,11 +93,6 @@ impl World {
             events.push_back(event);
         }
         Ok(())
-    }
-
-    fn is_taken(&self, port: Port) -> bool {
-        let by_stranger = self.squatted.get(&port).is_some_and(|until| *until > self.now);
-        by_stranger || self.children.values().any(|it| it.life == Life::Alive && it.ports.contains(&port))
     }
 
     fn bear(&mut self, run: RunId, service: &Service) -> crate::vocab::identity::Identity {

@@ -22,6 +22,8 @@ mod peace;
 mod sickness;
 /// Random specs that are legal.
 pub(super) mod spec_maker;
+/// Who else listens on ports.
+mod stranger;
 /// One world: its time, its daemon, and what happens next.
 mod world;
 /// The tests.

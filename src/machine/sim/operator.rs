@@ -100,14 +100,10 @@ impl World {
         match self.rng.u32(0..20) {
             0 => self.feed(Event::Tick),
             1 => self.abandon(),
-            2 | 7 => self.notify(),
+            2 | 8 => self.notify(),
             3..=5 => self.tell_again(),
-            6 => {
-                let until = self.now.after(wait(&mut self.rng, 5000));
-                let ports: Vec<_> = self.file.ports().into_keys().collect();
-                if let Some(port) = self.rng.choice(ports) {
-                    self.squatted.insert(port, until);
-                }
+            6 | 7 => {
+                self.squat();
                 Ok(())
             }
             _ => self.order(),
@@ -235,7 +231,7 @@ fn run_of(event: &Event) -> Option<RunId> {
         Event::Spawned { run, .. } | Event::NotSpawned { run, .. } => Some(*run),
         Event::Exited { run, .. } | Event::Probed { run, .. } => Some(*run),
         Event::Notified { run, .. } => Some(*run),
-        Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) => None,
+        Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) | Event::PortsSeen { .. } => None,
         Event::Resumed(_) | Event::Tick => None,
     }
 }

@@ -13,7 +13,7 @@ impl World {
     pub(super) fn make_peace(&mut self) -> Verdict {
         self.tell(|| "peace".to_owned());
         self.temper = Temper::Peaceful;
-        self.squatted.clear();
+        self.send_strangers_away();
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.doom = None;
         }
@@ -94,6 +94,6 @@ fn is_at_goal(service: &Service, reason: Option<String>) -> bool {
         (Goal::Up, Phase::Resting(rest)) => *rest != Rest::Stopped,
         (Goal::Up, Phase::Waiting) => waits_in_vain,
         (Goal::Up, Phase::Spawning { .. } | Phase::Starting(..) | Phase::Backoff { .. }) => false,
-        (Goal::Up, Phase::Stopping { .. } | Phase::Killing { .. }) => false,
+        (Goal::Up, Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Blocked { .. }) => false,
     }
 }

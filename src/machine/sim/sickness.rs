@@ -27,7 +27,7 @@ impl Look {
                 Self::None
             }
             Event::Exited { .. } | Event::Notified { .. } | Event::Reconfigured(_) => Self::None,
-            Event::Resumed(_) | Event::Tick => Self::None,
+            Event::PortsSeen { .. } | Event::Resumed(_) | Event::Tick => Self::None,
         }
     }
 }
@@ -77,7 +77,8 @@ impl World {
             Phase::Starting(_, proof) => (Aspect::Ready, proof),
             Phase::Running(_, proof) => (Aspect::Alive, proof),
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => return Ok(()),
-            Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Backoff { .. } => return Ok(()),
+            Phase::Stopping { .. } | Phase::Killing { .. } => return Ok(()),
+            Phase::Backoff { .. } | Phase::Blocked { .. } => return Ok(()),
         };
         if let (Look::Good(_, time), NextLook::At(at)) = (look, proof.next) {
             let by = self.now.after(time.saturating_add(Duration::from_millis(1)));

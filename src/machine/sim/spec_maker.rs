@@ -9,11 +9,11 @@ use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::log::{Logs, Rotation};
-use crate::spec::policy::{Backoff, RestartPolicy, Stop};
+use crate::spec::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port};
 use crate::vocab::signal::Signal;
 
 /// Every name that a world knows. Those that begin with a `j` are jobs: they end by themselves if their policy lets
@@ -37,6 +37,8 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
         directory: PathBuf::from("/"),
         env: BTreeMap::new(),
         ports: Vec::new(),
+        on_port_conflict: PortConflict::Wait,
+        preflight: true,
         depends_on: Needs::new(),
         ready: None,
         live: None,
@@ -68,9 +70,13 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
     Arc::new(Fleet::new(supervisor, services).unwrap())
 }
 
+pub(in crate::machine) fn port_of(number: u16) -> Endpoint {
+    Endpoint::tcp(Port::new(number).unwrap())
+}
+
 pub(in crate::machine) fn health_of(port: u16) -> Health {
     Health {
-        check: Check::Tcp { port: Port::new(port).unwrap() },
+        check: Check::Tcp { port: port_of(port) },
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(1),
         retries: 2,
@@ -112,8 +118,9 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     let mut service = plain(text);
     let number: u16 = text[1..].parse().unwrap();
     if rng.u32(0..10) < 4 {
-        service.ports = vec![Port::new(3000 + number).unwrap()];
+        service.ports = vec![port_of(3000 + number)];
     }
+    service.on_port_conflict = random_conflict(rng);
     set_checks(rng, &mut service);
     service.restart = random_policy(rng, &service.name);
     service.backoff = random_backoff(rng);
@@ -155,6 +162,14 @@ fn random_health(rng: &mut Rng) -> Health {
             _ => OnUnhealthy::Report,
         },
         ..health_of(3000)
+    }
+}
+
+fn random_conflict(rng: &mut Rng) -> PortConflict {
+    match rng.u32(0..5) {
+        0 => PortConflict::Fail,
+        1 | 2 => PortConflict::Flush,
+        _ => PortConflict::Wait,
     }
 }
 
@@ -219,15 +234,16 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
     let at = rng.usize(0..services.len());
     let service = &mut services[at];
     let number: u16 = service.name.as_str()[1..].parse().unwrap();
-    match rng.u32(0..9) {
+    match rng.u32(0..10) {
         0 => {
             service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
         }
         1 | 2 => set_checks(rng, service),
         3 => service.ports = Vec::new(),
-        4 => service.ports = vec![Port::new(3000 + number).unwrap()],
+        4 => service.ports = vec![port_of(3000 + number)],
         5 => service.restart = random_policy(rng, &service.name),
         6 => service.backoff = random_backoff(rng),
+        8 => service.on_port_conflict = random_conflict(rng),
         7 => service.min_uptime = Duration::from_millis(rng.u64(1..2000)),
         _ => service.autostart = !service.autostart,
     }

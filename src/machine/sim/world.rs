@@ -10,14 +10,16 @@ use super::child::{Child, Life};
 use super::ledger::{Ends, Ledger};
 use super::operator::Temper;
 use super::spec_maker;
+use super::stranger::Stranger;
 use crate::machine::event::{End, Event, Finding, Verb};
 use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::Survivor;
+use crate::machine::phase::Phase;
 use crate::machine::ticket::TicketId;
 use crate::spec;
 use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
-use crate::vocab::port::Port;
+use crate::vocab::port::Endpoint;
 use crate::vocab::run::RunId;
 
 /// What a world has to say against the machine; its seed is added by whoever plays it.
@@ -41,8 +43,10 @@ pub(super) struct World {
     /// Every process that lives, or whose end is still to be told.
     pub(super) children: BTreeMap<Pid, Child>,
     pub(super) born: i32,
-    /// Ports that strangers hold, and until when.
-    pub(super) squatted: BTreeMap<Port, Moment>,
+    /// Ports that strangers hold, or held.
+    pub(super) squatted: BTreeMap<Endpoint, Stranger>,
+    /// When a process of ours that held a port last ended.
+    pub(super) freed: BTreeMap<Endpoint, Moment>,
     pub(super) supervisor: Option<Supervisor>,
     pub(super) daemon: Daemon,
     pub(super) journal: Option<Journal>,
@@ -73,7 +77,8 @@ impl Violence {
                 Self::AfterTheirTime
             }
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => Self::AfterTheirTime,
-            Event::Reconfigured(_) | Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
+            Event::PortsSeen { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
+            Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
         }
     }
 }
@@ -123,6 +128,7 @@ impl World {
             children: BTreeMap::new(),
             born: 0,
             squatted: BTreeMap::new(),
+            freed: BTreeMap::new(),
             supervisor: None,
             daemon: Daemon(0),
             journal: None,
@@ -226,6 +232,7 @@ impl World {
         child.life = Life::Ended(outcome);
         let told = self.now.after(child.character.telling).max(child.told_at.after(Duration::from_micros(1)));
         let (service, run, is_ours) = (child.service.clone(), child.run, child.is_ours());
+        self.freed.extend(child.ports.iter().map(|port| (*port, self.now)));
         self.tell(|| format!("  {service} run {run}: {outcome}"));
         if is_ours && self.supervisor.is_some() {
             self.agenda.plan(told, Due::Told(pid, self.daemon));
@@ -240,7 +247,10 @@ impl World {
             return Err(format!("the world is broken: {pid} is told to have ended and has not"));
         };
         self.ledger.note_end(&child, outcome);
-        let end = End { outcome, last_words: None, left: child.character.left };
+        let service = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(child.run));
+        let starting = service.filter(|service| matches!(service.phase(), Phase::Starting(..)));
+        let taken = starting.and_then(|service| self.taken(service.spec()));
+        let end = End { outcome, last_words: None, left: child.character.left, taken };
         self.feed(Event::Exited { run: child.run, end })
     }
 
@@ -286,7 +296,7 @@ impl World {
         match event {
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => self.past.push(event),
             Event::Spawned { .. } | Event::NotSpawned { .. } => self.past.push(event),
-            Event::Command(_) | Event::Abandoned(_) | Event::Tick => (),
+            Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
             Event::Reconfigured(_) | Event::Resumed(_) => (),
         }
     }
@@ -311,19 +321,21 @@ fn told(event: &Event) -> String {
             format!("{event:?}")
         }
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
+        Event::PortsSeen { .. } => format!("{event:?}"),
         Event::Resumed(_) | Event::Tick => format!("{event:?}"),
     }
 }
 
 fn words(service: &spec::service::Service) -> String {
     format!(
-        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?}, ready {:?}, live {:?}, autostart {}",
+        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}",
         service.depends_on,
         service.restart,
         service.backoff.max_retries,
         service.stop.timeout,
         service.min_uptime,
         service.ports,
+        service.on_port_conflict,
         service.ready,
         service.live,
         service.autostart,

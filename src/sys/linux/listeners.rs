@@ -10,10 +10,12 @@ use nix::sys::socket::{
 
 use crate::sys::listeners::Listener;
 use crate::vocab::identity::Pid;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port, Protocol};
 
 /// TCP_LISTEN of tcp_states.h.
 const LISTEN: u32 = 10;
+/// TCP_CLOSE there: the state of a UDP socket that is not connected.
+const CLOSE: u32 = 7;
 /// SOCK_DIAG_BY_FAMILY of sock_diag(7).
 const DIAG_BY_FAMILY: u16 = 20;
 /// Sizes of the structures of netlink(7) and linux/inet_diag.h, in bytes.
@@ -21,17 +23,24 @@ const HEADER: usize = 16;
 const REQUEST: usize = 56;
 const ANSWER: usize = 72;
 
-/// The TCP sockets that listen on these ports, and perhaps others: by netlink, where the kernel picks them out; else by
-/// proc(5), which lists them all.
-pub(in crate::sys) fn among(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
-    by_netlink(ports).or_else(|_| by_procfs())
+/// The sockets of a protocol that listen on these ports, and perhaps others; all when no port is named. By netlink, where
+/// the kernel picks them out; else by proc(5), which lists them all.
+pub(in crate::sys) fn among(protocol: Protocol, ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+    by_netlink(protocol, ports).or_else(|_| by_procfs(protocol))
 }
 
-fn by_netlink(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+fn state_of_listeners(protocol: Protocol) -> u32 {
+    match protocol {
+        Protocol::Tcp => LISTEN,
+        Protocol::Udp => CLOSE,
+    }
+}
+
+fn by_netlink(protocol: Protocol, ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
     /// So many ports are asked for one by one. To ask for all is one question, with an answer for each of the machine.
     const FEW: usize = 4;
     let questions: Vec<Option<Port>> =
-        if ports.len() <= FEW { ports.iter().copied().map(Some).collect() } else { vec![None] };
+        if (1..=FEW).contains(&ports.len()) { ports.iter().copied().map(Some).collect() } else { vec![None] };
     let flags = SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Netlink, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;
     let mut found = Vec::new();
@@ -40,10 +49,11 @@ fn by_netlink(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
     for (family, port) in
         families.into_iter().flat_map(|family| questions.iter().map(move |it| (family, *it)))
     {
-        sendto(fd.as_raw_fd(), &request(family, port), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+        let request = request(family, protocol, port);
+        sendto(fd.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
         loop {
             let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            if read_answers(&buffer[..length], &mut found)? == Rest::Nothing {
+            if read_answers(&buffer[..length], protocol, &mut found)? == Rest::Nothing {
                 break;
             }
         }
@@ -51,8 +61,9 @@ fn by_netlink(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
     Ok(found)
 }
 
-/// `nlmsghdr` and `inet_diag_req_v2`: a dump of the TCP sockets of a family that listen, on this port if one is given.
-fn request(family: libc::c_int, port: Option<Port>) -> Vec<u8> {
+/// `nlmsghdr` and `inet_diag_req_v2`: a dump of the sockets of a family and protocol that listen, on this port if one is
+/// given.
+fn request(family: libc::c_int, protocol: Protocol, port: Option<Port>) -> Vec<u8> {
     let length = u32::try_from(HEADER + REQUEST).unwrap_or_default();
     let flags = u16::try_from(libc::NLM_F_REQUEST | libc::NLM_F_DUMP).unwrap_or_default();
     let mut bytes = Vec::with_capacity(HEADER + REQUEST);
@@ -60,9 +71,12 @@ fn request(family: libc::c_int, port: Option<Port>) -> Vec<u8> {
     bytes.extend(DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend(flags.to_ne_bytes());
     bytes.extend([0; 8]);
-    let protocol = u8::try_from(libc::IPPROTO_TCP).unwrap_or_default();
-    bytes.extend([u8::try_from(family).unwrap_or_default(), protocol, 0, 0]);
-    bytes.extend((1_u32 << LISTEN).to_ne_bytes());
+    let number = match protocol {
+        Protocol::Tcp => libc::IPPROTO_TCP,
+        Protocol::Udp => libc::IPPROTO_UDP,
+    };
+    bytes.extend([u8::try_from(family).unwrap_or_default(), u8::try_from(number).unwrap_or_default(), 0, 0]);
+    bytes.extend((1_u32 << state_of_listeners(protocol)).to_ne_bytes());
     // The source port of `inet_diag_sockid`; 0 is any.
     bytes.extend(port.map_or(0, Port::number).to_be_bytes());
     bytes.resize(HEADER + REQUEST, 0);
@@ -75,7 +89,7 @@ enum Rest {
     Nothing,
 }
 
-fn read_answers(mut bytes: &[u8], found: &mut Vec<Listener>) -> io::Result<Rest> {
+fn read_answers(mut bytes: &[u8], protocol: Protocol, found: &mut Vec<Listener>) -> io::Result<Rest> {
     while bytes.len() >= HEADER {
         let length = usize::try_from(u32_at(bytes, 0)).unwrap_or(usize::MAX);
         let kind = i32::from(u16_at(bytes, 4));
@@ -87,7 +101,7 @@ fn read_answers(mut bytes: &[u8], found: &mut Vec<Listener>) -> io::Result<Rest>
         }
         let body = &bytes[HEADER..length];
         if body.len() >= ANSWER {
-            found.extend(listener(body));
+            found.extend(listener(body, protocol));
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
@@ -95,14 +109,15 @@ fn read_answers(mut bytes: &[u8], found: &mut Vec<Listener>) -> io::Result<Rest>
 }
 
 /// `inet_diag_msg`: family at 0, source port at 4 and source address at 8 in network order, inode at 68.
-fn listener(body: &[u8]) -> Option<Listener> {
+fn listener(body: &[u8], protocol: Protocol) -> Option<Listener> {
     let port = Port::new(u16::from_be_bytes([body[4], body[5]]))?;
     let address = if i32::from(body[0]) == libc::AF_INET {
         IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(&body[8..12]).ok()?))
     } else {
         IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&body[8..24]).ok()?))
     };
-    Some(Listener { port, address, key: u64::from(u32_at(body, 68)) })
+    let endpoint = Endpoint { port, protocol, address: Some(address) };
+    Some(Listener { endpoint, key: u64::from(u32_at(body, 68)) })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -113,24 +128,26 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// /proc/net/tcp and tcp6 of proc_pid_net(5).
-fn by_procfs() -> io::Result<Vec<Listener>> {
-    let four = fs::read_to_string("/proc/net/tcp")?;
-    let six = fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
-    Ok(four.lines().chain(six.lines()).filter_map(listener_of_line).collect())
+/// /proc/net/tcp, tcp6, udp and udp6 of proc_pid_net(5).
+fn by_procfs(protocol: Protocol) -> io::Result<Vec<Listener>> {
+    let name = match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    };
+    let four = fs::read_to_string(format!("/proc/net/{name}"))?;
+    let six = fs::read_to_string(format!("/proc/net/{name}6")).unwrap_or_default();
+    Ok(four.lines().chain(six.lines()).filter_map(|line| listener_of_line(line, protocol)).collect())
 }
 
-fn listener_of_line(line: &str) -> Option<Listener> {
+fn listener_of_line(line: &str, protocol: Protocol) -> Option<Listener> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let (address, port) = words.get(1)?.split_once(':')?;
-    if *words.get(3)? != "0A" {
+    if u32::from_str_radix(words.get(3)?, 16) != Ok(state_of_listeners(protocol)) {
         return None;
     }
-    Some(Listener {
-        port: Port::new(u16::from_str_radix(port, 16).ok()?)?,
-        address: address_of_hex(address)?,
-        key: words.get(9)?.parse().ok()?,
-    })
+    let port = Port::new(u16::from_str_radix(port, 16).ok()?)?;
+    let endpoint = Endpoint { port, protocol, address: Some(address_of_hex(address)?) };
+    Some(Listener { endpoint, key: words.get(9)?.parse().ok()? })
 }
 
 /// Addresses stand there as groups of four bytes in host order.
@@ -161,23 +178,29 @@ pub(in crate::sys) fn held_by(pid: Pid, listening: &[Listener]) -> impl Iterator
 #[cfg(test)]
 mod tests {
     use super::{by_netlink, by_procfs};
-    use crate::vocab::port::Port;
+    use crate::vocab::port::{Endpoint, Port, Protocol};
     use std::collections::BTreeSet;
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener, UdpSocket};
 
     #[test]
     fn netlink_and_procfs_tell_the_same() {
-        let sockets = ["127.0.0.1:0", "[::1]:0"].map(|address| TcpListener::bind(address).ok());
-        for socket in sockets.iter().flatten() {
-            let address = socket.local_addr().unwrap();
+        let check = |address: SocketAddr, protocol: Protocol| {
             let port = Port::new(address.port()).unwrap();
+            let endpoint = Endpoint { port, protocol, address: Some(address.ip()) };
             let many: BTreeSet<Port> = (1..10).filter_map(Port::new).collect();
-            let few = by_netlink(&[port].into()).unwrap();
-            assert!(few.iter().all(|it| it.port == port), "others are not asked for");
-            for list in [few, by_netlink(&many).unwrap(), by_procfs().unwrap()] {
-                let found =
-                    list.iter().find(|it| it.port.number() == address.port() && it.address == address.ip());
+            let few = by_netlink(protocol, &[port].into()).unwrap();
+            assert!(few.iter().all(|it| it.endpoint.port == port), "others are not asked for");
+            for list in [few, by_netlink(protocol, &many).unwrap(), by_procfs(protocol).unwrap()] {
+                let found = list.iter().find(|it| it.endpoint == endpoint);
                 assert!(found.is_some_and(|it| it.key > 0), "{address}");
+            }
+        };
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            if let Ok(listener) = TcpListener::bind(address) {
+                check(listener.local_addr().unwrap(), Protocol::Tcp);
+            }
+            if let Ok(socket) = UdpSocket::bind(address) {
+                check(socket.local_addr().unwrap(), Protocol::Udp);
             }
         }
     }

@@ -3,17 +3,22 @@ use std::io;
 
 use crate::sys::listeners::Listener;
 use crate::vocab::identity::Pid;
-use crate::vocab::port::Port;
+use crate::vocab::port::{Endpoint, Port, Protocol};
 
-/// Every listening TCP socket of processes that this user may see, whatever the port. A socket with two holders stands
-/// there twice.
-pub(in crate::sys) fn among(_ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+/// Every socket of processes that this user may see that listens, whatever the port. One with two holders stands there
+/// twice.
+pub(in crate::sys) fn among(protocol: Protocol, _ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
     let found = listeners::get_all().map_err(|error| io::Error::other(error.to_string()))?;
-    let tcp = found.into_iter().filter(|listener| matches!(listener.protocol, listeners::Protocol::TCP));
-    Ok(tcp
+    let is_meant = |found: &listeners::Protocol| match protocol {
+        Protocol::Tcp => matches!(found, listeners::Protocol::TCP),
+        Protocol::Udp => matches!(found, listeners::Protocol::UDP),
+    };
+    let meant = found.into_iter().filter(|listener| is_meant(&listener.protocol));
+    Ok(meant
         .filter_map(|listener| {
             let port = Port::new(listener.socket.port())?;
-            Some(Listener { port, address: listener.socket.ip(), key: u64::from(listener.process.pid) })
+            let endpoint = Endpoint { port, protocol, address: Some(listener.socket.ip()) };
+            Some(Listener { endpoint, key: u64::from(listener.process.pid) })
         })
         .collect())
 }

@@ -45,7 +45,7 @@ pub fn file_of(words: &[String], directory: &Path) -> Option<PathBuf> {
 }
 
 /// `env` and its assignments become another program; what follows them is the command.
-fn without_env(words: &[String]) -> &[String] {
+pub(super) fn without_env(words: &[String]) -> &[String] {
     match words.first() {
         Some(first) if base_name(first) == "env" => {
             let rest = &words[1..];
@@ -62,7 +62,7 @@ fn is_interpreter(program: &str) -> bool {
     INTERPRETERS.contains(&stem) || INTERPRETERS.contains(&name)
 }
 
-fn base_name(program: &str) -> &str {
+pub(super) fn base_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 

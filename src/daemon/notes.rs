@@ -1,0 +1,100 @@
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::mailbox::Message;
+use crate::machine::phase::Phase;
+use crate::protocol::event::{Event, What};
+use crate::spec::service::Service;
+use crate::sys::clock;
+use crate::sys::listeners::{self, Held, Listener, Reach};
+use crate::vocab::identity::Pid;
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::{Endpoint, Protocol};
+use crate::vocab::run::RunId;
+
+/// How a run's ports differ from what its service declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// It listens where it did not say.
+    Undeclared(Endpoint),
+    /// It does not listen where it said.
+    Silent(Endpoint),
+}
+
+/// What a run listens on beside its first port can come a while after its start: it is looked at once so long after it,
+/// and from there on only when somebody looks anyway.
+const INSPECTED_AFTER: Duration = Duration::from_secs(5);
+
+/// Every socket that a look at these ports has to know: all that listen for connections, and those for datagrams where
+/// one of the ports is of that kind.
+pub(super) fn listening<'p>(mut ports: impl Iterator<Item = &'p Endpoint>) -> io::Result<Vec<Listener>> {
+    let mut found = listeners::all(Protocol::Tcp)?;
+    if ports.any(|port| port.protocol == Protocol::Udp) {
+        found.extend(listeners::all(Protocol::Udp)?);
+    }
+    Ok(found)
+}
+
+/// What is notable of a run that holds these. Sockets for datagrams are no offer to anybody unless declared: every client
+/// of a name server has one.
+pub(super) fn of(service: &Service, held: &[Held]) -> Vec<Note> {
+    let is_declared = |held: &&Held| service.ports.iter().any(|port| port.port == held.endpoint.port);
+    let others = held.iter().filter(|held| held.endpoint.protocol == Protocol::Tcp && !is_declared(held));
+    let undeclared: BTreeSet<Endpoint> = others.map(|held| Endpoint::tcp(held.endpoint.port)).collect();
+    let is_silent = |port: &&Endpoint| !held.iter().any(|held| held.endpoint.overlaps(port));
+    let silent = service.ports.iter().filter(is_silent).copied();
+    undeclared.into_iter().map(Note::Undeclared).chain(silent.map(Note::Silent)).collect()
+}
+
+/// In words that go on after the service's name.
+pub(super) fn words(notes: &[Note]) -> Vec<String> {
+    let word = |note: &Note| match note {
+        Note::Undeclared(port) => format!("listens on port {port}, which it does not declare"),
+        Note::Silent(port) => format!("does not listen on port {port}, which it declares"),
+    };
+    notes.iter().map(word).collect()
+}
+
+impl Engine {
+    /// Has a run looked at once, a while after its start.
+    pub(super) fn inspect_later(&self, run: RunId) {
+        let mailbox = self.mailbox.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(INSPECTED_AFTER).await;
+            mailbox.send(Message::Inspect(run)).await;
+        });
+    }
+
+    /// Looks what a run listens on.
+    pub(super) fn inspect(&mut self, run: RunId) {
+        let (Some(service), Some(warden)) = (self.fleet.service_of(run), self.wardens.get(&run)) else {
+            return;
+        };
+        let Ok(listening) = listening(service.spec().ports.iter()) else { return };
+        let tree: Vec<Pid> = warden.charge().near().iter().map(|process| process.identity.pid).collect();
+        let held = listeners::holders(&listening, Reach::These(&tree));
+        self.note(&service.spec().name.clone(), &held);
+    }
+
+    /// Keeps what is notable of a running service that listens here, and tells of it if it is news.
+    pub(super) fn note(&mut self, name: &ServiceName, held: &[Held]) {
+        let Some(service) = self.fleet.services().get(name) else { return };
+        let Phase::Running(live, _) = service.phase() else { return };
+        let notes = of(service.spec(), held);
+        let before = self.noted.insert(live.run, notes.clone()).unwrap_or_default();
+        if before != notes {
+            let (service, notes) = (name.clone(), words(&notes));
+            tracing::warn!(%service, ?notes, "its ports are not as declared");
+            let what = What::Notes { service, notes };
+            self.mailbox.publish(Event { unix_ms: clock::unix_ms(), what });
+        }
+    }
+
+    /// What is notable of a running service, as it was seen last.
+    pub(super) fn noted_of(&self, name: &ServiceName) -> Option<&[Note]> {
+        let live = self.fleet.services().get(name)?.phase().live()?;
+        self.noted.get(&live.run).map(Vec::as_slice)
+    }
+}

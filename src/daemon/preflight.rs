@@ -1,0 +1,187 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::engine::{Engine, ending_problem};
+use super::mailbox::Message;
+use crate::config::change::{Changed, Difference, Effect};
+use crate::config::environment::Environment;
+use crate::machine::event::{Command, Event};
+use crate::probe::preflight::{Foresight, foresee};
+use crate::protocol::command::{Rehearsal, ReloadOrder};
+use crate::protocol::reply::{ReloadReport, Report, ServiceResult, Verdict};
+use crate::spec::fleet::Fleet;
+use crate::spec::policy::PortConflict;
+use crate::spec::service::Service;
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::Whose;
+use crate::vocab::run::{Instance, Tag};
+use crate::vocab::state::State;
+
+/// What can be told of the starts of services, by name.
+pub type Foresights = BTreeMap<ServiceName, Foresight>;
+
+/// A config that was read and proven, and is applied once its services are known to start.
+#[derive(Debug)]
+pub struct Reading {
+    /// What was asked for.
+    pub order: ReloadOrder,
+    /// The text of the file.
+    pub text: String,
+    /// What it says.
+    pub fleet: Fleet,
+    /// How that differs from what runs.
+    pub difference: Difference,
+}
+
+/// Looks at the starts of services, all at once, with the environment that a supervisor would have.
+pub async fn foresee_all(services: Vec<Arc<Service>>, environment: &Environment) -> Foresights {
+    let mut looks = JoinSet::new();
+    for service in services {
+        let environment = environment_of(environment, &service);
+        looks.spawn(async move { (service.name.clone(), foresee(&service, &environment).await) });
+    }
+    looks.join_all().await.into_iter().collect()
+}
+
+/// The environment of a service, but for its tag.
+pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTreeMap<String, String> {
+    let mut environment = supervisor.variables().clone();
+    if let Some(user) = &service.user {
+        environment.insert("HOME".to_owned(), user.home.display().to_string());
+        environment.insert("USER".to_owned(), user.name.clone());
+        environment.insert("LOGNAME".to_owned(), user.name.clone());
+    }
+    environment.remove(Instance::VARIABLE);
+    environment.remove(Tag::VARIABLE);
+    environment.extend(service.env.clone());
+    environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
+    environment
+}
+
+/// The problems of all, a line each.
+pub fn lines(found: &Foresights) -> Vec<String> {
+    let line = |(name, foresight): (&ServiceName, &Foresight)| {
+        foresight.problems.iter().map(|problem| format!("{name}: {problem}")).collect::<Vec<_>>()
+    };
+    found.iter().flat_map(line).collect()
+}
+
+impl Engine {
+    /// Restarts services, unless one of them would not start again: then none is touched.
+    pub(super) fn restart(&mut self, command: Command, answer: oneshot::Sender<Report>) {
+        let services = command.services.iter().filter_map(|name| self.fleet.spec().service(name));
+        let services: Vec<Arc<Service>> = services.filter(|service| service.preflight).cloned().collect();
+        let (environment, mailbox) = (self.environment.clone(), self.mailbox.clone());
+        let obtainable = self.unobtainable(&services);
+        tokio::spawn(async move {
+            let mut found = foresee_all(services, &environment).await;
+            add(&mut found, obtainable);
+            mailbox.send(Message::Foreseen(command, answer, found)).await;
+        });
+    }
+
+    /// The starts of services that are to be restarted have been looked at.
+    pub(super) fn restart_foreseen(
+        &mut self,
+        command: Command,
+        answer: oneshot::Sender<Report>,
+        found: &Foresights,
+    ) {
+        note_remarks(found);
+        let mut problems = lines(found);
+        if self.is_ending() {
+            problems.push(ending_problem().what);
+        }
+        if problems.is_empty() {
+            self.replies.insert(command.ticket, answer);
+            self.feed(Event::Command(command));
+            return;
+        }
+        let others = format!("not touched, because of {}", problems.join("; "));
+        let results = command.services.into_iter().map(|service| {
+            let own = found.get(&service).map(|own| own.problems.join("; ")).filter(|own| !own.is_empty());
+            let state = self.fleet.services().get(&service).map_or(State::Stopped, |it| it.state());
+            let reason =
+                Some(own.map_or_else(|| others.clone(), |own| format!("would not start again: {own}")));
+            ServiceResult { service, verdict: Verdict::Failed, state, reason, stderr: Vec::new() }
+        });
+        // Whoever asked may have left.
+        let _ = answer.send(Report { results: results.collect() });
+    }
+
+    /// Applies a config, unless a service whose run it replaces would not start again.
+    pub(super) fn replace(&mut self, reading: Reading, answer: oneshot::Sender<ReloadReport>) {
+        let lives = |name: &ServiceName| {
+            self.fleet.services().get(name).is_some_and(|service| service.phase().live().is_some())
+        };
+        let is_replaced = |changed: &&Changed| changed.effect == Effect::NewRun && lives(&changed.service);
+        let replaced = reading.difference.changed.iter().filter(is_replaced);
+        let services = replaced.filter_map(|changed| reading.fleet.service(&changed.service));
+        let services: Vec<Arc<Service>> = services.filter(|service| service.preflight).cloned().collect();
+        let (environment, mailbox) = (self.environment.clone(), self.mailbox.clone());
+        let unobtainable = self.unobtainable(&services);
+        tokio::spawn(async move {
+            let mut found = foresee_all(services, &environment).await;
+            add(&mut found, unobtainable);
+            mailbox.send(Message::Replace(Box::new(reading), answer, found)).await;
+        });
+    }
+
+    /// The starts that a new config brings have been looked at.
+    pub(super) fn replace_foreseen(
+        &mut self,
+        reading: Reading,
+        answer: oneshot::Sender<ReloadReport>,
+        found: &Foresights,
+    ) {
+        note_remarks(found);
+        let difference = &reading.difference;
+        let mut report = ReloadReport {
+            differences: difference.lines(),
+            needs_restart: difference.lines_for_supervisor(),
+            preflight: lines(found),
+            problems: None,
+        };
+        let is_applied = reading.order.run == Rehearsal::Real && !difference.is_empty();
+        if self.is_ending() {
+            report = ReloadReport { problems: Some(ending_problem().what), ..ReloadReport::default() };
+        } else if is_applied && report.preflight.is_empty() {
+            self.apply(reading);
+        }
+        let _ = answer.send(report);
+    }
+
+    /// Ports that somebody holds who does not go by himself and is not made to.
+    fn unobtainable(&self, services: &[Arc<Service>]) -> Vec<(ServiceName, String)> {
+        let problem = |service: &Arc<Service>| {
+            let taken = self.taken(service)?;
+            let goes = match (&taken.whose, service.on_port_conflict) {
+                (Whose::Live(_), _) | (_, PortConflict::Flush) => true,
+                (Whose::Stray(_), PortConflict::Wait) => true,
+                (Whose::Stray(_), PortConflict::Fail) => false,
+                (Whose::Foreign, PortConflict::Wait | PortConflict::Fail) => false,
+            };
+            (!goes)
+                .then(|| (service.name.clone(), format!("port {} is held by {}", taken.port, taken.holder)))
+        };
+        services.iter().filter_map(problem).collect()
+    }
+}
+
+/// Adds problems that were found in other ways.
+pub fn add(found: &mut Foresights, problems: Vec<(ServiceName, String)>) {
+    for (service, problem) in problems {
+        found.entry(service).or_default().problems.push(problem);
+    }
+}
+
+fn note_remarks(found: &Foresights) {
+    for (service, foresight) in found {
+        for remark in &foresight.remarks {
+            tracing::info!(%service, remark, "not all of a start can be foreseen");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::engine::Engine;
+use super::notes;
+use super::warden::{Charge, Warden};
+use crate::ports::holder::{self, Holder};
+use crate::sys::forest;
+use crate::sys::listeners::{self, Held, Listener, Reach};
+use crate::sys::process::Process;
+use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::name::ServiceName;
+use crate::vocab::port::{Endpoint, HeldBy, Port, Whose};
+use crate::vocab::run::Tag;
+
+/// Everything that is looked at once for a whole status, so ordered that a thousand services are found in it.
+pub(super) struct Scene {
+    trees: BTreeMap<ServiceName, Vec<Process>>,
+    /// Where somebody listens, by number.
+    listening: BTreeMap<Port, Vec<Endpoint>>,
+    /// Where processes of ours do, by number, each with its service.
+    held: BTreeMap<Port, Vec<(Held, ServiceName)>>,
+    /// The same by service.
+    held_by: BTreeMap<ServiceName, Vec<Held>>,
+    /// Who holds assigned ports that none of ours does, and whose that is.
+    strangers: BTreeMap<Endpoint, (Holder, Whose)>,
+}
+
+/// Who holds an assigned port.
+pub(super) struct Found {
+    pub(super) held_by: HeldBy,
+    pub(super) pid: Option<Pid>,
+    pub(super) whose: Option<Whose>,
+}
+
+impl Engine {
+    pub(super) fn look_around(&self) -> Scene {
+        let trees = self.trees();
+        let mut wanted: BTreeSet<Endpoint> = self.fleet.spec().ports().into_keys().collect();
+        let listening = notes::listening(wanted.iter()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot see who listens");
+            Vec::new()
+        });
+        let owner = |(name, tree): (&ServiceName, &Vec<Process>)| {
+            tree.iter().map(|process| (process.identity.pid, name.clone())).collect::<Vec<_>>()
+        };
+        let owners: BTreeMap<Pid, ServiceName> = trees.iter().flat_map(owner).collect();
+        let ours: Vec<Pid> = owners.keys().copied().collect();
+        let mut held: BTreeMap<Port, Vec<(Held, ServiceName)>> = BTreeMap::new();
+        let mut held_by: BTreeMap<ServiceName, Vec<Held>> = BTreeMap::new();
+        for found in listeners::holders(&listening, Reach::These(&ours)) {
+            let Some(owner) = owners.get(&found.pid) else { continue };
+            held.entry(found.endpoint.port).or_default().push((found, owner.clone()));
+            held_by.entry(owner.clone()).or_default().push(found);
+        }
+        wanted.retain(|port| on(&held, *port).next().is_none());
+        let strangers = self.strangers(&wanted, &listening);
+        let mut by_number: BTreeMap<Port, Vec<Endpoint>> = BTreeMap::new();
+        for listener in listening {
+            by_number.entry(listener.endpoint.port).or_default().push(listener.endpoint);
+        }
+        Scene { trees, listening: by_number, held, held_by, strangers }
+    }
+
+    fn strangers(
+        &self,
+        wanted: &BTreeSet<Endpoint>,
+        listening: &[Listener],
+    ) -> BTreeMap<Endpoint, (Holder, Whose)> {
+        let is_wanted = |listener: &&Listener| wanted.iter().any(|port| port.overlaps(&listener.endpoint));
+        let listening: Vec<Listener> = listening.iter().filter(is_wanted).cloned().collect();
+        let ours = self.ours();
+        let found = holder::among(&listening, wanted).into_iter();
+        found
+            .filter_map(|(port, holders)| {
+                let holder = holders.into_iter().next()?;
+                let whose = ours.judge(&holder);
+                Some((port, (holder, whose)))
+            })
+            .collect()
+    }
+
+    /// The processes of each service that has a live run.
+    fn trees(&self) -> BTreeMap<ServiceName, Vec<Process>> {
+        let lives = self.fleet.services().values().filter_map(|service| service.phase().live());
+        let charges: Vec<&Charge> =
+            lives.filter_map(|live| self.wardens.get(&live.run)).map(Warden::charge).collect();
+        let runs: Vec<(Identity, &Tag)> = charges.iter().map(|it| (it.leader, &it.tag)).collect();
+        let names = charges.iter().map(|charge| charge.tag.service.clone());
+        names.zip(forest::trees(&runs)).collect()
+    }
+}
+
+fn on(
+    held: &BTreeMap<Port, Vec<(Held, ServiceName)>>,
+    port: Endpoint,
+) -> impl Iterator<Item = &(Held, ServiceName)> {
+    let of_number = held.get(&port.port).into_iter().flatten();
+    of_number.filter(move |(held, _)| held.endpoint.overlaps(&port))
+}
+
+impl Scene {
+    /// The processes of a service.
+    pub(super) fn tree_of(&self, service: &ServiceName) -> &[Process] {
+        self.trees.get(service).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where a service listens.
+    pub(super) fn held_by(&self, service: &ServiceName) -> &[Held] {
+        self.held_by.get(service).map_or(&[], Vec::as_slice)
+    }
+
+    /// Who holds a port of a service. Its own processes speak before those of others.
+    pub(super) fn port(&self, port: Endpoint, service: &ServiceName) -> Found {
+        let ours = on(&self.held, port).min_by_key(|(_, owner)| owner != service);
+        let mut listening = self.listening.get(&port.port).into_iter().flatten();
+        match (ours, self.strangers.get(&port)) {
+            (Some((held, owner)), _) => {
+                let held_by = if owner == service { HeldBy::Service } else { HeldBy::Other };
+                Found { held_by, pid: Some(held.pid), whose: Some(Whose::Live(owner.clone())) }
+            }
+            (None, Some((holder, whose))) => {
+                let pid = Some(holder.identity.pid);
+                Found { held_by: HeldBy::Other, pid, whose: Some(whose.clone()) }
+            }
+            // Whoever it is may not be seen.
+            (None, None) if listening.any(|endpoint| endpoint.overlaps(&port)) => {
+                Found { held_by: HeldBy::Other, pid: None, whose: Some(Whose::Foreign) }
+            }
+            (None, None) => Found { held_by: HeldBy::Nobody, pid: None, whose: None },
+        }
+    }
+}
