@@ -46,7 +46,8 @@ impl Story {
             let event: Event = serde_json::from_str(&line).unwrap();
             match event.what {
                 What::Service(change) if is_wanted(&change) => return (event.unix_ms, change),
-                What::Service(_) | What::Supervisor { .. } | What::Ended | What::Missed { .. } => (),
+                What::Service(_) | What::Notes { .. } | What::Supervisor { .. } => (),
+                What::Ended | What::Missed { .. } => (),
             }
         }
     }
