@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::import_args::Import;
 use super::when::When;
 use crate::launch::upgrade::parse_identity;
 use crate::vocab::identity::Identity;
@@ -90,6 +91,8 @@ pub enum Verb {
     Reload(Reload),
     /// Prove the config and the machine, touching nothing
     Check(Check),
+    /// Read another program's config: print it as a services.toml, or expanded
+    Import(Import),
     /// Wait until services are ready, running or stopped
     Wait(Wait),
     /// Run one command in a service's environment, directory and user

@@ -12,6 +12,8 @@ mod context;
 pub mod entry;
 /// What goes wrong, in words and exit codes.
 mod failure;
+/// The arguments of `import`.
+pub mod import_args;
 /// Ctrl-C.
 mod interrupt;
 /// Printing that survives a reader who leaves.

@@ -11,6 +11,8 @@ pub mod find;
 pub mod load;
 /// What is wrong with a file.
 pub mod problem;
+/// supervisord's own configuration.
+pub mod supervisord;
 
 /// Variables from files.
 mod env_file;

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod chaos;
+mod corpus;
 mod emergency;
 mod faults;
 mod flush;
