@@ -15,7 +15,7 @@ use super::value::Value;
 use super::{health, policy, prove, sections, variables};
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::log::{Logs, Rotation};
-use crate::spec::policy::{RestartPolicy, Stop};
+use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service, User};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
@@ -147,6 +147,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
         stop: Stop {
             signal: signal("stop_signal").unwrap_or(usual.signal),
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
+            asks: asks(section).unwrap_or(usual.asks),
         },
         success_exit_codes: codes.unwrap_or_else(|| BTreeSet::from([0])),
         min_uptime: section.duration("min_uptime").unwrap_or(MIN_UPTIME),
@@ -277,6 +278,21 @@ fn restart(section: &Section<'_>) -> RestartPolicy {
                 "use \"always\", \"on-failure\" or \"never\"",
             );
             RestartPolicy::Always
+        }
+    }
+}
+
+fn asks(section: &Section<'_>) -> Option<Asked> {
+    let (text, value) = section.text("stop_asks")?;
+    match text.as_str() {
+        "main" => Some(Asked::Main),
+        "group" => Some(Asked::Group),
+        other => {
+            value.add(
+                format!("`{other}` is nobody to ask"),
+                "use \"main\" for the main process, or \"group\" for its whole process group",
+            );
+            None
         }
     }
 }

@@ -43,8 +43,8 @@ impl Engine {
                 Ok(identity) => Event::Spawned { run, identity },
                 Err(obstacle) => Event::NotSpawned { run, obstacle },
             }),
-            Action::Stop { run, signal } => {
-                self.with_warden(run, |warden| warden.stop(signal));
+            Action::Stop { run, stop } => {
+                self.with_warden(run, |warden| warden.stop(stop));
                 None
             }
             Action::Kill { run } => {

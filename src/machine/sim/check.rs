@@ -12,7 +12,7 @@ use crate::machine::service::Service;
 use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
 use crate::spec::graph::Condition;
-use crate::spec::policy::RestartPolicy;
+use crate::spec::policy::{EarlyExit, RestartPolicy};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -47,7 +47,7 @@ enum Rests {
 }
 
 impl Before {
-    pub(super) fn of(fleet: &Fleet, event: &Event) -> Self {
+    pub(super) fn of(fleet: &Fleet, event: &Event, now: Moment) -> Self {
         let proven = match event {
             Event::Probed { run, finding: Finding::Good | Finding::GoodFor(_) } => Proven::One(*run),
             Event::Resumed(_) => Proven::Anybody,
@@ -59,7 +59,7 @@ impl Before {
         };
         let end = match event {
             Event::Exited { run, end } => {
-                fleet.service_of(*run).and_then(|service| expected(service, end.outcome))
+                fleet.service_of(*run).and_then(|service| expected(service, end.outcome, now))
             }
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
                 None
@@ -76,7 +76,7 @@ fn running(fleet: &Fleet) -> BTreeSet<RunId> {
     fleet.services().values().filter(is_running).filter_map(|service| service.phase().run()).collect()
 }
 
-fn expected(service: &Service, outcome: Outcome) -> Option<Expected> {
+fn expected(service: &Service, outcome: Outcome, now: Moment) -> Option<Expected> {
     let spec = service.spec();
     let is_success = is_success(spec, outcome);
     let ended_by_itself = matches!(service.phase(), Phase::Starting(..) | Phase::Running(..));
@@ -84,6 +84,7 @@ fn expected(service: &Service, outcome: Outcome) -> Option<Expected> {
         (Goal::Down, _) => Rests::As(Rest::Stopped),
         (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
+        (Goal::Up, _) if is_early_failure(service, now) => Rests::AsFatalAtMost,
         (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
             Rests::As(Rest::Completed)
         }
@@ -93,6 +94,14 @@ fn expected(service: &Service, outcome: Outcome) -> Option<Expected> {
         }
     };
     Some(Expected { service: spec.name.clone(), rests })
+}
+
+/// Whether a run that ends now is tried again whatever its exit code.
+fn is_early_failure(service: &Service, now: Moment) -> bool {
+    let is_starting = matches!(service.phase(), Phase::Starting(..));
+    let lasted = service.phase().live().map(|live| now.since(live.since));
+    let is_early = is_starting || lasted.is_some_and(|lasted| lasted < service.spec().min_uptime);
+    is_early && service.spec().backoff.early_exit == EarlyExit::Failed
 }
 
 fn is_success(spec: &spec::service::Service, outcome: Outcome) -> bool {
