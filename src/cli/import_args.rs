@@ -10,12 +10,12 @@ pub struct Import {
     /// Print every process that the file comes to as JSON, looking at nothing but the file and its includes
     #[arg(long)]
     pub expanded: bool,
-    /// With --expanded: a variable beside those of a plain login of root, for %(ENV_NAME)s
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable, requires = "expanded")]
+    /// A variable for %(ENV_NAME)s beside those of this process; with --expanded beside those of a plain login of root
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub variables: Vec<(String, String)>,
-    /// With --expanded: the machine's name, for %(host_node_name)s
-    #[arg(long, value_name = "NAME", default_value = "localhost", requires = "expanded")]
-    pub hostname: String,
+    /// The machine's name for %(host_node_name)s [default: that of this machine; with --expanded localhost]
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

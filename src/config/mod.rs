@@ -20,6 +20,8 @@ mod env_file;
 mod expand;
 /// `health`, `ready` and `live`.
 mod health;
+/// `stdout`, `stderr` and `log`.
+mod logs;
 /// `backoff`, and the ports of a service.
 mod policy;
 /// What only the machine can prove: programs, directories, users.

@@ -271,7 +271,7 @@ impl Engine {
             let problems = Some(ending_problem().what);
             return ReloadReport { problems, ..ReloadReport::default() };
         }
-        let read = load::read_text(&self.config).and_then(|text| {
+        let read = load::read_whole(&self.config, &self.environment).and_then(|text| {
             Ok((load::prove(&text, &self.config, &self.environment, Machine::Proven)?, text))
         });
         let (fresh, text) = match read {

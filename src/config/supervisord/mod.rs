@@ -4,6 +4,8 @@
 
 /// What the model is as JSON, in supervisord's own words.
 pub mod json;
+/// From the file to the fleet that is run.
+pub mod load;
 /// Every process, typed, as supervisord has it.
 pub mod model;
 /// What a file is read on.
@@ -12,6 +14,8 @@ pub mod reader;
 pub mod refusal;
 /// Signals as Python counts them.
 pub mod stop_signal;
+/// As a services.toml.
+pub mod translate;
 
 /// `[supervisorctl]`.
 mod ctl;
@@ -27,12 +31,16 @@ mod include;
 mod ini;
 /// Which options there are.
 mod known;
+/// What processes are called as services.
+mod naming;
 /// `[program:NAME]`, expanded.
 mod programs;
 /// What Python's own functions do.
 mod python;
 /// From the files to the fleet.
 pub mod read;
+/// What procman does otherwise, and what the author says.
+mod remarks;
 /// Servers and their plugins.
 mod servers;
 /// `[supervisord]`.
@@ -43,3 +51,5 @@ mod user;
 mod value;
 /// Words of commands and variables of environments.
 mod words;
+/// TOML.
+mod writer;
