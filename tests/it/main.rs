@@ -15,4 +15,5 @@ mod limits;
 mod logging;
 mod restart;
 mod socket;
+mod supervisord;
 mod upgrade;

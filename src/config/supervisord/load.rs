@@ -73,7 +73,12 @@ pub fn prove(
         Ok(fleet) => fleet,
         Err(refusals) => return Err(problems(&reading, refusals)),
     };
-    let translation = translate(fleet, &reading.files, Purpose::Running);
+    let mut translation = translate(fleet, &reading.files, Purpose::Running);
+    if translation.refusals.is_empty() && translation.places.is_empty() {
+        let nothing =
+            Refusal::new("there are no programs to run").hint("add a section [program:NAME] with a command");
+        translation.refusals.push(nothing);
+    }
     if !translation.refusals.is_empty() {
         return Err(problems(&reading, &translation.refusals));
     }
