@@ -20,5 +20,7 @@ mod interrupt;
 mod output;
 /// What people see.
 mod render;
+/// The arguments of `supervise`.
+pub mod supervise_args;
 /// Points in time as people type them.
 pub mod when;
