@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::import_args::Import;
+use super::supervise_args::Supervise;
 use super::when::When;
-use crate::launch::upgrade::parse_identity;
-use crate::vocab::identity::Identity;
 use crate::vocab::measure::parse_duration;
 use crate::vocab::signal::Signal;
 
@@ -90,6 +90,8 @@ pub enum Verb {
     Reload(Reload),
     /// Prove the config and the machine, touching nothing
     Check(Check),
+    /// Read another program's config: print it as a services.toml, or expanded
+    Import(Import),
     /// Wait until services are ready, running or stopped
     Wait(Wait),
     /// Run one command in a service's environment, directory and user
@@ -106,17 +108,6 @@ pub enum Verb {
     /// The supervisor itself, as `up` starts it
     #[command(hide = true)]
     Supervise(Supervise),
-}
-
-/// `supervise`.
-#[derive(Debug, ClapArgs)]
-pub struct Supervise {
-    /// Be the supervisor under this guardian, as PID:START
-    #[arg(long, value_parser = parse_identity)]
-    pub under: Option<Identity>,
-    /// Be the guardian of this supervisor, as PID:START
-    #[arg(long, value_parser = parse_identity, conflicts_with = "under")]
-    pub guard: Option<Identity>,
 }
 
 /// `up`.

@@ -9,6 +9,7 @@ use super::output;
 use crate::client::connection::Client;
 use crate::config::environment::Environment;
 use crate::config::problem::Problems;
+use crate::config::supervisord::load as dialect;
 use crate::config::{find, load};
 use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
@@ -50,11 +51,25 @@ impl Context {
 
     /// Proves the whole config.
     pub(super) fn prove(&self) -> Result<Fleet, Failure> {
-        self.load().map_err(Failure::Config)
+        let fleet = self.load().map_err(Failure::Config)?;
+        for remark in self.remarks() {
+            self.say(&format!("warning: {remark}"));
+        }
+        Ok(fleet)
     }
 
     pub(super) fn load(&self) -> Result<Fleet, Problems> {
         load::load(&self.config, &self.environment)
+    }
+
+    /// What a file of supervisord's asks for and does not get.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        match load::read_text(&self.config) {
+            Ok(text) if dialect::is_dialect(&self.config, &text) => {
+                dialect::remarks(&text, &self.config, &self.environment)
+            }
+            Ok(_) | Err(_) => Vec::new(),
+        }
     }
 
     /// Talk that `--quiet` silences.

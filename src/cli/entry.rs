@@ -47,6 +47,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Events(events) => commands::events::run(&context()?, &events),
         Verb::Reload(reload) => commands::reload::run(&context()?, &reload),
         Verb::Check(check) => commands::check::run(&context()?, &check),
+        Verb::Import(import) => commands::import::run(&import),
         Verb::Wait(wait) => commands::order::wait(&context()?, &wait),
         Verb::Run(run) => commands::run::run(&context()?, &run),
         Verb::Completions { shell } => commands::texts::completions(shell),

@@ -12,11 +12,15 @@ mod context;
 pub mod entry;
 /// What goes wrong, in words and exit codes.
 mod failure;
+/// The arguments of `import`.
+pub mod import_args;
 /// Ctrl-C.
 mod interrupt;
 /// Printing that survives a reader who leaves.
 mod output;
 /// What people see.
 mod render;
+/// The arguments of `supervise`.
+pub mod supervise_args;
 /// Points in time as people type them.
 pub mod when;

@@ -9,7 +9,7 @@ use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::scope::Scope;
 use super::table::{Notes, Room, Section, known_instead};
-use super::{sections, service};
+use super::{sections, service, supervisord};
 use crate::spec::fleet::{Fleet, NotAFleet};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
@@ -28,7 +28,7 @@ pub(super) struct Places {
 /// # Errors
 /// Every problem of the file; nothing on the machine was changed in any case.
 pub fn load(path: &Path, environment: &Environment) -> Result<Fleet, Problems> {
-    prove(&read_text(path)?, path, environment, Machine::Proven)
+    prove(&read_whole(path, environment)?, path, environment, Machine::Proven)
 }
 
 /// Whether the machine has to have what a config names: programs and directories.
@@ -50,6 +50,19 @@ pub fn prove(
     environment: &Environment,
     machine: Machine,
 ) -> Result<Fleet, Problems> {
+    if supervisord::load::is_dialect(path, text) {
+        return supervisord::load::prove(text, path, environment, machine);
+    }
+    prove_toml(text, path, environment, machine)
+}
+
+/// The same for a text that is TOML for sure.
+pub(super) fn prove_toml(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+    machine: Machine,
+) -> Result<Fleet, Problems> {
     parse(text, path, environment, machine)
         .map_err(|list| Problems::new(path.to_owned(), text.to_owned(), list))
 }
@@ -61,6 +74,9 @@ pub fn prove(
 /// The file cannot be read, or what is wrong stands in these sections.
 pub fn load_supervisor(path: &Path, environment: &Environment) -> Result<Supervisor, Problems> {
     let text = read_text(path)?;
+    if supervisord::load::is_dialect(path, &text) {
+        return Ok(supervisord::load::supervisor(&text, path, environment));
+    }
     let (root, _) = DeTable::parse_recoverable(&text);
     let (notes, scope) = (Notes::default(), Scope::of(environment));
     let top = Section::new(Some(root.as_ref()), &notes, &scope);
@@ -74,6 +90,18 @@ pub fn load_supervisor(path: &Path, environment: &Environment) -> Result<Supervi
     } else {
         Err(Problems::new(path.to_owned(), text.clone(), problems))
     }
+}
+
+/// Reads a config file with all that it includes, proving nothing but that it is text.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub fn read_whole(path: &Path, environment: &Environment) -> Result<String, Problems> {
+    let text = read_text(path)?;
+    if supervisord::load::is_dialect(path, &text) {
+        return Ok(supervisord::load::whole(text, path, environment));
+    }
+    Ok(text)
 }
 
 /// Reads a config file, proving nothing but that it is text.

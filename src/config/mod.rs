@@ -11,6 +11,8 @@ pub mod find;
 pub mod load;
 /// What is wrong with a file.
 pub mod problem;
+/// supervisord's own configuration.
+pub mod supervisord;
 
 /// Variables from files.
 mod env_file;
@@ -18,6 +20,8 @@ mod env_file;
 mod expand;
 /// `health`, `ready` and `live`.
 mod health;
+/// `stdout`, `stderr` and `log`.
+mod logs;
 /// `backoff`, and the ports of a service.
 mod policy;
 /// What only the machine can prove: programs, directories, users.

@@ -1,31 +1,58 @@
 use super::scope::Knowledge;
 use super::table::{Room, Section};
 use super::value::Value;
-use crate::spec::policy::{Backoff, PortConflict};
+use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict};
 use crate::vocab::port::Endpoint;
 
 /// Reads `backoff = { … }`.
 pub(super) fn backoff(value: &Value<'_>) -> Option<Backoff> {
     let section = value.section()?;
     let usual = Backoff::default();
-    let factor = section.value("factor").map_or(Some(usual.factor), |value| {
-        let factor = value.float()?;
-        if factor < 1.0 {
-            value.add(format!("a factor of {factor} lets the waits shrink"), "use 1 or more");
-            return None;
+    let growth = growth(&section);
+    let early_exit = section.text("early_exit").and_then(|(text, value)| match text.as_str() {
+        "judged" => Some(EarlyExit::Judged),
+        "failed" => Some(EarlyExit::Failed),
+        other => {
+            let hint = "use \"judged\", or \"failed\" to try again whatever the exit code";
+            value.add(format!("`{other}` is not what an early exit can be"), hint);
+            None
         }
-        Some(factor)
     });
     let retries = section.integer("max_retries", 0..1 << 32).and_then(|count| u32::try_from(count).ok());
     let backoff = Backoff {
         initial: section.duration("initial").unwrap_or(usual.initial),
         max: section.duration("max").unwrap_or(usual.max),
-        factor: factor.unwrap_or(usual.factor),
+        growth: growth.unwrap_or(usual.growth),
         reset_after: section.duration("reset_after").unwrap_or(usual.reset_after),
         max_retries: retries.unwrap_or(usual.max_retries),
+        early_exit: early_exit.unwrap_or(usual.early_exit),
     };
     section.refuse_others(Room { name: "backoff", planned: &[] });
     Some(backoff)
+}
+
+fn growth(section: &Section<'_>) -> Option<Growth> {
+    let factor = section.value("factor").map(|value| (value.float(), value));
+    let shape = section.text("growth").and_then(|(text, value)| match text.as_str() {
+        "linear" => Some(Growth::Linear),
+        "exponential" => None,
+        other => {
+            value.add(format!("`{other}` is not a growth"), "use \"linear\" or \"exponential\"");
+            None
+        }
+    });
+    match (shape, factor) {
+        (Some(Growth::Linear), Some((_, value))) => {
+            value.add("waits that grow linearly have no factor", "remove `factor` or `growth`");
+            None
+        }
+        (shape, None) => shape,
+        (_, Some((Some(factor), value))) if factor < 1.0 => {
+            value.add(format!("a factor of {factor} lets the waits shrink"), "use 1 or more");
+            None
+        }
+        (_, Some((factor, _))) => factor.map(Growth::Factor),
+    }
 }
 
 /// Reads `on_port_conflict`.

@@ -34,8 +34,8 @@ pub(super) fn supervisor<'a>(
     let usual_ports = || Supervisor::PROTECTED_PORTS.into_iter().filter_map(Port::new).collect();
     let supervisor = Supervisor {
         config: config.to_owned(),
-        state_dir: directory("state_dir", ".procman"),
-        log_dir: directory("log_dir", "logs"),
+        state_dir: directory("state_dir", Supervisor::STATE_DIR),
+        log_dir: directory("log_dir", Supervisor::LOG_DIR),
         protected_ports: section.value("protected_ports").map_or_else(usual_ports, |value| ports(&value)),
         allowed_ports: section.value("allowed_ports").map(|value| ports(&value)).unwrap_or_default(),
         also_kill: Vec::new(),

@@ -12,10 +12,9 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, policy, prove, sections, variables};
+use super::{health, logs, policy, prove, sections, variables};
 use crate::spec::graph::{Condition, Needs};
-use crate::spec::log::{Logs, Rotation};
-use crate::spec::policy::{RestartPolicy, Stop};
+use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service, User};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
@@ -38,18 +37,8 @@ pub(super) struct Context<'a> {
 const NOT_FOR_ALL: [&str; 2] = ["port", "ports"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 10] = [
-    "limits",
-    "post_stop",
-    "pre_start",
-    "replicas",
-    "schedule",
-    "sockets",
-    "stderr",
-    "stdin",
-    "stdout",
-    "watch",
-];
+const PLANNED: [&str; 8] =
+    ["limits", "post_stop", "pre_start", "replicas", "schedule", "sockets", "stdin", "watch"];
 
 /// A run shorter than this failed quickly, unless the service says otherwise.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
@@ -150,6 +139,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
         stop: Stop {
             signal: signal("stop_signal").unwrap_or(usual.signal),
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
+            asks: asks(section).unwrap_or(usual.asks),
         },
         success_exit_codes: codes.unwrap_or_else(|| BTreeSet::from([0])),
         min_uptime: section.duration("min_uptime").unwrap_or(MIN_UPTIME),
@@ -159,7 +149,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
         user: section.text("user").and_then(|(user, value)| prove::user(&user, &value)),
         umask: umask(section),
         nice: section.integer("nice", -20..20).and_then(|nice| i32::try_from(nice).ok()),
-        logs: logs(context, section, name),
+        logs: logs::read(context, section, name),
     })
 }
 
@@ -292,6 +282,21 @@ fn restart(section: &Section<'_>) -> RestartPolicy {
     }
 }
 
+fn asks(section: &Section<'_>) -> Option<Asked> {
+    let (text, value) = section.text("stop_asks")?;
+    match text.as_str() {
+        "main" => Some(Asked::Main),
+        "group" => Some(Asked::Group),
+        other => {
+            value.add(
+                format!("`{other}` is nobody to ask"),
+                "use \"main\" for the main process, or \"group\" for its whole process group",
+            );
+            None
+        }
+    }
+}
+
 fn group(section: &Section<'_>) -> Option<String> {
     let (text, value) = section.text("group")?;
     value.note(ServiceName::parse(&text)).map(|name| name.to_string())
@@ -309,22 +314,5 @@ fn umask(section: &Section<'_>) -> Option<u32> {
             value.add(format!("`{text}` is not a umask"), "write three octal digits: \"022\"");
             None
         }
-    }
-}
-
-fn logs(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Logs {
-    let directory = &context.supervisor.log_dir;
-    let usual = Rotation::default();
-    let rotation = section.value("log").and_then(|value| {
-        let section = value.section()?;
-        let size_max = section.size("max_size").unwrap_or(usual.size_max);
-        let keep = section.integer("keep", 0..10_001).and_then(|keep| u32::try_from(keep).ok());
-        section.refuse_others(Room { name: "log", planned: &[] });
-        Some(Rotation { size_max, keep: keep.unwrap_or(usual.keep) })
-    });
-    Logs {
-        stdout: directory.join(format!("{name}.out.log")),
-        stderr: directory.join(format!("{name}.err.log")),
-        rotation: rotation.unwrap_or(usual),
     }
 }

@@ -139,7 +139,7 @@ fn prove(boot: &Boot) -> Result<(String, Fleet), BootError> {
             }
         }
     }
-    let text = load::read_text(&boot.path).map_err(BootError::Config)?;
+    let text = load::read_whole(&boot.path, &boot.environment).map_err(BootError::Config)?;
     let fleet =
         load::prove(&text, &boot.path, &boot.environment, Machine::Proven).map_err(BootError::Config)?;
     Ok((text, fleet))

@@ -275,7 +275,11 @@ impl Engine {
     }
 
     fn reload(&mut self, order: ReloadOrder, reply: oneshot::Sender<ReloadReport>) {
-        let read = load::read_text(&self.config).and_then(|text| {
+        if self.is_ending() {
+            let problems = Some(ending_problem().what);
+            return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
+        }
+        let read = load::read_whole(&self.config, &self.environment).and_then(|text| {
             Ok((load::prove(&text, &self.config, &self.environment, Machine::Proven)?, text))
         });
         let (fresh, text) = match read {

@@ -42,8 +42,8 @@ impl Engine {
                 Ok(identity) => Event::Spawned { run, identity },
                 Err(obstacle) => Event::NotSpawned { run, obstacle },
             }),
-            Action::Stop { run, signal } => {
-                self.with_warden(run, |warden| warden.stop(signal));
+            Action::Stop { run, stop } => {
+                self.with_warden(run, |warden| warden.stop(stop));
                 None
             }
             Action::Kill { run } => {
@@ -92,8 +92,10 @@ impl Engine {
             (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
             (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
         ];
+        // What an earlier config kept apart goes on as it was until its process has ended.
+        let streams = if service.logs.are_joined() { 1 } else { 2 };
         let lives = self.fleet.services().get(&service.name).is_some_and(|it| it.phase().live().is_some());
-        for (stream, channel, file) in pairs {
+        for (stream, channel, file) in pairs.into_iter().take(streams) {
             let key = StreamKey { service: service.name.clone(), stream };
             let rotation = service.logs.rotation;
             if lives && !channel.exists() {
@@ -187,12 +189,12 @@ impl Engine {
 
     /// The service's ends of its channels. A run directory that was wiped is made again, and the pump follows.
     fn outputs(&self, service: &Service) -> io::Result<[OwnedFd; 2]> {
-        let open = || -> io::Result<[OwnedFd; 2]> {
-            Ok([
-                channel::open_writer(&self.paths.stdout_channel(&service.name))?,
-                channel::open_writer(&self.paths.stderr_channel(&service.name))?,
-            ])
+        let stdout = self.paths.stdout_channel(&service.name);
+        let stderr = match service.logs.are_joined() {
+            true => stdout.clone(),
+            false => self.paths.stderr_channel(&service.name),
         };
+        let open = || Ok([channel::open_writer(&stdout)?, channel::open_writer(&stderr)?]);
         open().or_else(|_| {
             self.paths.prepare().map_err(io::Error::other)?;
             self.declare_channel_pair(service)?;

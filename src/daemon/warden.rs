@@ -9,6 +9,7 @@ use super::mailbox::{Mailbox, Message};
 use super::notebook::Notebook;
 use crate::logs::pump::Pump;
 use crate::machine::event::{End, Event};
+use crate::spec::policy::{Asked, Stop};
 use crate::sys::exit::{self, ExitWatch, OpenError};
 use crate::sys::process::{self, Process};
 use crate::sys::signal;
@@ -62,7 +63,7 @@ impl Charge {
 /// people's signals are few.
 #[derive(Debug, Clone, Copy)]
 enum Order {
-    Stop(Signal),
+    Stop(Stop),
     Kill,
     Signal(Signal),
 }
@@ -105,9 +106,9 @@ impl Warden {
         &self.charge
     }
 
-    /// Asks the main process to end, and the rest of its tree once that has.
-    pub fn stop(&self, signal: Signal) {
-        self.order(Order::Stop(signal));
+    /// Asks the main process, or its group, to end, and the rest of its tree once that has.
+    pub fn stop(&self, stop: Stop) {
+        self.order(Order::Stop(stop));
     }
 
     /// Ends the whole tree with SIGKILL.
@@ -197,9 +198,12 @@ impl Watch {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Signal(signal) => self.send(self.charge.leader, signal),
-            Order::Stop(signal) => {
-                self.manner = Manner::Asking(signal);
-                self.send(self.charge.leader, signal);
+            Order::Stop(stop) => {
+                self.manner = Manner::Asking(stop.signal);
+                match stop.asks {
+                    Asked::Main => self.send(self.charge.leader, stop.signal),
+                    Asked::Group => self.send_group(stop.signal),
+                }
                 // A stopped process (SIGSTOP) takes no signal but SIGKILL until it goes on.
                 self.send(self.charge.leader, Signal::CONT);
             }
@@ -213,6 +217,12 @@ impl Watch {
     fn send(&self, to: Identity, signal: Signal) {
         if let Err(error) = signal::send(to, signal) {
             tracing::debug!(%to, %signal, %error, "signal not sent");
+        }
+    }
+
+    fn send_group(&self, signal: Signal) {
+        if let Err(error) = signal::send_group(self.charge.leader, signal) {
+            tracing::debug!(to = %self.charge.leader, %signal, %error, "signal not sent to the group");
         }
     }
 
@@ -282,7 +292,7 @@ impl Watch {
             () = tokio::time::sleep(pause) => (),
             Some(order) = self.inbox.recv() => match order {
                 Order::Kill => self.manner = Manner::AtOnce,
-                Order::Stop(signal) => self.manner = Manner::Asking(signal),
+                Order::Stop(stop) => self.manner = Manner::Asking(stop.signal),
                 Order::Signal(_) => (),
             },
         }

@@ -4,10 +4,10 @@ use super::event::Taken;
 use super::ticket::{Answer, TicketId};
 use crate::spec;
 use crate::spec::health::Aspect;
+use crate::spec::policy::Stop;
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
-use crate::vocab::signal::Signal;
 use crate::vocab::state::{Health, State};
 
 /// What the machine asks the daemon to do, in this order.
@@ -20,12 +20,12 @@ pub enum Action {
         /// What to run.
         service: Arc<spec::service::Service>,
     },
-    /// Ask the main process to end, and its tree once the main process has; answered by `Exited`.
+    /// Ask the main process, or its group, to end, and its tree once the main process has; answered by `Exited`.
     Stop {
         /// Which run.
         run: RunId,
-        /// The signal that asks.
-        signal: Signal,
+        /// How it is asked.
+        stop: Stop,
     },
     /// SIGKILL the whole tree; answered by `Exited`.
     Kill {

@@ -7,7 +7,7 @@ use super::event::{End, Obstacle};
 use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
 use crate::spec;
 use crate::spec::health::Aspect;
-use crate::spec::policy::RestartPolicy;
+use crate::spec::policy::{EarlyExit, RestartPolicy};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
@@ -202,7 +202,7 @@ impl Service {
     /// Asks its process to end.
     pub(super) fn stop(&mut self, now: Moment, out: &mut Vec<Action>) {
         if let Phase::Starting(live, _) | Phase::Running(live, _) = self.phase {
-            out.push(Action::Stop { run: live.run, signal: self.spec.stop.signal });
+            out.push(Action::Stop { run: live.run, stop: self.spec.stop });
             self.phase = Phase::Stopping { live, kill_at: now.after(self.spec.stop.timeout) };
             self.trouble = None;
         }
@@ -306,9 +306,14 @@ impl Service {
             RestartPolicy::OnFailure => !is_success,
             RestartPolicy::Never => false,
         };
-        if !runs_again {
+        let is_early = ran.was_starting || ran.lasted < self.spec.min_uptime;
+        let is_failed = match self.spec.backoff.early_exit {
+            EarlyExit::Judged => false,
+            EarlyExit::Failed => is_early,
+        };
+        if !runs_again && !is_failed {
             self.phase = Phase::Resting(if is_success { Rest::Completed } else { Rest::Failed });
-        } else if !ran.is_clear || ran.was_starting || ran.lasted < self.spec.min_uptime {
+        } else if !ran.is_clear || is_early {
             self.fail_quickly(now);
         } else {
             if ran.lasted >= self.spec.backoff.reset_after {

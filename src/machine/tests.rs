@@ -1,3 +1,6 @@
+/// Services with supervisord's policies.
+mod supervisord;
+
 use std::time::Duration;
 
 use super::action::{Action, Change};

@@ -11,6 +11,13 @@ pub struct Logs {
     pub rotation: Rotation,
 }
 
+impl Logs {
+    /// Whether both streams go to one file, and are then one stream.
+    pub fn are_joined(&self) -> bool {
+        self.stdout == self.stderr
+    }
+}
+
 /// When a log file is set aside, and how many are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {

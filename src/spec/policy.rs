@@ -16,20 +16,40 @@ pub enum RestartPolicy {
     Never,
 }
 
-/// How long to wait after failures. The first quick failure is followed by a new run at once; the second waits
-/// `initial`, each further one `factor` times longer, up to `max`.
+/// How long to wait after failures, and what counts as one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {
     /// The first wait.
     pub initial: Duration,
     /// The longest wait.
     pub max: Duration,
-    /// What each wait is multiplied by; at least 1.
-    pub factor: f64,
+    /// How each further wait is longer.
+    pub growth: Growth,
     /// A run of this length forgets all earlier failures.
     pub reset_after: Duration,
     /// So many quick failures in a row are retried; one more is fatal.
     pub max_retries: u32,
+    /// What a run that ended before it had proven itself is.
+    pub early_exit: EarlyExit,
+}
+
+/// How waits grow from one quick failure to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Growth {
+    /// The first failure is followed by a new run at once; the second waits `initial`, each further one so many times
+    /// longer. At least 1.
+    Factor(f64),
+    /// The first failure waits `initial`, each further one that much longer, as in supervisord.
+    Linear,
+}
+
+/// What a run is that ended within `min_uptime`, or before it was ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyExit {
+    /// What its exit code and the restart policy make of it: a success may leave it completed.
+    Judged,
+    /// A failure that is tried again, whatever its exit code and the restart policy, as in supervisord.
+    Failed,
 }
 
 impl Default for Backoff {
@@ -37,9 +57,10 @@ impl Default for Backoff {
         Self {
             initial: Duration::from_millis(500),
             max: Duration::from_secs(30),
-            factor: 2.0,
+            growth: Growth::Factor(2.0),
             reset_after: Duration::from_secs(60),
             max_retries: 10,
+            early_exit: EarlyExit::Judged,
         }
     }
 }
@@ -51,11 +72,22 @@ pub struct Stop {
     pub signal: Signal,
     /// How long it may take.
     pub timeout: Duration,
+    /// Who is asked first.
+    pub asks: Asked,
+}
+
+/// Who gets the signal that asks a run to end. Whoever is left of its tree is asked once the main process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The main process.
+    Main,
+    /// The main process and all of its process group at once.
+    Group,
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { signal: Signal::TERM, timeout: Duration::from_secs(10) }
+        Self { signal: Signal::TERM, timeout: Duration::from_secs(10), asks: Asked::Main }
     }
 }
 

@@ -74,6 +74,7 @@ impl Service {
             && self.nice == other.nice
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()
+            && self.logs.are_joined() == other.logs.are_joined()
     }
 
     /// Whether there is anything to look at while it starts: a port it must hold, or a check it must pass.

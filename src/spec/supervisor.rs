@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
@@ -38,6 +38,25 @@ pub enum ExitOn {
 impl Supervisor {
     /// The protected ports unless said: macOS' AirPlay receiver holds 5000 and 7000, and 9000 and 10000 are common.
     pub const PROTECTED_PORTS: [u16; 4] = [5000, 7000, 9000, 10000];
+
+    /// The settings of a config file that says nothing of them.
+    pub fn usual(config: &Path) -> Self {
+        let base = config.parent().unwrap_or(Path::new("/"));
+        Self {
+            config: config.to_owned(),
+            state_dir: base.join(Self::STATE_DIR),
+            log_dir: base.join(Self::LOG_DIR),
+            protected_ports: Self::PROTECTED_PORTS.into_iter().filter_map(Port::new).collect(),
+            allowed_ports: BTreeSet::new(),
+            also_kill: Vec::new(),
+            exit_on: ExitOn::Never,
+        }
+    }
+
+    /// Where socket, lock, journal and channels rest unless said, relative to the config file.
+    pub const STATE_DIR: &'static str = ".procman";
+    /// Where log files rest unless said, relative to the config file.
+    pub const LOG_DIR: &'static str = "logs";
 
     /// Whether a port is out of bounds: listed as protected or below 1024, and not allowed by name.
     pub fn protects(&self, port: Port) -> bool {

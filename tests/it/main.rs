@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod chaos;
+mod corpus;
 mod emergency;
 mod faults;
 mod flush;
@@ -17,4 +18,5 @@ mod ports;
 mod preflight;
 mod restart;
 mod socket;
+mod supervisord;
 mod upgrade;

@@ -37,6 +37,9 @@ pub(in crate::cli) fn run(context: &Context, args: &Check) -> Result<(), Failure
         output::json(&Findings { ok: machine.is_empty(), problems: Vec::new(), machine: machine.clone() })?;
     } else {
         output::line(&format!("ok: {} ({} services)", context.config.display(), fleet.services().len()))?;
+        for remark in context.remarks() {
+            output::say(&format!("warning: {remark}"));
+        }
         let free = ports.iter().filter(|port| port.held_by != HeldBy::Other).count();
         output::line(&format!("ok: {free} of {} assigned ports are free or ours", ports.len()))?;
         for problem in &machine {

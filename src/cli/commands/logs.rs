@@ -70,7 +70,8 @@ fn sources(fleet: &Fleet, picked: &[ServiceName], args: &Logs) -> Vec<Source> {
     services
         .flat_map(|service| {
             let stdout = (Stream::Stdout, &service.logs.stdout, !args.stderr);
-            let stderr = (Stream::Stderr, &service.logs.stderr, !args.stdout);
+            let is_apart = !service.logs.are_joined() || args.stderr;
+            let stderr = (Stream::Stderr, &service.logs.stderr, !args.stdout && is_apart);
             [stdout, stderr]
                 .into_iter()
                 .filter(|(_, _, is_wanted)| *is_wanted)

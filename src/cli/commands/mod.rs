@@ -10,6 +10,8 @@ pub(super) mod emergency;
 pub(super) mod events;
 /// `flush`.
 pub(super) mod flush;
+/// `import`.
+pub(super) mod import;
 /// `logs`.
 pub(super) mod logs;
 /// What can be said when no supervisor answers.

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::args::Supervise;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::supervise_args::Supervise;
 use crate::daemon::boot::{self, Boot, Config, Start};
 use crate::daemon::engine::Ended;
 use crate::launch::detached;

@@ -35,7 +35,7 @@ fn variables_expand_in_values_of_every_type() {
     let health = api.ready.as_ref().unwrap();
     assert_eq!((&health.check, health.retries), (&Check::Tcp { port }, 4));
     assert_eq!((api.backoff.max_retries, api.backoff.initial), (4, Duration::from_secs(3)));
-    assert!((api.backoff.factor - 1.5).abs() < 1e-9);
+    assert_eq!(api.backoff.growth, crate::spec::policy::Growth::Factor(1.5));
     assert_eq!((api.logs.rotation.size_max, api.logs.rotation.keep), (4_000_000, 4));
 }
 

@@ -12,7 +12,7 @@ use crate::machine::service::Service;
 use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
 use crate::spec::graph::Condition;
-use crate::spec::policy::{PortConflict, RestartPolicy};
+use crate::spec::policy::{EarlyExit, PortConflict, RestartPolicy};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -52,7 +52,7 @@ enum Rests {
 }
 
 impl Before {
-    pub(super) fn of(fleet: &Fleet, event: &Event) -> Self {
+    pub(super) fn of(fleet: &Fleet, event: &Event, now: Moment) -> Self {
         let proven = match event {
             Event::Probed { run, finding: Finding::Good | Finding::GoodFor(_) } => Proven::One(*run),
             Event::Resumed(_) => Proven::Anybody,
@@ -64,7 +64,9 @@ impl Before {
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
         };
         let end = match event {
-            Event::Exited { run, end } => fleet.service_of(*run).and_then(|service| expected(service, end)),
+            Event::Exited { run, end } => {
+                fleet.service_of(*run).and_then(|service| expected(service, end, now))
+            }
             Event::NotSpawned { run, obstacle: Obstacle::PortTaken(_) } => {
                 fleet.service_of(*run).filter(|service| service.goal() != Goal::Down).map(conflict)
             }
@@ -89,7 +91,7 @@ fn conflict(service: &Service) -> Expected {
     Expected { service: service.spec().name.clone(), rests }
 }
 
-fn expected(service: &Service, end: &End) -> Option<Expected> {
+fn expected(service: &Service, end: &End, now: Moment) -> Option<Expected> {
     let spec = service.spec();
     let is_success = is_success(spec, end.outcome);
     let ended_by_itself = matches!(service.phase(), Phase::Starting(..) | Phase::Running(..));
@@ -98,6 +100,7 @@ fn expected(service: &Service, end: &End) -> Option<Expected> {
         (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
         (Goal::Up, _) if end.taken.is_some() && !is_success => return Some(conflict(service)),
+        (Goal::Up, _) if is_early_failure(service, now) => Rests::AsFatalAtMost,
         (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
             Rests::As(Rest::Completed)
         }
@@ -107,6 +110,14 @@ fn expected(service: &Service, end: &End) -> Option<Expected> {
         }
     };
     Some(Expected { service: spec.name.clone(), rests })
+}
+
+/// Whether a run that ends now is tried again whatever its exit code.
+fn is_early_failure(service: &Service, now: Moment) -> bool {
+    let is_starting = matches!(service.phase(), Phase::Starting(..));
+    let lasted = service.phase().live().map(|live| now.since(live.since));
+    let is_early = is_starting || lasted.is_some_and(|lasted| lasted < service.spec().min_uptime);
+    is_early && service.spec().backoff.early_exit == EarlyExit::Failed
 }
 
 fn is_success(spec: &spec::service::Service, outcome: Outcome) -> bool {

@@ -25,7 +25,7 @@ impl World {
     pub(super) fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) -> Verdict {
         match action {
             Action::Spawn { run, service } => self.spawn(run, &service, events),
-            Action::Stop { run, signal } => self.stop(run, signal),
+            Action::Stop { run, stop } => self.stop(run, stop.signal),
             Action::Kill { run } => self.kill(run),
             Action::Probe { run, service, .. } => {
                 let pid = self.child_of(run, Some(&service))?.pid();

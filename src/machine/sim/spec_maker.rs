@@ -9,7 +9,7 @@ use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::log::{Logs, Rotation};
-use crate::spec::policy::{Backoff, PortConflict, RestartPolicy, Stop};
+use crate::spec::policy::{Asked, Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
 use crate::vocab::name::ServiceName;
@@ -44,7 +44,7 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
         live: None,
         restart: RestartPolicy::Always,
         backoff: Backoff::default(),
-        stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1) },
+        stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1), asks: Asked::Main },
         success_exit_codes: BTreeSet::from([0]),
         min_uptime: Duration::from_millis(100),
         autostart: true,
@@ -186,9 +186,10 @@ fn random_backoff(rng: &mut Rng) -> Backoff {
     Backoff {
         initial: Duration::from_millis(rng.u64(50..1000)),
         max: Duration::from_millis(rng.u64(1000..4000)),
-        factor: f64::from(rng.u32(2..=6)) / 2.0,
+        growth: if rng.bool() { Growth::Linear } else { Growth::Factor(f64::from(rng.u32(2..=6)) / 2.0) },
         reset_after: Duration::from_millis(rng.u64(1000..20_000)),
         max_retries: rng.u32(0..=4),
+        early_exit: if rng.bool() { EarlyExit::Judged } else { EarlyExit::Failed },
     }
 }
 

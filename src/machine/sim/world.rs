@@ -273,7 +273,7 @@ impl World {
             if let Event::Spawned { run, .. } | Event::NotSpawned { run, .. } = &event {
                 supervisor.spawning.remove(run);
             }
-            let before = Before::of(&supervisor.fleet, &event);
+            let before = Before::of(&supervisor.fleet, &event, self.now);
             self.violence = Violence::of(&event);
             let mut actions = Vec::new();
             supervisor.fleet.handle(event.clone(), self.now, &mut actions);

@@ -1,0 +1,161 @@
+use std::path::Path;
+
+use super::model::{File, Reading, Remark};
+use super::read::{Includes, read};
+use super::reader::{Ground, Trust};
+use super::refusal::{Place, Refusal};
+use super::translate::{Purpose, translate};
+use crate::config::environment::Environment;
+use crate::config::load::{self, Machine};
+use crate::config::problem::{Problem, Problems};
+use crate::spec::fleet::Fleet;
+use crate::spec::supervisor::Supervisor;
+
+/// Whether a file is one of supervisord's: by its name, or because it has a section that only those have.
+pub fn is_dialect(path: &Path, text: &str) -> bool {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("conf" | "ini") => true,
+        Some("toml") => false,
+        Some(_) | None => {
+            let begins = |line: &str| line.starts_with("[supervisord]") || line.starts_with("[program:");
+            text.lines().any(begins)
+        }
+    }
+}
+
+/// Stands before the name of an included file in a text that holds all of them.
+const NEXT_FILE: char = '\u{1e}';
+
+/// The main file's text with those of the files that it includes behind it: what was read once is proven, applied and
+/// kept as one, whatever becomes of the files.
+pub fn whole(text: String, path: &Path, environment: &Environment) -> String {
+    let reading = reading(&text, path, environment, Trust::AsItStands);
+    let included = reading.files.iter().skip(1);
+    included.fold(text, |whole, file| format!("{whole}{NEXT_FILE}{}\n{}", file.name, file.text))
+}
+
+/// Reads a text of [`whole`], or the main file's alone: includes are then found on the disk.
+fn reading(text: &str, path: &Path, environment: &Environment, trust: Trust) -> Reading {
+    let mut parts = text.split(NEXT_FILE);
+    let main = parts.next().unwrap_or_default();
+    let named = |part: &str| {
+        let (name, text) = part.split_once('\n')?;
+        Some(File { name: name.to_owned(), text: text.to_owned() })
+    };
+    let found: Vec<File> = parts.filter_map(named).collect();
+    let host = host();
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let ground = Ground { config: path, working_directory: directory, environment, host: &host, trust };
+    read(main, ground, if found.is_empty() { Includes::OnDisk } else { Includes::Found(found) })
+}
+
+/// The machine's name.
+pub fn host() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
+}
+
+/// Proves a text of supervisord's as the content of a config file.
+///
+/// # Errors
+/// Every problem of the text, with the words of supervisord where it would refuse the file too.
+pub fn prove(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+    machine: Machine,
+) -> Result<Fleet, Problems> {
+    let trust = match machine {
+        Machine::Proven => Trust::Looked,
+        Machine::Trusted => Trust::AsItStands,
+    };
+    let reading = reading(text, path, environment, trust);
+    let fleet = match &reading.outcome {
+        Ok(fleet) => fleet,
+        Err(refusals) => return Err(problems(&reading, refusals)),
+    };
+    let mut translation = translate(fleet, &reading.files, Purpose::Running);
+    if translation.refusals.is_empty() && translation.places.is_empty() {
+        let nothing =
+            Refusal::new("there are no programs to run").hint("add a section [program:NAME] with a command");
+        translation.refusals.push(nothing);
+    }
+    if !translation.refusals.is_empty() {
+        return Err(problems(&reading, &translation.refusals));
+    }
+    // A program that is not there is found at its start, as in supervisord: the others run all the same.
+    load::prove_toml(&translation.text, path, environment, Machine::Trusted).map_err(|found| {
+        let refusals: Vec<Refusal> =
+            found.list.iter().map(|problem| trace(problem, &translation.places)).collect();
+        problems(&reading, &refusals)
+    })
+}
+
+/// A problem of the translation, at the place that it came from.
+fn trace(problem: &Problem, places: &[(std::ops::Range<usize>, Place)]) -> Refusal {
+    let start = problem.span.as_ref().map(|span| span.start);
+    let place = places.iter().find(|(span, _)| start.is_some_and(|start| span.contains(&start)));
+    Refusal {
+        what: problem.what.clone(),
+        place: place.map(|(_, place)| place.clone()),
+        hint: problem.hint.clone(),
+    }
+}
+
+/// The supervisor's settings: those that the file says nothing of are as usual. What is wrong with the file is no reason
+/// not to find its supervisor.
+pub fn supervisor(text: &str, path: &Path, environment: &Environment) -> Supervisor {
+    let reading = reading(text, path, environment, Trust::AsItStands);
+    let directory = reading.outcome.as_ref().ok().map(|fleet| fleet.supervisord.childlogdir.as_str());
+    let usual = Supervisor::usual(path);
+    match directory {
+        Some(directory) if directory != "/tmp" => {
+            Supervisor { log_dir: path.with_file_name(directory), ..usual }
+        }
+        Some(_) | None => usual,
+    }
+}
+
+/// What the file asks for and does not get, or says and nobody understands, a line each with its place.
+pub fn remarks(text: &str, path: &Path, environment: &Environment) -> Vec<String> {
+    let reading = reading(text, path, environment, Trust::AsItStands);
+    let Ok(fleet) = &reading.outcome else { return Vec::new() };
+    lines(&reading, &translate(fleet, &reading.files, Purpose::Running).remarks)
+}
+
+/// Everything that a reading and its translation have to say, a line each with its place.
+pub fn lines(reading: &Reading, translated: &[Remark]) -> Vec<String> {
+    let placed = |remark: &Remark| format!("{}: {}", at(reading, &remark.place), remark.what);
+    let fragment = reading.is_fragment.then(|| {
+        let name = reading.files.first().map_or("", |file| file.name.as_str());
+        format!("{name}: has no [supervisord] section; it is read as if a file that has one included it")
+    });
+    let remarks = reading.remarks.iter().chain(translated).map(placed);
+    fragment.into_iter().chain(reading.warnings.iter().cloned()).chain(remarks).collect()
+}
+
+/// `file:line`.
+pub fn at(reading: &Reading, place: &Place) -> String {
+    let Some(file) = reading.files.get(place.file) else { return String::new() };
+    let before = &file.text[..place.span.start.min(file.text.len())];
+    format!("{}:{}", file.name, before.matches('\n').count() + 1)
+}
+
+/// Refusals as problems of the file that has the first of them; those of other files name theirs in words.
+pub fn problems(reading: &Reading, refusals: &[Refusal]) -> Problems {
+    let of = |refusal: &Refusal| refusal.place.as_ref().map_or(0, |place| place.file);
+    let main = refusals.first().map_or(0, of);
+    let list = refusals.iter().map(|refusal| match &refusal.place {
+        Some(place) if place.file != main => {
+            let what = format!("{}: {}", at(reading, place), refusal.what);
+            Problem { span: None, what, hint: refusal.hint.clone() }
+        }
+        place => {
+            let span = place.as_ref().map(|place| place.span.clone());
+            Problem { span, what: refusal.what.clone(), hint: refusal.hint.clone() }
+        }
+    });
+    let file = reading.files.get(main);
+    let (name, text) =
+        file.map_or((String::new(), String::new()), |file| (file.name.clone(), file.text.clone()));
+    Problems::new(name.into(), text, list.collect())
+}

@@ -1,0 +1,67 @@
+use super::groups::DEFAULT_HANDLER;
+use super::model::{Expanded, File, Group, GroupKind, Remark};
+use super::refusal::{Place, Refusal};
+
+/// The plugin without which supervisord has no methods, and the only one that is built in.
+const MAIN_INTERFACE: &str = "supervisor.rpcinterface:make_main_rpcinterface";
+
+/// What the file asks of supervisord itself and procman does otherwise.
+pub(super) fn of_servers(fleet: &Expanded) -> Vec<Remark> {
+    let servers = fleet.servers.iter().map(|server| {
+        let what = format!("[{}] is not served: procman has a control socket of its own", server.section);
+        Remark { place: server.place.clone(), what }
+    });
+    servers.chain(of_settings(fleet)).collect()
+}
+
+fn of_settings(fleet: &Expanded) -> Vec<Remark> {
+    let settings = &fleet.supervisord;
+    let said = [
+        (settings.minfds != 1024, "minfds: services have the limits that procman was started with"),
+        (settings.minprocs != 200, "minprocs: services have the limits that procman was started with"),
+        (settings.strip_ansi, "strip_ansi: logs are kept as they are written"),
+        (settings.user.is_some(), "user: the services run as this user, procman itself stays who it is"),
+        (settings.directory.is_some(), "directory: relative paths are taken from the file's own directory"),
+    ];
+    let place = Place { file: 0, span: 0..0 };
+    said.into_iter()
+        .filter(|(is_said, _)| *is_said)
+        .map(|(_, what)| Remark { place: place.clone(), what: format!("[supervisord] {what}") })
+        .collect()
+}
+
+/// The Python plugins that cannot be loaded.
+pub(super) fn of_plugins(fleet: &Expanded) -> Vec<Refusal> {
+    let refuse = |place: &Place, section: String, plugin: &str| {
+        let what = format!("[{section}] needs the Python plugin {plugin}, which cannot be loaded");
+        Refusal::at(place.clone(), what).hint("remove the section; procman runs no Python of supervisord's")
+    };
+    let foreign = fleet.rpcinterfaces.iter().filter(|interface| interface.factory != MAIN_INTERFACE);
+    let interfaces = foreign.map(|it| refuse(&it.place, format!("rpcinterface:{}", it.name), &it.factory));
+    let handler = |group: &Group| match &group.kind {
+        GroupKind::Listeners { result_handler, .. } if result_handler != DEFAULT_HANDLER => {
+            Some(refuse(&group.place, format!("eventlistener:{}", group.name), result_handler))
+        }
+        GroupKind::Listeners { .. } | GroupKind::Programs | GroupKind::FastCgi(_) => None,
+    };
+    interfaces.chain(fleet.groups.iter().filter_map(handler)).collect()
+}
+
+/// What the author says of a section: the comment right above its header, and the one behind it.
+pub(super) fn comments_above(files: &[File], place: &Place) -> Vec<String> {
+    let Some(text) = files.get(place.file).map(|file| file.text.as_str()) else { return Vec::new() };
+    let said = |line: &str| {
+        let line = line.trim();
+        let words = line.strip_prefix([';', '#'])?.trim_start_matches([';', '#']).trim();
+        // A rule of signs says nothing, and an option that was switched off is no sentence.
+        let is_said = words.contains(char::is_alphabetic) && !words.contains('=') && !words.starts_with('[');
+        is_said.then(|| words.to_owned())
+    };
+    let before = text[..place.span.start.min(text.len())].lines().rev();
+    let mut above: Vec<String> =
+        before.take_while(|line| line.trim().starts_with([';', '#'])).filter_map(said).collect();
+    above.reverse();
+    let header = text.get(place.span.clone()).unwrap_or_default();
+    above.extend(header.find(']').and_then(|end| said(&header[end + 1..])));
+    above
+}

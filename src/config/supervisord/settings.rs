@@ -1,0 +1,81 @@
+use super::ini::Section;
+use super::model::{Family, Server, Settings};
+use super::reader::Reader;
+use super::refusal::Refusal;
+use super::value::{boolean, byte_size, log_level, octal_type};
+use super::{python, user, words};
+
+/// Reads `[supervisord]`; its variables are known to all programs from here on.
+pub(super) fn read(reader: &mut Reader<'_>, section: &Section) -> Result<Settings, Refusal> {
+    let settings = read_options(reader, section)?;
+    reader.environment.set_variables(&settings.environment);
+    Ok(settings)
+}
+
+fn read_options(reader: &Reader<'_>, section: &Section) -> Result<Settings, Refusal> {
+    let names = reader.with_here();
+    let options = reader.options(section, &names);
+    let number = |option, usual| options.value(option, usual, python::int);
+    let flag = |option| options.value(option, "false", boolean);
+    let file = |option, usual| options.value(option, usual, |path| reader.in_existing_directory(path));
+    let minfds = number("minfds", "1024")?;
+    let minprocs = number("minprocs", "200")?;
+    let directory = options.optional("directory", |path| reader.existing_directory(path))?;
+    let user = options.text("user")?;
+    let umask = options.value("umask", "022", octal_type)?;
+    let logfile = file("logfile", "supervisord.log")?;
+    let logfile_maxbytes = options.value("logfile_maxbytes", "50MB", byte_size)?;
+    let logfile_backups = number("logfile_backups", "10")?;
+    let loglevel = options.value("loglevel", "info", log_level)?;
+    let pidfile = file("pidfile", "supervisord.pid")?;
+    let identifier = options.value("identifier", "supervisor", |text| Ok(text.to_owned()))?;
+    let (nodaemon, silent) = (flag("nodaemon")?, flag("silent")?);
+    let childlogdir = options.value("childlogdir", "/tmp", |path| reader.existing_directory(path))?;
+    let (nocleanup, strip_ansi) = (flag("nocleanup")?, flag("strip_ansi")?);
+    let environment = options.value("environment", "", |text| {
+        let mut names = reader.environment.overlaid(&names);
+        names.set("host_node_name", reader.ground.host);
+        // Expanded already, and once more: a percent sign of the text itself is written `%%%%` here.
+        words::variables(&super::format::expand(text, &names, "environment")?)
+    })?;
+    if let Some(name) = &user {
+        user::prove(reader, name).map_err(|what| options.refusal("user", what))?;
+    }
+    let logfile = if logfile == "syslog" { logfile } else { reader.normal(&logfile) };
+    let pidfile = reader.normal(&pidfile);
+    let serverurl = None;
+    Ok(Settings {
+        logfile,
+        logfile_maxbytes,
+        logfile_backups,
+        loglevel,
+        pidfile,
+        umask,
+        nodaemon,
+        silent,
+        minfds,
+        minprocs,
+        nocleanup,
+        strip_ansi,
+        childlogdir,
+        user,
+        directory,
+        identifier,
+        environment,
+        serverurl,
+    })
+}
+
+/// The address that programs are told: the first unix socket, else the last TCP port.
+pub(super) fn server_url(servers: &[Server]) -> Option<String> {
+    let unix = servers.iter().find(|server| server.family == Family::Unix);
+    let inet = servers.iter().rev().find(|server| server.family == Family::Inet);
+    match (unix, inet) {
+        (Some(server), _) => server.file.as_ref().map(|file| format!("unix://{file}")),
+        (None, Some(server)) => {
+            let host = server.host.as_deref().filter(|host| !host.is_empty()).unwrap_or("localhost");
+            Some(format!("http://{host}:{}", server.port?))
+        }
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,303 @@
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::model::Remark;
+use super::model::{AutoRestart, Destination, Expanded, File, Group, GroupKind, Output, Program};
+use super::naming;
+use super::refusal::{Place, Refusal};
+use super::remarks;
+use super::words;
+use super::writer::{self, Table, quoted};
+
+/// A fleet of supervisord's as a services.toml.
+#[derive(Debug)]
+pub struct Translation {
+    /// The services.toml.
+    pub text: String,
+    /// What it changes or leaves out, each with its place.
+    pub remarks: Vec<Remark>,
+    /// What keeps it from running as it is. Processes that it concerns are not in the text.
+    pub refusals: Vec<Refusal>,
+    /// Where in the text each service is, and where its section is.
+    pub(super) places: Vec<(Range<usize>, Place)>,
+}
+
+/// What a translation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A file for people, who will change it.
+    Reading,
+    /// To be run at once, with the variables that supervisord gives its processes.
+    Running,
+}
+
+/// Translates a fleet. `files` are those that it was read from.
+pub fn translate(fleet: &Expanded, files: &[File], purpose: Purpose) -> Translation {
+    let mut translator = Translator {
+        fleet,
+        files,
+        purpose,
+        remarks: remarks::of_servers(fleet),
+        refusals: remarks::of_plugins(fleet),
+        logs: BTreeSet::new(),
+    };
+    let mut names = naming::names(fleet).into_iter();
+    let mut found: Vec<(Table, Place)> = Vec::new();
+    for group in &fleet.groups {
+        for program in &group.programs {
+            let Some(name) = names.next() else { continue };
+            if let Some(table) = translator.table(name.to_string(), group, program) {
+                found.push((table, program.place.clone()));
+            }
+        }
+        translator.refuse_kind(group);
+    }
+    let (mut tables, sections): (Vec<Table>, Vec<Place>) = found.into_iter().unzip();
+    let shared = writer::share(&mut tables);
+    let (text, spans) = translator.write(&shared, &tables);
+    Translation {
+        text,
+        remarks: translator.remarks,
+        refusals: translator.refusals,
+        places: spans.into_iter().zip(sections).collect(),
+    }
+}
+
+struct Translator<'a> {
+    fleet: &'a Expanded,
+    files: &'a [File],
+    purpose: Purpose,
+    remarks: Vec<Remark>,
+    refusals: Vec<Refusal>,
+    /// Log files that are taken.
+    logs: BTreeSet<String>,
+}
+
+impl Translator<'_> {
+    fn refuse_kind(&mut self, group: &Group) {
+        let place = group.place.clone();
+        let name = &group.name;
+        match &group.kind {
+            GroupKind::Programs => (),
+            GroupKind::Listeners { .. } => {
+                let what =
+                    format!("[eventlistener:{name}] is left out: event listeners are not understood yet");
+                self.remarks.push(Remark { place, what });
+            }
+            GroupKind::FastCgi(_) => {
+                let what = format!("[fcgi-program:{name}] cannot be run: its socket is not held open yet");
+                let hint = "let the program listen itself, as a [program:…] with its own socket or port";
+                self.refusals.push(Refusal::at(place, what).hint(hint));
+            }
+        }
+    }
+
+    fn remark(&mut self, program: &Program, what: impl Into<String>) {
+        let name = format!("{}: {}", program.name, what.into());
+        self.remarks.push(Remark { place: program.place.clone(), what: name });
+    }
+
+    /// One process as a service; none if it is left out, for which a remark or a refusal says why.
+    fn table(&mut self, name: String, group: &Group, program: &Program) -> Option<Table> {
+        match &group.kind {
+            GroupKind::Programs => (),
+            GroupKind::Listeners { .. } | GroupKind::FastCgi(_) => return None,
+        }
+        let command = self.command(program)?;
+        let comments = remarks::comments_above(self.files, &program.place);
+        let mut table = Table { name: name.clone(), comments, keys: Vec::new() };
+        if name != program.name {
+            self.remark(program, format!("is called `{name}` here"));
+        }
+        table.set("command", command);
+        if group.name != program.name && crate::vocab::name::ServiceName::parse(&group.name).is_ok() {
+            table.set("group", quoted(&group.name));
+        }
+        table.keys.extend(program.directory.as_ref().map(|directory| ("directory", quoted(directory))));
+        self.environment(program, &mut table);
+        self.identity(program, &mut table);
+        let priority = group.priority.clamp(-1000, 1000);
+        if priority != group.priority {
+            self.remark(program, format!("priority {} becomes {priority}", group.priority));
+        }
+        table.set("priority", priority.to_string());
+        if !program.autostart {
+            table.set("autostart", "false".to_owned());
+        }
+        restart(program, &mut table);
+        self.stop(program, &mut table);
+        self.logs(program, &mut table);
+        Some(table)
+    }
+
+    fn command(&mut self, program: &Program) -> Option<String> {
+        let words = program.argv.as_ref().filter(|words| words.first().is_some_and(|word| !word.is_empty()));
+        let Some(words) = words else {
+            let why = words::split(&program.command).err().unwrap_or("command is empty");
+            let what = format!("can't parse command {}: {why}", super::python::repr(&program.command));
+            let hint = "a command is a program and its arguments, with quotes that close";
+            self.refusals.push(Refusal::at(program.place.clone(), what).hint(hint));
+            return None;
+        };
+        // A command reads best as it was written, where that means the same here.
+        let is_same =
+            shlex::split(&program.command).as_ref() == Some(words) && !program.command.contains('\n');
+        if is_same {
+            return Some(quoted(&program.command));
+        }
+        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        Some(format!("[{}]", words.join(", ")))
+    }
+
+    fn environment(&self, program: &Program, table: &mut Table) {
+        let mut environment = program.environment.clone();
+        if self.purpose == Purpose::Running {
+            let own = [
+                ("SUPERVISOR_ENABLED", "1"),
+                ("SUPERVISOR_PROCESS_NAME", &program.name),
+                ("SUPERVISOR_GROUP_NAME", &program.group),
+            ];
+            for (name, value) in own {
+                environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            }
+        }
+        if !environment.is_empty() {
+            table.set("env", writer::inline_table(&environment));
+        }
+    }
+
+    /// Who it runs as: supervisord itself gives its own rights away, and its umask when it is a daemon.
+    fn identity(&self, program: &Program, table: &mut Table) {
+        let supervisord = &self.fleet.supervisord;
+        let user = program.user.as_ref().or(supervisord.user.as_ref());
+        table.keys.extend(user.map(|user| ("user", quoted(user))));
+        let of_daemon = (!supervisord.nodaemon && supervisord.umask != 0o022).then_some(supervisord.umask);
+        let umask = program.umask.or(of_daemon);
+        table.keys.extend(umask.map(|umask| ("umask", format!("\"{umask:03o}\""))));
+    }
+
+    fn stop(&mut self, program: &Program, table: &mut Table) {
+        let Some(signal) = program.stopsignal.signal() else {
+            let what = format!("{}: stopsignal {} cannot be sent", program.name, program.stopsignal);
+            let hint = "use TERM, HUP, INT, QUIT, KILL, USR1 or USR2";
+            self.refusals.push(Refusal::at(program.place.clone(), what).hint(hint));
+            return;
+        };
+        if signal != crate::vocab::signal::Signal::TERM {
+            table.set("stop_signal", quoted(signal.name().trim_start_matches("SIG")));
+        }
+        if program.stopasgroup {
+            table.set("stop_asks", quoted("group"));
+        }
+        if program.stopwaitsecs != 10 {
+            table.set("stop_timeout", writer::seconds(program.stopwaitsecs));
+        }
+    }
+
+    fn logs(&mut self, program: &Program, table: &mut Table) {
+        let stdout = self.log_file(program, "stdout", &program.stdout);
+        let is_joined =
+            program.redirect_stderr || stdout.is_some() && program.stdout.logfile == program.stderr.logfile;
+        let stderr = if is_joined { None } else { self.log_file(program, "stderr", &program.stderr) };
+        table.keys.extend(stdout.map(|file| ("stdout", quoted(&file))));
+        if is_joined {
+            table.set("stderr", quoted("stdout"));
+        } else {
+            table.keys.extend(stderr.map(|file| ("stderr", quoted(&file))));
+        }
+        let of = |output: &Output| (output.logfile_maxbytes.max(0), output.logfile_backups.clamp(0, 10_000));
+        let (bytes, keep) = of(&program.stdout);
+        if !is_joined && of(&program.stdout) != of(&program.stderr) {
+            self.remark(program, "both streams are set aside by the rules of stdout_logfile");
+        }
+        table.set("log", format!("{{ max_size = {}, keep = {keep} }}", writer::size(bytes)));
+    }
+
+    /// The log file of a stream; none if procman names it, for which a remark says why if the file says otherwise.
+    fn log_file(&mut self, program: &Program, stream: &str, output: &Output) -> Option<String> {
+        let own = "is in a log file of procman, and `procman logs` shows it";
+        if output.syslog {
+            self.remark(program, format!("{stream} does not go to syslog; it {own}"));
+        }
+        if output.capture_maxbytes > 0 || output.events_enabled {
+            self.remark(program, format!("no events are made of {stream}"));
+        }
+        match &output.logfile {
+            Destination::Automatic => None,
+            Destination::Nowhere if output.syslog => None,
+            Destination::Nowhere | Destination::Syslog => {
+                self.remark(program, format!("{stream} is kept all the same; it {own}"));
+                None
+            }
+            Destination::File(file) if file.starts_with("/dev/") || file.starts_with("/proc/") => {
+                self.remark(program, format!("{stream} does not go to {file}; it {own}"));
+                None
+            }
+            Destination::File(file) if !self.logs.insert(file.clone()) => {
+                self.remark(
+                    program,
+                    format!("{stream} does not go to {file}, which another writes to; it {own}"),
+                );
+                None
+            }
+            Destination::File(file) => Some(file.clone()),
+        }
+    }
+
+    fn write(&self, shared: &[(&'static str, String)], tables: &[Table]) -> (String, Vec<Range<usize>>) {
+        let mut text = String::new();
+        if self.fleet.supervisord.childlogdir != "/tmp" {
+            text.push_str(&format!(
+                "[supervisor]\nlog_dir = {}\n\n",
+                quoted(&self.fleet.supervisord.childlogdir)
+            ));
+        }
+        if !shared.is_empty() {
+            text.push_str(&format!("[defaults]\n{}\n", writer::lines(shared)));
+        }
+        let mut spans = Vec::new();
+        for table in tables {
+            let start = text.len();
+            for comment in &table.comments {
+                text.push_str(&format!("# {comment}\n"));
+            }
+            text.push_str(&format!("[services.{}]\n{}\n", key(&table.name), writer::lines(&table.keys)));
+            spans.push(start..text.len());
+        }
+        let end = text.trim_end().len();
+        text.truncate(end);
+        text.push('\n');
+        (text, spans)
+    }
+}
+
+/// A service's name as a key: one with a dot is quoted.
+fn key(name: &str) -> String {
+    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
+}
+
+/// When it is started again: supervisord's waits grow by a second each, an exit within startsecs is always a failure,
+/// and a run that has lasted so long forgets them.
+fn restart(program: &Program, table: &mut Table) {
+    match program.autorestart {
+        AutoRestart::Always => (),
+        AutoRestart::Never => table.set("restart", quoted("never")),
+        AutoRestart::Unexpected => table.set("restart", quoted("on-failure")),
+    }
+    if program.exitcodes != [0] {
+        let codes: Vec<String> = program.exitcodes.iter().map(i64::to_string).collect();
+        table.set("success_exit_codes", format!("[{}]", codes.join(", ")));
+    }
+    if program.startsecs != 1 {
+        table.set("min_uptime", writer::seconds(program.startsecs));
+    }
+    let retries = program.startretries.clamp(0, i64::from(u32::MAX));
+    let (max, reset) = (writer::seconds(retries.clamp(1, 1 << 31)), writer::seconds(program.startsecs));
+    table.set(
+        "backoff",
+        format!(
+            "{{ growth = \"linear\", initial = \"1s\", max = {max}, reset_after = {reset}, max_retries = {retries}, \
+             early_exit = \"failed\" }}"
+        ),
+    );
+}
