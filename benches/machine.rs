@@ -17,6 +17,7 @@ use procman::spec;
 use procman::spec::graph::{Condition, Needs};
 use procman::spec::log::{Logs, Rotation};
 use procman::spec::policy::{Backoff, RestartPolicy, Stop};
+use procman::spec::replicas::Replica;
 use procman::spec::supervisor::{ExitOn, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
 use procman::vocab::moment::Moment;
@@ -114,6 +115,8 @@ fn service(number: u16, need: Option<u16>) -> spec::service::Service {
     let needs: Needs = need.map(|need| (name(need), Condition::Ready)).into_iter().collect();
     spec::service::Service {
         name: name(number),
+        replica: Replica::first(&name(number)),
+        max_unavailable: 1,
         group: None,
         command: spec::service::Command::new(vec!["/bin/true".to_owned()]).unwrap(),
         directory: PathBuf::from("/"),

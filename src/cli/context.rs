@@ -10,6 +10,7 @@ use crate::client::connection::Client;
 use crate::config::environment::Environment;
 use crate::config::problem::Problems;
 use crate::config::{find, load};
+use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
 use crate::spec::supervisor::Supervisor;
@@ -51,6 +52,14 @@ impl Context {
     /// Proves the whole config.
     pub(super) fn prove(&self) -> Result<Fleet, Failure> {
         self.load().map_err(Failure::Config)
+    }
+
+    /// The same with the counts of replicas that were asked for since the file was applied.
+    pub(super) fn prove_as_scaled(&self) -> Result<Fleet, Failure> {
+        let fleet = self.prove()?;
+        let counts = Applied::read(&self.paths).unwrap_or_default().counts;
+        // Counts that do not fit the file are for whoever applies it.
+        Ok(fleet.scaled(&counts).unwrap_or(fleet))
     }
 
     pub(super) fn load(&self) -> Result<Fleet, Problems> {

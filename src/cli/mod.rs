@@ -20,3 +20,6 @@ mod output;
 mod render;
 /// Points in time as people type them.
 pub mod when;
+
+#[cfg(test)]
+mod tests;

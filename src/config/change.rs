@@ -99,6 +99,8 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("directory", old.directory != new.directory),
         ("env", old.env != new.env),
         ("ports", old.ports != new.ports),
+        ("max_unavailable", old.max_unavailable != new.max_unavailable),
+        ("replicas", old.replica != new.replica),
         ("user", old.user != new.user),
         ("umask", old.umask != new.umask),
         ("nice", old.nice != new.nice),

@@ -27,6 +27,7 @@ use crate::protocol;
 use crate::protocol::command::{Fate, Rehearsal, ReloadOrder, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
+use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, memory, process};
@@ -54,6 +55,8 @@ pub struct Engine {
     pub(super) meter: Meter,
     pub(super) started: Moment,
     pub(super) guardian: Option<Identity>,
+    /// The config that it acts on, as a successor will find it.
+    pub(super) applied: Applied,
     door: Door,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
@@ -80,6 +83,8 @@ pub struct Parts {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
+    /// The config that it acts on.
+    pub applied: Applied,
     /// The log pump.
     pub pump: Pump,
     /// The control socket.
@@ -131,6 +136,7 @@ impl Engine {
             meter: Meter::default(),
             started: clock::now(),
             guardian: parts.guardian,
+            applied: parts.applied,
             door: parts.door,
             config,
             inbox: parts.inbox,
@@ -288,7 +294,8 @@ impl Engine {
         };
         if order.run == Rehearsal::Real && !difference.is_empty() {
             self.declare_channels(&fresh);
-            keep_applied(&self.paths, &text);
+            self.applied = Applied { text, ..Applied::default() };
+            keep_applied(&self.paths, &self.applied);
             self.feed(Event::Reconfigured(Arc::new(fresh)));
         }
         report

@@ -31,6 +31,8 @@ pub mod orders;
 pub mod past;
 /// What the machine asks for, done.
 pub mod perform;
+/// Other counts of replicas.
+pub mod scale;
 /// Signals that the supervisor itself gets.
 pub mod signals;
 /// Status as seen from inside.

@@ -10,6 +10,7 @@ use super::mailbox::Message;
 use super::notebook::Notebook;
 use super::warden::{Charge, Warden};
 use crate::logs::pump::{Attachment, Stream, StreamKey};
+use crate::machine;
 use crate::machine::action::{Action, Change};
 use crate::machine::event::{Event, Obstacle};
 use crate::ports::holder;
@@ -17,6 +18,7 @@ use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
 use crate::spec::health::Aspect;
+use crate::spec::replicas::Replica;
 use crate::spec::service::Service;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
@@ -80,12 +82,13 @@ impl Engine {
         }
     }
 
-    fn declare_channel_pair(&self, service: &Service) -> io::Result<()> {
+    pub(super) fn declare_channel_pair(&self, service: &Service) -> io::Result<()> {
         let pairs = [
             (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
             (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
         ];
-        let lives = self.fleet.services().get(&service.name).is_some_and(|it| it.phase().live().is_some());
+        let lives =
+            self.fleet.services().get(&service.name).is_some_and(machine::service::Service::has_live_process);
         for (stream, channel, file) in pairs {
             let key = StreamKey { service: service.name.clone(), stream };
             let rotation = service.logs.rotation;
@@ -202,6 +205,7 @@ impl Engine {
         self.add_notify_variables(service, &mut environment);
         environment.extend(service.env.clone());
         environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
+        environment.insert(Replica::VARIABLE.to_owned(), service.replica.number.to_string());
         environment.insert(Tag::VARIABLE.to_owned(), tag.to_string());
         environment
     }
@@ -232,6 +236,7 @@ impl Engine {
         let service = &self.fleet.services().get(&change.service);
         let told = ServiceChange {
             pid: service.and_then(|it| it.phase().live()).map(|live| live.identity.pid),
+            second: service.and_then(|it| it.second()?.live()).map(|live| live.identity.pid),
             exit: service.and_then(|it| it.last()).map(|last| last.end.outcome),
             service: change.service,
             state: change.state,

@@ -2,12 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
 use super::warden::{Charge, Warden};
+use crate::machine::exchange::Second;
 use crate::ports::holder::{self, Holder};
-use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::protocol::status::{Part, PortView, SecondView, ServicePort, ServiceView, Status, SupervisorView};
 use crate::sys::listeners::{self, Reach};
 use crate::sys::process::{self, Process};
 use crate::sys::{clock, forest};
 use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{HeldBy, Port};
 use crate::vocab::run::Tag;
@@ -21,6 +23,8 @@ struct Scene {
     held: BTreeMap<Port, Vec<Pid>>,
     /// Who holds those that none of ours does.
     strangers: BTreeMap<Port, Holder>,
+    /// Declared services that have more than one replica.
+    replicated: BTreeSet<ServiceName>,
 }
 
 impl Engine {
@@ -37,7 +41,9 @@ impl Engine {
             .flat_map(|service| service.ports.iter().map(move |port| (service, *port)))
             .map(|(service, port)| port_view(service, port, &mut users))
             .collect();
+        // Of replicas that share a port the first is told of.
         ports.sort_by_key(|view| view.port);
+        ports.dedup_by_key(|view| view.port);
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
     }
 
@@ -66,7 +72,8 @@ impl Engine {
         let held = listeners::holders(&listening, Reach::These(&ours));
         listening.retain(|listener| !held.contains_key(&listener.port));
         let strangers = if listening.is_empty() { BTreeMap::new() } else { holder::of(&listening) };
-        Scene { trees, taken, held, strangers }
+        let replicated = self.fleet.spec().replicated().into_iter().cloned().collect();
+        Scene { trees, taken, held, strangers, replicated }
     }
 
     /// The processes of each service that has a live run.
@@ -86,13 +93,17 @@ impl Engine {
         let live = service.phase().live().copied();
         let used = live.map(|live| self.meter.measure(live, tree, now));
         let spec = service.spec();
+        let is_replicated = scene.replicated.contains(&spec.replica.of);
         ServiceView {
             name: name.clone(),
+            replica_of: is_replicated.then(|| spec.replica.of.clone()),
+            replica: spec.replica.number,
             group: spec.group.clone(),
             state: service.state(),
             goal: service.goal(),
             health: service.health(),
             pid: live.map(|live| live.identity.pid),
+            second: service.second().and_then(|second| second_view(second, now)),
             ports: spec.ports.iter().map(|port| scene.port(*port, tree)).collect(),
             uptime_s: live.map(|live| round(now.since(live.since).as_secs_f64())),
             restarts: service.restarts(),
@@ -150,6 +161,12 @@ fn port_view(service: &ServiceView, port: ServicePort, users: &mut Users) -> Por
         command: arguments.map(|arguments| arguments.join(" ")),
         user,
     }
+}
+
+fn second_view(second: &Second, now: Moment) -> Option<SecondView> {
+    let live = second.live()?;
+    let part = if second.is_understudy() { Part::Understudy } else { Part::Leaving };
+    Some(SecondView { pid: live.identity.pid, part, uptime_s: round(now.since(live.since).as_secs_f64()) })
 }
 
 fn round(seconds: f64) -> f64 {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::action::Action;
 use super::backoff;
 use super::event::{End, Obstacle};
+use super::exchange::{Roll, Second};
 use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
 use crate::spec;
 use crate::spec::health::Aspect;
@@ -20,6 +21,8 @@ pub struct Service {
     pub(super) spec: Arc<spec::service::Service>,
     pub(super) goal: Goal,
     pub(super) phase: Phase,
+    pub(super) second: Option<Second>,
+    pub(super) roll: Roll,
     pub(super) standing: Standing,
     pub(super) failures: u32,
     pub(super) restarts: u64,
@@ -73,7 +76,7 @@ pub enum Remedy {
 }
 
 /// How long after SIGKILL the kernel is suspected of holding a process.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a service with a taken port waits before it looks again.
 const PORT_PATIENCE: Duration = Duration::from_millis(500);
@@ -84,6 +87,8 @@ impl Service {
             spec,
             goal: Goal::Down,
             phase: Phase::Resting(Rest::Stopped),
+            second: None,
+            roll: Roll::Nothing,
             standing: Standing::Declared,
             failures: 0,
             restarts: 0,
@@ -121,6 +126,7 @@ impl Service {
     /// Its state in the words of the contract.
     pub fn state(&self) -> State {
         match &self.phase {
+            Phase::Resting(Rest::Stopped) if self.second.is_some() => State::Stopping,
             Phase::Resting(Rest::Stopped) => State::Stopped,
             Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
             Phase::Resting(Rest::Fatal) => State::Fatal,
@@ -148,16 +154,6 @@ impl Service {
         }
     }
 
-    /// Whether it has a process, or will in a moment.
-    pub(super) fn has_process(&self) -> bool {
-        self.phase.run().is_some()
-    }
-
-    /// Whether the kernel holds its process beyond SIGKILL, so that nobody knows when it ends.
-    pub(super) fn hangs_in_kernel(&self) -> bool {
-        matches!(self.phase, Phase::Killing { patience: Patience::RunOut, .. })
-    }
-
     /// It is wanted up, and its past failures are forgiven. What the config has no more cannot be.
     pub(super) fn want_up(&mut self) {
         if self.standing == Standing::Removed {
@@ -182,6 +178,7 @@ impl Service {
     /// It is wanted down; a process it has is ended when its turn comes.
     pub(super) fn want_down(&mut self) {
         self.goal = Goal::Down;
+        self.forget_exchange();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } => {
                 self.phase = Phase::Resting(Rest::Stopped);
@@ -194,11 +191,12 @@ impl Service {
 
     /// A new run is wanted, whatever there is.
     pub(super) fn want_again(&mut self) {
-        match (self.standing, self.has_process()) {
+        match (self.standing, self.phase.run().is_some()) {
             (Standing::Removed, _) => (),
             (Standing::Declared, true) => self.goal = Goal::Again,
             (Standing::Declared, false) => self.want_up(),
         }
+        self.forget_exchange();
     }
 
     /// Asks its process to end.
@@ -261,8 +259,10 @@ impl Service {
         let outcome = end.outcome;
         let is_clear = end.left.is_empty();
         self.last = Some(LastRun { run: live.run, end, lasted });
+        self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
         match (self.goal, is_clear) {
+            (Goal::Up, _) if self.has_understudy() => self.promote(),
             (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
                 self.trouble = condemned;
                 self.phase = Phase::Resting(Rest::Fatal);
@@ -322,9 +322,10 @@ impl Service {
             if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
     }
 
-    /// The due timer of its phase fires, if there is one.
+    /// Its due timers fire, if there are any.
     pub(super) fn on_time(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.timer().is_none_or(|(at, _)| at > now) {
+        self.on_second_time(now, out);
+        if self.timer_of_first().is_none_or(|(at, _)| at > now) {
             return;
         }
         if let (Phase::Starting(live, _), false) = (&self.phase, self.spec.can_be_probed()) {
@@ -348,6 +349,11 @@ impl Service {
 
     /// Its next timer, and what for.
     pub(super) fn timer(&self) -> Option<(Moment, &'static str)> {
+        let of_second = self.second.as_ref().and_then(Second::timer);
+        self.timer_of_first().into_iter().chain(of_second).min()
+    }
+
+    fn timer_of_first(&self) -> Option<(Moment, &'static str)> {
         match &self.phase {
             Phase::Backoff { until } => Some((*until, "backoff ends")),
             Phase::Stopping { kill_at, .. } => Some((*kill_at, "stop_timeout runs out")),

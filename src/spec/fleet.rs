@@ -6,7 +6,7 @@ use super::service::Service;
 use super::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
-use crate::vocab::selection::{NoSuchService, Selection};
+use crate::vocab::selection::{Candidate, NoSuchService, Selection};
 
 /// Every service of one config file, its dependency graph, and the supervisor's settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,34 @@ pub enum NotAFleet {
         /// The circle, each depending on the next and the last on the first.
         circle: Vec<ServiceName>,
     },
+    /// Replicas would have to share a port that one run alone can hold.
+    #[error(
+        "the {replicas} replicas of `{service}` cannot share port {port}: each run binds it for itself, and one can hold it"
+    )]
+    PortShared {
+        /// The declared service.
+        service: ServiceName,
+        /// The port.
+        port: Port,
+        /// How many replicas there are to be.
+        replicas: u32,
+    },
+    /// A replica would be called as another service is.
+    #[error("the replicas of `{of}` cannot have their names: `{name}` is a service of its own")]
+    ReplicaNameTaken {
+        /// The declared service.
+        of: ServiceName,
+        /// The name that is taken.
+        name: ServiceName,
+    },
+    /// A replica would have a name that is none.
+    #[error("the replicas of `{of}` cannot have their names: `{text}` is not the name of a service")]
+    NoReplicaName {
+        /// The declared service.
+        of: ServiceName,
+        /// What is no name.
+        text: String,
+    },
     /// Two services claim one port.
     #[error("`{first}` and `{second}` both declare port {port}")]
     PortTwice {
@@ -43,6 +71,31 @@ pub enum NotAFleet {
         /// The other.
         second: ServiceName,
     },
+}
+
+impl NotAFleet {
+    /// The same with other names in the places of these.
+    pub fn named(&self, rename: impl Fn(&ServiceName) -> ServiceName) -> Self {
+        match self {
+            Self::UnknownDependency { service, dependency } => {
+                Self::UnknownDependency { service: rename(service), dependency: dependency.clone() }
+            }
+            Self::Cycle { circle } => {
+                let mut circle: Vec<ServiceName> = circle.iter().map(rename).collect();
+                circle.dedup();
+                // The same circle has the same words, wherever its search began.
+                let least = (0..circle.len()).min_by_key(|at| &circle[*at]).unwrap_or(0);
+                circle.rotate_left(least);
+                Self::Cycle { circle }
+            }
+            Self::PortTwice { port, first, second } => {
+                Self::PortTwice { port: *port, first: rename(first), second: rename(second) }
+            }
+            Self::PortShared { .. } | Self::ReplicaNameTaken { .. } | Self::NoReplicaName { .. } => {
+                self.clone()
+            }
+        }
+    }
 }
 
 /// `a -> b -> a`.
@@ -86,31 +139,42 @@ impl Fleet {
         &self.graph
     }
 
-    /// Each assigned port and the service it is assigned to.
+    /// Each assigned port and the service it is assigned to; of replicas that share one, the declared service.
     pub fn ports(&self) -> BTreeMap<Port, ServiceName> {
         self.services
             .values()
-            .flat_map(|service| service.ports.iter().map(|port| (*port, service.name.clone())))
+            .flat_map(|service| service.ports.iter().map(|port| (*port, service.replica.of.clone())))
             .collect()
     }
 
     /// The services that a selection means, or the word that means none.
     pub fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, NoSuchService> {
-        selection.pick(self.services.values().map(|service| (&service.name, service.group.as_deref())))
+        let replicated = self.replicated();
+        selection.pick(self.services.values().map(|service| {
+            Candidate {
+                name: &service.name,
+                group: service.group.as_deref(),
+                replica: replicated
+                    .contains(&service.replica.of)
+                    .then_some((service.replica.of.as_str(), service.replica.number)),
+            }
+        }))
     }
 }
 
 fn ports_twice(services: &BTreeMap<ServiceName, Arc<Service>>) -> Vec<NotAFleet> {
-    let mut holders: BTreeMap<Port, &ServiceName> = BTreeMap::new();
+    let mut holders: BTreeMap<Port, &Service> = BTreeMap::new();
     let mut problems = Vec::new();
     for service in services.values() {
         for port in &service.ports {
-            match holders.insert(*port, &service.name) {
-                Some(first) if first != &service.name => problems.push(NotAFleet::PortTwice {
-                    port: *port,
-                    first: first.clone(),
-                    second: service.name.clone(),
-                }),
+            match holders.insert(*port, service) {
+                Some(first) if first.replica.of != service.replica.of => {
+                    problems.push(NotAFleet::PortTwice {
+                        port: *port,
+                        first: first.name.clone(),
+                        second: service.name.clone(),
+                    })
+                }
                 Some(_) | None => (),
             }
         }

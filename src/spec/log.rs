@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::vocab::name::ServiceName;
 
 /// Where a service's output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +11,19 @@ pub struct Logs {
     pub stderr: PathBuf,
     /// When each is rotated.
     pub rotation: Rotation,
+}
+
+impl Logs {
+    /// The files of a service in a directory.
+    pub fn new(directory: &Path, service: &ServiceName, rotation: Rotation) -> Self {
+        let file = |stream| directory.join(format!("{service}.{stream}.log"));
+        Self { stdout: file("out"), stderr: file("err"), rotation }
+    }
+
+    /// The same for another service, beside these.
+    pub(super) fn renamed(&self, service: &ServiceName) -> Self {
+        Self::new(self.stdout.parent().unwrap_or(Path::new("")), service, self.rotation)
+    }
 }
 
 /// When a log file is set aside, and how many are kept.

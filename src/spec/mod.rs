@@ -1,5 +1,6 @@
 //! The validated fleet. If you hold one of these types, it is legal: durations are positive, names exist, the graph
-//! has no cycle, no two services share a port. Constructors refuse; nobody re-checks. Reading files is `config`'s job.
+//! has no cycle, no two services but replicas share a port. Constructors refuse; nobody re-checks. Reading files is
+//! `config`'s job.
 
 /// All services together with their supervisor's settings.
 pub mod fleet;
@@ -11,6 +12,8 @@ pub mod health;
 pub mod log;
 /// When a run is followed by another, and how a run is ended.
 pub mod policy;
+/// Several processes of one declared service.
+pub mod replicas;
 /// One service.
 pub mod service;
 /// The supervisor's own settings.

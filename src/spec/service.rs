@@ -6,6 +6,7 @@ use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
 use super::log::Logs;
 use super::policy::{Backoff, RestartPolicy, Stop};
+use super::replicas::Replica;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 use crate::vocab::signal::Signal;
@@ -15,6 +16,10 @@ use crate::vocab::signal::Signal;
 pub struct Service {
     /// Its name.
     pub name: ServiceName,
+    /// Which replica it is of which declared service; the first of itself, if there is no other.
+    pub replica: Replica,
+    /// So many replicas of the declared service are exchanged at once in a rolling restart; at least 1.
+    pub max_unavailable: u32,
     /// The group it is selected by (`group:*`), if any.
     pub group: Option<String>,
     /// What is executed.
@@ -62,6 +67,7 @@ impl Service {
     /// from its start differs.
     pub fn runs_like(&self, other: &Self) -> bool {
         self.command == other.command
+            && self.replica == other.replica
             && self.directory == other.directory
             && self.env == other.env
             && self.ports == other.ports
@@ -70,6 +76,11 @@ impl Service {
             && self.nice == other.nice
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()
+    }
+
+    /// Whether two of its runs may live at the same time. A port that each run binds for itself has one holder.
+    pub fn may_overlap(&self) -> bool {
+        self.ports.is_empty()
     }
 
     /// Whether there is anything to look at while it starts: a port it must hold, or a check it must pass.

@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use super::child::Life;
 use super::ledger::Asked;
+use super::rolling::is_hopeless;
 use super::sickness;
 use super::world::{Verdict, Violence, World};
 use crate::machine::event::{Awaited, Event, Finding, Verb};
+use crate::machine::exchange::{Roll, Second};
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{Phase, Rest};
 use crate::machine::service::Service;
@@ -13,6 +15,7 @@ use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
 use crate::spec::graph::Condition;
 use crate::spec::policy::RestartPolicy;
+use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -59,7 +62,8 @@ impl Before {
         };
         let end = match event {
             Event::Exited { run, end } => {
-                fleet.service_of(*run).and_then(|service| expected(service, end.outcome))
+                let service = fleet.service_of(*run).filter(|service| service.phase().run() == Some(*run));
+                service.and_then(|service| expected(service, end.outcome))
             }
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } => {
                 None
@@ -82,6 +86,7 @@ fn expected(service: &Service, outcome: Outcome) -> Option<Expected> {
     let ended_by_itself = matches!(service.phase(), Phase::Starting(..) | Phase::Running(..));
     let rests = match (service.goal(), spec.restart) {
         (Goal::Down, _) => Rests::As(Rest::Stopped),
+        (Goal::Up, _) if service.has_understudy() => return None,
         (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
         (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
@@ -115,6 +120,15 @@ impl World {
         self.supervisor.as_ref()?.fleet.services().get(name).map(Service::phase)
     }
 
+    fn is_declared(&self, name: &ServiceName) -> bool {
+        self.supervisor.as_ref().is_some_and(|it| it.fleet.spec().service(name).is_some())
+    }
+
+    fn processes_of(&self, name: &ServiceName) -> Vec<(RunId, Identity)> {
+        let of_it = self.children.values().filter(|it| it.service == *name && it.is_ours());
+        of_it.map(|child| (child.run, child.identity)).collect()
+    }
+
     fn has_process(&self, name: &ServiceName) -> bool {
         self.children.values().any(|child| child.service == *name && child.is_ours())
     }
@@ -123,7 +137,13 @@ impl World {
     pub(super) fn check_spawn(&self, run: RunId, spec: &spec::service::Service) -> Verdict {
         let name = &spec.name;
         let fleet = self.fleet()?;
-        require(!self.has_process(name), || format!("run {run} of `{name}` is begun while another lives"))?;
+        if fleet.service_of(run).is_some_and(|it| it.second().is_some()) {
+            self.check_understudy(run, spec)?;
+        } else {
+            require(!self.has_process(name), || {
+                format!("run {run} of `{name}` is begun while another lives")
+            })?;
+        }
         require(self.ledger.wants_up(name), || {
             format!("run {run} of `{name}` is begun, and nobody wants it")
         })?;
@@ -156,6 +176,9 @@ impl World {
     pub(super) fn check_stop(&mut self, run: RunId) -> Verdict {
         let fleet = self.fleet()?;
         let Some(service) = fleet.service_of(run) else { return Err(format!("run {run} is nobody's")) };
+        if service.phase().run() != Some(run) {
+            return self.check_stop_of_second(service, run);
+        }
         if service.goal() == Goal::Up {
             return self.check_remedy(run);
         }
@@ -167,9 +190,7 @@ impl World {
     fn leaves_before<'a>(&self, fleet: &'a Fleet, name: &ServiceName) -> Option<&'a ServiceName> {
         let in_the_way = |service: &&Service| {
             let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
-            let has_process =
-                self.has_process(&service.spec().name) || matches!(service.phase(), Phase::Spawning { .. });
-            needs_it && has_process && !service.hangs_in_kernel()
+            needs_it && service.holds_up_order()
         };
         fleet.services().values().find(in_the_way).map(|service| &service.spec().name)
     }
@@ -206,6 +227,9 @@ impl World {
         };
         match verb {
             Verb::Start | Verb::Restart | Verb::Await(Awaited::Ready) => is_ready,
+            Verb::Roll { .. } => is_ready && self.processes_of(name).len() <= 1,
+            Verb::Fit if self.is_declared(name) => is_ready,
+            Verb::Fit => !self.has_process(name),
             Verb::Await(Awaited::Alive) => self.has_process(name),
             Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.has_process(name),
             Verb::Await(Awaited::Gone) => !self.has_process(name),
@@ -221,14 +245,22 @@ impl World {
             Verb::Start | Verb::Restart => {
                 service.goal() == Goal::Up && service.health() != Health::Unhealthy
             }
+            Verb::Fit => {
+                let is_up = service.goal() == Goal::Up && service.health() != Health::Unhealthy;
+                self.is_declared(name) == is_up
+            }
+            Verb::Roll { .. } => {
+                let is_alone = service.second().is_none() && *service.roll() == Roll::Nothing;
+                service.goal() == Goal::Up && service.health() != Health::Unhealthy && is_alone
+            }
             Verb::Stop | Verb::StopAtOnce | Verb::Kill => {
-                service.goal() == Goal::Down && service.phase().run().is_none() && is_clear
+                service.goal() == Goal::Down && !service.has_process() && is_clear
             }
             Verb::Await(Awaited::Ready) => {
                 service.goal() == Goal::Up && service.health() != Health::Unhealthy
             }
-            Verb::Await(Awaited::Alive) => service.phase().live().is_some(),
-            Verb::Await(Awaited::Gone) => service.phase().run().is_none(),
+            Verb::Await(Awaited::Alive) => service.has_live_process(),
+            Verb::Await(Awaited::Gone) => !service.has_process(),
         };
         is_settled && self.is_done(name, asked.verb, asked.old_runs.get(name).copied())
     }
@@ -261,6 +293,7 @@ impl World {
     fn check_turn(&self, fleet: &Fleet, name: &ServiceName, service: &Service) -> Verdict {
         let spec = service.spec();
         match service.phase() {
+            Phase::Waiting if service.second().is_some() => Ok(()),
             Phase::Waiting => {
                 let is_ready =
                     spec.depends_on.iter().all(|(needed, condition)| self.holds(needed, *condition));
@@ -281,6 +314,7 @@ impl World {
         let is_true = told.state == service.state()
             && told.health == service.health()
             && told.run == service.phase().run()
+            && told.second == service.second().map(Second::run)
             && told.reason == fleet.reason(name);
         require(is_true, || {
             format!("{told:?} was told, and `{name}` is {service:?}, because {:?}", fleet.reason(name))
@@ -292,19 +326,7 @@ impl World {
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         let fleet = &supervisor.fleet;
         for (name, service) in fleet.services() {
-            let mut runs = self.children.values().filter(|it| it.service == *name && it.is_ours());
-            let (child, second) = (runs.next(), runs.next());
-            require(second.is_none(), || format!("`{name}` has two live runs"))?;
-            let agrees = match service.phase() {
-                Phase::Spawning { run } => {
-                    supervisor.spawning.contains(run) && child.is_none_or(|child| child.run == *run)
-                }
-                phase => {
-                    phase.live().map(|live| live.identity) == child.map(|child| child.identity)
-                        && phase.run() == child.map(|child| child.run)
-                }
-            };
-            require(agrees, || format!("`{name}` is {:?}, and its process is {child:?}", service.phase()))?;
+            self.check_runs(service, &self.processes_of(name))?;
         }
         for child in self.children.values().filter(|child| child.is_ours()) {
             let is_known = fleet.services().contains_key(&child.service);
@@ -320,9 +342,7 @@ impl World {
             require(!is_late, || format!("the deadline of {ticket:?} has passed: {asked:?}"))?;
             let is_decided = |name: &ServiceName| match fleet.services().get(name) {
                 None => true,
-                Some(service) => {
-                    service.hangs_in_kernel() && is_promised(asked.verb) || self.is_well(name, asked)
-                }
+                Some(service) => is_hopeless(service, asked.verb) || self.is_well(name, asked),
             };
             let is_over = asked.services.iter().all(is_decided);
             require(!is_over, || format!("{ticket:?} has come to its end and is not answered: {asked:?}"))?;
@@ -348,14 +368,6 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 
 /// How long after SIGKILL the machine must say that a process hangs.
 const KILLED_MAX: Duration = Duration::from_secs(5);
-
-/// Whether somebody answers for what is asked, so that a process that hangs in the kernel has to be told of.
-fn is_promised(verb: Verb) -> bool {
-    match verb {
-        Verb::Start | Verb::Restart | Verb::Stop | Verb::StopAtOnce | Verb::Kill => true,
-        Verb::Await(_) => false,
-    }
-}
 
 fn is_proven(service: &Service, before: &Before, now: Moment) -> bool {
     let Some(live) = service.phase().live() else { return false };

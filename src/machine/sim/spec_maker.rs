@@ -10,6 +10,7 @@ use crate::spec::graph::{Condition, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{Backoff, RestartPolicy, Stop};
+use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
 use crate::vocab::name::ServiceName;
@@ -32,6 +33,8 @@ pub(super) fn is_job(name: &ServiceName) -> bool {
 pub(in crate::machine) fn plain(text: &str) -> Service {
     Service {
         name: name(text),
+        replica: Replica::first(&name(text)),
+        max_unavailable: 1,
         group: None,
         command: Command::new(vec!["true".to_owned()]).unwrap(),
         directory: PathBuf::from("/"),
@@ -90,7 +93,7 @@ pub(super) fn fleet(rng: &mut Rng) -> Arc<Fleet> {
         service.depends_on = needs(rng, &services);
         services.push(service);
     }
-    fleet_of(services)
+    fleet_of(alike(services))
 }
 
 /// The fleet after somebody edited its file: services come, go, and change.
@@ -105,7 +108,15 @@ pub(super) fn edited(rng: &mut Rng, before: &Fleet) -> Arc<Fleet> {
             _ => edit(rng, &mut services),
         }
     }
-    fleet_of(services)
+    fleet_of(alike(services))
+}
+
+/// Replicas say the same of how many are exchanged at once.
+fn alike(mut services: Vec<Service>) -> Vec<Service> {
+    let is_replica = |service: &Service| service.replica.of == name("s5");
+    let limit = services.iter().find(|it| is_replica(it)).map_or(1, |it| it.max_unavailable);
+    services.iter_mut().filter(|it| is_replica(it)).for_each(|it| it.max_unavailable = limit);
+    services
 }
 
 fn random(rng: &mut Rng, text: &str) -> Service {
@@ -119,6 +130,12 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.backoff = random_backoff(rng);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
     service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
+    // Three of them may be replicas of one, which then share no port.
+    if number >= 5 && rng.bool() {
+        service.ports.clear();
+        service.replica = Replica { of: name("s5"), number: u32::from(number - 4) };
+        service.max_unavailable = rng.u32(1..=2);
+    }
     service.autostart = rng.u32(0..10) < 8;
     service.priority = rng.i32(-1..=1);
     if rng.bool() {
