@@ -14,6 +14,7 @@ use crate::protocol::command::{Rehearsal, ReloadOrder};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult, Verdict};
 use crate::spec::fleet::Fleet;
 use crate::spec::policy::PortConflict;
+use crate::spec::replicas::Replica;
 use crate::spec::service::Service;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Whose;
@@ -58,6 +59,7 @@ pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTr
     environment.remove(Tag::VARIABLE);
     environment.extend(service.env.clone());
     environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
+    environment.insert(Replica::VARIABLE.to_owned(), service.replica.number.to_string());
     environment
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 use super::action::Action;
 use super::backoff;
 use super::event::{End, Obstacle};
-use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
+use super::exchange::{Roll, Second};
+use super::phase::{Live, Patience, Phase, Rest};
 use crate::spec;
-use crate::spec::health::Aspect;
 use crate::spec::policy::{EarlyExit, RestartPolicy};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
@@ -20,6 +20,8 @@ pub struct Service {
     pub(super) spec: Arc<spec::service::Service>,
     pub(super) goal: Goal,
     pub(super) phase: Phase,
+    pub(super) second: Option<Second>,
+    pub(super) roll: Roll,
     pub(super) standing: Standing,
     pub(super) failures: u32,
     pub(super) restarts: u64,
@@ -73,7 +75,7 @@ pub enum Remedy {
 }
 
 /// How long after SIGKILL the kernel is suspected of holding a process.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Service {
     pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
@@ -81,6 +83,8 @@ impl Service {
             spec,
             goal: Goal::Down,
             phase: Phase::Resting(Rest::Stopped),
+            second: None,
+            roll: Roll::Nothing,
             standing: Standing::Declared,
             failures: 0,
             restarts: 0,
@@ -118,6 +122,7 @@ impl Service {
     /// Its state in the words of the contract.
     pub fn state(&self) -> State {
         match &self.phase {
+            Phase::Resting(Rest::Stopped) if self.second.is_some() => State::Stopping,
             Phase::Resting(Rest::Stopped) => State::Stopped,
             Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
             Phase::Resting(Rest::Fatal) => State::Fatal,
@@ -146,16 +151,6 @@ impl Service {
         }
     }
 
-    /// Whether it has a process, or will in a moment.
-    pub(super) fn has_process(&self) -> bool {
-        self.phase.run().is_some()
-    }
-
-    /// Whether the kernel holds its process beyond SIGKILL, so that nobody knows when it ends.
-    pub(super) fn hangs_in_kernel(&self) -> bool {
-        matches!(self.phase, Phase::Killing { patience: Patience::RunOut, .. })
-    }
-
     /// It is wanted up, and its past failures are forgiven. What the config has no more cannot be.
     pub(super) fn want_up(&mut self) {
         if self.standing == Standing::Removed {
@@ -180,6 +175,7 @@ impl Service {
     /// It is wanted down; a process it has is ended when its turn comes.
     pub(super) fn want_down(&mut self) {
         self.goal = Goal::Down;
+        self.forget_exchange();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
                 self.phase = Phase::Resting(Rest::Stopped);
@@ -192,11 +188,12 @@ impl Service {
 
     /// A new run is wanted, whatever there is.
     pub(super) fn want_again(&mut self) {
-        match (self.standing, self.has_process()) {
+        match (self.standing, self.phase.run().is_some()) {
             (Standing::Removed, _) => (),
             (Standing::Declared, true) => self.goal = Goal::Again,
             (Standing::Declared, false) => self.want_up(),
         }
+        self.forget_exchange();
     }
 
     /// Asks its process to end.
@@ -263,8 +260,10 @@ impl Service {
         // A program that found its port taken says so by its end; one that ended well had no need of it.
         let taken = end.taken.take().filter(|_| was_starting && !self.is_success(outcome));
         self.last = Some(LastRun { run: live.run, end, lasted });
+        self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
         match (self.goal, is_clear) {
+            (Goal::Up, _) if self.has_understudy() => self.promote(),
             (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
                 self.trouble = condemned;
                 self.phase = Phase::Resting(Rest::Fatal);
@@ -334,45 +333,6 @@ impl Service {
         let delay = backoff::delay(&self.spec.backoff, self.failures);
         self.phase =
             if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
-    }
-
-    /// The due timer of its phase fires, if there is one.
-    pub(super) fn on_time(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.timer().is_none_or(|(at, _)| at > now) {
-            return;
-        }
-        if let (Phase::Starting(live, _), false) = (&self.phase, self.spec.can_be_probed()) {
-            let live = *live;
-            self.phase = Phase::Running(live, self.standing_proof(live, now));
-            return;
-        }
-        match &mut self.phase {
-            Phase::Backoff { .. } => self.phase = Phase::Waiting,
-            Phase::Blocked { .. } => self.look_at_ports(now, out),
-            Phase::Stopping { .. } => self.kill(now, out),
-            Phase::Killing { patience, .. } => *patience = Patience::RunOut,
-            Phase::Starting(live, proof) => {
-                out.push(proof.look(live.run, &self.spec, Aspect::Ready));
-            }
-            Phase::Running(live, proof) => {
-                out.push(proof.look(live.run, &self.spec, Aspect::Alive));
-            }
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-        }
-    }
-
-    /// Its next timer, and what for.
-    pub(super) fn timer(&self) -> Option<(Moment, &'static str)> {
-        match &self.phase {
-            Phase::Backoff { until } => Some((*until, "backoff ends")),
-            Phase::Blocked { look_at, .. } => Some((*look_at, "a taken port is looked at")),
-            Phase::Stopping { kill_at, .. } => Some((*kill_at, "stop_timeout runs out")),
-            Phase::Killing { patience: Patience::Until(at), .. } => Some((*at, "SIGKILL takes too long")),
-            Phase::Starting(_, Proof { next: NextLook::At(at), .. })
-            | Phase::Running(_, Proof { next: NextLook::At(at), .. }) => Some((*at, "a look is due")),
-            Phase::Starting(..) | Phase::Running(..) | Phase::Killing { .. } => None,
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => None,
-        }
     }
 
     /// The config has it in another shape: what can be applied to a living process is, the rest by a new run. One that

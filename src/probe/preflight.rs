@@ -187,46 +187,15 @@ impl Drop for Ended {
 #[cfg(test)]
 mod tests {
     use super::{Foresight, foresee};
-    use crate::spec::graph::Needs;
-    use crate::spec::log::{Logs, Rotation};
-    use crate::spec::policy::{Backoff, PortConflict, RestartPolicy, Stop};
     use crate::spec::service::{Command, Service};
     use crate::vocab::name::ServiceName;
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
-    use std::time::Duration;
 
     fn service(directory: &Path, line: &str) -> Service {
-        Service {
-            name: ServiceName::parse("api").unwrap(),
-            group: None,
-            command: Command::new(line.split_whitespace().map(str::to_owned).collect()).unwrap(),
-            directory: directory.to_owned(),
-            env: BTreeMap::new(),
-            ports: Vec::new(),
-            on_port_conflict: PortConflict::Wait,
-            preflight: true,
-            depends_on: Needs::new(),
-            ready: None,
-            live: None,
-            restart: RestartPolicy::Always,
-            backoff: Backoff::default(),
-            stop: Stop::default(),
-            success_exit_codes: BTreeSet::from([0]),
-            min_uptime: Duration::from_secs(1),
-            autostart: true,
-            priority: 0,
-            reload_signal: None,
-            user: None,
-            umask: None,
-            nice: None,
-            logs: Logs {
-                stdout: directory.join("logs/api.out.log"),
-                stderr: directory.join("logs/api.err.log"),
-                rotation: Rotation::default(),
-            },
-        }
+        let command = Command::new(line.split_whitespace().map(str::to_owned).collect()).unwrap();
+        Service::plain(ServiceName::parse("api").unwrap(), command, directory.to_owned())
     }
 
     fn seen(service: &Service) -> Foresight {

@@ -123,7 +123,7 @@ fn values_that_cannot_be_are_refused_with_a_way_out() {
         ("health = 3", "expected a table, found an integer"),
         ("env = { A = \"\\u0000\" }", "holds a NUL byte"),
         ("env = { A = \"${NO_SUCH}\" }", "the variable `NO_SUCH` is not set"),
-        ("replicas = 3", "`replicas` is planned and not there yet"),
+        ("schedule = 3", "`schedule` is planned and not there yet"),
     ];
     for (line, what) in bad {
         let problems = load_text(&format!("[services.api]\ncommand = \"sh\"\n{line}\n")).expect_err(line);

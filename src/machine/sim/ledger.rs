@@ -60,6 +60,7 @@ impl Ledger {
             state: State::Stopped,
             health: Health::None,
             run: None,
+            second: None,
             reason: None,
         });
     }
