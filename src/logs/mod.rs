@@ -17,12 +17,18 @@ pub mod tail;
 /// When which bytes arrived.
 pub mod times;
 
+/// The file of a series that bytes go to.
+mod current;
 /// Which files make a series, and how rotation moves them.
 pub mod files;
+/// When a stream is looked at next.
+mod pace;
 /// Lines of one stream, oldest file first.
 mod reader;
 /// One stream's way through the pump.
 mod stream;
+/// The pump's thread.
+mod worker;
 
 #[cfg(test)]
 mod tests;

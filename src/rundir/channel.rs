@@ -7,18 +7,11 @@ use std::path::Path;
 use crate::sys::limits;
 use crate::sys::pipe::{self, Waiting};
 
-/// How large a named pipe should be, in bytes: what an unprivileged process may have at most on Linux
-/// (`/proc/sys/fs/pipe-max-size`). The kernel takes the memory only as bytes arrive.
-const CAPACITY: usize = 1 << 20;
-
 /// Opens the supervisor's end of a channel, making the named pipe if it is not there. It is opened for reading and
 /// writing, so that it never reports an end of file, whoever comes and goes; reads never wait.
 pub fn open_reader(path: &Path) -> io::Result<OwnedFd> {
     pipe::make_fifo(path)?;
-    let reader = pipe::open_read_write(path, Waiting::Never)?;
-    // A smaller pipe works as well, only slower: the user's share of pipe memory may be used up.
-    let _ = pipe::grow(&reader, CAPACITY);
-    Ok(reader)
+    pipe::open_read_write(path, Waiting::Never)
 }
 
 /// Opens every channel that there is, and reads none. A pipe that nobody has open forgets what was written into it: this is

@@ -25,6 +25,8 @@ pub mod process;
 pub mod signal;
 /// The peers of sockets.
 pub mod socket;
+/// Bytes from a pipe into a file.
+pub mod source;
 /// Making a process.
 pub mod spawn;
 /// Process trees.

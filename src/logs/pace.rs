@@ -1,0 +1,139 @@
+use std::time::{Duration, Instant};
+
+/// When a stream is looked at next. Who wakes for every line of a busy writer spends more on waking than on the lines; so
+/// what comes often is let gather for a moment, for as long as its pipe is far from full, and a line that comes alone is
+/// moved at once.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// None while every event is answered at once.
+    pause: Option<Duration>,
+    moved_at: Option<Instant>,
+}
+
+/// When to look at a stream again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// When its pipe says that there is something.
+    Event,
+    /// At a time, whatever its pipe says before that.
+    At(Instant),
+}
+
+/// What a look found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// When it was.
+    pub(super) at: Instant,
+    /// So many bytes came out of the pipe.
+    pub(super) bytes: usize,
+    /// So many fit into it.
+    pub(super) capacity: usize,
+}
+
+/// A follower sees each line within a tenth of a second: it looks itself each twentieth.
+const PAUSE_LONGEST: Duration = Duration::from_millis(20);
+
+/// A shorter one is not worth the timer.
+const PAUSE_SHORTEST: Duration = Duration::from_micros(100);
+
+/// Bytes that come so soon after others are a part of the same flow.
+const FLOW: Duration = PAUSE_LONGEST;
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self { pause: None, moved_at: None }
+    }
+
+    /// Whether the pipe is let fill up between two looks.
+    pub(super) fn gathers(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// Learns from a look that took what there was.
+    pub(super) fn after(&mut self, look: Look) -> Next {
+        if look.bytes == 0 {
+            self.pause = None;
+            return Next::Event;
+        }
+        let is_flow = self.moved_at.is_some_and(|before| look.at.saturating_duration_since(before) <= FLOW);
+        self.moved_at = Some(look.at);
+        if !is_flow && look.bytes < look.capacity / 2 {
+            return Next::Event;
+        }
+        let pause = self.pause.unwrap_or(PAUSE_SHORTEST);
+        let pause = if look.bytes >= look.capacity / 2 {
+            pause / 4
+        } else if look.bytes < look.capacity / 8 {
+            (pause * 2).min(PAUSE_LONGEST)
+        } else {
+            pause
+        };
+        if pause < PAUSE_SHORTEST {
+            self.pause = None;
+            return Next::Event;
+        }
+        self.pause = Some(pause);
+        Next::At(look.at + pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Look, Next, PAUSE_LONGEST, Pace};
+    use std::time::{Duration, Instant};
+
+    const CAPACITY: usize = 1 << 20;
+
+    /// The pauses after looks that find so many bytes, each taken at the time that the one before named.
+    fn pauses(pace: &mut Pace, start: Instant, finds: &[usize]) -> Vec<Option<Duration>> {
+        let mut at = start;
+        let look = |bytes: &usize| match pace.after(Look { at, bytes: *bytes, capacity: CAPACITY }) {
+            Next::Event => None,
+            Next::At(next) => {
+                let pause = next - at;
+                at = next;
+                Some(pause)
+            }
+        };
+        finds.iter().map(look).collect()
+    }
+
+    #[test]
+    fn a_line_that_comes_alone_is_moved_at_once_and_wakes_nobody_again() {
+        let mut pace = Pace::new();
+        let start = Instant::now();
+        for second in 0..10 {
+            let at = start + Duration::from_secs(second);
+            assert_eq!(pace.after(Look { at, bytes: 100, capacity: CAPACITY }), Next::Event);
+        }
+    }
+
+    #[test]
+    fn lines_of_a_flow_gather_for_ever_longer_and_never_too_long_to_be_followed() {
+        let found = pauses(&mut Pace::new(), Instant::now(), &[1000; 20]);
+        assert_eq!(found[0], None);
+        assert!(found[1..].windows(2).all(|pair| pair[0] <= pair[1]), "{found:?}");
+        assert_eq!(found[19], Some(PAUSE_LONGEST));
+    }
+
+    #[test]
+    fn a_pipe_that_fills_up_is_looked_at_sooner_and_at_last_without_a_pause() {
+        let mut pace = Pace::new();
+        let start = Instant::now();
+        pauses(&mut pace, start, &[1000; 20]);
+        let later = start + Duration::from_millis(200);
+        let found = pauses(&mut pace, later, &[CAPACITY; 6]);
+        assert!(found.windows(2).all(|pair| pair[1].is_none() || pair[0] > pair[1]), "{found:?}");
+        assert_eq!(found[5], None);
+        let found = pauses(&mut pace, later, &[CAPACITY / 4; 3]);
+        assert!(found[1].is_some() && found[1] == found[2], "what fills a quarter is at its pace: {found:?}");
+    }
+
+    #[test]
+    fn a_flow_that_ends_is_waited_for_without_waking() {
+        let mut pace = Pace::new();
+        pauses(&mut pace, Instant::now(), &[1000; 9]);
+        assert_eq!(pace.after(Look { at: Instant::now(), bytes: 0, capacity: CAPACITY }), Next::Event);
+        assert!(!pace.gathers());
+    }
+}
