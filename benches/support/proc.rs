@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// The living processes that name a directory on their command line or work in it.
 pub(crate) fn of_directory(directory: &Path) -> Vec<i32> {
@@ -33,6 +34,16 @@ pub(crate) fn wake_ups(pid: i32) -> u64 {
             number_after(&fs::read_to_string(task.path().join("status")).unwrap(), "voluntary_ctxt_switches:")
         })
         .sum()
+}
+
+/// How long the threads of a process were on a processor: the first word of schedstat, in nanoseconds.
+pub(crate) fn busy(pid: i32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let nanos = tasks.map(|task| {
+        let statistics = fs::read_to_string(task.path().join("schedstat")).unwrap();
+        statistics.split_ascii_whitespace().next().unwrap().parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 /// The proportional set size, in KiB: private pages, and each shared page divided by those who share it.

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::launch::upgrade::parse_identity;
-use crate::vocab::identity::Identity;
+use crate::launch::upgrade::{Partner, parse_partner};
 use crate::vocab::measure::parse_duration;
 use crate::vocab::signal::Signal;
 
@@ -110,12 +109,12 @@ pub enum Verb {
 /// `supervise`.
 #[derive(Debug, ClapArgs)]
 pub struct Supervise {
-    /// Be the supervisor under this guardian, as PID:START
-    #[arg(long, value_parser = parse_identity)]
-    pub under: Option<Identity>,
-    /// Be the guardian of this supervisor, as PID:START
-    #[arg(long, value_parser = parse_identity, conflicts_with = "under")]
-    pub guard: Option<Identity>,
+    /// Be the supervisor under this guardian, as PID:START:STASH
+    #[arg(long, value_parser = parse_partner)]
+    pub under: Option<Partner>,
+    /// Be the guardian of this supervisor, as PID:START:STASH
+    #[arg(long, value_parser = parse_partner, conflicts_with = "under")]
+    pub guard: Option<Partner>,
 }
 
 /// `up`.

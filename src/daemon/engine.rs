@@ -26,6 +26,7 @@ use crate::protocol::command::{Fate, Rehearsal, ReloadOrder, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
 use crate::rundir::paths::Paths;
+use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, memory, process};
 use crate::vocab::identity::{Identity, Pid};
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) meter: Meter,
     pub(super) started: Moment,
     pub(super) guardian: Option<Identity>,
+    pub(super) stash: Option<Stash>,
     door: Door,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
@@ -75,6 +77,8 @@ pub struct Parts {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
+    /// Where pipes are held open beyond its end.
+    pub stash: Option<Stash>,
     /// The log pump.
     pub pump: Pump,
     /// The control socket.
@@ -124,6 +128,7 @@ impl Engine {
             meter: Meter::default(),
             started: clock::now(),
             guardian: parts.guardian,
+            stash: parts.stash,
             door: parts.door,
             config,
             inbox: parts.inbox,

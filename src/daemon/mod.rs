@@ -3,6 +3,8 @@
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;
+/// Where the services' output comes out.
+pub mod channels;
 /// The journal, kept up to date.
 pub mod diary;
 /// The sole owner of the state.

@@ -1,6 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::engine::Engine;
@@ -8,13 +6,10 @@ use super::last_words::Beginning;
 use super::look::look;
 use super::mailbox::Message;
 use super::warden::{Charge, Warden};
-use crate::logs::pump::{Attachment, Stream, StreamKey};
 use crate::machine::action::{Action, Change};
 use crate::machine::event::{Event, Obstacle};
 use crate::ports::holder;
 use crate::protocol::event::{Event as Told, ServiceChange, What};
-use crate::rundir::channel;
-use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
@@ -64,44 +59,6 @@ impl Engine {
                 self.forget(&service);
                 None
             }
-        }
-    }
-
-    /// Makes the channels of every service and hands their readers to the pump; a service that cannot have them says
-    /// so when it is started.
-    pub(super) fn declare_channels(&self, fleet: &Fleet) {
-        for service in fleet.services().values() {
-            if let Err(error) = self.declare_channel_pair(service) {
-                tracing::warn!(service = %service.name, %error, "cannot make its log channels");
-            }
-        }
-    }
-
-    fn declare_channel_pair(&self, service: &Service) -> io::Result<()> {
-        let pairs = [
-            (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
-            (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
-        ];
-        let lives = self.fleet.services().get(&service.name).is_some_and(|it| it.phase().live().is_some());
-        for (stream, channel, file) in pairs {
-            let key = StreamKey { service: service.name.clone(), stream };
-            let rotation = service.logs.rotation;
-            if lives && !channel.exists() {
-                // A new pipe would be read in the place of the one that its process writes into.
-                self.pump.configure(key, file.clone(), rotation);
-                continue;
-            }
-            self.pump.attach(
-                key,
-                Attachment { pipe: channel::open_reader(&channel)?, file: file.clone(), rotation },
-            );
-        }
-        Ok(())
-    }
-
-    fn forget(&self, service: &ServiceName) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            self.pump.detach(StreamKey { service: service.clone(), stream });
         }
     }
 
@@ -167,21 +124,6 @@ impl Engine {
             }),
         };
         spawn(launch).map_err(|error| error.to_string())
-    }
-
-    /// The service's ends of its channels. A run directory that was wiped is made again, and the pump follows.
-    fn outputs(&self, service: &Service) -> io::Result<[OwnedFd; 2]> {
-        let open = || -> io::Result<[OwnedFd; 2]> {
-            Ok([
-                channel::open_writer(&self.paths.stdout_channel(&service.name))?,
-                channel::open_writer(&self.paths.stderr_channel(&service.name))?,
-            ])
-        };
-        open().or_else(|_| {
-            self.paths.prepare().map_err(io::Error::other)?;
-            self.declare_channel_pair(service)?;
-            open()
-        })
     }
 
     fn environment_of(&self, service: &Service, tag: &Tag) -> BTreeMap<String, String> {

@@ -33,8 +33,10 @@ pub(super) struct Look {
 /// A follower sees each line within a tenth of a second: it looks itself each twentieth.
 const PAUSE_LONGEST: Duration = Duration::from_millis(20);
 
-/// A shorter one is not worth the timer.
-const PAUSE_SHORTEST: Duration = Duration::from_micros(100);
+/// In less time no writer fills a large pipe, and who looks sooner stands in its way: a pipe has one lock. A small one is full
+/// before that.
+const PAUSE_SHORTEST: Duration = Duration::from_micros(40);
+const LARGE_BYTES: usize = 256 * 1024;
 
 /// Bytes that come so soon after others are a part of the same flow.
 const FLOW: Duration = PAUSE_LONGEST;
@@ -68,10 +70,11 @@ impl Pace {
         } else {
             pause
         };
-        if pause < PAUSE_SHORTEST {
+        if pause < PAUSE_SHORTEST && look.capacity < LARGE_BYTES {
             self.pause = None;
             return Next::Event;
         }
+        let pause = pause.max(PAUSE_SHORTEST);
         self.pause = Some(pause);
         Next::At(look.at + pause)
     }
@@ -79,7 +82,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::{Look, Next, PAUSE_LONGEST, Pace};
+    use super::{Look, Next, PAUSE_LONGEST, PAUSE_SHORTEST, Pace};
     use std::time::{Duration, Instant};
 
     const CAPACITY: usize = 1 << 20;
@@ -117,16 +120,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_fills_up_is_looked_at_sooner_and_at_last_without_a_pause() {
+    fn a_pipe_that_fills_up_is_looked_at_sooner_until_no_writer_could_fill_it_in_the_pause() {
         let mut pace = Pace::new();
         let start = Instant::now();
         pauses(&mut pace, start, &[1000; 20]);
         let later = start + Duration::from_millis(200);
-        let found = pauses(&mut pace, later, &[CAPACITY; 6]);
-        assert!(found.windows(2).all(|pair| pair[1].is_none() || pair[0] > pair[1]), "{found:?}");
-        assert_eq!(found[5], None);
+        let found = pauses(&mut pace, later, &[CAPACITY; 8]);
+        assert!(found.windows(2).all(|pair| pair[0] >= pair[1]), "{found:?}");
+        assert_eq!(found[7], Some(PAUSE_SHORTEST));
         let found = pauses(&mut pace, later, &[CAPACITY / 4; 3]);
-        assert!(found[1].is_some() && found[1] == found[2], "what fills a quarter is at its pace: {found:?}");
+        assert_eq!(found, [Some(PAUSE_SHORTEST); 3], "what fills a quarter is at its pace");
+    }
+
+    #[test]
+    fn a_small_pipe_that_fills_up_is_not_waited_for() {
+        let mut pace = Pace::new();
+        let look = Look { at: Instant::now(), bytes: 65_536, capacity: 65_536 };
+        assert_eq!(pace.after(look), Next::Event);
     }
 
     #[test]

@@ -27,8 +27,17 @@ struct Failed {
 /// A rotation that failed is tried again after this many milliseconds.
 const AGAIN_MS: u64 = 5000;
 
-/// One step moves so many bytes at most.
-const STEP_BYTES: usize = 1 << 20;
+/// What one step moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// So many bytes, and the pipe was empty then.
+    All(usize),
+    /// So many bytes, perhaps none; there may be more.
+    Some(usize),
+}
+
+/// One step moves so many bytes at most: more than a pipe holds, so that one who gets less has emptied it.
+const STEP_BYTES: usize = 2 << 20;
 
 /// Nothing looks at bytes on their way into a file, until there is room for only so many more: then those that come next
 /// are looked at, to find the line's end at which the file is set aside.
@@ -51,12 +60,12 @@ impl Series {
     }
 
     /// Moves a step's worth of bytes out of the pipe into the current file, or sets that aside at a line's end when it would
-    /// grow too large; says how many bytes went. No line is cut by that: one that is larger than a file may be has a file
+    /// grow too large. No line is cut by that: one that is larger than a file may be has a file
     /// of its own. A process that is killed anywhere in here leaves files that the next one goes on with.
     ///
     /// # Errors
     /// `WouldBlock` when the pipe is empty. Anything else is the disk's, and what is not in a file is still in the pipe.
-    pub fn take(&mut self, source: &mut Source, side: &mut SidePipe, unix_ms: u64) -> io::Result<usize> {
+    pub fn take(&mut self, source: &mut Source, side: &mut SidePipe, unix_ms: u64) -> io::Result<Taken> {
         if self.current.as_mut().is_some_and(|current| current.look_again(&self.path) == Place::Lost) {
             self.current = None;
         }
@@ -73,14 +82,16 @@ impl Series {
             grown < (size_max / 10).max(1) && unix_ms.abs_diff(failed.unix_ms) < AGAIN_MS
         });
         if must_wait {
-            return current.take(source, side, STEP_BYTES, unix_ms);
+            return current.take(source, side, STEP_BYTES, unix_ms).map(Taken::All);
         }
         if room > LOOK_BYTES {
-            return current.take(source, side, STEP_BYTES.min(room - LOOK_BYTES), unix_ms);
+            let bytes_max = STEP_BYTES.min(room - LOOK_BYTES);
+            let taken = current.take(source, side, bytes_max, unix_ms)?;
+            return Ok(if taken < bytes_max { Taken::All(taken) } else { Taken::Some(taken) });
         }
         let next = source.look(2 * LOOK_BYTES, side)?;
         if next.len() <= room {
-            return current.take(source, side, next.len(), unix_ms);
+            return current.take(source, side, next.len(), unix_ms).map(Taken::Some);
         }
         let line_end = current.line_end()?;
         let cut = cut(&next, room, line_end, current.size());
@@ -90,7 +101,7 @@ impl Series {
             let size = current.size();
             self.rotate(Failed { size, unix_ms });
         }
-        Ok(taken)
+        Ok(Taken::Some(taken))
     }
 
     fn current(&mut self, unix_ms: u64) -> io::Result<&mut Current> {

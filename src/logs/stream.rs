@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::pace::{Look, Next, Pace};
-use super::series::Series;
+use super::series::{Series, Taken};
 use crate::spec::log::Rotation;
 use crate::sys::source::{SidePipe, Source};
 
@@ -114,8 +114,11 @@ impl Stream {
         }
         match end {
             End::Stuck(retry_at) => Next::At(retry_at),
-            End::More => Next::At(at),
             End::Done => self.pace.after(Look { at, bytes, capacity }),
+            End::More => match self.pace.after(Look { at, bytes, capacity }) {
+                Next::Event => Next::At(at),
+                later @ Next::At(_) => later,
+            },
         }
     }
 
@@ -147,13 +150,18 @@ impl Stream {
         while *bytes < TURN_BYTES {
             let Some(source) = self.sources.front_mut() else { return End::Done };
             match self.series.take(source, side, unix_ms) {
-                Ok(taken) => {
+                Ok(Taken::All(taken)) => {
                     *bytes += taken;
-                    let may_gather = self.pace.gathers() && source.waiting() < source.capacity() / 8;
                     self.get_well();
-                    if reach == Reach::Paced && may_gather && self.sources.len() == 1 {
+                    // What has come meanwhile may gather. Where an event is waited for, it is certain only that one comes
+                    // for bytes that come after the pipe was found empty.
+                    if reach == Reach::Paced && self.pace.gathers() && self.sources.len() == 1 {
                         return End::Done;
                     }
+                }
+                Ok(Taken::Some(taken)) => {
+                    *bytes += taken;
+                    self.get_well();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.get_well();

@@ -14,6 +14,7 @@ use super::pump::{Attachment, Request, StreamKey};
 use super::series::Series;
 use super::stream::Stream;
 use crate::spec::log::Rotation;
+use crate::sys::clock;
 use crate::sys::source::SidePipe;
 
 /// What the pump's thread does, and all that it has.
@@ -79,6 +80,7 @@ impl Worker {
 
     /// Moves bytes and obeys, until it is told to end.
     pub(super) fn run(mut self) {
+        clock::wake_on_time();
         let mut events = Events::with_capacity(256);
         loop {
             self.wait(&mut events);

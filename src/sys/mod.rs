@@ -29,6 +29,8 @@ pub mod socket;
 pub mod source;
 /// Making a process.
 pub mod spawn;
+/// Descriptors that outlive their processes.
+pub mod stash;
 /// Process trees.
 pub mod tree;
 /// Users.

@@ -33,6 +33,9 @@ pub(in crate::sys) fn pipe_capacity(_fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(64 * 1024)
 }
 
+/// Timers are as sharp as the kernel likes.
+pub(in crate::sys) fn wake_on_time() {}
+
 /// The kernel does not tell who holds a flock(2).
 pub(in crate::sys) fn lock_holder(_path: &Path) -> Option<Pid> {
     None
