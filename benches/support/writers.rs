@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -34,6 +35,17 @@ const ROUND_MAX: Duration = Duration::from_secs(120);
 
 /// Between two looks at the files.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// Writes as many bytes as are to come into a file, and removes it. A virtual machine's host takes back memory that was free
+/// for some seconds, and who touches it first waits for it: that would be measured of whoever is slow to start.
+fn warm(place: &Place, bytes: u64) {
+    let (path, block) = (place.path().join("warm"), vec![b'x'; 1 << 20]);
+    let mut file = File::create(&path).unwrap();
+    for _ in 0..bytes.div_ceil(block.len() as u64) {
+        file.write_all(&block).unwrap();
+    }
+    fs::remove_file(path).unwrap();
+}
 
 impl Writers {
     /// Compiles the program into a place. Rust links with `cc` too, so there is one.
@@ -73,6 +85,7 @@ impl Writers {
         wait_until(&|| are_writers(proc::of_directory(&place.path())) >= self.load.writers);
         let carriers = carriers();
         assert!(!carriers.is_empty(), "nobody carries what is written");
+        warm(place, self.load.bytes * self.load.writers as u64);
         let busy = || carriers.iter().map(|pid| proc::busy(*pid)).sum::<Duration>();
         let (start, before) = (Instant::now(), busy());
         File::create(&self.go).unwrap();

@@ -1,6 +1,6 @@
 //! The services' output: pumped from named pipes into rotated files, and read back merged, searched and followed. The
-//! pump is one thread of the daemon; reading needs no daemon at all. It may use vocab, spec and sys. Deliberately absent:
-//! ends of files (nobody waits for one), and any decision about services.
+//! pump is one thread of the daemon for each processor, four at most; reading needs no daemon at all. It may use vocab,
+//! spec and sys. Deliberately absent: ends of files (nobody waits for one), and any decision about services.
 
 /// New lines as they come.
 pub mod follow;
@@ -27,7 +27,7 @@ mod pace;
 mod reader;
 /// One stream's way through the pump.
 mod stream;
-/// The pump's thread.
+/// What a thread of the pump does.
 mod worker;
 
 #[cfg(test)]

@@ -5,9 +5,18 @@ use std::time::{Duration, Instant};
 /// moved at once.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// None while every event is answered at once.
-    pause: Option<Duration>,
+    mode: Mode,
+    /// How long bytes of a flow gather: what the last looks have taught.
+    pause: Duration,
     moved_at: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Every event is answered at once.
+    Prompt,
+    /// The pipe is let fill up between two looks.
+    Gathering,
 }
 
 /// When to look at a stream again.
@@ -43,40 +52,36 @@ const FLOW: Duration = PAUSE_LONGEST;
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { pause: None, moved_at: None }
+        Self { mode: Mode::Prompt, pause: PAUSE_SHORTEST, moved_at: None }
     }
 
     /// Whether the pipe is let fill up between two looks.
     pub(super) fn gathers(&self) -> bool {
-        self.pause.is_some()
+        self.mode == Mode::Gathering
     }
 
     /// Learns from a look that took what there was.
     pub(super) fn after(&mut self, look: Look) -> Next {
+        self.mode = Mode::Prompt;
         if look.bytes == 0 {
-            self.pause = None;
             return Next::Event;
         }
         let is_flow = self.moved_at.is_some_and(|before| look.at.saturating_duration_since(before) <= FLOW);
         self.moved_at = Some(look.at);
-        if !is_flow && look.bytes < look.capacity / 2 {
+        if look.bytes >= look.capacity / 2 {
+            self.pause /= 4;
+            if self.pause < PAUSE_SHORTEST && look.capacity < LARGE_BYTES {
+                return Next::Event;
+            }
+        } else if !is_flow {
+            self.pause = PAUSE_SHORTEST;
             return Next::Event;
-        }
-        let pause = self.pause.unwrap_or(PAUSE_SHORTEST);
-        let pause = if look.bytes >= look.capacity / 2 {
-            pause / 4
         } else if look.bytes < look.capacity / 8 {
-            (pause * 2).min(PAUSE_LONGEST)
-        } else {
-            pause
-        };
-        if pause < PAUSE_SHORTEST && look.capacity < LARGE_BYTES {
-            self.pause = None;
-            return Next::Event;
+            self.pause *= 2;
         }
-        let pause = pause.max(PAUSE_SHORTEST);
-        self.pause = Some(pause);
-        Next::At(look.at + pause)
+        self.pause = self.pause.clamp(PAUSE_SHORTEST, PAUSE_LONGEST);
+        self.mode = Mode::Gathering;
+        Next::At(look.at + self.pause)
     }
 }
 

@@ -1,10 +1,12 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::Waker;
 use tokio::sync::oneshot;
@@ -16,8 +18,14 @@ use crate::vocab::name::ServiceName;
 /// The pump's handle. Clones are cheap; no call waits for the disk.
 #[derive(Debug, Clone)]
 pub struct Pump {
+    threads: Arc<[Thread]>,
+}
+
+/// The way to one of its threads. All streams of a service are with the same one.
+#[derive(Debug)]
+struct Thread {
     requests: mpsc::Sender<Request>,
-    waker: Arc<Waker>,
+    waker: Waker,
 }
 
 /// Which stream of which service.
@@ -60,52 +68,75 @@ pub(super) enum Request {
     Close(mpsc::Sender<()>),
 }
 
+/// More threads carry no more: writers need processors too.
+const THREADS_MAX: usize = 4;
+
 /// How long the last bytes may take when the pump is closed.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 impl Pump {
-    /// Starts the pump's thread. Time indexes are kept in the directory `times`; `unix_ms` is the wall clock.
+    /// Starts the pump's threads. Time indexes are kept in the directory `times`; `unix_ms` is the wall clock.
     pub fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<Self> {
+        let count = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
+        let threads = (0..count).map(|_| Thread::start(times.clone(), unix_ms));
+        Ok(Self { threads: threads.collect::<io::Result<_>>()? })
+    }
+
+    /// Takes a stream on, or another pipe, file or rotation for one that is there.
+    pub fn attach(&self, key: StreamKey, attachment: Attachment) {
+        self.of(&key.service).request(Request::Attach(key, attachment));
+    }
+
+    /// Another file or rotation for a stream that goes on in the pipe it has.
+    pub fn configure(&self, key: StreamKey, file: PathBuf, rotation: Rotation) {
+        self.of(&key.service).request(Request::Configure(key, file, rotation));
+    }
+
+    /// Writes what is in the stream's pipe and lets go of it.
+    pub fn detach(&self, key: StreamKey) {
+        self.of(&key.service).request(Request::Detach(key));
+    }
+
+    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written.
+    pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<()> {
+        let (done, drained) = oneshot::channel();
+        self.of(&service).request(Request::Drain(service, done));
+        drained
+    }
+
+    /// Writes what is in all pipes and ends the pump's threads; what a stuck disk does not take stays in the pipes.
+    pub fn close(self) {
+        let (done, closed) = mpsc::channel();
+        for thread in self.threads.iter() {
+            thread.request(Request::Close(done.clone()));
+        }
+        let deadline = Instant::now() + CLOSE_MAX;
+        for _ in self.threads.iter() {
+            let _ = closed.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    fn of(&self, service: &ServiceName) -> &Thread {
+        let mut hasher = DefaultHasher::new();
+        service.as_str().hash(&mut hasher);
+        let hash = usize::try_from(hasher.finish() >> 32).unwrap_or_default();
+        &self.threads[hash % self.threads.len()]
+    }
+}
+
+impl Thread {
+    fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel();
         let (worker, waker) = Worker::new(inbox, times, unix_ms)?;
         thread::Builder::new()
             .name("log-pump".to_owned())
             .stack_size(256 * 1024)
             .spawn(move || worker.run())?;
-        Ok(Self { requests, waker: Arc::new(waker) })
-    }
-
-    /// Takes a stream on, or another pipe, file or rotation for one that is there.
-    pub fn attach(&self, key: StreamKey, attachment: Attachment) {
-        self.request(Request::Attach(key, attachment));
-    }
-
-    /// Another file or rotation for a stream that goes on in the pipe it has.
-    pub fn configure(&self, key: StreamKey, file: PathBuf, rotation: Rotation) {
-        self.request(Request::Configure(key, file, rotation));
-    }
-
-    /// Writes what is in the stream's pipe and lets go of it.
-    pub fn detach(&self, key: StreamKey) {
-        self.request(Request::Detach(key));
-    }
-
-    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written.
-    pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<()> {
-        let (done, drained) = oneshot::channel();
-        self.request(Request::Drain(service, done));
-        drained
-    }
-
-    /// Writes what is in all pipes and ends the pump's thread; what a stuck disk does not take stays in the pipes.
-    pub fn close(self) {
-        let (done, closed) = mpsc::channel();
-        self.request(Request::Close(done));
-        let _ = closed.recv_timeout(CLOSE_MAX);
+        Ok(Self { requests, waker })
     }
 
     fn request(&self, request: Request) {
-        // A pump that has ended takes no requests, and there is nothing left to ask it for.
+        // A thread that has ended takes no requests, and there is nothing left to ask it for.
         let _ = self.requests.send(request);
         let _ = self.waker.wake();
     }

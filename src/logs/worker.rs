@@ -17,7 +17,7 @@ use crate::spec::log::Rotation;
 use crate::sys::clock;
 use crate::sys::source::SidePipe;
 
-/// What the pump's thread does, and all that it has.
+/// What a thread of the pump does, and all that it has.
 pub(super) struct Worker {
     poll: Poll,
     inbox: mpsc::Receiver<Request>,

@@ -13,5 +13,6 @@ mod lifecycle;
 mod limits;
 mod logging;
 mod restart;
+mod soak;
 mod socket;
 mod upgrade;
