@@ -90,7 +90,7 @@ fn through_cat(load: Load) -> Round {
         cats.push(Command::new("cat").stdin(read).stdout(file).spawn().unwrap());
     }
     let pids = || cats.iter().map(pid).collect();
-    let round = writers.race(&place, pids, &place.path(), |name| name.ends_with(".log"));
+    let round = writers.race(pids, &place.path(), |name| name.ends_with(".log"));
     for mut child in children {
         child.kill().unwrap();
         child.wait().unwrap();
@@ -113,7 +113,6 @@ fn through_procman(load: Load) -> Round {
     procman.run("up");
     let logs = place.path().join("logs");
     let round = writers.race(
-        &place,
         || running(&place, procman::binary()),
         &logs,
         |name| name.contains(".out.log") && !name.starts_with('.'),
@@ -127,12 +126,7 @@ fn through_supervisord(bin: PathBuf, load: Load) -> Round {
     let writers = Writers::compile(&place, load);
     let supervisord = Supervisord::new(bin, &place, &vec![writers.command(); load.writers]);
     supervisord.start();
-    writers.race(
-        &place,
-        || running(&place, &supervisord.program()),
-        &place.path(),
-        |name| name.contains("-stdout-"),
-    )
+    writers.race(|| running(&place, &supervisord.program()), &place.path(), |name| name.contains("-stdout-"))
 }
 
 /// Every process of a place that runs this program.

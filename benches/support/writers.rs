@@ -19,6 +19,7 @@ pub(crate) struct Load {
 
 /// Services that all begin to write at one moment.
 pub(crate) struct Writers {
+    place: PathBuf,
     program: PathBuf,
     go: PathBuf,
     load: Load,
@@ -38,8 +39,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Writes as many bytes as are to come into a file, and removes it. A virtual machine's host takes back memory that was free
 /// for some seconds, and who touches it first waits for it: that would be measured of whoever is slow to start.
-fn warm(place: &Place, bytes: u64) {
-    let (path, block) = (place.path().join("warm"), vec![b'x'; 1 << 20]);
+fn warm(place: &Path, bytes: u64) {
+    let (path, block) = (place.join("warm"), vec![b'x'; 1 << 20]);
     let mut file = File::create(&path).unwrap();
     for _ in 0..bytes.div_ceil(block.len() as u64) {
         file.write_all(&block).unwrap();
@@ -55,7 +56,7 @@ impl Writers {
         let mut compiler = Command::new("cc");
         compiler.arg("-O2").arg("-o").arg(&program).arg(source);
         succeed(compiler);
-        Self { program, go, load }
+        Self { place: place.path(), program, go, load }
     }
 
     /// A command line of one of them.
@@ -68,7 +69,6 @@ impl Writers {
     /// files of that directory whose names are meant.
     pub(crate) fn race(
         &self,
-        place: &Place,
         carriers: impl Fn() -> Vec<i32>,
         files: &Path,
         is_meant: impl Fn(&str) -> bool,
@@ -82,10 +82,10 @@ impl Writers {
         };
         let are_writers =
             |pids: Vec<i32>| pids.into_iter().filter(|pid| proc::runs(*pid, &self.program)).count();
-        wait_until(&|| are_writers(proc::of_directory(&place.path())) >= self.load.writers);
+        wait_until(&|| are_writers(proc::of_directory(&self.place)) >= self.load.writers);
         let carriers = carriers();
         assert!(!carriers.is_empty(), "nobody carries what is written");
-        warm(place, self.load.bytes * self.load.writers as u64);
+        warm(&self.place, self.load.bytes * self.load.writers as u64);
         let busy = || carriers.iter().map(|pid| proc::busy(*pid)).sum::<Duration>();
         let (start, before) = (Instant::now(), busy());
         File::create(&self.go).unwrap();

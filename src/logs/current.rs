@@ -4,7 +4,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::times::{Entry, Recorder};
-use crate::sys::source::{SidePipe, Source};
+use crate::sys::source::{SidePipe, Source, Target};
 
 /// The file of a series that bytes go to.
 #[derive(Debug)]
@@ -13,6 +13,15 @@ pub(super) struct Current {
     inode: u64,
     size: u64,
     recorder: Recorder,
+}
+
+/// What is taken at once, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portion {
+    /// So many bytes at most.
+    pub(super) bytes_max: usize,
+    /// The wall clock.
+    pub(super) unix_ms: u64,
 }
 
 /// Whether a file ends with a whole line; an empty one does.
@@ -62,15 +71,15 @@ impl Current {
         }
     }
 
-    /// Moves at most `bytes_max` bytes behind the end of the file; says how many, at least one.
+    /// Moves a portion behind the end of the file; says how many bytes it was, at least one.
     pub(super) fn take(
         &mut self,
         source: &mut Source,
         side: &mut SidePipe,
-        bytes_max: usize,
-        unix_ms: u64,
+        portion: Portion,
     ) -> io::Result<usize> {
-        let taken = source.move_into(&self.file, self.size, bytes_max, side)?;
+        let Portion { bytes_max, unix_ms } = portion;
+        let taken = source.move_into(Target { file: &self.file, offset: self.size, bytes_max }, side)?;
         self.recorder.note(Entry { offset: self.size, unix_ms });
         self.size += u64::try_from(taken).unwrap_or_default();
         Ok(taken)

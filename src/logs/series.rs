@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::current::{Current, LineEnd, Place};
+use super::current::{Current, LineEnd, Place, Portion};
 use super::files::Shelf;
 use crate::spec::log::Rotation;
 use crate::sys::source::{SidePipe, Source};
@@ -73,6 +73,7 @@ impl Series {
             // No file is made for bytes that have not come.
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        let of = |bytes_max| Portion { bytes_max, unix_ms };
         let (size_max, failed) = (self.rotation.size_max, self.failed);
         let current = self.current(unix_ms)?;
         let room = usize::try_from(size_max.saturating_sub(current.size())).unwrap_or(usize::MAX);
@@ -82,20 +83,20 @@ impl Series {
             grown < (size_max / 10).max(1) && unix_ms.abs_diff(failed.unix_ms) < AGAIN_MS
         });
         if must_wait {
-            return current.take(source, side, STEP_BYTES, unix_ms).map(Taken::All);
+            return current.take(source, side, of(STEP_BYTES)).map(Taken::All);
         }
         if room > LOOK_BYTES {
             let bytes_max = STEP_BYTES.min(room - LOOK_BYTES);
-            let taken = current.take(source, side, bytes_max, unix_ms)?;
+            let taken = current.take(source, side, of(bytes_max))?;
             return Ok(if taken < bytes_max { Taken::All(taken) } else { Taken::Some(taken) });
         }
         let next = source.look(2 * LOOK_BYTES, side)?;
         if next.len() <= room {
-            return current.take(source, side, next.len(), unix_ms).map(Taken::Some);
+            return current.take(source, side, of(next.len())).map(Taken::Some);
         }
         let line_end = current.line_end()?;
         let cut = cut(&next, room, line_end, current.size());
-        let taken = if cut == 0 { 0 } else { current.take(source, side, cut, unix_ms)? };
+        let taken = if cut == 0 { 0 } else { current.take(source, side, of(cut))? };
         let last = taken.checked_sub(1).map(|at| next[at]);
         if taken == cut && last.map_or(line_end == LineEnd::Whole, |byte| byte == b'\n') {
             let size = current.size();

@@ -105,8 +105,7 @@ impl Stream {
 
     /// Moves what there is, or as much as one turn allows; says when the next turn is.
     pub(super) fn turn(&mut self, side: &mut SidePipe, unix_ms: u64) -> Next {
-        let mut bytes = 0;
-        let end = self.move_bytes(side, unix_ms, Reach::Paced, &mut bytes);
+        let (bytes, end) = self.move_bytes(side, unix_ms, Reach::Paced);
         let at = Instant::now();
         let capacity = self.sources.back().map_or(0, Source::capacity);
         if bytes >= capacity / 2 {
@@ -129,7 +128,7 @@ impl Stream {
         const TURNS: usize = 4;
         self.retry_now();
         for _ in 0..TURNS {
-            match self.move_bytes(side, unix_ms, Reach::Whole, &mut 0) {
+            match self.move_bytes(side, unix_ms, Reach::Whole).1 {
                 End::Done => {
                     self.pace = Pace::new();
                     return Next::Event;
@@ -141,39 +140,41 @@ impl Stream {
         Next::At(Instant::now())
     }
 
-    fn move_bytes(&mut self, side: &mut SidePipe, unix_ms: u64, reach: Reach, bytes: &mut usize) -> End {
+    /// Says how many bytes it moved as well.
+    fn move_bytes(&mut self, side: &mut SidePipe, unix_ms: u64, reach: Reach) -> (usize, End) {
+        let mut bytes = 0;
         let pause = match self.disk {
             Disk::Well => PAUSE_FIRST,
-            Disk::Stuck { retry_at, .. } if retry_at > Instant::now() => return End::Stuck(retry_at),
+            Disk::Stuck { retry_at, .. } if retry_at > Instant::now() => return (0, End::Stuck(retry_at)),
             Disk::Stuck { pause, .. } => (pause * 2).min(PAUSE_LONGEST),
         };
-        while *bytes < TURN_BYTES {
-            let Some(source) = self.sources.front_mut() else { return End::Done };
+        while bytes < TURN_BYTES {
+            let Some(source) = self.sources.front_mut() else { return (bytes, End::Done) };
             match self.series.take(source, side, unix_ms) {
                 Ok(Taken::All(taken)) => {
-                    *bytes += taken;
+                    bytes += taken;
                     self.get_well();
                     // What has come meanwhile may gather. Where an event is waited for, it is certain only that one comes
                     // for bytes that come after the pipe was found empty.
                     if reach == Reach::Paced && self.pace.gathers() && self.sources.len() == 1 {
-                        return End::Done;
+                        return (bytes, End::Done);
                     }
                 }
                 Ok(Taken::Some(taken)) => {
-                    *bytes += taken;
+                    bytes += taken;
                     self.get_well();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.get_well();
                     if self.sources.len() == 1 {
-                        return End::Done;
+                        return (bytes, End::Done);
                     }
                     self.sources.pop_front();
                 }
-                Err(error) => return self.get_stuck(&error, pause),
+                Err(error) => return (bytes, self.get_stuck(&error, pause)),
             }
         }
-        End::More
+        (bytes, End::More)
     }
 
     fn get_well(&mut self) {

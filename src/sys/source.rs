@@ -20,6 +20,17 @@ pub struct SidePipe {
     inner: os::source::SidePipe,
 }
 
+/// Where bytes go.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The file.
+    pub file: &'a File,
+    /// Where in it the first byte goes.
+    pub offset: u64,
+    /// So many bytes at most.
+    pub bytes_max: usize,
+}
+
 impl Source {
     /// Takes over the reading end of a pipe, which never waits.
     pub fn new(pipe: OwnedFd) -> Self {
@@ -27,19 +38,13 @@ impl Source {
         Self { inner: os::source::Source::new(pipe), capacity, may_grow: true }
     }
 
-    /// Moves at most `bytes_max` bytes into the file, from the offset on; says how many, at least one.
+    /// Moves bytes into a file; says how many, at least one.
     ///
     /// # Errors
     /// `WouldBlock` when the pipe is empty; anything else is the file's. No byte is lost: what is not in the file is
     /// still to come out of here.
-    pub fn move_into(
-        &mut self,
-        file: &File,
-        offset: u64,
-        bytes_max: usize,
-        side: &mut SidePipe,
-    ) -> io::Result<usize> {
-        self.inner.move_into(file, offset, bytes_max, &mut side.inner)
+    pub fn move_into(&mut self, target: Target<'_>, side: &mut SidePipe) -> io::Result<usize> {
+        self.inner.move_into(target, &mut side.inner)
     }
 
     /// What comes next, at most `bytes_max` bytes, without taking it out. There may be more.
@@ -82,7 +87,7 @@ impl AsFd for Source {
 
 #[cfg(test)]
 mod tests {
-    use super::{SidePipe, Source};
+    use super::{SidePipe, Source, Target};
     use crate::sys::pipe::{self, Waiting};
     use std::fs::{File, OpenOptions};
     use std::io::{ErrorKind, Write};
@@ -96,6 +101,10 @@ mod tests {
         (Source::new(pipe), writer.into())
     }
 
+    fn to(file: &File, offset: u64, bytes_max: usize) -> Target<'_> {
+        Target { file, offset, bytes_max }
+    }
+
     #[test]
     fn a_look_takes_nothing_and_a_move_takes_what_it_says() {
         let dir = tempfile::tempdir().unwrap();
@@ -103,14 +112,14 @@ mod tests {
         let mut side = SidePipe::default();
         let file = File::create(dir.path().join("file")).unwrap();
         assert_eq!(source.look(100, &mut side).unwrap_err().kind(), ErrorKind::WouldBlock);
-        assert_eq!(source.move_into(&file, 0, 100, &mut side).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(source.move_into(to(&file, 0, 100), &mut side).unwrap_err().kind(), ErrorKind::WouldBlock);
         writer.write_all(b"one\ntwo\n").unwrap();
         assert_eq!(source.look(100, &mut side).unwrap(), b"one\ntwo\n");
         assert_eq!(source.look(3, &mut side).unwrap(), b"one");
         assert_eq!(source.waiting(), 8);
-        assert_eq!(source.move_into(&file, 0, 4, &mut side).unwrap(), 4);
+        assert_eq!(source.move_into(to(&file, 0, 4), &mut side).unwrap(), 4);
         assert_eq!(source.look(100, &mut side).unwrap(), b"two\n");
-        assert_eq!(source.move_into(&file, 6, 100, &mut side).unwrap(), 4);
+        assert_eq!(source.move_into(to(&file, 6, 100), &mut side).unwrap(), 4);
         assert_eq!(std::fs::read(dir.path().join("file")).unwrap(), b"one\n\0\0two\n");
         assert_eq!(source.waiting(), 0);
     }
@@ -125,7 +134,7 @@ mod tests {
         writer.write_all(text.as_bytes()).unwrap();
         let mut moved = 0;
         while source.waiting() > 0 {
-            moved += source.move_into(&file, moved, 9999, &mut side).unwrap() as u64;
+            moved += source.move_into(to(&file, moved, 9999), &mut side).unwrap() as u64;
         }
         assert_eq!(std::fs::read_to_string(dir.path().join("file")).unwrap(), text);
     }
@@ -137,7 +146,7 @@ mod tests {
         let mut side = SidePipe::default();
         writer.write_all(b"one\n").unwrap();
         let file = File::open(dir.path().join("fifo").parent().unwrap()).unwrap();
-        assert!(source.move_into(&file, 0, 100, &mut side).is_err());
+        assert!(source.move_into(to(&file, 0, 100), &mut side).is_err());
         assert_eq!(source.look(100, &mut side).unwrap(), b"one\n");
     }
 }

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -7,6 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice, tee};
 
 use super::rest::grow_pipe;
+use crate::sys::source::Target;
 
 /// A pipe whose bytes never pass through the memory of this process.
 #[derive(Debug)]
@@ -40,20 +40,15 @@ impl Source {
 
     /// The kernel takes out of the pipe exactly what it has written, also when a signal or a full disk stops it midway
     /// (iter_file_splice_write in fs/splice.c).
-    pub(in crate::sys) fn move_into(
-        &mut self,
-        file: &File,
-        offset: u64,
-        bytes_max: usize,
-        side: &mut SidePipe,
-    ) -> io::Result<usize> {
+    pub(in crate::sys) fn move_into(&mut self, target: Target<'_>, side: &mut SidePipe) -> io::Result<usize> {
+        let Target { file, offset, bytes_max } = target;
         let mut at = i64::try_from(offset).map_err(io::Error::other)?;
         loop {
             match splice(&self.pipe, None, file, Some(&mut at), bytes_max, SpliceFFlags::SPLICE_F_NONBLOCK) {
                 Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
                 Ok(count) => return Ok(count),
                 Err(Errno::EINTR) => (),
-                Err(Errno::EINVAL) => return self.copy_into(file, offset, bytes_max, side),
+                Err(Errno::EINVAL) => return self.copy_into(target, side),
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -61,15 +56,9 @@ impl Source {
 
     /// For file systems without splice(2), and files with O_APPEND. Bytes leave the pipe after they were written: a
     /// process that is killed in between has them written twice, and loses none.
-    fn copy_into(
-        &mut self,
-        file: &File,
-        offset: u64,
-        bytes_max: usize,
-        side: &mut SidePipe,
-    ) -> io::Result<usize> {
-        let mut bytes = self.look(bytes_max.min(COPY_BYTES), side)?;
-        let written = file.write_at(&bytes, offset)?;
+    fn copy_into(&mut self, target: Target<'_>, side: &mut SidePipe) -> io::Result<usize> {
+        let mut bytes = self.look(target.bytes_max.min(COPY_BYTES), side)?;
+        let written = target.file.write_at(&bytes, target.offset)?;
         let mut rest = &mut bytes[..written];
         while !rest.is_empty() {
             match nix::unistd::read(&self.pipe, rest) {

@@ -1,9 +1,10 @@
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
+
+use crate::sys::source::Target;
 
 /// A pipe, and what was read from it and not yet written.
 #[derive(Debug)]
@@ -34,11 +35,10 @@ impl Source {
 
     pub(in crate::sys) fn move_into(
         &mut self,
-        file: &File,
-        offset: u64,
-        bytes_max: usize,
+        target: Target<'_>,
         _side: &mut SidePipe,
     ) -> io::Result<usize> {
+        let Target { file, offset, bytes_max } = target;
         self.fill()?;
         let written = file.write_at(&self.held[..bytes_max.min(self.held.len())], offset)?;
         if written == 0 {
