@@ -17,6 +17,7 @@ mod logging;
 mod ports;
 mod preflight;
 mod restart;
+mod soak;
 mod socket;
 mod supervisord;
 mod upgrade;
