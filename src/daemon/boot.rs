@@ -1,6 +1,5 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,6 +26,7 @@ use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
+use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
@@ -46,8 +46,8 @@ pub struct Boot {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
-    /// The services' pipes, held open by the guardian since the last supervisor died.
-    pub pipes: Vec<OwnedFd>,
+    /// Where the services' pipes are held open beyond the end of a supervisor, shared with its guardian.
+    pub stash: Option<Stash>,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -227,14 +227,13 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         environment: boot.environment,
         guardian: boot.guardian,
         applied,
+        stash: boot.stash,
         pump,
         door,
         mailbox: mailbox.clone(),
         inbox,
     });
     engine.declare_channels(&fleet);
-    // The pump is told to hold them, and their readers are on their way to it.
-    drop(boot.pipes);
     past.end_strays();
     let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);

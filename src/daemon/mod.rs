@@ -3,6 +3,8 @@
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;
+/// Where the services' output comes out.
+pub mod channels;
 /// Who else holds the ports of a service that is about to start.
 pub mod conflict;
 /// The journal, kept up to date.
@@ -37,6 +39,8 @@ pub mod past;
 pub mod perform;
 /// What is looked at before a living run is replaced.
 pub mod preflight;
+/// The config, read again while services live.
+mod reload;
 /// Other counts of replicas.
 pub mod scale;
 /// Trees and ports of all services, seen at once.

@@ -10,6 +10,7 @@ use nix::unistd::setsid;
 
 use super::os;
 use super::spawn::identity_of;
+use super::stash::{self, Numbers};
 use crate::vocab::identity::Identity;
 
 /// The descriptor under which a detached process finds the pipe that it reports its readiness on.
@@ -32,12 +33,16 @@ pub struct Detached<'a> {
     pub log: File,
     /// Becomes its descriptor [`READY_FD`].
     pub ready: OwnedFd,
+    /// A stash of ours that it gets under the same numbers.
+    pub stash: Option<Numbers>,
 }
 
-/// Starts a process in a session of its own, with our environment and no descriptors but 0 to 3. It is our child until
+/// Starts a process in a session of its own, with our environment and no descriptors but 0 to 3 and a
+/// stash. It is our child until
 /// we end.
 pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
     let ready = detached.ready.as_raw_fd();
+    let shared = detached.stash;
     let mut command = Command::new(detached.program);
     command
         .args(detached.arguments)
@@ -53,6 +58,9 @@ pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
         setsid()?;
         pass_on(ready)?;
         os::rest::close_on_exec_from(READY_FD + 1);
+        if let Some(numbers) = shared {
+            stash::let_through(numbers);
+        }
         Ok(())
     };
     // SAFETY: between fork and exec only setsid, dup2, fcntl and close_range are called; all are async-signal-safe.

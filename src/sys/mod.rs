@@ -31,8 +31,12 @@ pub mod process;
 pub mod signal;
 /// The peers of sockets.
 pub mod socket;
+/// Bytes from a pipe into a file.
+pub mod source;
 /// Making a process.
 pub mod spawn;
+/// Descriptors that outlive their processes.
+pub mod stash;
 /// Process trees.
 pub mod tree;
 /// Users.

@@ -18,6 +18,7 @@ mod ports;
 mod preflight;
 mod restart;
 mod rolling;
+mod soak;
 mod socket;
 mod supervisord;
 mod upgrade;

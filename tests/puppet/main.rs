@@ -14,6 +14,7 @@
 //! after MS            wait so long
 //! out TEXT, err TEXT  write a line
 //! lines COUNT         write numbered lines to standard output
+//! numbered FROM COUNT write numbered lines of 100 bytes to standard output, as fast as they go
 //! count MS            write numbered lines from here on, one in so many ms, and keep in `counted/RUN-PID` how many
 //! ignore-term         ignore SIGTERM from here on
 //! child stubborn      fork a child that ignores SIGTERM, in the same group
@@ -37,10 +38,12 @@
     reason = "a puppet that is told nonsense fails its test"
 )]
 
+mod numbered;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::exit;
@@ -50,6 +53,8 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork, setsid};
+
+use numbered::Numbered;
 
 fn main() {
     let mut words = std::env::args().skip(1);
@@ -82,6 +87,7 @@ fn main() {
             "out" => println!("{}", next()),
             "err" => eprintln!("{}", next()),
             "lines" => lines(next().parse().unwrap()),
+            "numbered" => numbered(next().parse().unwrap(), next().parse().unwrap()),
             "count" => count(next().parse().unwrap()),
             "ignore-term" => ignore_term(),
             "child" => match next().as_str() {
@@ -185,6 +191,20 @@ fn lines(count: u64) {
     for number in 0..count {
         writeln!(out, "line {number:012}").unwrap();
     }
+}
+
+/// In blocks, which end anywhere in a line.
+fn numbered(from: u64, count: u64) {
+    const BLOCK_BYTES: usize = 64 * 1024;
+    let mut out = std::io::BufWriter::with_capacity(
+        BLOCK_BYTES,
+        File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap()),
+    );
+    let mut lines = Numbered::from(from);
+    for _ in 0..count {
+        out.write_all(lines.next_line()).unwrap();
+    }
+    out.flush().unwrap();
 }
 
 fn count(pause: u64) {

@@ -12,9 +12,8 @@ use crate::daemon::boot::{self, Boot, Config, Start};
 use crate::daemon::engine::Ended;
 use crate::launch::detached;
 use crate::launch::guardian::{self, Beginning, Post, Role, Turn};
-use crate::launch::upgrade::{self, Program};
+use crate::launch::upgrade::{self, Partner, Program};
 use crate::protocol::command::Fate;
-use crate::vocab::identity::Identity;
 use crate::vocab::run::{Instance, Tag};
 use crate::vocab::selection::Selection;
 
@@ -41,7 +40,7 @@ fn be_guarded(
     context: &Context,
     mut ready: Option<File>,
     start: Start,
-    charge: Option<Identity>,
+    charge: Option<Partner>,
 ) -> Result<(), Failure> {
     let program = Program::this(&context.config).map_err(cannot_restart)?;
     let beginning = Beginning { program: &program, ready: &mut ready, charge };
@@ -68,7 +67,7 @@ fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Pos
         paths: context.paths.clone(),
         environment: context.environment.clone(),
         guardian: Some(post.guardian),
-        pipes: post.pipes,
+        stash: post.stash,
         start,
     };
     match (boot::run(boot, ready), post.turn) {

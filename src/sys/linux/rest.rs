@@ -27,6 +27,17 @@ pub(in crate::sys) fn grow_pipe(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<
     Ok(usize::try_from(size).unwrap_or_default())
 }
 
+/// F_GETPIPE_SZ of fcntl(2).
+pub(in crate::sys) fn pipe_capacity(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let size = fcntl(fd, FcntlArg::F_GETPIPE_SZ)?;
+    Ok(usize::try_from(size).unwrap_or_default())
+}
+
+/// PR_SET_TIMERSLACK of prctl(2) on this thread.
+pub(in crate::sys) fn wake_on_time() {
+    let _ = nix::sys::prctl::set_timerslack(1);
+}
+
 /// The process that holds a flock(2) on a file, by proc_locks(5).
 pub(in crate::sys) fn lock_holder(path: &Path) -> Option<Pid> {
     let found = fs::metadata(path).ok()?;

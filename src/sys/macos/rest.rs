@@ -28,6 +28,14 @@ pub(in crate::sys) fn grow_pipe(_fd: BorrowedFd<'_>, _bytes: usize) -> io::Resul
     Err(unsupported("call that sets the size of a pipe"))
 }
 
+/// What a pipe grows to (bsd/kern/sys_pipe.c).
+pub(in crate::sys) fn pipe_capacity(_fd: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(64 * 1024)
+}
+
+/// Timers are as sharp as the kernel likes.
+pub(in crate::sys) fn wake_on_time() {}
+
 /// The kernel does not tell who holds a flock(2).
 pub(in crate::sys) fn lock_holder(_path: &Path) -> Option<Pid> {
     None
