@@ -122,6 +122,7 @@ fn service(number: u16, need: Option<u16>) -> spec::service::Service {
         ports: vec![Endpoint::tcp(Port::new(20_000 + number).unwrap())],
         on_port_conflict: PortConflict::Wait,
         preflight: true,
+        hold: None,
         depends_on: needs,
         ready: None,
         live: None,

@@ -12,4 +12,7 @@ pub struct Supervise {
     /// Be the guardian of this supervisor, as PID:START
     #[arg(long, value_parser = parse_identity, conflicts_with = "under")]
     pub guard: Option<Identity>,
+    /// The descriptors of the letterbox that comes with either, as SLOT,TRAY
+    #[arg(long)]
+    pub letterbox: Option<String>,
 }

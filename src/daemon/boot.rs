@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
+use super::holdings::Holdings;
 use super::http::router;
 use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
@@ -27,6 +28,7 @@ use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
+use crate::sys::letterbox::Letterbox;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
@@ -48,6 +50,8 @@ pub struct Boot {
     pub guardian: Option<Identity>,
     /// The services' pipes, held open by the guardian since the last supervisor died.
     pub pipes: Vec<OwnedFd>,
+    /// Where the supervisor before this one left the sockets that it held, and this one leaves them for the next.
+    pub letterbox: Option<Letterbox>,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -210,6 +214,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         reach,
         environment: boot.environment,
         guardian: boot.guardian,
+        holdings: Holdings::recover(boot.letterbox),
         pump,
         door,
         mailbox: mailbox.clone(),

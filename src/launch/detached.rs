@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::rundir::paths::{Paths, Unusable};
 use crate::sys::detach::{Detached, spawn_detached};
+use crate::sys::letterbox::Letterbox;
 use crate::sys::pipe::read_to_end_within;
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{Instance, Tag};
@@ -57,8 +58,8 @@ pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
     let log = &request.paths.supervisor_log;
     let arguments = ["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
     let file = open_log(log).map_err(LaunchError::Spawn)?;
-    let (identity, read) =
-        spawn_supervisor(request.executable, &arguments, request.paths, file).map_err(LaunchError::Spawn)?;
+    let (identity, read) = spawn_supervisor(request.executable, &arguments, request.paths, (file, None))
+        .map_err(LaunchError::Spawn)?;
     match word_of(read).as_deref() {
         Some("ready\n") => Ok(identity),
         Some("") => Err(LaunchError::Died { log: log.clone() }),
@@ -72,7 +73,7 @@ pub(super) fn spawn_supervisor(
     program: &Path,
     arguments: &[OsString],
     paths: &Paths,
-    log: File,
+    (log, letterbox): (File, Option<&Letterbox>),
 ) -> io::Result<(Identity, PipeReader)> {
     let (read, write) = io::pipe()?;
     let identity = spawn_detached(Detached {
@@ -84,6 +85,7 @@ pub(super) fn spawn_supervisor(
         forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
         log,
         ready: write.into(),
+        letterbox,
     })?;
     Ok((identity, read))
 }

@@ -9,6 +9,7 @@ use crate::rundir::channel;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::upgrade::Note;
 use crate::sys::fork::{self, Side, Signals};
+use crate::sys::letterbox::Letterbox;
 use crate::sys::lock::FileLock;
 use crate::sys::{clock, exit, limits, memory, process, signal};
 use crate::vocab::identity::Identity;
@@ -34,6 +35,8 @@ pub struct Post {
     pub turn: Turn,
     /// The services' pipes, which somebody has to hold until the pump does. None for a first supervisor.
     pub pipes: Vec<OwnedFd>,
+    /// The listening sockets that are held for services, for this supervisor and the next.
+    pub letterbox: Option<Letterbox>,
 }
 
 /// Whether a supervisor is the first under its guardian.
@@ -60,9 +63,10 @@ pub enum NoGuardian {
 }
 
 impl Post {
-    /// The post of a supervisor that a guardian tries out.
-    pub fn under(guardian: Identity) -> Self {
-        Self { guardian, turn: Turn::Successor, pipes: Vec::new() }
+    /// The post of a supervisor that a guardian tries out, giving it the word of its letterbox.
+    pub fn under(guardian: Identity, letterbox: Option<&str>) -> Self {
+        let letterbox = letterbox.and_then(Letterbox::of_word);
+        Self { guardian, turn: Turn::Successor, pipes: Vec::new(), letterbox }
     }
 }
 
@@ -87,18 +91,21 @@ pub struct Beginning<'a> {
     pub ready: &'a mut Option<File>,
     /// A supervisor that lives already: its child, from before it became this program.
     pub charge: Option<Identity>,
+    /// The word of the letterbox that this process had before it became this program.
+    pub letterbox: Option<&'a str>,
 }
 
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
 /// supervisor that dies is followed by another; one that ends in peace ends its guardian; one that asks for it is followed
 /// by the procman on disk, or by another of its own kind when that does not become ready. The guardian does nothing else:
-/// it holds no state but the services' pipes from one supervisor to the next, opens no socket, and reaps what its
-/// supervisors leave it (as their subreaper, on Linux).
+/// it holds no state but the services' pipes from one supervisor to the next and a letterbox that it never opens, in which
+/// supervisors leave held sockets for each other; it serves nobody, and reaps what its supervisors leave it (as their
+/// subreaper, on Linux).
 ///
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
-    let Beginning { program, ready, mut charge } = beginning;
+    let Beginning { program, ready, mut charge, letterbox } = beginning;
     paths.prepare()?;
     limits::raise_open_files();
     FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.hold_for_life();
@@ -106,6 +113,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
     let _ = exit::adopt_orphans();
     let guardian = process::own();
     let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
+    let letterbox = letterbox.and_then(Letterbox::of_word).map_or_else(Letterbox::new, Ok)?;
     let mut quick_deaths = 0;
     let mut turn = if charge.is_some() { Turn::Successor } else { Turn::First };
     let mut pipes = Vec::new();
@@ -114,7 +122,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
         let outcome = match charge.take().map_or_else(fork::fork_self, |charge| Ok(Side::Parent(charge))) {
             Ok(Side::Child) => {
                 signals.release()?;
-                return Ok(Role::Supervisor(Post { guardian, turn, pipes }));
+                return Ok(Role::Supervisor(Post { guardian, turn, pipes, letterbox: Some(letterbox) }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
@@ -133,7 +141,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
             (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
-                charge = replace(paths, program, guardian);
+                charge = replace(paths, program, guardian, &letterbox);
                 turn = Turn::Successor;
                 continue;
             }
@@ -152,11 +160,11 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
 
 /// Puts the procman on disk in charge, and becomes its guardian. Returns the supervisor to guard as this program: the new
 /// one when only becoming its guardian failed, none when the old one is to go on.
-fn replace(paths: &Paths, program: &Program, guardian: Identity) -> Option<Identity> {
-    match upgrade::try_out(program, paths, guardian) {
+fn replace(paths: &Paths, program: &Program, guardian: Identity, letterbox: &Letterbox) -> Option<Identity> {
+    match upgrade::try_out(program, paths, guardian, letterbox) {
         Ok(candidate) => {
             note(paths, &Note::Done);
-            let error = upgrade::become_guardian(program, candidate);
+            let error = upgrade::become_guardian(program, candidate, letterbox);
             tracing::warn!(%error, "the guardian stays of the version that it is");
             Some(candidate)
         }

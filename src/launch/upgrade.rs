@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::detached::{spawn_supervisor, word_of};
 use crate::rundir::paths::Paths;
+use crate::sys::letterbox::Letterbox;
 use crate::sys::{clock, exit, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::signal::Signal;
@@ -38,10 +39,12 @@ impl Program {
         Ok(Self { executable, config: config.to_owned() })
     }
 
-    fn arguments(&self, role: &str, other: Identity) -> Vec<OsString> {
+    fn arguments(&self, role: &str, other: Identity, letterbox: &Letterbox) -> Vec<OsString> {
         let config = self.config.as_os_str().to_owned();
         let other = format!("{}:{}", other.pid, other.started.0);
-        vec!["supervise".into(), "--config".into(), config, role.into(), other.into()]
+        let letterbox = letterbox.word().into();
+        let role = [role.into(), other.into(), "--letterbox".into(), letterbox];
+        ["supervise".into(), "--config".into(), config].into_iter().chain(role).collect()
     }
 }
 
@@ -49,10 +52,16 @@ impl Program {
 ///
 /// # Errors
 /// Why it is not, in words; it does not run then.
-pub(super) fn try_out(program: &Program, paths: &Paths, guardian: Identity) -> Result<Identity, String> {
+pub(super) fn try_out(
+    program: &Program,
+    paths: &Paths,
+    guardian: Identity,
+    letterbox: &Letterbox,
+) -> Result<Identity, String> {
     let refused = |error: io::Error| format!("cannot start {}: {error}", program.executable.display());
     let log = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(refused)?);
-    let arguments = program.arguments("--under", guardian);
+    let arguments = program.arguments("--under", guardian, letterbox);
+    let log = (log, Some(letterbox));
     let (candidate, read) = spawn_supervisor(&program.executable, &arguments, paths, log).map_err(refused)?;
     let why = match word_of(read).as_deref() {
         Some("ready\n") => return Ok(candidate),
@@ -75,8 +84,14 @@ fn end(candidate: Identity) {
 }
 
 /// Becomes the guardian of the procman on disk, keeping pid, children and place. Returns only when that is not possible.
-pub(super) fn become_guardian(program: &Program, supervisor: Identity) -> io::Error {
-    Command::new(&program.executable).args(program.arguments("--guard", supervisor)).exec()
+pub(super) fn become_guardian(program: &Program, supervisor: Identity, letterbox: &Letterbox) -> io::Error {
+    match letterbox.keep_through_exec() {
+        Ok(()) => {
+            let arguments = program.arguments("--guard", supervisor, letterbox);
+            Command::new(&program.executable).args(arguments).exec()
+        }
+        Err(error) => error,
+    }
 }
 
 /// A process as `--under` and `--guard` name it: `PID:START`.

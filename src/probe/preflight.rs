@@ -10,6 +10,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use crate::spec::script::{Language, Script, script_of};
 use crate::spec::service::Service;
+use crate::sys::handover::Handover;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, SpawnError, spawn};
 use crate::vocab::identity::Identity;
@@ -135,6 +136,7 @@ impl Compile<'_> {
             arguments: &arguments,
             environment: self.environment,
             directory: &self.service.directory,
+            handover: Handover::Nothing,
             stdout: writer.into(),
             stderr: nowhere.into(),
             umask: self.service.umask,
@@ -205,6 +207,7 @@ mod tests {
             directory: directory.to_owned(),
             env: BTreeMap::new(),
             ports: Vec::new(),
+            hold: None,
             on_port_conflict: PortConflict::Wait,
             preflight: true,
             depends_on: Needs::new(),

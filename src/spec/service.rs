@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
+use super::hold::Hold;
 use super::log::Logs;
 use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use crate::vocab::name::ServiceName;
@@ -29,6 +30,8 @@ pub struct Service {
     pub on_port_conflict: PortConflict,
     /// Whether what its start needs is looked at before a living run is replaced.
     pub preflight: bool,
+    /// Sockets that are opened for it and kept from run to run.
+    pub hold: Option<Hold>,
     /// What must hold before it starts.
     pub depends_on: Needs,
     /// How it is proven to be ready while it starts, beyond holding its ports.
@@ -62,6 +65,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// The first descriptor by which a process of it shows that it took a socket, and was not merely given it.
+    pub fn first_taken(&self) -> i32 {
+        self.hold.as_ref().map_or(0, Hold::first_taken)
+    }
+
     /// Whether a process started for `other` is as good as one started for this: nothing that a process takes along
     /// from its start differs.
     pub fn runs_like(&self, other: &Self) -> bool {
@@ -69,6 +77,7 @@ impl Service {
             && self.directory == other.directory
             && self.env == other.env
             && self.ports == other.ports
+            && self.hold == other.hold
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice

@@ -110,7 +110,9 @@ fn is_end(event: &Event) -> bool {
 pub(in crate::cli) fn ours(context: &Context) -> Ours {
     let entries = journal(context).into_iter().flat_map(|journal| journal.services);
     let live = entries.filter_map(|entry| entry.live.map(|live| (live.identity, (entry.service, live.run))));
-    Ours { instance: context.paths.instance.clone(), live: live.collect() }
+    let instance = context.paths.instance.clone();
+    let supervisors = leftovers::marked(&instance).into_iter().collect();
+    Ours { instance, live: live.collect(), supervisors }
 }
 
 /// Every living process of this fleet.
@@ -237,6 +239,7 @@ pub(in crate::cli) fn step_words(step: &Step) -> String {
     let whose = match &step.whose {
         Whose::Live(service) => format!("of `{service}`"),
         Whose::Stray(service) => format!("a stray of `{service}`"),
+        Whose::Supervisor => "the supervisor, which holds it for its service".to_owned(),
         Whose::Foreign => "foreign".to_owned(),
     };
     let what = match step.fate {

@@ -39,6 +39,7 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
         ports: Vec::new(),
         on_port_conflict: PortConflict::Wait,
         preflight: true,
+        hold: None,
         depends_on: Needs::new(),
         ready: None,
         live: None,
