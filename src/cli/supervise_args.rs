@@ -11,4 +11,7 @@ pub struct Supervise {
     /// Be the guardian of this supervisor, as PID:START:STASH
     #[arg(long, value_parser = parse_partner, conflicts_with = "under")]
     pub guard: Option<Partner>,
+    /// The descriptors of the letterbox that comes with either, as SLOT,TRAY
+    #[arg(long)]
+    pub letterbox: Option<String>,
 }

@@ -20,6 +20,8 @@ mod env_file;
 mod expand;
 /// `health`, `ready` and `live`.
 mod health;
+/// `hold`, `host` and `sockets`.
+mod hold;
 /// `stdout`, `stderr` and `log`.
 mod logs;
 /// `backoff`, and the ports of a service.

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, logs, policy, prove, sections, variables};
+use super::{health, hold, logs, policy, prove, sections, variables};
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
@@ -34,11 +34,11 @@ pub(super) struct Context<'a> {
     pub(super) machine: Machine,
 }
 
-/// A port can be held by one service only.
-const NOT_FOR_ALL: [&str; 2] = ["port", "ports"];
+/// A port or a socket can be held by one service only.
+const NOT_FOR_ALL: [&str; 3] = ["port", "ports", "sockets"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 7] = ["limits", "post_stop", "pre_start", "schedule", "sockets", "stdin", "watch"];
+const PLANNED: [&str; 6] = ["limits", "post_stop", "pre_start", "schedule", "stdin", "watch"];
 
 /// How many replicas there may be.
 const COUNTS: Range<i64> = 1..Replica::COUNT_MAX as i64 + 1;
@@ -83,6 +83,15 @@ pub(super) fn read(
     let around = health::Around { ports: &ports, directory: &directory, machine: context.machine };
     let checks = health::read(&section, &around);
     let service = rest(context, &section, &name)?;
+    let holder = hold::Holder {
+        base: context.base,
+        name: &name,
+        command: command.as_ref(),
+        user: service.user.as_ref(),
+        ports: &ports,
+        machine: context.machine,
+    };
+    let hold = hold::read(&section, &holder, places);
     section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
     section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
     let command = command.unwrap_or(service.command);
@@ -92,6 +101,7 @@ pub(super) fn read(
         directory,
         env: own.variables,
         ports: ports.list,
+        hold,
         depends_on: needs,
         ready: checks.ready,
         live: checks.live,
@@ -140,6 +150,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
         ports: Vec::new(),
         on_port_conflict: policy::port_conflict(section),
         preflight: section.flag("preflight").unwrap_or(true),
+        hold: None,
         depends_on: Needs::new(),
         ready: None,
         live: None,

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
+use super::holdings::Holdings;
 use super::http::router;
 use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
@@ -26,6 +27,7 @@ use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
+use crate::sys::letterbox::Letterbox;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, limits, process, signal};
@@ -48,6 +50,8 @@ pub struct Boot {
     pub guardian: Option<Identity>,
     /// Where the services' pipes are held open beyond the end of a supervisor, shared with its guardian.
     pub stash: Option<Stash>,
+    /// Where the supervisor before this one left the sockets that it held, and this one leaves them for the next.
+    pub letterbox: Option<Letterbox>,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -228,6 +232,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         guardian: boot.guardian,
         applied,
         stash: boot.stash,
+        holdings: Holdings::recover(boot.letterbox),
         pump,
         door,
         mailbox: mailbox.clone(),

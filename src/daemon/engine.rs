@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::diary::Diary;
 use super::exit_on::Underway;
+use super::holdings::Holdings;
 use super::http::serve::{Door, Reopened};
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
@@ -47,6 +48,7 @@ pub struct Engine {
     /// Looks that are under way.
     pub(super) looks: BTreeMap<RunId, AbortHandle>,
     pub(super) listening: Option<Listening>,
+    pub(super) holdings: Holdings,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
@@ -88,6 +90,8 @@ pub struct Parts {
     pub applied: Applied,
     /// Where pipes are held open beyond its end.
     pub stash: Option<Stash>,
+    /// The sockets that are held for services.
+    pub holdings: Holdings,
     /// The log pump.
     pub pump: Pump,
     /// The control socket.
@@ -133,6 +137,7 @@ impl Engine {
             leaders: watch::Sender::new(BTreeSet::new()),
             looks: BTreeMap::new(),
             listening: None,
+            holdings: parts.holdings,
             pump: parts.pump,
             mailbox: parts.mailbox,
             diary: parts.diary,
@@ -165,6 +170,7 @@ impl Engine {
                 self.take(Some(message));
             }
             self.end_if_config_says_so();
+            self.holdings.keep_wanted(&self.fleet);
             self.diary.keep(&self.fleet);
             if let Ending::Over(fate) = self.ending {
                 return (Ended { fate, code: self.end_of_all.map_or(0, |(code, _)| code) }, self.pump);
@@ -212,7 +218,7 @@ impl Engine {
         match message {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
-            Some(Message::Machine(event)) => self.feed(event),
+            Some(Message::Machine(event)) => self.feed(self.with_hint(event)),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Inspect(run)) => self.inspect(run),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),

@@ -15,6 +15,8 @@ pub mod engine;
 mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
+/// Listening sockets that are held for services.
+pub mod holdings;
 /// The control socket.
 pub mod http;
 /// The last lines of standard error of a run.
@@ -45,6 +47,8 @@ mod reload;
 pub mod scale;
 /// Trees and ports of all services, seen at once.
 pub mod scene;
+/// The Python shim that answers `bind` with held sockets.
+pub mod shim;
 /// Signals that the supervisor itself gets.
 pub mod signals;
 /// Status as seen from inside.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::holdings;
 use super::last_words::Beginning;
 use super::look::{Look, look};
 use super::mailbox::Message;
@@ -14,6 +15,7 @@ use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::spec::health::Aspect;
 use crate::spec::service::Service;
 use crate::sys::clock;
+use crate::sys::handover::Handover;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
 use crate::vocab::identity::Identity;
@@ -73,7 +75,8 @@ impl Engine {
     }
 
     fn spawn(&mut self, run: RunId, service: &Arc<Service>) -> Result<Identity, Obstacle> {
-        self.taken(service).map_or(Ok(()), |taken| Err(Obstacle::PortTaken(taken)))?;
+        self.in_its_way(service).map_or(Ok(()), |taken| Err(Obstacle::PortTaken(taken)))?;
+        self.hold_sockets(service)?;
         let tag = Tag { instance: self.paths.instance.clone(), service: service.name.clone(), run };
         let beginning = Beginning::at_end_of(&service.logs.stderr);
         let notebook = Notebook::of_new_run(service);
@@ -119,7 +122,10 @@ impl Engine {
             let told = |error| format!("cannot open the socket that it is to tell of itself to: {error}");
             self.listen_to_services().map_err(told)?;
         }
-        let environment = self.environment_of(service, tag);
+        let mut environment = self.environment_of(service, tag);
+        if let Some(hold) = &service.hold {
+            holdings::announce(hold, &self.paths.python, &mut environment);
+        }
         let search = environment.get("PATH").map(String::as_str);
         let program = service
             .command
@@ -133,6 +139,7 @@ impl Engine {
             arguments: service.command.arguments(),
             environment: &environment,
             directory: &service.directory,
+            handover: service.hold.as_ref().map_or(Handover::Nothing, |hold| self.holdings.handover(hold)),
             stdout,
             stderr,
             umask: service.umask,

@@ -9,8 +9,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::detached::{Kit, spawn_supervisor, word_of};
+use super::guardian::Estate;
 use crate::rundir::paths::Paths;
-use crate::sys::stash::{Numbers, Stash};
+use crate::sys::stash::Numbers;
 use crate::sys::{clock, exit, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::signal::Signal;
@@ -40,9 +41,11 @@ impl Program {
         Ok(Self { executable, config: config.to_owned() })
     }
 
-    fn arguments(&self, role: &str, partner: Partner) -> Vec<OsString> {
+    fn arguments(&self, role: &str, other: Identity, estate: &Estate) -> Vec<OsString> {
+        let partner = Partner { identity: other, stash: estate.stash.numbers() }.to_string();
+        let role = [role.into(), partner.into(), "--letterbox".into(), estate.letterbox.word().into()];
         let config = self.config.as_os_str().to_owned();
-        vec!["supervise".into(), "--config".into(), config, role.into(), partner.to_string().into()]
+        ["supervise".into(), "--config".into(), config].into_iter().chain(role).collect()
     }
 }
 
@@ -70,13 +73,17 @@ pub(super) fn try_out(
     program: &Program,
     paths: &Paths,
     guardian: Identity,
-    stash: &Stash,
+    estate: &Estate,
 ) -> Result<Identity, String> {
     let refused = |error: io::Error| format!("cannot start {}: {error}", program.executable.display());
     let log = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(refused)?);
-    let stash = stash.numbers();
-    let arguments = program.arguments("--under", Partner { identity: guardian, stash });
-    let kit = Kit { program: &program.executable, arguments: &arguments, log, stash: Some(stash) };
+    let kit = Kit {
+        program: &program.executable,
+        arguments: &program.arguments("--under", guardian, estate),
+        log,
+        stash: Some(estate.stash.numbers()),
+        letterbox: Some(&estate.letterbox),
+    };
     let (candidate, read) = spawn_supervisor(paths, kit).map_err(refused)?;
     let why = match word_of(read).as_deref() {
         Some("ready\n") => return Ok(candidate),
@@ -99,15 +106,14 @@ fn end(candidate: Identity) {
 }
 
 /// Becomes the guardian of the procman on disk, keeping pid, children and place. Returns only when that is not possible.
-pub(super) fn become_guardian(program: &Program, supervisor: Identity, stash: &Stash) -> io::Error {
-    if let Err(error) = stash.pass_on() {
+pub(super) fn become_guardian(program: &Program, supervisor: Identity, estate: &Estate) -> io::Error {
+    if let Err(error) = estate.stash.pass_on().and_then(|()| estate.letterbox.keep_through_exec()) {
         return error;
     }
-    let partner = Partner { identity: supervisor, stash: stash.numbers() };
-    let arguments = program.arguments("--guard", partner);
+    let arguments = program.arguments("--guard", supervisor, estate);
     let error = Command::new(&program.executable).args(arguments).exec();
-    // Where even this fails, a program that this process becomes later has two sockets more.
-    let _ = stash.keep_back();
+    // Where even this fails, a program that this process becomes later has some sockets more.
+    let _ = estate.stash.keep_back();
     error
 }
 

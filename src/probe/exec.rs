@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::failed::Failed;
 use crate::spec::service::Command;
 use crate::sys::exit::{self, ExitWatch};
+use crate::sys::handover::Handover;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::{self, Reach};
@@ -99,6 +100,7 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         arguments: errand.command.arguments(),
         environment: &errand.environment,
         directory: &errand.directory,
+        handover: Handover::Nothing,
         stdout: writer.try_clone().map_err(told)?.into(),
         stderr: writer.into(),
         umask: errand.umask,

@@ -8,6 +8,8 @@ pub mod fleet;
 pub mod graph;
 /// How a service is proven to work.
 pub mod health;
+/// Sockets that the supervisor holds.
+pub mod hold;
 /// Where output goes.
 pub mod log;
 /// When a run is followed by another, and how a run is ended.

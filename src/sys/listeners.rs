@@ -57,6 +57,11 @@ pub fn on(ports: &BTreeSet<Endpoint>) -> io::Result<Vec<Listener>> {
 
 /// Which processes hold these sockets. One that was inherited has several holders.
 pub fn holders(listening: &[Listener], reach: Reach<'_>) -> Vec<Held> {
+    holders_by(listening, reach, 0)
+}
+
+/// The same, where descriptors below `first` do not count. On macOS all do.
+pub fn holders_by(listening: &[Listener], reach: Reach<'_>, first: i32) -> Vec<Held> {
     if listening.is_empty() {
         return Vec::new();
     }
@@ -70,7 +75,7 @@ pub fn holders(listening: &[Listener], reach: Reach<'_>) -> Vec<Held> {
     };
     let mut found = Vec::new();
     for pid in candidates {
-        let held = os::listeners::held_by(*pid, listening);
+        let held = os::listeners::held_by(*pid, listening, first);
         found.extend(held.map(|listener| Held { endpoint: listener.endpoint, pid: *pid }));
     }
     found

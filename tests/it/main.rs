@@ -10,6 +10,7 @@ mod flush;
 mod guardian;
 mod harness;
 mod health;
+mod hold;
 mod init;
 mod lifecycle;
 mod limits;

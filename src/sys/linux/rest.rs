@@ -5,11 +5,15 @@ use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::socket::MsgFlags;
 use nix::sys::stat::{major, minor};
 
 use crate::vocab::identity::Pid;
 
 pub(in crate::sys) use super::pidfd::outcome;
+
+/// How a message is received that is to stay where it is: its descriptors come as copies (unix(7)).
+pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::MSG_PEEK;
 
 pub(in crate::sys) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")

@@ -2,10 +2,16 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+use nix::sys::socket::MsgFlags;
+
 use super::pidfd::unsupported;
 use crate::vocab::identity::Pid;
 
 pub(in crate::sys) use super::pidfd::outcome;
+
+/// How a message is received that is to stay where it is: descriptors cannot be looked at (bsd/kern/uipc_socket.c gives
+/// their kernel pointers away), so it is taken out and put in again.
+pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::empty();
 
 /// The time of the boot by sysctl KERN_BOOTTIME.
 pub(in crate::sys) fn boot_id() -> String {
