@@ -23,10 +23,12 @@ use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
 use crate::rundir::applied;
+use crate::rundir::cgroups;
 use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
+use crate::sys::cgroup::Home;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
@@ -168,13 +170,14 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
             Reach::Anywhere
         }
     };
+    let cgroups = cgroups(&paths);
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(system("start its event loop"))?;
     let over = runtime.block_on(supervise(
         boot,
-        Ground { fleet: Arc::new(fleet), paths: paths.clone(), reach },
+        Ground { fleet: Arc::new(fleet), paths: paths.clone(), reach, cgroups },
         ready,
     ))?;
     clean_up(&paths, over.fate);
@@ -189,15 +192,32 @@ pub(super) fn keep_applied(paths: &Paths, text: &str) {
     }
 }
 
+/// Where the runs have their cgroups: where the supervisor before this one had them, if it left any, else in our own. Without
+/// them a tree is told by its members' parents, session, group and environment.
+fn cgroups(paths: &Paths) -> Option<Home> {
+    let made = cgroups::find(paths).map_or_else(|| Home::make(&paths.instance), Ok);
+    match made {
+        Ok(home) => {
+            cgroups::note(paths, &home);
+            Some(home)
+        }
+        Err(why) => {
+            tracing::debug!(%why, "services have no cgroups of their own");
+            None
+        }
+    }
+}
+
 /// What a supervisor stands on once the config is proven and the lock is its own.
 struct Ground {
     fleet: Arc<Fleet>,
     paths: Paths,
     reach: Reach,
+    cgroups: Option<Home>,
 }
 
 async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Ended, BootError> {
-    let Ground { fleet, paths, reach } = ground;
+    let Ground { fleet, paths, reach, cgroups } = ground;
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
@@ -210,6 +230,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         reach,
         environment: boot.environment,
         guardian: boot.guardian,
+        cgroups,
         pump,
         door,
         mailbox: mailbox.clone(),
@@ -219,6 +240,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     // The pump is told to hold them, and their readers are on their way to it.
     drop(boot.pipes);
     past.end_strays();
+    engine.cgroups.iter().for_each(Home::sweep);
     let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);
     let (end, ending) = oneshot::channel();

@@ -27,7 +27,7 @@ use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
 use crate::rundir::paths::Paths;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, memory, process};
+use crate::sys::{cgroup, clock, exit, memory, process};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -49,6 +49,8 @@ pub struct Engine {
     pub(super) meter: Meter,
     pub(super) started: Moment,
     pub(super) guardian: Option<Identity>,
+    /// Where each run has a cgroup of its own, if this system and this user may have them.
+    pub(super) cgroups: Option<cgroup::Home>,
     door: Door,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
@@ -75,6 +77,8 @@ pub struct Parts {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
+    /// Where its runs have cgroups, if they have any.
+    pub cgroups: Option<cgroup::Home>,
     /// The log pump.
     pub pump: Pump,
     /// The control socket.
@@ -124,6 +128,7 @@ impl Engine {
             meter: Meter::default(),
             started: clock::now(),
             guardian: parts.guardian,
+            cgroups: parts.cgroups,
             door: parts.door,
             config,
             inbox: parts.inbox,

@@ -43,7 +43,7 @@ impl Past {
     /// Reads the journal. One that cannot be trusted is set aside; then the tags of the living processes speak.
     pub(super) fn read(paths: &Paths, fleet: &Fleet) -> Self {
         let journal = trusted_journal(&paths.journal);
-        let leftovers = leftovers::find(&paths.instance, journal.as_ref());
+        let leftovers = leftovers::all(paths, journal.as_ref());
         let highest = leftovers.iter().map(|leftover| leftover.run).max().unwrap_or(RunId(0));
         let memory = if journal.is_some() { Memory::Kept } else { Memory::Lost };
         let (last_run, takeovers) =

@@ -16,6 +16,7 @@ use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
+use crate::sys::cgroup::Cgroup;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
 use crate::sys::{clock, listeners};
@@ -125,7 +126,8 @@ impl Engine {
         self.leaders.send_modify(|leaders| {
             leaders.insert(leader.pid);
         });
-        let charge = Charge { leader, tag, beginning, reach, leaders: self.leaders.subscribe() };
+        let cgroup = self.cgroups.as_ref().map(|home| home.of(&tag)).filter(Cgroup::exists);
+        let charge = Charge { leader, tag, beginning, reach, cgroup, leaders: self.leaders.subscribe() };
         let warden = Warden::watch(charge, self.pump.clone(), self.mailbox.clone());
         let before = self.wardens.insert(run, warden);
         assert!(before.is_none(), "a run has one warden, and run {run} had one");
@@ -150,6 +152,7 @@ impl Engine {
             .ok_or_else(|| format!("cannot start: there is no program `{}`", service.command.program()))?;
         let [stdout, stderr] =
             self.outputs(service).map_err(|error| format!("cannot open its log channels: {error}"))?;
+        let cgroup = self.cgroups.as_ref().map(|home| home.of(tag));
         let launch = Launch {
             program: &program,
             argument_zero: service.command.program(),
@@ -165,6 +168,7 @@ impl Engine {
                 gid: user.gid,
                 groups: user.groups.clone(),
             }),
+            cgroup: cgroup.as_ref(),
         };
         spawn(launch).map_err(|error| error.to_string())
     }

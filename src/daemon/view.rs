@@ -45,6 +45,7 @@ impl Engine {
             running: true,
             pid: Some(process::own().pid),
             guardian: self.guardian.filter(|it| process::is_alive(*it)).map(|guardian| guardian.pid),
+            cgroups: self.cgroups.as_ref().map(|home| home.path().to_owned()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: Some(round(clock::now().since(self.started).as_secs_f64())),
             config: self.fleet.spec().supervisor().config.clone(),
@@ -73,10 +74,7 @@ impl Engine {
 
     fn tree_of(&self, service: &Service, orphans: &[Process]) -> Vec<Process> {
         let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
-        warden.map_or_else(Vec::new, |warden| {
-            let charge = warden.charge();
-            tree::members_near(charge.leader, &charge.tag, orphans)
-        })
+        warden.map_or_else(Vec::new, |warden| warden.charge().among(orphans))
     }
 
     fn service_view(&mut self, name: &ServiceName, scene: &Scene) -> ServiceView {

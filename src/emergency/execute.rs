@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::observe::{Suspects, Victim, observe};
 use super::plan::{Plan, Target, plan};
 use crate::ports::flush::{Force, end};
+use crate::rundir::cgroups;
 use crate::rundir::paths::Paths;
 use crate::sys::signal;
 use crate::vocab::identity::Identity;
@@ -64,6 +65,7 @@ pub fn kill_services(paths: &Paths, suspects: &Suspects, first: &Plan) -> Result
             return Ok(killed);
         }
         let identities: Vec<Identity> = victims.iter().map(|victim| victim.identity).collect();
+        cgroups::kill(paths, &spared(first));
         end(&identities, Force::Kill);
         let known: BTreeSet<Identity> = killed.iter().map(|victim| victim.identity).collect();
         killed.extend(victims.into_iter().filter(|victim| !known.contains(&victim.identity)));
@@ -71,6 +73,11 @@ pub fn kill_services(paths: &Paths, suspects: &Suspects, first: &Plan) -> Result
     }
     let alive = victims.into_iter().map(|victim| victim.identity).collect::<Vec<_>>();
     if alive.is_empty() { Ok(killed) } else { Err(Stuck::Alive { alive }) }
+}
+
+/// The command that asks, and those whose turn comes later.
+fn spared(plan: &Plan) -> BTreeSet<Identity> {
+    plan.caller.iter().copied().chain(supervisors(plan)).collect()
 }
 
 /// Kills the supervisor and waits until it is gone.

@@ -103,6 +103,14 @@ pub fn take_ready_pipe() -> Option<File> {
     crate::sys::detach::take_ready_pipe()
 }
 
+/// Takes this process out of the cgroup of the service that it was started from, if it was: what is started in the background
+/// is not part of that.
+pub fn leave_services() {
+    if let Err(error) = crate::sys::cgroup::leave_runs() {
+        tracing::debug!(%error, "cannot leave the cgroup of the service that this was started from");
+    }
+}
+
 /// Keeps descriptors that this process happened to be started with from all that it starts in turn.
 pub fn keep_inherited_descriptors() {
     crate::sys::detach::keep_inherited_descriptors();

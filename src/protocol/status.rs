@@ -32,6 +32,10 @@ pub struct SupervisorView {
     /// The small process that brings it back when it dies.
     #[serde(default)]
     pub guardian: Option<Pid>,
+    /// The directory in which each run has a cgroup of its own; none where there are none (macOS), or where this user may not
+    /// make them.
+    #[serde(default)]
+    pub cgroups: Option<PathBuf>,
     /// Its version.
     pub version: String,
     /// How long it has run, in seconds.

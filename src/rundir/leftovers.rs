@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use super::cgroups;
 use super::journal::{Entry, Journal};
 use super::paths::Paths;
 use crate::sys::process;
@@ -28,9 +29,19 @@ pub enum Known {
     Recorded,
     /// It carries the fleet's tag in its environment.
     Tagged,
+    /// It lives in the cgroup of a run.
+    Confined,
 }
 
-/// Every living process of this fleet: those that the journal of this boot records, and those that carry the tag.
+/// Every living process of this fleet: as [`find`], and those who live in the cgroups of its runs.
+pub fn all(paths: &Paths, journal: Option<&Journal>) -> Vec<Leftover> {
+    let mut found = find(&paths.instance, journal);
+    let known: BTreeSet<Identity> = found.iter().map(|leftover| leftover.identity).collect();
+    found.extend(cgroups::confined(paths).into_iter().filter(|it| !known.contains(&it.identity)));
+    found
+}
+
+/// Every living process of this fleet that is known without its cgroups: those that the journal of this boot records, and those that carry the tag.
 /// It reads the environment of every process that it may read; processes of other users stay unseen unless asked by root.
 pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
     let mut found: BTreeMap<Identity, Leftover> = BTreeMap::new();
@@ -83,7 +94,8 @@ fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity
 /// Removes what a supervisor leaves in its run directory but its log, the time indexes of the services' logs and journals
 /// that were set aside; whatever is not there is as good.
 pub fn remove_files(paths: &Paths) {
-    for file in [&paths.socket, &paths.journal, &paths.applied, &paths.lock, &paths.guardian] {
+    cgroups::remove(paths);
+    for file in [&paths.socket, &paths.journal, &paths.applied, &paths.cgroup, &paths.lock, &paths.guardian] {
         let _ = fs::remove_file(file);
     }
     let _ = fs::remove_dir_all(&paths.channels);

@@ -25,6 +25,8 @@ pub struct Paths {
     pub guardian: PathBuf,
     /// The config that the supervisor acts on, as it was when that took it over.
     pub applied: PathBuf,
+    /// Where the cgroups of its runs are.
+    pub cgroup: PathBuf,
     /// What the last upgrade came to.
     pub upgrade: PathBuf,
     /// The journal of live runs.
@@ -93,6 +95,7 @@ impl Paths {
             lock: own_dir.join("lock"),
             guardian: own_dir.join("guardian"),
             applied: own_dir.join("applied.toml"),
+            cgroup: own_dir.join("cgroup"),
             upgrade: own_dir.join("upgrade"),
             journal: own_dir.join("journal"),
             channels: own_dir.join("pipes"),

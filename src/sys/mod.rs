@@ -1,6 +1,10 @@
 //! The only raw system calls and the only `unsafe`. One set of names over Linux and macOS; what differs lives in
 //! `linux/` and `macos/`. It may use vocab. Deliberately absent: policy. Nothing here decides whom to signal.
 
+/// Making a process inside of a cgroup.
+mod birth;
+/// Control groups, which hold together whatever a run forks.
+pub mod cgroup;
 /// The clocks.
 pub mod clock;
 /// Making a process that outlives its maker's terminal.

@@ -8,8 +8,10 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, setgid, setsid, setuid};
+use nix::unistd::setsid;
 
+use super::birth;
+use super::cgroup::Cgroup;
 use super::{os, process};
 use crate::vocab::identity::{Identity, Pid, StartTime};
 
@@ -37,6 +39,8 @@ pub struct Launch<'a> {
     pub nice: Option<i32>,
     /// Who it runs as, if not as we do.
     pub credentials: Option<Credentials>,
+    /// The cgroup that is made for it to be born in, if it gets one. Where that is refused it is made outside of one.
+    pub cgroup: Option<&'a Cgroup>,
 }
 
 /// Who a process runs as.
@@ -81,12 +85,23 @@ pub enum SpawnError {
 pub fn spawn(launch: Launch<'_>) -> Result<Identity, SpawnError> {
     let program = launch.program.to_owned();
     let directory = launch.directory.to_owned();
-    let mut command = command_of(launch);
-    match command.spawn() {
-        // The child is reaped by its pid alone; std's handle has no part in it, and dropping it does nothing.
-        Ok(child) => Ok(identity_of(i32::try_from(child.id()).unwrap_or_default())),
+    match spawn_confined(&launch).unwrap_or_else(|| spawn_free(launch)) {
+        Ok(pid) => Ok(identity_of(pid)),
         Err(source) => Err(classify(source, program, directory)),
     }
+}
+
+/// Makes it in its cgroup; none if it has none, or cannot have it.
+fn spawn_confined(launch: &Launch<'_>) -> Option<io::Result<i32>> {
+    let cgroup = launch.cgroup?;
+    let refused = |why: &birth::NotConfined| tracing::debug!(%why, cgroup = %cgroup.path().display(), "not made in its cgroup");
+    birth::spawn_in(cgroup, launch).inspect_err(refused).ok()
+}
+
+/// Makes it where we are. The child is reaped by its pid alone; std's handle has no part in it, and dropping it does nothing.
+fn spawn_free(launch: Launch<'_>) -> io::Result<i32> {
+    let child = command_of(launch).spawn()?;
+    Ok(i32::try_from(child.id()).unwrap_or_default())
 }
 
 /// A child that we have not reaped has its pid to itself, so its start time can be read after the fact.
@@ -116,7 +131,11 @@ fn command_of(launch: Launch<'_>) -> Command {
 }
 
 /// Runs in the child. Everything here is async-signal-safe: plain system calls, no allocation.
-fn prepare(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Credentials>) -> io::Result<()> {
+pub(super) fn prepare(
+    mask: Option<u32>,
+    nice: Option<i32>,
+    credentials: Option<&Credentials>,
+) -> io::Result<()> {
     setsid()?;
     reset_signals();
     take_on(mask, nice, credentials)
@@ -133,8 +152,8 @@ pub fn take_on(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Creden
     }
     if let Some(credentials) = credentials {
         os::rest::set_groups(&credentials.groups)?;
-        setgid(Gid::from_raw(credentials.gid))?;
-        setuid(Uid::from_raw(credentials.uid))?;
+        os::rest::set_group(credentials.gid)?;
+        os::rest::set_user(credentials.uid)?;
     }
     Ok(())
 }
@@ -186,6 +205,7 @@ mod tests {
             umask: Some(0o027),
             nice: None,
             credentials: None,
+            cgroup: None,
         }
     }
 

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cgroup::Cgroup;
 use super::{os, process};
 use crate::sys::process::Process;
 use crate::vocab::identity::{Identity, Pid};
@@ -54,6 +55,15 @@ pub fn members_anywhere(leader: Identity, tag: &Tag) -> Vec<Process> {
     let own = process::own();
     let others = process::all().into_iter().filter(|process| process.identity != own);
     gather(leader, others.filter(|process| belongs(process, leader, tag)))
+}
+
+/// What was found of a run, and all who live in its cgroup, if it has one: those who left everything else behind.
+pub fn with_cgroup(mut found: Vec<Process>, cgroup: Option<&Cgroup>) -> Vec<Process> {
+    let Some(cgroup) = cgroup else { return found };
+    let known: BTreeSet<Pid> = found.iter().map(|process| process.identity.pid).collect();
+    let others = cgroup.members().into_iter().filter(|pid| !known.contains(pid));
+    found.extend(others.filter_map(process::read));
+    found
 }
 
 fn gather(leader: Identity, roots: impl Iterator<Item = Process>) -> Vec<Process> {

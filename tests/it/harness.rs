@@ -264,7 +264,7 @@ impl Fleet {
     pub(crate) fn processes(&self) -> BTreeSet<i32> {
         let paths = self.paths();
         let journal = procman::rundir::journal::Journal::read(&paths.journal).ok().flatten();
-        let leftovers = procman::rundir::leftovers::find(&paths.instance, journal.as_ref());
+        let leftovers = procman::rundir::leftovers::all(&paths, journal.as_ref());
         let supervisors = procman::rundir::leftovers::marked(&paths.instance);
         let services = leftovers.iter().map(|it| it.identity);
         services.chain(supervisors).map(|identity| identity.pid.as_raw()).collect()

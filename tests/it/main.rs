@@ -14,4 +14,5 @@ mod limits;
 mod logging;
 mod restart;
 mod socket;
+mod trees;
 mod upgrade;

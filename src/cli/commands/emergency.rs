@@ -152,6 +152,7 @@ fn victim_words(victim: &Victim) -> String {
     let why = match &victim.why {
         Why::Recorded => "recorded".to_owned(),
         Why::Tagged => "carries the tag".to_owned(),
+        Why::Confined => "in the cgroup of a run".to_owned(),
         Why::InTree => "in the tree of one of them".to_owned(),
         Why::RunsProgram(file) => format!("runs {}", file.display()),
         Why::Matches(file) => format!("also_kill matches {}", file.display()),

@@ -27,6 +27,7 @@ pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Re
         running: false,
         pid,
         guardian: None,
+        cgroups: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: None,
         config: context.config.clone(),

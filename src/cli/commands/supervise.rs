@@ -22,6 +22,7 @@ use crate::vocab::selection::Selection;
 /// only one of both, in an upgrade.
 pub(in crate::cli) fn run_detached(context: &Context, args: &Supervise) -> Result<(), Failure> {
     log();
+    detached::leave_services();
     let ready = detached::take_ready_pipe();
     match args.under {
         Some(guardian) => be_supervisor(context, ready, Start::Nothing, Post::under(guardian)),

@@ -1,5 +1,7 @@
-//! Linux: procfs, pidfds, netlink.
+//! Linux: procfs, pidfds, netlink, cgroups.
 
+/// Control groups of version 2, and being born in one.
+pub(super) mod cgroup;
 /// Listening sockets by sock_diag(7).
 pub(super) mod listeners;
 /// The program's own pages.

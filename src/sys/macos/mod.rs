@@ -1,5 +1,7 @@
 //! macOS: libproc, sysctl, kqueue.
 
+/// Control groups, of which there are none.
+pub(super) mod cgroup;
 /// Listening sockets by libproc.
 pub(super) mod listeners;
 /// The end of a process by kqueue(2).
