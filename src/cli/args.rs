@@ -159,6 +159,9 @@ pub struct Status {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Also show the process tree of each service
+    #[arg(long)]
+    pub tree: bool,
     /// Look again each second
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,
@@ -374,6 +377,7 @@ mod tests {
             "procman wait api --for stopped --timeout 5s",
             "procman run api -- ls -l",
             "procman status --watch",
+            "procman status --tree --json api",
         ] {
             check(good, true);
         }

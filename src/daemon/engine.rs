@@ -201,6 +201,9 @@ impl Engine {
             Some(Message::Status(reply)) => {
                 let _ = reply.send(self.status());
             }
+            Some(Message::Trees(reply)) => {
+                let _ = reply.send(self.trees());
+            }
             Some(Message::Reload(order, reply)) => {
                 let _ = reply.send(self.reload(order));
             }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +11,8 @@ use crate::protocol::event::Event;
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
+use crate::vocab::branch::Branch;
+use crate::vocab::name::ServiceName;
 
 /// What reaches the engine.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub enum Message {
     Command(TicketId, Command, Reply),
     /// A client wants to know how things stand.
     Status(oneshot::Sender<Status>),
+    /// A client wants to see the process tree of each service.
+    Trees(oneshot::Sender<BTreeMap<ServiceName, Vec<Branch>>>),
     /// A client or a signal wants the config to be read again.
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
     /// A client wants the supervisor to end.

@@ -7,6 +7,7 @@ use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, Superv
 use crate::sys::listeners::{self, Reach};
 use crate::sys::process::{self, Process};
 use crate::sys::{clock, tree};
+use crate::vocab::branch::Branch;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{HeldBy, Port};
@@ -38,6 +39,13 @@ impl Engine {
             .collect();
         ports.sort_by_key(|view| view.port);
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
+    }
+
+    /// The process tree of each service.
+    pub(super) fn trees(&self) -> BTreeMap<ServiceName, Vec<Branch>> {
+        let orphans = tree::orphans(|pid| self.leaders.borrow().contains(&pid));
+        let services = self.fleet.services().iter();
+        services.map(|(name, service)| (name.clone(), tree::draw(&self.tree_of(service, &orphans)))).collect()
     }
 
     fn supervisor_view(&self) -> SupervisorView {
@@ -99,6 +107,7 @@ impl Engine {
             memory_bytes: used.map(|used| used.memory_bytes),
             processes: u32::try_from(tree.iter().filter(|process| process.is_alive()).count())
                 .unwrap_or(u32::MAX),
+            tree: None,
             reason: self.fleet.reason(name),
             stdout_log: spec.logs.stdout.clone(),
             stderr_log: spec.logs.stderr.clone(),

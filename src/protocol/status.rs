@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocab::branch::Branch;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -77,6 +78,9 @@ pub struct ServiceView {
     pub memory_bytes: Option<u64>,
     /// How many processes its tree has.
     pub processes: u32,
+    /// Its tree, if that was asked for: its main process, and those whose parents have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Vec<Branch>>,
     /// Why it is not running, or not well, with its last line of standard error when there is one.
     pub reason: Option<String>,
     /// The file of its standard output.

@@ -4,7 +4,8 @@ use std::fs;
 use super::cgroups;
 use super::journal::{Entry, Journal};
 use super::paths::Paths;
-use crate::sys::process;
+use crate::sys::{process, tree};
+use crate::vocab::branch::Branch;
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::{Instance, RunId};
@@ -99,6 +100,12 @@ pub fn remove_files(paths: &Paths) {
         let _ = fs::remove_file(file);
     }
     let _ = fs::remove_dir_all(&paths.channels);
+}
+
+/// Leftovers as a forest.
+pub fn trees(leftovers: &[Leftover]) -> Vec<Branch> {
+    let processes = leftovers.iter().filter_map(|it| process::read(it.identity.pid));
+    tree::draw(&processes.collect::<Vec<_>>())
 }
 
 /// The command line of a leftover.

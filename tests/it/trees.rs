@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procman::protocol::status::Status;
 use procman::sys::process;
+use procman::vocab::branch::Branch;
 use procman::vocab::state::State;
 
 use crate::guardian::kill_supervisor;
@@ -81,6 +83,35 @@ fn an_emergency_ends_who_left_all_behind() {
     fleet.run("restart --emergency").expect(0);
     assert!(before.iter().all(|pid| !is_alive(*pid)));
     assert_eq!(fleet.service("a").state, State::Running);
+}
+
+#[test]
+fn a_status_draws_trees_when_it_is_asked_to_with_and_without_a_supervisor() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} child setsid child orphan stay\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    wait_until("all are there", || (fleet.service("a").processes == 3).then_some(()));
+    assert_eq!(fleet.service("a").tree, None, "it was not asked for");
+    let main = fleet.pid("a");
+    let tree = |code: i32| {
+        let printed = fleet.run("status --tree --json a").expect(code).stdout;
+        let status: Status = serde_json::from_str(&printed).unwrap();
+        status.services[0].tree.clone().unwrap()
+    };
+    let check = |tree: &[Branch]| {
+        assert_eq!(tree.iter().map(|it| it.children.len()).collect::<BTreeSet<_>>(), BTreeSet::from([0, 1]));
+        let root = tree.iter().find(|it| it.pid.as_raw() == main).unwrap();
+        assert_eq!(root.children.len(), 1, "the other child is an orphan, and a root of its own");
+        assert!(root.command.contains("child setsid child orphan stay") && root.memory_bytes > 10_000);
+    };
+    check(&tree(0));
+    let drawn = fleet.run("status --tree").expect(0).stdout;
+    let row = drawn.lines().position(|line| line.starts_with("a ")).unwrap();
+    assert!(drawn.lines().nth(row + 1).unwrap().starts_with(&format!("  ├─ {main} ")), "{drawn}");
+    assert_eq!(drawn.matches("└─ ").count(), 2, "{drawn}");
+    fleet.behead();
+    check(&tree(4));
 }
 
 #[test]
