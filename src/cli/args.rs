@@ -116,6 +116,9 @@ pub struct Supervise {
     /// Be the guardian of this supervisor, as PID:START
     #[arg(long, value_parser = parse_identity, conflicts_with = "under")]
     pub guard: Option<Identity>,
+    /// Be the guardian of this supervisor, which started it, and says its last word on descriptor 3
+    #[arg(long, value_parser = parse_identity, conflicts_with_all = ["under", "guard"])]
+    pub watch: Option<Identity>,
 }
 
 /// `up`.

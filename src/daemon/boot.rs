@@ -9,9 +9,11 @@ use tokio::sync::oneshot;
 
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
+use super::guardianship::Hire;
 use super::http::router;
 use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
+use super::mending;
 use super::past::Past;
 use super::signals;
 use crate::config::environment::Environment;
@@ -50,6 +52,8 @@ pub struct Boot {
     pub guardian: Option<Identity>,
     /// The services' pipes, held open by the guardian since the last supervisor died.
     pub pipes: Vec<OwnedFd>,
+    /// How to get another guardian.
+    pub hire: Hire,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -177,7 +181,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
         .map_err(system("start its event loop"))?;
     let over = runtime.block_on(supervise(
         boot,
-        Ground { fleet: Arc::new(fleet), paths: paths.clone(), reach, cgroups },
+        Ground { fleet: Arc::new(fleet), paths: paths.clone(), reach, cgroups, text },
         ready,
     ))?;
     clean_up(&paths, over.fate);
@@ -214,10 +218,12 @@ struct Ground {
     paths: Paths,
     reach: Reach,
     cgroups: Option<Home>,
+    /// The text that the fleet was made of.
+    text: String,
 }
 
 async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Ended, BootError> {
-    let Ground { fleet, paths, reach, cgroups } = ground;
+    let Ground { fleet, paths, reach, cgroups, text } = ground;
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
@@ -231,6 +237,8 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         environment: boot.environment,
         guardian: boot.guardian,
         cgroups,
+        applied: text,
+        hire: boot.hire,
         pump,
         door,
         mailbox: mailbox.clone(),
@@ -245,6 +253,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     past.take_over(&mut engine);
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
+    tokio::spawn(mending::keep_whole(engine.paths.clone(), mailbox.clone()));
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
     if let Start::Services(selection) = start {

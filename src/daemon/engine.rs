@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::boot::keep_applied;
 use super::diary::Diary;
 use super::exit_on::Underway;
-use super::http::serve::{Door, Reopened};
+use super::guardianship::Hire;
+use super::http::serve::Door;
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::signals::Wish;
@@ -51,7 +51,11 @@ pub struct Engine {
     pub(super) guardian: Option<Identity>,
     /// Where each run has a cgroup of its own, if this system and this user may have them.
     pub(super) cgroups: Option<cgroup::Home>,
-    door: Door,
+    pub(super) door: Door,
+    /// The text of the config that is acted on.
+    pub(super) applied: String,
+    /// How to get another guardian.
+    pub(super) hire: Hire,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
@@ -83,6 +87,10 @@ pub struct Parts {
     pub pump: Pump,
     /// The control socket.
     pub door: Door,
+    /// The text of its config.
+    pub applied: String,
+    /// How to get another guardian.
+    pub hire: Hire,
     /// The way to it.
     pub mailbox: Mailbox,
     /// Its end of that way.
@@ -130,6 +138,8 @@ impl Engine {
             guardian: parts.guardian,
             cgroups: parts.cgroups,
             door: parts.door,
+            applied: parts.applied,
+            hire: parts.hire,
             config,
             inbox: parts.inbox,
             replies: BTreeMap::new(),
@@ -141,6 +151,7 @@ impl Engine {
 
     /// Runs until the supervisor is to end; says whether its services were left alive.
     pub async fn run(mut self) -> (Ended, Pump) {
+        self.watch_guardian();
         // A successor that finds no journal knows that it was lost.
         self.diary.keep(&self.fleet);
         loop {
@@ -210,7 +221,12 @@ impl Engine {
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
             Some(Message::Signal(Wish::End)) => self.end_by_signal(),
             Some(Message::Signal(Wish::Reap)) => self.reap(),
-            Some(Message::Signal(Wish::Reappear)) => self.reappear(),
+            Some(Message::Signal(Wish::Reappear)) => self.mend(),
+            Some(Message::Mend(done)) => {
+                self.mend();
+                let _ = done.send(());
+            }
+            Some(Message::GuardianEnded(guardian)) => self.replace_guardian(guardian),
             Some(Message::Signal(Wish::Reload)) => {
                 let report = self.reload(ReloadOrder { run: Rehearsal::Real });
                 match report.problems {
@@ -289,6 +305,7 @@ impl Engine {
         if order.run == Rehearsal::Real && !difference.is_empty() {
             self.declare_channels(&fresh);
             keep_applied(&self.paths, &text);
+            self.applied = text;
             self.feed(Event::Reconfigured(Arc::new(fresh)));
         }
         report
@@ -330,19 +347,6 @@ impl Engine {
                 self.stop_all(ticket, Verb::Kill);
             }
             Ending::Over(_) => (),
-        }
-    }
-
-    /// Binds the control socket again, in a directory that may be gone as well. Channels are made anew when a service is
-    /// started: those that live write into the pipes that they have.
-    fn reappear(&mut self) {
-        let opened = self.paths.prepare().map_err(io::Error::other).and_then(|()| self.door.open_again());
-        match opened {
-            Ok(Reopened::AsItWas) => (),
-            Ok(Reopened::Anew) => tracing::warn!("the control socket was taken away; it is bound again"),
-            Err(error) => {
-                tracing::error!(%error, "the control socket was taken away and cannot be bound again")
-            }
         }
     }
 

@@ -12,6 +12,7 @@ use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
 use crate::vocab::branch::Branch;
+use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 
 /// What reaches the engine.
@@ -29,6 +30,10 @@ pub enum Message {
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
     /// A client wants the supervisor to end.
     Shutdown(TicketId, ShutdownOrder, Reply),
+    /// Something was removed from the run directory.
+    Mend(oneshot::Sender<()>),
+    /// The guardian has ended.
+    GuardianEnded(Identity),
     /// The supervisor got a signal.
     Signal(super::signals::Wish),
 }

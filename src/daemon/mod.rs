@@ -9,6 +9,8 @@ pub mod diary;
 pub mod engine;
 /// What ends all, by the config.
 pub mod exit_on;
+/// The guardian, and another when it has ended.
+pub mod guardianship;
 /// The control socket.
 pub mod http;
 /// The last lines of standard error of a run.
@@ -17,6 +19,8 @@ pub mod last_words;
 pub mod look;
 /// What reaches the engine.
 pub mod mailbox;
+/// The run directory, put right again.
+pub mod mending;
 /// CPU and memory of process trees.
 pub mod meter;
 /// What clients ask for, in the machine's words.

@@ -86,6 +86,7 @@ impl Past {
             let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
             let beginning = Beginning::at_end_of(&service.logs.stderr);
             tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
+            engine.recover_channels(service, live.identity.pid);
             engine.guard(Guarded { leader: live.identity, tag, beginning, reach: Reach::Anywhere });
         }
         let wanted =

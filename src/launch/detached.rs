@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,7 +76,18 @@ pub(super) fn spawn_supervisor(
     log: File,
 ) -> io::Result<(Identity, PipeReader)> {
     let (read, write) = io::pipe()?;
-    let identity = spawn_detached(Detached {
+    Ok((start_detached(program, arguments, paths, log, write.into())?, read))
+}
+
+/// Makes a process that carries the mark of a supervisor of this fleet, with one end of a pipe.
+pub(super) fn start_detached(
+    program: &Path,
+    arguments: &[OsString],
+    paths: &Paths,
+    log: File,
+    pipe: OwnedFd,
+) -> io::Result<Identity> {
+    spawn_detached(Detached {
         program,
         arguments,
         directory: Path::new("/"),
@@ -83,9 +95,8 @@ pub(super) fn spawn_supervisor(
         // A supervisor that is started from inside a service is not part of that service.
         forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
         log,
-        ready: write.into(),
-    })?;
-    Ok((identity, read))
+        ready: pipe,
+    })
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
@@ -98,7 +109,8 @@ pub(super) fn word_of(mut read: PipeReader) -> Option<String> {
     Some(String::from_utf8_lossy(&word).into_owned())
 }
 
-/// The pipe to say "ready" on, in a process that [`start`] started; none in any other.
+/// The pipe to say "ready" on, in a process that [`start`] started, or on which its supervisor says its last word, in a
+/// guardian that the supervisor started; none in any other.
 pub fn take_ready_pipe() -> Option<File> {
     crate::sys::detach::take_ready_pipe()
 }

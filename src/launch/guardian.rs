@@ -5,16 +5,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::upgrade::{self, Program};
+use super::watch::Watch;
 use crate::rundir::channel;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::upgrade::Note;
-use crate::sys::fork::{self, Side, Signals};
-use crate::sys::lock::FileLock;
-use crate::sys::{clock, exit, limits, memory, process, signal};
+use crate::sys::fork::Side;
+use crate::sys::{clock, exit, limits, memory, process};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::signal::Signal;
 
 /// What a process is to do once it was guarded.
 #[derive(Debug)]
@@ -66,9 +65,6 @@ impl Post {
     }
 }
 
-/// Signals that are the supervisor's, and that its guardian passes on.
-const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
-
 /// A supervisor that lived shorter than this died quickly.
 const QUICK: Duration = Duration::from_secs(1);
 
@@ -85,8 +81,17 @@ pub struct Beginning<'a> {
     pub program: &'a Program,
     /// Where somebody waits for the first supervisor's word; it is left to that one.
     pub ready: &'a mut Option<File>,
-    /// A supervisor that lives already: its child, from before it became this program.
-    pub charge: Option<Identity>,
+    /// A supervisor that lives already.
+    pub charge: Option<Charge>,
+}
+
+/// A supervisor that lives when its guardian begins.
+#[derive(Debug)]
+pub enum Charge {
+    /// Its child, from before it became this program.
+    Child(Identity),
+    /// The one that started it, having lost its guardian, with the pipe on which that says its last word.
+    Orphan(Identity, File),
 }
 
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
@@ -101,19 +106,18 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
     let Beginning { program, ready, mut charge } = beginning;
     paths.prepare()?;
     limits::raise_open_files();
-    FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.hold_for_life();
+    let mut watch = Watch::begin(paths)?;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
     let guardian = process::own();
-    let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
     let mut quick_deaths = 0;
     let mut turn = if charge.is_some() { Turn::Successor } else { Turn::First };
     let mut pipes = Vec::new();
     loop {
         let born = clock::now();
-        let outcome = match charge.take().map_or_else(fork::fork_self, |charge| Ok(Side::Parent(charge))) {
+        let outcome = match watch.supervisor(charge.take()) {
             Ok(Side::Child) => {
-                signals.release()?;
+                watch.leave()?;
                 return Ok(Role::Supervisor(Post { guardian, turn, pipes }));
             }
             Ok(Side::Parent(supervisor)) => {
@@ -121,7 +125,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
                 *ready = None;
                 pipes = Vec::new();
                 memory::let_go_of_unused_code();
-                until_it_ends(supervisor, &signals)
+                watch.until_it_ends(supervisor)
             }
             Err(error) if turn == Turn::First => return Err(error.into()),
             // No process can be made at the moment; the services live meanwhile.
@@ -133,7 +137,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
             (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
-                charge = replace(paths, program, guardian);
+                charge = replace(paths, program, guardian).map(Charge::Child);
                 turn = Turn::Successor;
                 continue;
             }
@@ -182,23 +186,6 @@ const PANICKED: i32 = 101;
 
 fn lived(born: Moment) -> Duration {
     clock::now().since(born)
-}
-
-/// Passes signals on to the supervisor and reaps whoever ends, until the supervisor does.
-fn until_it_ends(supervisor: Identity, signals: &Signals) -> Outcome {
-    loop {
-        match signals.next() {
-            Some(Signal::CHLD) | None => {
-                let ended =
-                    std::iter::from_fn(fork::reap_one).filter(|(pid, _)| *pid == supervisor.pid).last();
-                if let Some((_, outcome)) = ended {
-                    return outcome;
-                }
-            }
-            // One that is just ending gets no more signals, and needs none.
-            Some(passed) => drop(signal::send(supervisor, passed)),
-        }
-    }
 }
 
 fn pause(quick_deaths: u32) -> Duration {

@@ -38,7 +38,7 @@ impl Program {
         Ok(Self { executable, config: config.to_owned() })
     }
 
-    fn arguments(&self, role: &str, other: Identity) -> Vec<OsString> {
+    pub(super) fn arguments(&self, role: &str, other: Identity) -> Vec<OsString> {
         let config = self.config.as_os_str().to_owned();
         let other = format!("{}:{}", other.pid, other.started.0);
         vec!["supervise".into(), "--config".into(), config, role.into(), other.into()]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::sys::limits;
 use crate::sys::pipe::{self, Waiting};
+use crate::vocab::identity::Pid;
 
 /// How large a named pipe should be, in bytes: what an unprivileged process may have at most on Linux
 /// (`/proc/sys/fs/pipe-max-size`). The kernel takes the memory only as bytes arrive.
@@ -19,6 +20,16 @@ pub fn open_reader(path: &Path) -> io::Result<OwnedFd> {
     // A smaller pipe works as well, only slower: the user's share of pipe memory may be used up.
     let _ = pipe::grow(&reader, CAPACITY);
     Ok(reader)
+}
+
+/// Opens the supervisor's end of a channel that was removed while a process writes into it: its standard output (1) or
+/// standard error (2) still leads to the pipe. A new pipe that stands in its place, empty, is removed; the next run gets its
+/// own.
+pub fn open_removed(path: &Path, pid: Pid, descriptor: i32) -> Option<OwnedFd> {
+    let reader = pipe::open_removed(pid, descriptor, path)?;
+    let _ = pipe::grow(&reader, CAPACITY);
+    let _ = fs::remove_file(path);
+    Some(reader)
 }
 
 /// Opens every channel that there is, and reads none. A pipe that nobody has open forgets what was written into it: this is

@@ -21,7 +21,7 @@ pub struct Paths {
     pub socket: PathBuf,
     /// The lock that the living supervisor holds.
     pub lock: PathBuf,
-    /// The lock that the guardian takes, and that its supervisor holds with it: free when both are gone.
+    /// The lock that the living guardian holds.
     pub guardian: PathBuf,
     /// The config that the supervisor acts on, as it was when that took it over.
     pub applied: PathBuf,

@@ -25,6 +25,8 @@ pub mod memory;
 pub mod pipe;
 /// One process: who it is, what it runs, what it uses.
 pub mod process;
+/// Seeing that files were taken away.
+pub mod removal;
 /// Signals to processes that are proven to be meant.
 pub mod signal;
 /// The peers of sockets.

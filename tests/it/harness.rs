@@ -247,6 +247,8 @@ impl Fleet {
         let supervisor = self.status().supervisor;
         let pids: Vec<i32> =
             supervisor.guardian.into_iter().chain(supervisor.pid).map(|pid| pid.as_raw()).collect();
+        // A supervisor that sees its guardian die gets another.
+        kill(Pid::from_raw(supervisor.pid.unwrap().as_raw()), Signal::SIGSTOP).unwrap();
         for pid in &pids {
             kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
         }

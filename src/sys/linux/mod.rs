@@ -10,5 +10,7 @@ pub(super) mod memory;
 pub(super) mod pidfd;
 /// One process by proc(5).
 pub(super) mod process;
+/// What is removed from directories, by inotify(7).
+pub(super) mod removal;
 /// What else differs.
 pub(super) mod rest;

@@ -8,5 +8,7 @@ pub(super) mod listeners;
 pub(super) mod pidfd;
 /// One process by libproc.
 pub(super) mod process;
+/// What becomes of directories, by kqueue(2).
+pub(super) mod removal;
 /// What else differs.
 pub(super) mod rest;
