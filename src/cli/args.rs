@@ -367,7 +367,6 @@ mod tests {
             assert_eq!(parsed.is_ok(), is_good, "{line}: {parsed:?}");
         };
         for good in [
-            "procman up",
             "procman up api -n",
             "procman -c x.toml status --json",
             "procman restart",
@@ -379,8 +378,7 @@ mod tests {
             "procman logs -f -n 5 api --since 10m",
             "procman wait api --for stopped --timeout 5s",
             "procman run api -- ls -l",
-            "procman status --watch",
-            "procman status --tree --json api",
+            "procman status --watch --tree api",
         ] {
             check(good, true);
         }

@@ -295,3 +295,27 @@ fn clean_up(paths: &Paths, fate: Fate) {
         Fate::Stop => leftovers::remove_files(paths),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::end_at_panics;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_panic_in_one_thread_ends_the_whole_process_by_sigabrt() {
+        const CHILD: &str = "PROCMAN_TEST_PANICS";
+        if std::env::var_os(CHILD).is_some() {
+            end_at_panics();
+            let _ = std::thread::spawn(|| std::fs::read("/no/such").unwrap()).join();
+            return;
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args([
+            "--exact",
+            "daemon::boot::tests::a_panic_in_one_thread_ends_the_whole_process_by_sigabrt",
+        ]);
+        let ended = child.env(CHILD, "1").output().unwrap();
+        assert_eq!(ended.status.signal(), Some(nix::sys::signal::Signal::SIGABRT as i32), "{ended:?}");
+    }
+}

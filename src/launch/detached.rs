@@ -76,17 +76,21 @@ pub(super) fn spawn_supervisor(
     log: File,
 ) -> io::Result<(Identity, PipeReader)> {
     let (read, write) = io::pipe()?;
-    Ok((start_detached(program, arguments, paths, log, write.into())?, read))
+    Ok((start_detached(paths, Process { program, arguments, log, pipe: write.into() })?, read))
 }
 
-/// Makes a process that carries the mark of a supervisor of this fleet, with one end of a pipe.
-pub(super) fn start_detached(
-    program: &Path,
-    arguments: &[OsString],
-    paths: &Paths,
-    log: File,
-    pipe: OwnedFd,
-) -> io::Result<Identity> {
+/// A process of procman's own, beside the one that starts it.
+pub(super) struct Process<'a> {
+    pub(super) program: &'a Path,
+    pub(super) arguments: &'a [OsString],
+    pub(super) log: File,
+    /// One end of a pipe, which becomes its descriptor 3.
+    pub(super) pipe: OwnedFd,
+}
+
+/// Makes a process that carries the mark of a supervisor of this fleet.
+pub(super) fn start_detached(paths: &Paths, process: Process<'_>) -> io::Result<Identity> {
+    let Process { program, arguments, log, pipe } = process;
     spawn_detached(Detached {
         program,
         arguments,

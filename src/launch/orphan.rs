@@ -4,7 +4,7 @@ use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use super::detached::start_detached;
+use super::detached::{Process, start_detached};
 use super::upgrade::Program;
 use crate::rundir::paths::Paths;
 use crate::sys::{pipe, process};
@@ -27,7 +27,8 @@ impl LastWord {
         let (read, write) = io::pipe()?;
         let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         let arguments = program.arguments("--watch", process::own());
-        let guardian = start_detached(&program.executable, &arguments, paths, log, read.into())?;
+        let process = Process { program: &program.executable, arguments: &arguments, log, pipe: read.into() };
+        let guardian = start_detached(paths, process)?;
         *self.to_guardian.borrow_mut() = Some(write);
         Ok(guardian)
     }

@@ -168,6 +168,17 @@ fn the_last_lines_of_a_service_that_ends_while_there_is_no_supervisor_are_kept()
     });
 }
 
+#[test]
+fn a_supervisor_that_aborts_as_after_a_panic_is_replaced() {
+    let fleet = eight();
+    let (before, old) = (pids(&fleet), fleet.supervisor_pid());
+    kill(Pid::from_raw(old), Signal::SIGABRT).unwrap();
+    wait_until("another one answers", || fleet.supervisor_pid_if_any().filter(|pid| *pid != old));
+    assert_eq!(pids(&fleet), before);
+    let log = fs::read_to_string(fleet.paths().supervisor_log).unwrap();
+    assert!(log.contains("the supervisor died; another takes over") && log.contains("SIGABRT"), "{log}");
+}
+
 /// Kills the guardian alone and waits until there is another.
 pub(crate) fn kill_guardian(fleet: &Fleet) -> i32 {
     let old = fleet.status().supervisor.guardian.unwrap().as_raw();

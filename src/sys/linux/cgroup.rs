@@ -61,6 +61,7 @@ struct CloneArgs {
 /// # Safety
 /// The new process has one thread and the locks of all, and the C library does not know that it is new. Until it execs or
 /// ends it may do nothing but plain system calls.
+// SAFETY: see above; the one caller is `sys::birth`.
 pub(in crate::sys) unsafe fn fork_into(cgroup: BorrowedFd<'_>) -> io::Result<libc::pid_t> {
     let cgroup = u64::try_from(cgroup.as_raw_fd()).unwrap_or_default();
     let exit_signal = u64::try_from(libc::SIGCHLD).unwrap_or_default();

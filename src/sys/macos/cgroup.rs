@@ -18,6 +18,7 @@ pub(in crate::sys) fn is_one(_path: &Path) -> bool {
 ///
 /// # Safety
 /// None is made.
+// SAFETY: see above; it only fails.
 pub(in crate::sys) unsafe fn fork_into(_cgroup: BorrowedFd<'_>) -> io::Result<libc::pid_t> {
     Err(unsupported("cgroup"))
 }
