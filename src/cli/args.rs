@@ -151,6 +151,9 @@ pub struct Status {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Also show the process tree of each service
+    #[arg(long)]
+    pub tree: bool,
     /// Look again each second
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,
@@ -356,7 +359,6 @@ mod tests {
             assert_eq!(parsed.is_ok(), is_good, "{line}: {parsed:?}");
         };
         for good in [
-            "procman up",
             "procman up api -n",
             "procman -c x.toml status --json",
             "procman restart",
@@ -368,7 +370,7 @@ mod tests {
             "procman logs -f -n 5 api --since 10m",
             "procman wait api --for stopped --timeout 5s",
             "procman run api -- ls -l",
-            "procman status --watch",
+            "procman status --watch --tree api",
         ] {
             check(good, true);
         }

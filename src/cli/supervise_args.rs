@@ -11,4 +11,7 @@ pub struct Supervise {
     /// Be the guardian of this supervisor, as PID:START:STASH
     #[arg(long, value_parser = parse_partner, conflicts_with = "under")]
     pub guard: Option<Partner>,
+    /// Be the guardian of this supervisor, which started it, and says its last word on descriptor 3
+    #[arg(long, value_parser = parse_partner, conflicts_with_all = ["under", "guard"])]
+    pub watch: Option<Partner>,
 }

@@ -36,6 +36,7 @@ impl Engine {
     pub(super) fn apply(&mut self, reading: Reading) {
         self.declare_channels(&reading.fleet);
         keep_applied(&self.paths, &reading.text);
+        self.applied = reading.text;
         self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
     }
 

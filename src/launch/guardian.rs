@@ -4,16 +4,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::upgrade::{self, Partner, Program};
+use super::watch::Watch;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::upgrade::Note;
-use crate::sys::fork::{self, Side, Signals};
-use crate::sys::lock::FileLock;
-use crate::sys::stash::Stash;
-use crate::sys::{clock, exit, limits, memory, process, signal};
+use crate::sys::fork::Side;
+use crate::sys::stash::{Numbers, Stash};
+use crate::sys::{clock, exit, limits, memory, process};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::signal::Signal;
 
 /// What a process is to do once it was guarded.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub struct Post {
     /// Whether another came before it.
     pub turn: Turn,
     /// Where it keeps the services' pipes open beyond its own end.
-    pub stash: Option<Stash>,
+    pub stash: Stash,
 }
 
 /// Whether a supervisor is the first under its guardian.
@@ -60,14 +59,14 @@ pub enum NoGuardian {
 
 impl Post {
     /// The post of a supervisor that a guardian tries out.
-    pub fn under(guardian: Partner) -> Self {
+    ///
+    /// # Errors
+    /// What both would share is not there, and the system has no descriptors for another.
+    pub fn under(guardian: Partner) -> io::Result<Self> {
         let Partner { identity, stash } = guardian;
-        Self { guardian: identity, turn: Turn::Successor, stash: Stash::inherited(stash) }
+        Ok(Self { guardian: identity, turn: Turn::Successor, stash: shared_or_new(Some(stash))? })
     }
 }
-
-/// Signals that are the supervisor's, and that its guardian passes on.
-const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
 
 /// A supervisor that lived shorter than this died quickly.
 const QUICK: Duration = Duration::from_secs(1);
@@ -85,8 +84,30 @@ pub struct Beginning<'a> {
     pub program: &'a Program,
     /// Where somebody waits for the first supervisor's word; it is left to that one.
     pub ready: &'a mut Option<File>,
-    /// A supervisor that lives already: its child, from before it became this program.
-    pub charge: Option<Partner>,
+    /// A supervisor that lives already.
+    pub charge: Option<Charge>,
+}
+
+/// A supervisor that lives when its guardian begins.
+#[derive(Debug)]
+pub enum Charge {
+    /// Its child, from before it became this program.
+    Child(Partner),
+    /// The one that started it, having lost its guardian, with the pipe on which that says its last word.
+    Orphan(Partner, File),
+}
+
+impl Charge {
+    fn stash(&self) -> Numbers {
+        match self {
+            Self::Child(supervisor) | Self::Orphan(supervisor, _) => supervisor.stash,
+        }
+    }
+}
+
+/// What this process shares with another one, or, if that cannot be had, one that it shares with those that come.
+fn shared_or_new(stash: Option<Numbers>) -> io::Result<Stash> {
+    stash.and_then(Stash::inherited).map_or_else(Stash::new, Ok)
 }
 
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
@@ -98,30 +119,28 @@ pub struct Beginning<'a> {
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
-    let Beginning { program, ready, charge } = beginning;
+    let Beginning { program, ready, mut charge } = beginning;
     paths.prepare()?;
     limits::raise_open_files();
-    FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.hold_for_life();
+    let mut watch = Watch::begin(paths)?;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
     let guardian = process::own();
-    let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
     let mut quick_deaths = 0;
     let mut turn = if charge.is_some() { Turn::Successor } else { Turn::First };
-    let stash = charge.and_then(|charge| Stash::inherited(charge.stash)).map_or_else(Stash::new, Ok)?;
-    let mut charge = charge.map(|charge| charge.identity);
+    let stash = shared_or_new(charge.as_ref().map(Charge::stash))?;
     loop {
         let born = clock::now();
-        let outcome = match charge.take().map_or_else(fork::fork_self, |charge| Ok(Side::Parent(charge))) {
+        let outcome = match watch.supervisor(charge.take()) {
             Ok(Side::Child) => {
-                signals.release()?;
-                return Ok(Role::Supervisor(Post { guardian, turn, stash: Some(stash) }));
+                watch.leave()?;
+                return Ok(Role::Supervisor(Post { guardian, turn, stash }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
                 *ready = None;
                 memory::let_go_of_unused();
-                until_it_ends(supervisor, &signals)
+                watch.until_it_ends(supervisor)
             }
             Err(error) if turn == Turn::First => return Err(error.into()),
             // No process can be made at the moment; the services live meanwhile.
@@ -130,7 +149,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
             (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
-                charge = replace(paths, program, guardian, &stash);
+                charge = replace(paths, program, guardian, &stash).map(Charge::Child);
                 turn = Turn::Successor;
                 continue;
             }
@@ -149,13 +168,13 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
 
 /// Puts the procman on disk in charge, and becomes its guardian. Returns the supervisor to guard as this program: the new
 /// one when only becoming its guardian failed, none when the old one is to go on.
-fn replace(paths: &Paths, program: &Program, guardian: Identity, stash: &Stash) -> Option<Identity> {
+fn replace(paths: &Paths, program: &Program, guardian: Identity, stash: &Stash) -> Option<Partner> {
     match upgrade::try_out(program, paths, guardian, stash) {
         Ok(candidate) => {
             note(paths, &Note::Done);
             let error = upgrade::become_guardian(program, candidate, stash);
             tracing::warn!(%error, "the guardian stays of the version that it is");
-            Some(candidate)
+            Some(Partner { identity: candidate, stash: stash.numbers() })
         }
         Err(why) => {
             tracing::error!(why, "the upgrade is rolled back");
@@ -179,23 +198,6 @@ const PANICKED: i32 = 101;
 
 fn lived(born: Moment) -> Duration {
     clock::now().since(born)
-}
-
-/// Passes signals on to the supervisor and reaps whoever ends, until the supervisor does.
-fn until_it_ends(supervisor: Identity, signals: &Signals) -> Outcome {
-    loop {
-        match signals.next() {
-            Some(Signal::CHLD) | None => {
-                let ended =
-                    std::iter::from_fn(fork::reap_one).filter(|(pid, _)| *pid == supervisor.pid).last();
-                if let Some((_, outcome)) = ended {
-                    return outcome;
-                }
-            }
-            // One that is just ending gets no more signals, and needs none.
-            Some(passed) => drop(signal::send(supervisor, passed)),
-        }
-    }
 }
 
 fn pause(quick_deaths: u32) -> Duration {

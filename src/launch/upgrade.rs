@@ -40,7 +40,7 @@ impl Program {
         Ok(Self { executable, config: config.to_owned() })
     }
 
-    fn arguments(&self, role: &str, partner: Partner) -> Vec<OsString> {
+    pub(super) fn arguments(&self, role: &str, partner: Partner) -> Vec<OsString> {
         let config = self.config.as_os_str().to_owned();
         vec!["supervise".into(), "--config".into(), config, role.into(), partner.to_string().into()]
     }

@@ -104,6 +104,7 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         umask: errand.umask,
         nice: errand.nice,
         credentials: errand.credentials,
+        cgroup: None,
     };
     let leader = spawn(&launch).map_err(|error| error.to_string())?;
     errand.waited_for.send_modify(|children| {

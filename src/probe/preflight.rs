@@ -144,6 +144,7 @@ impl Compile<'_> {
                 gid: user.gid,
                 groups: user.groups.clone(),
             }),
+            cgroup: None,
         };
         let process = spawn(&launch).map_err(|error| match error {
             SpawnError::NoProcess { .. } => Trouble::Remark(error.to_string()),

@@ -1,7 +1,8 @@
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -84,6 +85,23 @@ pub fn take_ready_pipe() -> Option<File> {
     let is_open = unsafe { libc::fcntl(READY_FD, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     // SAFETY: the descriptor is open, and only the caller of this function, once at the start of the process, owns it.
     is_open.then(|| unsafe { File::from_raw_fd(READY_FD) })
+}
+
+/// Goes on with standard output and standard error in a new file, if they went to one that was removed.
+pub fn reopen_removed_output(path: &Path) -> io::Result<()> {
+    let is_removed = |fd: BorrowedFd<'_>| -> io::Result<bool> {
+        let found = File::from(fd.try_clone_to_owned()?).metadata()?;
+        Ok(found.is_file() && found.nlink() == 0)
+    };
+    let (out, error) = (io::stdout(), io::stderr());
+    if !is_removed(error.as_fd())? {
+        return Ok(());
+    }
+    let fresh = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    if is_removed(out.as_fd())? {
+        nix::unistd::dup2_stdout(&fresh)?;
+    }
+    Ok(nix::unistd::dup2_stderr(&fresh)?)
 }
 
 /// Keeps every descriptor that this process was started with, beyond the first three, from those it starts in turn: a

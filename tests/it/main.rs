@@ -20,4 +20,5 @@ mod restart;
 mod soak;
 mod socket;
 mod supervisord;
+mod trees;
 mod upgrade;
