@@ -233,3 +233,11 @@ fn a_table_of_contents_is_only_that() {
     }
     none(offences);
 }
+
+/// A clock that jumps shows in times that people read, and in no wait: std's and tokio's `Instant` are monotonic.
+#[test]
+fn the_wall_clock_is_read_in_one_place() {
+    let readers = sources().into_iter().filter(|source| source.code().contains("SystemTime"));
+    let readers: Vec<PathBuf> = readers.map(|source| source.path).collect();
+    assert_eq!(readers, [Path::new("sys/clock.rs")]);
+}

@@ -154,6 +154,9 @@ pub struct Status {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Also show the process tree of each service
+    #[arg(long)]
+    pub tree: bool,
     /// Look again each second
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,

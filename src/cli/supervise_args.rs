@@ -5,13 +5,13 @@ use crate::launch::upgrade::{Partner, parse_partner};
 /// `supervise`.
 #[derive(Debug, Args)]
 pub struct Supervise {
-    /// Be the supervisor under this guardian, as PID:START:STASH
+    /// Be the supervisor under this guardian, as PID:START:ESTATE
     #[arg(long, value_parser = parse_partner)]
     pub under: Option<Partner>,
-    /// Be the guardian of this supervisor, as PID:START:STASH
+    /// Be the guardian of this supervisor, as PID:START:ESTATE
     #[arg(long, value_parser = parse_partner, conflicts_with = "under")]
     pub guard: Option<Partner>,
-    /// The descriptors of the letterbox that comes with either, as SLOT,TRAY
-    #[arg(long)]
-    pub letterbox: Option<String>,
+    /// Be the guardian of this supervisor, which started it, and says its last word on descriptor 3
+    #[arg(long, value_parser = parse_partner, conflicts_with_all = ["under", "guard"])]
+    pub watch: Option<Partner>,
 }

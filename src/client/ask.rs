@@ -56,6 +56,12 @@ impl Client {
         self.whole(answer).await
     }
 
+    /// How things stand, with the process tree of each service.
+    pub async fn status_with_trees(&mut self) -> Result<Status, AskError> {
+        let answer = self.request(Method::GET, "/v1/status?tree", Bytes::new()).await?;
+        self.whole(answer).await
+    }
+
     /// Reads the config again.
     pub async fn reload(&mut self, order: ReloadOrder) -> Result<ReloadReport, AskError> {
         let answer = self.post("/v1/reload", &order).await?;

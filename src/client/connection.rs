@@ -133,6 +133,12 @@ async fn open(paths: &Paths) -> io::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
+/// A supervisor without a lock, found by its mark: the younger of a guardian and its supervisor is the supervisor.
+fn lost(paths: &Paths) -> Option<Identity> {
+    let marked = leftovers::marked(&paths.instance).into_iter();
+    marked.max_by_key(|identity| (identity.started, identity.pid))
+}
+
 /// Nobody answered: the lock tells whether there is somebody who should.
 pub(super) fn diagnose(paths: &Paths) -> Unreachable {
     match lock::supervisor(paths) {
@@ -140,6 +146,11 @@ pub(super) fn diagnose(paths: &Paths) -> Unreachable {
         Ok(Supervisor::Nobody) | Err(_) if lock::is_guarded(paths) => {
             Unreachable::Returning { log: paths.supervisor_log.clone() }
         }
+        // Its run directory was taken away, or it never had one; it puts it back when it is told so.
+        Ok(Supervisor::Nobody) | Err(_) if !paths.own_dir.exists() => match lost(paths) {
+            None => Unreachable::Absent,
+            identity => Unreachable::Silent { identity, socket: paths.socket.clone() },
+        },
         Ok(Supervisor::Nobody) | Err(_) => Unreachable::Absent,
     }
 }

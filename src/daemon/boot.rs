@@ -8,10 +8,12 @@ use tokio::sync::oneshot;
 
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
+use super::guardianship::Hire;
 use super::holdings::Holdings;
 use super::http::router;
 use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
+use super::mending;
 use super::past::Past;
 use super::signals;
 use crate::config::environment::Environment;
@@ -23,12 +25,13 @@ use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
 use crate::rundir::applied::Applied;
+use crate::rundir::cgroups;
 use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
-use crate::sys::letterbox::Letterbox;
-use crate::sys::stash::Stash;
+use crate::sys::cgroup::Home;
+use crate::sys::estate::Estate;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
@@ -49,9 +52,9 @@ pub struct Boot {
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
     /// Where the services' pipes are held open beyond the end of a supervisor, shared with its guardian.
-    pub stash: Option<Stash>,
-    /// Where the supervisor before this one left the sockets that it held, and this one leaves them for the next.
-    pub letterbox: Option<Letterbox>,
+    pub estate: Estate,
+    /// How to get another guardian.
+    pub hire: Hire,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -187,13 +190,14 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
             Reach::Anywhere
         }
     };
+    let cgroups = cgroups(&paths);
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(system("start its event loop"))?;
     let over = runtime.block_on(supervise(
         boot,
-        Ground { fleet: Arc::new(fleet), applied, paths: paths.clone(), reach },
+        Ground { fleet: Arc::new(fleet), applied, paths: paths.clone(), reach, cgroups },
         ready,
     ))?;
     clean_up(&paths, over.fate);
@@ -208,16 +212,33 @@ pub(super) fn keep_applied(paths: &Paths, applied: &Applied) {
     }
 }
 
+/// Where the runs have their cgroups: where the supervisor before this one had them, if it left any, else in our own. Without
+/// them a tree is told by its members' parents, session, group and environment.
+fn cgroups(paths: &Paths) -> Option<Home> {
+    let made = cgroups::find(paths).map_or_else(|| Home::make(&paths.instance), Ok);
+    match made {
+        Ok(home) => {
+            cgroups::note(paths, &home);
+            Some(home)
+        }
+        Err(why) => {
+            tracing::debug!(%why, "services have no cgroups of their own");
+            None
+        }
+    }
+}
+
 /// What a supervisor stands on once the config is proven and the lock is its own.
 struct Ground {
     fleet: Arc<Fleet>,
     applied: Applied,
     paths: Paths,
     reach: Reach,
+    cgroups: Option<Home>,
 }
 
 async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Ended, BootError> {
-    let Ground { fleet, applied, paths, reach } = ground;
+    let Ground { fleet, applied, paths, reach, cgroups } = ground;
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
@@ -231,8 +252,10 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         environment: boot.environment,
         guardian: boot.guardian,
         applied,
-        stash: boot.stash,
-        holdings: Holdings::recover(boot.letterbox),
+        stash: boot.estate.stash,
+        holdings: Holdings::recover(Some(boot.estate.letterbox)),
+        cgroups,
+        hire: boot.hire,
         pump,
         door,
         mailbox: mailbox.clone(),
@@ -240,10 +263,12 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     });
     engine.declare_channels(&fleet);
     past.end_strays();
+    engine.cgroups.iter().for_each(Home::sweep);
     let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
+    tokio::spawn(mending::keep_whole(engine.paths.clone(), mailbox.clone()));
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
     if let Start::Services(selection) = start {
@@ -283,5 +308,29 @@ fn clean_up(paths: &Paths, fate: Fate) {
     match fate {
         Fate::Leave | Fate::Upgrade => drop(fs::remove_file(&paths.socket)),
         Fate::Stop => leftovers::remove_files(paths),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_at_panics;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_panic_in_one_thread_ends_the_whole_process_by_sigabrt() {
+        const CHILD: &str = "PROCMAN_TEST_PANICS";
+        if std::env::var_os(CHILD).is_some() {
+            end_at_panics();
+            let _ = std::thread::spawn(|| std::fs::read("/no/such").unwrap()).join();
+            return;
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args([
+            "--exact",
+            "daemon::boot::tests::a_panic_in_one_thread_ends_the_whole_process_by_sigabrt",
+        ]);
+        let ended = child.env(CHILD, "1").output().unwrap();
+        assert_eq!(ended.status.signal(), Some(nix::sys::signal::Signal::SIGABRT as i32), "{ended:?}");
     }
 }

@@ -1,5 +1,6 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use super::engine::Engine;
 use crate::logs::pump::{Attachment, Stream, StreamKey};
@@ -7,7 +8,7 @@ use crate::machine;
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
-use crate::sys::stash::Stash;
+use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 
 /// A pipe that was opened for a stream, on its way to the pump.
@@ -17,7 +18,7 @@ impl Engine {
     /// Makes the channels of every service and hands their readers to the pump; a service that cannot have them says
     /// so when it is started.
     pub(super) fn declare_channels(&self, fleet: &Fleet) {
-        let before = self.stash.as_ref().map(Stash::contents);
+        let before = self.stash.contents();
         let mut opened = Vec::new();
         for service in fleet.services().values() {
             match self.open_channels(service) {
@@ -35,8 +36,8 @@ impl Engine {
                 after.is_some_and(|after| streams_of(after) >= streams_of(before.spec()))
             });
         self.read_from(opened);
-        if let (Some(stash), Some(before)) = (self.stash.as_ref().filter(|_| is_of_all), before) {
-            if let Err(error) = stash.let_go(before) {
+        if is_of_all {
+            if let Err(error) = self.stash.let_go(before) {
                 tracing::debug!(%error, "cannot let go of pipes that are held twice");
             }
         }
@@ -74,6 +75,20 @@ impl Engine {
         })
     }
 
+    /// A service that lives on from an earlier supervisor may write into pipes whose names are gone: they are read on.
+    pub(super) fn recover_channels(&self, service: &Service, main: Pid) {
+        let pairs = [
+            (Stream::Stdout, 1, self.paths.stdout_channel(&service.name), &service.logs.stdout),
+            (Stream::Stderr, 2, self.paths.stderr_channel(&service.name), &service.logs.stderr),
+        ];
+        let open = |(stream, descriptor, path, file): (Stream, i32, PathBuf, &PathBuf)| {
+            let pipe = channel::open_removed(&path, main, descriptor)?;
+            let key = StreamKey { service: service.name.clone(), stream };
+            Some((key, Attachment { pipe, file: file.clone(), rotation: service.logs.rotation }))
+        };
+        self.read_from(pairs.into_iter().filter_map(open).collect());
+    }
+
     fn open_channels(&self, service: &Service) -> io::Result<Vec<Opened>> {
         let pairs = [
             (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
@@ -101,7 +116,7 @@ impl Engine {
     /// supervisor leaves its last lines in it.
     fn read_from(&self, opened: Vec<Opened>) {
         let pipes: Vec<_> = opened.iter().map(|(_, attachment)| attachment.pipe.as_fd()).collect();
-        if let Some(Err(error)) = self.stash.as_ref().map(|stash| stash.put(&pipes)) {
+        if let Err(error) = self.stash.put(&pipes) {
             tracing::warn!(%error, "cannot hold log pipes beyond the supervisor's end; last lines may be lost then");
         }
         for (key, attachment) in opened {

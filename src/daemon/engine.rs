@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +7,9 @@ use tokio::task::AbortHandle;
 
 use super::diary::Diary;
 use super::exit_on::Underway;
+use super::guardianship::Hire;
 use super::holdings::Holdings;
-use super::http::serve::{Door, Reopened};
+use super::http::serve::Door;
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::notes::Note;
@@ -29,7 +29,7 @@ use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, memory, process};
+use crate::sys::{cgroup, clock, exit, memory, process};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -59,8 +59,12 @@ pub struct Engine {
     pub(super) guardian: Option<Identity>,
     /// The config that it acts on, as a successor will find it.
     pub(super) applied: Applied,
-    pub(super) stash: Option<Stash>,
-    door: Door,
+    pub(super) stash: Stash,
+    /// Where each run has a cgroup of its own, if this system and this user may have them.
+    pub(super) cgroups: Option<cgroup::Home>,
+    pub(super) door: Door,
+    /// How to get another guardian.
+    pub(super) hire: Hire,
     pub(super) config: PathBuf,
     inbox: mpsc::Receiver<Message>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
@@ -89,13 +93,17 @@ pub struct Parts {
     /// The config that it acts on.
     pub applied: Applied,
     /// Where pipes are held open beyond its end.
-    pub stash: Option<Stash>,
+    pub stash: Stash,
     /// The sockets that are held for services.
     pub holdings: Holdings,
+    /// Where its runs have cgroups, if they have any.
+    pub cgroups: Option<cgroup::Home>,
     /// The log pump.
     pub pump: Pump,
     /// The control socket.
     pub door: Door,
+    /// How to get another guardian.
+    pub hire: Hire,
     /// The way to it.
     pub mailbox: Mailbox,
     /// Its end of that way.
@@ -147,7 +155,9 @@ impl Engine {
             guardian: parts.guardian,
             applied: parts.applied,
             stash: parts.stash,
+            cgroups: parts.cgroups,
             door: parts.door,
+            hire: parts.hire,
             config,
             inbox: parts.inbox,
             replies: BTreeMap::new(),
@@ -159,6 +169,7 @@ impl Engine {
 
     /// Runs until the supervisor is to end; says whether its services were left alive.
     pub async fn run(mut self) -> (Ended, Pump) {
+        self.watch_guardian();
         // A successor that finds no journal knows that it was lost.
         self.diary.keep(&self.fleet);
         loop {
@@ -225,14 +236,22 @@ impl Engine {
             Some(Message::Status(reply)) => {
                 let _ = reply.send(self.status());
             }
+            Some(Message::Trees(reply)) => {
+                let _ = reply.send(self.drawn_trees());
+            }
             Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
             Some(Message::Reload(order, reply)) => self.reload(order, reply),
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
             Some(Message::Signal(Wish::End)) => self.end_by_signal(),
             Some(Message::Signal(Wish::Reap)) => self.reap(),
-            Some(Message::Signal(Wish::Reappear)) => self.reappear(),
+            Some(Message::Signal(Wish::Reappear)) => self.mend(),
             Some(Message::Signal(Wish::Reload)) => self.reload_by_signal(),
+            Some(Message::Mend(done)) => {
+                self.mend();
+                let _ = done.send(());
+            }
+            Some(Message::GuardianEnded(guardian)) => self.replace_guardian(guardian),
         }
     }
 
@@ -323,19 +342,6 @@ impl Engine {
                 self.stop_all(ticket, Verb::Kill);
             }
             Ending::Over(_) => (),
-        }
-    }
-
-    /// Binds the control socket again, in a directory that may be gone as well. Channels are made anew when a service is
-    /// started: those that live write into the pipes that they have.
-    fn reappear(&mut self) {
-        let opened = self.paths.prepare().map_err(io::Error::other).and_then(|()| self.door.open_again());
-        match opened {
-            Ok(Reopened::AsItWas) => (),
-            Ok(Reopened::Anew) => tracing::warn!("the control socket was taken away; it is bound again"),
-            Err(error) => {
-                tracing::error!(%error, "the control socket was taken away and cannot be bound again")
-            }
         }
     }
 

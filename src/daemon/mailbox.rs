@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,9 @@ use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
 use crate::sys::notify::Notice;
+use crate::vocab::branch::Branch;
+use crate::vocab::identity::Identity;
+use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
 
 /// What reaches the engine.
@@ -29,12 +33,18 @@ pub enum Message {
     Foreseen(machine::event::Command, oneshot::Sender<Report>, Foresights),
     /// A client wants to know how things stand.
     Status(oneshot::Sender<Status>),
+    /// A client wants to see the process tree of each service.
+    Trees(oneshot::Sender<BTreeMap<ServiceName, Vec<Branch>>>),
     /// A client or a signal wants the config to be read again.
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
     /// The starts that a config brings have been looked at.
     Replace(Box<Reading>, oneshot::Sender<ReloadReport>, Foresights),
     /// A client wants the supervisor to end.
     Shutdown(TicketId, ShutdownOrder, Reply),
+    /// Something was removed from the run directory.
+    Mend(oneshot::Sender<()>),
+    /// The guardian has ended.
+    GuardianEnded(Identity),
     /// The supervisor got a signal.
     Signal(super::signals::Wish),
 }

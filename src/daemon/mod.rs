@@ -15,6 +15,8 @@ pub mod engine;
 mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
+/// The guardian, and another when it has ended.
+pub mod guardianship;
 /// Listening sockets that are held for services.
 pub mod holdings;
 /// The control socket.
@@ -25,6 +27,8 @@ pub mod last_words;
 pub mod look;
 /// What reaches the engine.
 pub mod mailbox;
+/// The run directory, put right again.
+pub mod mending;
 /// CPU and memory of process trees.
 pub mod meter;
 /// What looks at one run remember.

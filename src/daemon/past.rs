@@ -44,7 +44,7 @@ impl Past {
     /// Reads the journal. One that cannot be trusted is set aside; then the tags of the living processes speak.
     pub(super) fn read(paths: &Paths, fleet: &Fleet) -> Self {
         let journal = trusted_journal(&paths.journal);
-        let leftovers = leftovers::find(&paths.instance, journal.as_ref());
+        let leftovers = leftovers::all(paths, journal.as_ref());
         let highest = leftovers.iter().map(|leftover| leftover.run).max().unwrap_or(RunId(0));
         let memory = if journal.is_some() { Memory::Kept } else { Memory::Lost };
         let (last_run, takeovers) =
@@ -88,6 +88,7 @@ impl Past {
             let beginning = Beginning::at_end_of(&service.logs.stderr);
             tracing::info!(service = %survivor.service, pid = leader.pid.as_raw(), "taken over");
             let service = service.clone();
+            engine.recover_channels(&service, leader.pid);
             let notebook = Notebook::of_old_run(&service, &engine.paths.times, since);
             if let (true, Err(error)) = (service.notifies(), engine.listen_to_services()) {
                 tracing::error!(service = %survivor.service, %error, "cannot hear what it tells of itself");

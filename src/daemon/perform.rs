@@ -14,6 +14,7 @@ use crate::machine::event::{Event, Obstacle};
 use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::spec::health::Aspect;
 use crate::spec::service::Service;
+use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
 use crate::sys::handover::Handover;
 use crate::sys::spawn::{Credentials, Launch, spawn};
@@ -97,7 +98,9 @@ impl Engine {
         self.leaders.send_modify(|leaders| {
             leaders.insert(leader.pid);
         });
-        let charge = Charge { leader, tag, beginning, reach, notebook, leaders: self.leaders.subscribe() };
+        let cgroup = self.cgroups.as_ref().map(|home| home.of(&tag)).filter(Cgroup::exists);
+        let charge =
+            Charge { leader, tag, beginning, reach, notebook, cgroup, leaders: self.leaders.subscribe() };
         let warden = Warden::watch(charge, self.pump.clone(), self.mailbox.clone());
         let before = self.wardens.insert(run, warden);
         assert!(before.is_none(), "a run has one warden, and run {run} had one");
@@ -133,6 +136,7 @@ impl Engine {
             .ok_or_else(|| format!("cannot start: there is no program `{}`", service.command.program()))?;
         let [stdout, stderr] =
             self.outputs(service).map_err(|error| format!("cannot open its log channels: {error}"))?;
+        let cgroup = self.cgroups.as_ref().map(|home| home.of(tag));
         let launch = Launch {
             program: &program,
             argument_zero: service.command.program(),
@@ -145,6 +149,7 @@ impl Engine {
             umask: service.umask,
             nice: service.nice,
             credentials: credentials_of(service),
+            cgroup: cgroup.as_ref(),
         };
         spawn(&launch).map_err(|error| error.to_string())
     }

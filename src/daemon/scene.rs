@@ -7,6 +7,7 @@ use crate::ports::holder::{self, Holder};
 use crate::sys::forest;
 use crate::sys::listeners::{self, Held, Listener, Reach};
 use crate::sys::process::Process;
+use crate::sys::tree::{self, Reach::Anywhere};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, HeldBy, Port, Whose};
@@ -90,13 +91,20 @@ impl Engine {
     }
 
     /// The processes of each service that has a live run.
-    fn trees(&self) -> BTreeMap<ServiceName, Vec<Process>> {
+    pub(super) fn trees(&self) -> BTreeMap<ServiceName, Vec<Process>> {
         let lives = self.fleet.services().values().filter_map(|service| service.phase().live());
         let charges: Vec<&Charge> =
             lives.filter_map(|live| self.wardens.get(&live.run)).map(Warden::charge).collect();
         let runs: Vec<(Identity, &Tag)> = charges.iter().map(|it| (it.leader, &it.tag)).collect();
-        let names = charges.iter().map(|charge| charge.tag.service.clone());
-        names.zip(forest::trees(&runs)).collect()
+        let forest = forest::look(&runs);
+        let whole = |(charge, tree): (&&Charge, Vec<Process>)| {
+            // Who left everything behind but its cgroup is a stranger among our own orphans, or, of a run that an earlier
+            // supervisor started, one of somebody else's. To look into a thousand cgroups for nobody takes long.
+            let may_lack_some = forest.are_strangers || charge.reach == Anywhere;
+            let cgroup = charge.cgroup.as_ref().filter(|_| may_lack_some);
+            (charge.tag.service.clone(), tree::with_cgroup(tree, cgroup))
+        };
+        charges.iter().zip(forest.trees).map(whole).collect()
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Wish {
     Reload,
     /// SIGCHLD: some child ended; those that no warden watches are to be reaped.
     Reap,
-    /// SIGUSR1: a client finds the lock held and no socket to talk to; it is to be bound again.
+    /// SIGUSR1: a client finds the lock held and no socket to talk to; what was taken away is to be put back.
     Reappear,
 }
 

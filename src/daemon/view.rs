@@ -5,8 +5,8 @@ use super::notes;
 use super::scene::{Found, Scene};
 use crate::machine::exchange::Second;
 use crate::protocol::status::{Part, PortView, SecondView, ServicePort, ServiceView, Status, SupervisorView};
-use crate::sys::clock;
-use crate::sys::process;
+use crate::sys::{clock, process, tree};
+use crate::vocab::branch::Branch;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Verdict, Whose};
@@ -36,11 +36,17 @@ impl Engine {
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
     }
 
+    /// The process tree of each service.
+    pub(super) fn drawn_trees(&self) -> BTreeMap<ServiceName, Vec<Branch>> {
+        self.trees().into_iter().map(|(name, tree)| (name, tree::draw(&tree))).collect()
+    }
+
     fn supervisor_view(&self) -> SupervisorView {
         SupervisorView {
             running: true,
             pid: Some(process::own().pid),
             guardian: self.guardian.filter(|it| process::is_alive(*it)).map(|guardian| guardian.pid),
+            cgroups: self.cgroups.as_ref().map(|home| home.path().to_owned()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: Some(round(clock::now().since(self.started).as_secs_f64())),
             config: self.fleet.spec().supervisor().config.clone(),
@@ -81,6 +87,7 @@ impl Engine {
             memory_bytes: used.map(|used| used.memory_bytes),
             processes: u32::try_from(tree.iter().filter(|process| process.is_alive()).count())
                 .unwrap_or(u32::MAX),
+            tree: None,
             reason: self.fleet.reason(name),
             says: live
                 .and_then(|live| self.wardens.get(&live.run))

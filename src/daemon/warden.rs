@@ -10,6 +10,7 @@ use super::notebook::Notebook;
 use crate::logs::pump::Pump;
 use crate::machine::event::{End, Event};
 use crate::spec::policy::{Asked, Stop};
+use crate::sys::cgroup::Cgroup;
 use crate::sys::exit::{self, ExitWatch, OpenError};
 use crate::sys::process::{self, Process};
 use crate::sys::signal;
@@ -39,6 +40,8 @@ pub struct Charge {
     pub reach: Reach,
     /// What looks at it remember, and what it has told of itself.
     pub notebook: Notebook,
+    /// The cgroup that all of them were born in, if they have one.
+    pub cgroup: Option<Cgroup>,
     /// The main processes of all runs.
     pub leaders: watch::Receiver<BTreeSet<Pid>>,
 }
@@ -47,14 +50,18 @@ impl Charge {
     /// The processes of its tree that can be found without reading the whole process table.
     pub fn near(&self) -> Vec<Process> {
         let orphans = tree::orphans(|pid| self.leaders.borrow().contains(&pid));
-        tree::members_near(self.leader, &self.tag, &orphans)
+        let found = tree::members_near(self.leader, &self.tag, &orphans);
+        tree::with_cgroup(found, self.cgroup.as_ref())
     }
 
     /// The processes of its tree, wherever they may be.
     pub fn tree(&self) -> Vec<Process> {
         match self.reach {
             Reach::Near => self.near(),
-            Reach::Anywhere => tree::members_anywhere(self.leader, &self.tag),
+            Reach::Anywhere => {
+                let found = tree::members_anywhere(self.leader, &self.tag);
+                tree::with_cgroup(found, self.cgroup.as_ref())
+            }
         }
     }
 }
@@ -231,12 +238,14 @@ impl Watch {
         if self.manner == Manner::AtOnce {
             // While the leader is a zombie its group id is its own, and one call reaches the whole group.
             let _ = signal::send_group(self.charge.leader, Signal::KILL);
+            self.kill_cgroup();
         }
         let mut asked: BTreeMap<Identity, Signal> = BTreeMap::new();
         let mut killing_since: Option<tokio::time::Instant> = None;
         loop {
             let rest = self.rest();
-            if rest.is_empty() {
+            if rest.is_empty() && !self.has_unseen() {
+                self.remove_cgroup();
                 return Vec::new();
             }
             let signal = match self.manner {
@@ -251,9 +260,10 @@ impl Watch {
                 }
             }
             if self.manner == Manner::AtOnce {
+                self.kill_cgroup();
                 let since = *killing_since.get_or_insert_with(tokio::time::Instant::now);
                 if since.elapsed() > KILLED_TREE_MAX {
-                    return rest.iter().map(words).collect();
+                    return self.words_for(&rest);
                 }
             }
             self.until_something_changes(&rest).await;
@@ -271,6 +281,33 @@ impl Watch {
             exit::reap(zombie.identity.pid);
         }
         living
+    }
+
+    /// Reaches all who are in the cgroup at once, and whom they fork as they are killed.
+    fn kill_cgroup(&self) {
+        if let Some(Err(error)) = self.charge.cgroup.as_ref().map(Cgroup::kill) {
+            tracing::debug!(run = %self.charge.tag.run, %error, "cannot kill its cgroup as a whole");
+        }
+    }
+
+    /// Whether there is somebody in the cgroup, which is asked for when nobody of the tree can be seen.
+    fn has_unseen(&self) -> bool {
+        self.charge.cgroup.as_ref().is_some_and(Cgroup::is_populated)
+    }
+
+    fn remove_cgroup(&self) {
+        if let Some(Err(error)) = self.charge.cgroup.as_ref().map(Cgroup::remove) {
+            tracing::debug!(run = %self.charge.tag.run, %error, "cannot remove its cgroup");
+        }
+    }
+
+    fn words_for(&self, rest: &[Process]) -> Vec<String> {
+        match &self.charge.cgroup {
+            Some(cgroup) if rest.is_empty() => {
+                vec![format!("a process that cannot be seen from here, in {}", cgroup.path().display())]
+            }
+            Some(_) | None => rest.iter().map(words).collect(),
+        }
     }
 
     /// Waits until one of them ends, an order comes, or it is time to look again.

@@ -3,9 +3,10 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use super::observe::{Suspects, Victim, observe};
+use super::observe::{Suspects, Victim, files, observe};
 use super::plan::{Plan, Target, plan};
 use crate::ports::flush::{Force, end};
+use crate::rundir::cgroups;
 use crate::rundir::paths::Paths;
 use crate::sys::signal;
 use crate::vocab::identity::Identity;
@@ -64,6 +65,7 @@ pub fn kill_services(paths: &Paths, suspects: &Suspects, first: &Plan) -> Result
             return Ok(killed);
         }
         let identities: Vec<Identity> = victims.iter().map(|victim| victim.identity).collect();
+        cgroups::kill(paths, &spared(first));
         end(&identities, Force::Kill);
         let known: BTreeSet<Identity> = killed.iter().map(|victim| victim.identity).collect();
         killed.extend(victims.into_iter().filter(|victim| !known.contains(&victim.identity)));
@@ -71,6 +73,11 @@ pub fn kill_services(paths: &Paths, suspects: &Suspects, first: &Plan) -> Result
     }
     let alive = victims.into_iter().map(|victim| victim.identity).collect::<Vec<_>>();
     if alive.is_empty() { Ok(killed) } else { Err(Stuck::Alive { alive }) }
+}
+
+/// The command that asks, and those whose turn comes later.
+fn spared(plan: &Plan) -> BTreeSet<Identity> {
+    plan.caller.iter().copied().chain(supervisors(plan)).collect()
 }
 
 /// Kills the supervisor and waits until it is gone.
@@ -88,10 +95,11 @@ fn supervisors(plan: &Plan) -> Vec<Identity> {
     plan.helpers.iter().copied().chain(supervisor).collect()
 }
 
-/// Removes socket, lock and journal of the dead supervisor; returns what was removed.
-pub fn remove_leftovers(plan: &Plan) -> Result<Vec<PathBuf>, Stuck> {
+/// Removes socket, lock and journal of the dead supervisor; returns what was removed. Until it was stopped it may have put
+/// back what the plan did not find.
+pub fn remove_leftovers(paths: &Paths) -> Result<Vec<PathBuf>, Stuck> {
     let mut removed = Vec::new();
-    for path in &plan.files {
+    for path in files(paths) {
         match remove(path) {
             Ok(()) => removed.push(path.clone()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),

@@ -57,6 +57,8 @@ pub enum Why {
     Recorded,
     /// It carries the fleet's tag.
     Tagged,
+    /// It lives in the cgroup of one of the fleet's runs.
+    Confined,
     /// It descends from one that is ours.
     InTree,
     /// It runs the very file that a service declares.
@@ -79,10 +81,11 @@ pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
             || helpers.contains(&victim.identity)
     };
     let mut victims: BTreeMap<Identity, Victim> = BTreeMap::new();
-    for leftover in leftovers::find(&paths.instance, journal.as_ref()) {
+    for leftover in leftovers::all(paths, journal.as_ref()) {
         let why = match leftover.known {
             Known::Recorded => Why::Recorded,
             Known::Tagged => Why::Tagged,
+            Known::Confined => Why::Confined,
         };
         insert(&mut victims, leftover.identity, Some(leftover.service), why);
     }
@@ -99,9 +102,13 @@ pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
         }
     }
     let victims = victims.into_values().filter(|victim| !is_spared(victim)).collect();
-    let files = [&paths.socket, &paths.journal, &paths.lock, &paths.guardian];
-    let files = files.into_iter().filter(|file| stands(file)).cloned().collect();
+    let files = files(paths).into_iter().filter(|file| stands(file)).cloned().collect();
     Situation { supervisor, helpers, victims, files, caller }
+}
+
+/// The files that a dead supervisor must not leave to the next one.
+pub(super) fn files(paths: &Paths) -> [&PathBuf; 4] {
+    [&paths.socket, &paths.journal, &paths.lock, &paths.guardian]
 }
 
 fn stands(file: &Path) -> bool {

@@ -1,17 +1,19 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::rundir::paths::{Paths, Unusable};
 use crate::sys::detach::{Detached, spawn_detached};
-use crate::sys::letterbox::Letterbox;
+use crate::sys::estate::Numbers;
 use crate::sys::pipe::read_to_end_within;
-use crate::sys::stash::Numbers;
+use crate::sys::signal;
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{Instance, Tag};
+use crate::vocab::signal::Signal;
 
 /// What to start.
 #[derive(Debug)]
@@ -59,8 +61,7 @@ pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
     let log = &request.paths.supervisor_log;
     let arguments = ["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
     let file = open_log(log).map_err(LaunchError::Spawn)?;
-    let kit =
-        Kit { program: request.executable, arguments: &arguments, log: file, stash: None, letterbox: None };
+    let kit = Kit { program: request.executable, arguments: &arguments, log: file, estate: None };
     let (identity, read) = spawn_supervisor(request.paths, kit).map_err(LaunchError::Spawn)?;
     match word_of(read).as_deref() {
         Some("ready\n") => Ok(identity),
@@ -75,15 +76,31 @@ pub(super) struct Kit<'a> {
     pub(super) program: &'a Path,
     pub(super) arguments: &'a [OsString],
     pub(super) log: File,
-    pub(super) stash: Option<Numbers>,
-    pub(super) letterbox: Option<&'a Letterbox>,
+    pub(super) estate: Option<Numbers>,
 }
 
 /// Makes a process that is to be a supervisor of this fleet, and gives the pipe on which it says whether it is.
 pub(super) fn spawn_supervisor(paths: &Paths, kit: Kit<'_>) -> io::Result<(Identity, PipeReader)> {
-    let Kit { program, arguments, log, stash, letterbox } = kit;
+    let Kit { program, arguments, log, estate } = kit;
     let (read, write) = io::pipe()?;
-    let identity = spawn_detached(Detached {
+    Ok((start_detached(paths, Process { program, arguments, log, pipe: write.into(), estate })?, read))
+}
+
+/// A process of procman's own, beside the one that starts it.
+pub(super) struct Process<'a> {
+    pub(super) program: &'a Path,
+    pub(super) arguments: &'a [OsString],
+    pub(super) log: File,
+    /// One end of a pipe, which becomes its descriptor 3.
+    pub(super) pipe: OwnedFd,
+    /// What of ours it shares.
+    pub(super) estate: Option<Numbers>,
+}
+
+/// Makes a process that carries the mark of a supervisor of this fleet.
+pub(super) fn start_detached(paths: &Paths, process: Process<'_>) -> io::Result<Identity> {
+    let Process { program, arguments, log, pipe, estate } = process;
+    spawn_detached(Detached {
         program,
         arguments,
         directory: Path::new("/"),
@@ -91,11 +108,9 @@ pub(super) fn spawn_supervisor(paths: &Paths, kit: Kit<'_>) -> io::Result<(Ident
         // A supervisor that is started from inside a service is not part of that service.
         forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
         log,
-        ready: write.into(),
-        stash,
-        letterbox,
-    })?;
-    Ok((identity, read))
+        ready: pipe,
+        estate,
+    })
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
@@ -108,9 +123,24 @@ pub(super) fn word_of(mut read: PipeReader) -> Option<String> {
     Some(String::from_utf8_lossy(&word).into_owned())
 }
 
-/// The pipe to say "ready" on, in a process that [`start`] started; none in any other.
+/// The pipe to say "ready" on, in a process that [`start`] started, or on which its supervisor says its last word, in a
+/// guardian that the supervisor started; none in any other.
 pub fn take_ready_pipe() -> Option<File> {
     crate::sys::detach::take_ready_pipe()
+}
+
+/// Takes this process out of the cgroup of the service that it was started from, if it was: what is started in the background
+/// is not part of that.
+pub fn leave_services() {
+    if let Err(error) = crate::sys::cgroup::leave_runs() {
+        tracing::debug!(%error, "cannot leave the cgroup of the service that this was started from");
+    }
+}
+
+/// Lets no word of a client end this process before it listens: clients look for a supervisor by its mark. A program that
+/// it becomes inherits that.
+pub fn expect_clients() -> io::Result<()> {
+    signal::ignore(Signal::USR1)
 }
 
 /// Keeps descriptors that this process happened to be started with from all that it starts in turn.

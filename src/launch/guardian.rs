@@ -4,17 +4,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::upgrade::{self, Partner, Program};
+use super::watch::Watch;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::upgrade::Note;
-use crate::sys::fork::{self, Side, Signals};
-use crate::sys::letterbox::Letterbox;
-use crate::sys::lock::FileLock;
-use crate::sys::stash::Stash;
-use crate::sys::{clock, exit, limits, memory, process, signal};
+use crate::sys::estate::{Estate, Numbers};
+use crate::sys::fork::Side;
+use crate::sys::{clock, exit, limits, memory, process};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
-use crate::vocab::signal::Signal;
 
 /// What a process is to do once it was guarded.
 #[derive(Debug)]
@@ -32,19 +30,8 @@ pub struct Post {
     pub guardian: Identity,
     /// Whether another came before it.
     pub turn: Turn,
-    /// Where it keeps the services' pipes open beyond its own end.
-    pub stash: Option<Stash>,
-    /// The listening sockets that are held for services, for this supervisor and the next.
-    pub letterbox: Option<Letterbox>,
-}
-
-/// What supervisors leave to each other, and their guardian has a share in.
-#[derive(Debug)]
-pub(super) struct Estate {
-    /// The services' pipes.
-    pub(super) stash: Stash,
-    /// The held sockets.
-    pub(super) letterbox: Letterbox,
+    /// What it leaves to the next one.
+    pub estate: Estate,
 }
 
 /// Whether a supervisor is the first under its guardian.
@@ -71,16 +58,15 @@ pub enum NoGuardian {
 }
 
 impl Post {
-    /// The post of a supervisor that a guardian tries out, giving it the word of its letterbox.
-    pub fn under(guardian: Partner, letterbox: Option<&str>) -> Self {
-        let Partner { identity, stash } = guardian;
-        let letterbox = letterbox.and_then(Letterbox::of_word);
-        Self { guardian: identity, turn: Turn::Successor, stash: Stash::inherited(stash), letterbox }
+    /// The post of a supervisor that a guardian tries out.
+    ///
+    /// # Errors
+    /// What both would share is not there, and the system has no descriptors for another.
+    pub fn under(guardian: Partner) -> io::Result<Self> {
+        let Partner { identity, estate } = guardian;
+        Ok(Self { guardian: identity, turn: Turn::Successor, estate: Estate::shared_or_new(Some(estate))? })
     }
 }
-
-/// Signals that are the supervisor's, and that its guardian passes on.
-const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
 
 /// A supervisor that lived shorter than this died quickly.
 const QUICK: Duration = Duration::from_secs(1);
@@ -98,49 +84,58 @@ pub struct Beginning<'a> {
     pub program: &'a Program,
     /// Where somebody waits for the first supervisor's word; it is left to that one.
     pub ready: &'a mut Option<File>,
-    /// A supervisor that lives already: its child, from before it became this program.
-    pub charge: Option<Partner>,
-    /// The word of the letterbox that this process had before it became this program.
-    pub letterbox: Option<&'a str>,
+    /// A supervisor that lives already.
+    pub charge: Option<Charge>,
+}
+
+/// A supervisor that lives when its guardian begins.
+#[derive(Debug)]
+pub enum Charge {
+    /// Its child, from before it became this program.
+    Child(Partner),
+    /// The one that started it, having lost its guardian, with the pipe on which that says its last word.
+    Orphan(Partner, File),
+}
+
+impl Charge {
+    fn estate(&self) -> Numbers {
+        match self {
+            Self::Child(supervisor) | Self::Orphan(supervisor, _) => supervisor.estate,
+        }
+    }
 }
 
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
 /// supervisor that dies is followed by another; one that ends in peace ends its guardian; one that asks for it is followed
 /// by the procman on disk, or by another of its own kind when that does not become ready. The guardian does nothing else:
-/// it holds no state but its share in the stash of the services' pipes and in a letterbox that it never opens, in which
-/// supervisors leave held sockets for each other; it serves nobody, and reaps what its supervisors leave it (as their
-/// subreaper, on Linux).
+/// it holds no state but a share in what supervisors leave to each other, which it never looks at; it serves nobody, and
+/// reaps what its supervisors leave it (as their subreaper, on Linux).
 ///
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
-    let Beginning { program, ready, charge, letterbox } = beginning;
+    let Beginning { program, ready, mut charge } = beginning;
     paths.prepare()?;
     limits::raise_open_files();
-    FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.hold_for_life();
+    let mut watch = Watch::begin(paths)?;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
     let guardian = process::own();
-    let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
     let mut quick_deaths = 0;
     let mut turn = if charge.is_some() { Turn::Successor } else { Turn::First };
-    let stash = charge.and_then(|charge| Stash::inherited(charge.stash)).map_or_else(Stash::new, Ok)?;
-    let letterbox = letterbox.and_then(Letterbox::of_word).map_or_else(Letterbox::new, Ok)?;
-    let estate = Estate { stash, letterbox };
-    let mut charge = charge.map(|charge| charge.identity);
+    let estate = Estate::shared_or_new(charge.as_ref().map(Charge::estate))?;
     loop {
         let born = clock::now();
-        let outcome = match charge.take().map_or_else(fork::fork_self, |charge| Ok(Side::Parent(charge))) {
+        let outcome = match watch.supervisor(charge.take()) {
             Ok(Side::Child) => {
-                signals.release()?;
-                let (stash, letterbox) = (Some(estate.stash), Some(estate.letterbox));
-                return Ok(Role::Supervisor(Post { guardian, turn, stash, letterbox }));
+                watch.leave()?;
+                return Ok(Role::Supervisor(Post { guardian, turn, estate }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
                 *ready = None;
                 memory::let_go_of_unused();
-                until_it_ends(supervisor, &signals)
+                watch.until_it_ends(supervisor)
             }
             Err(error) if turn == Turn::First => return Err(error.into()),
             // No process can be made at the moment; the services live meanwhile.
@@ -149,7 +144,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
             (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
-                charge = replace(paths, program, guardian, &estate);
+                charge = replace(paths, program, guardian, &estate).map(Charge::Child);
                 turn = Turn::Successor;
                 continue;
             }
@@ -168,13 +163,13 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
 
 /// Puts the procman on disk in charge, and becomes its guardian. Returns the supervisor to guard as this program: the new
 /// one when only becoming its guardian failed, none when the old one is to go on.
-fn replace(paths: &Paths, program: &Program, guardian: Identity, estate: &Estate) -> Option<Identity> {
+fn replace(paths: &Paths, program: &Program, guardian: Identity, estate: &Estate) -> Option<Partner> {
     match upgrade::try_out(program, paths, guardian, estate) {
         Ok(candidate) => {
             note(paths, &Note::Done);
             let error = upgrade::become_guardian(program, candidate, estate);
             tracing::warn!(%error, "the guardian stays of the version that it is");
-            Some(candidate)
+            Some(Partner { identity: candidate, estate: estate.numbers() })
         }
         Err(why) => {
             tracing::error!(why, "the upgrade is rolled back");
@@ -198,23 +193,6 @@ const PANICKED: i32 = 101;
 
 fn lived(born: Moment) -> Duration {
     clock::now().since(born)
-}
-
-/// Passes signals on to the supervisor and reaps whoever ends, until the supervisor does.
-fn until_it_ends(supervisor: Identity, signals: &Signals) -> Outcome {
-    loop {
-        match signals.next() {
-            Some(Signal::CHLD) | None => {
-                let ended =
-                    std::iter::from_fn(fork::reap_one).filter(|(pid, _)| *pid == supervisor.pid).last();
-                if let Some((_, outcome)) = ended {
-                    return outcome;
-                }
-            }
-            // One that is just ending gets no more signals, and needs none.
-            Some(passed) => drop(signal::send(supervisor, passed)),
-        }
-    }
 }
 
 fn pause(quick_deaths: u32) -> Duration {

@@ -8,5 +8,9 @@ pub mod attached;
 pub mod detached;
 /// The small parent that brings a dead supervisor back.
 pub mod guardian;
+/// A supervisor that has lost its guardian, and gets another.
+pub mod orphan;
 /// A guardian's way to the procman on disk.
 pub mod upgrade;
+/// What a guardian does between two decisions.
+mod watch;

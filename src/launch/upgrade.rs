@@ -9,9 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::detached::{Kit, spawn_supervisor, word_of};
-use super::guardian::Estate;
 use crate::rundir::paths::Paths;
-use crate::sys::stash::Numbers;
+use crate::sys::estate::{Estate, Numbers};
 use crate::sys::{clock, exit, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::signal::Signal;
@@ -41,11 +40,9 @@ impl Program {
         Ok(Self { executable, config: config.to_owned() })
     }
 
-    fn arguments(&self, role: &str, other: Identity, estate: &Estate) -> Vec<OsString> {
-        let partner = Partner { identity: other, stash: estate.stash.numbers() }.to_string();
-        let role = [role.into(), partner.into(), "--letterbox".into(), estate.letterbox.word().into()];
+    pub(super) fn arguments(&self, role: &str, partner: Partner) -> Vec<OsString> {
         let config = self.config.as_os_str().to_owned();
-        ["supervise".into(), "--config".into(), config].into_iter().chain(role).collect()
+        vec!["supervise".into(), "--config".into(), config, role.into(), partner.to_string().into()]
     }
 }
 
@@ -55,13 +52,13 @@ pub struct Partner {
     /// Its process.
     pub identity: Identity,
     /// What both share.
-    pub stash: Numbers,
+    pub estate: Numbers,
 }
 
 impl fmt::Display for Partner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { identity: Identity { pid, started }, stash } = self;
-        write!(formatter, "{pid}:{}:{stash}", started.0)
+        let Self { identity: Identity { pid, started }, estate } = self;
+        write!(formatter, "{pid}:{}:{estate}", started.0)
     }
 }
 
@@ -77,13 +74,9 @@ pub(super) fn try_out(
 ) -> Result<Identity, String> {
     let refused = |error: io::Error| format!("cannot start {}: {error}", program.executable.display());
     let log = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(refused)?);
-    let kit = Kit {
-        program: &program.executable,
-        arguments: &program.arguments("--under", guardian, estate),
-        log,
-        stash: Some(estate.stash.numbers()),
-        letterbox: Some(&estate.letterbox),
-    };
+    let estate = estate.numbers();
+    let arguments = program.arguments("--under", Partner { identity: guardian, estate });
+    let kit = Kit { program: &program.executable, arguments: &arguments, log, estate: Some(estate) };
     let (candidate, read) = spawn_supervisor(paths, kit).map_err(refused)?;
     let why = match word_of(read).as_deref() {
         Some("ready\n") => return Ok(candidate),
@@ -107,23 +100,24 @@ fn end(candidate: Identity) {
 
 /// Becomes the guardian of the procman on disk, keeping pid, children and place. Returns only when that is not possible.
 pub(super) fn become_guardian(program: &Program, supervisor: Identity, estate: &Estate) -> io::Error {
-    if let Err(error) = estate.stash.pass_on().and_then(|()| estate.letterbox.keep_through_exec()) {
+    if let Err(error) = estate.pass_on() {
         return error;
     }
-    let arguments = program.arguments("--guard", supervisor, estate);
+    let partner = Partner { identity: supervisor, estate: estate.numbers() };
+    let arguments = program.arguments("--guard", partner);
     let error = Command::new(&program.executable).args(arguments).exec();
-    // Where even this fails, a program that this process becomes later has some sockets more.
-    let _ = estate.stash.keep_back();
+    // Where even this fails, a program that this process becomes later has two sockets more.
+    let _ = estate.keep_back();
     error
 }
 
-/// A partner as `--under` and `--guard` name it: `PID:START:STASH`.
+/// A partner as `--under` and `--guard` name it: `PID:START:ESTATE`.
 pub fn parse_partner(text: &str) -> Result<Partner, String> {
     use crate::vocab::identity::{Pid, StartTime};
-    let bad = || format!("`{text}` is not PID:START:STASH");
+    let bad = || format!("`{text}` is not PID:START:ESTATE");
     let (pid, rest) = text.split_once(':').ok_or_else(bad)?;
-    let (started, stash) = rest.split_once(':').ok_or_else(bad)?;
+    let (started, estate) = rest.split_once(':').ok_or_else(bad)?;
     let pid = pid.parse().ok().and_then(Pid::new).ok_or_else(bad)?;
     let started = StartTime(started.parse().map_err(|_| bad())?);
-    Ok(Partner { identity: Identity { pid, started }, stash: stash.parse()? })
+    Ok(Partner { identity: Identity { pid, started }, estate: estate.parse()? })
 }

@@ -105,6 +105,7 @@ async fn answers(interpreter: &Interpreter, files: &[String]) -> Result<String, 
             gid: user.gid,
             groups: user.groups.clone(),
         }),
+        cgroup: None,
     };
     let process = spawn(&launch).map_err(|error| match error {
         SpawnError::NoProcess { .. } => Trouble::Remark(error.to_string()),

@@ -106,6 +106,7 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         umask: errand.umask,
         nice: errand.nice,
         credentials: errand.credentials,
+        cgroup: None,
     };
     let leader = spawn(&launch).map_err(|error| error.to_string())?;
     errand.waited_for.send_modify(|children| {
@@ -300,6 +301,15 @@ mod tests {
         process::read(pid).is_none_or(|process| !process.is_alive())
     }
 
+    /// What was sent SIGKILL ends in its own time.
+    fn wait_until_gone(pids: &[Pid]) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !pids.iter().all(|pid| is_gone(*pid)) {
+            assert!(Instant::now() < deadline, "{pids:?}");
+            std::thread::yield_now();
+        }
+    }
+
     fn open_files() -> usize {
         std::fs::read_dir(Path::new("/dev/fd")).unwrap().count()
     }
@@ -328,7 +338,7 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(10));
         let pids = rig.pids();
         assert_eq!(pids.len(), 3);
-        assert!(pids.into_iter().all(is_gone));
+        wait_until_gone(&pids);
     }
 
     #[test]
@@ -341,7 +351,7 @@ mod tests {
         }
         // Other tests of this process open files, too, but not so many for long.
         assert!(open_files() < before + 15, "{} and then {}", before, open_files());
-        assert!(rig.pids().into_iter().all(is_gone));
+        wait_until_gone(&rig.pids());
     }
 
     #[test]

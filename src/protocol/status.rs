@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::vocab::branch::Branch;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -34,6 +35,11 @@ pub struct SupervisorView {
     /// The small process that brings it back when it dies.
     #[serde(default)]
     pub guardian: Option<Pid>,
+    /// The directory in which each run has a cgroup of its own; none where there are none (macOS), or where this user may not
+    /// make them.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub cgroups: Option<PathBuf>,
     /// Its version.
     pub version: String,
     /// How long it has run, in seconds.
@@ -86,6 +92,9 @@ pub struct ServiceView {
     pub memory_bytes: Option<u64>,
     /// How many processes its tree has.
     pub processes: u32,
+    /// Its tree, if that was asked for: its main process, and those whose parents have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Vec<Branch>>,
     /// Why it is not running, or not well, with its last line of standard error when there is one.
     pub reason: Option<String>,
     /// What it says of itself (`STATUS=` of sd_notify(3), and whether it reloads or stops).

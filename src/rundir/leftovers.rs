@@ -1,9 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use super::cgroups;
 use super::journal::{Entry, Journal};
 use super::paths::Paths;
-use crate::sys::process;
+use crate::sys::{process, tree};
+use crate::vocab::branch::Branch;
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::{Instance, RunId};
@@ -28,9 +30,19 @@ pub enum Known {
     Recorded,
     /// It carries the fleet's tag in its environment.
     Tagged,
+    /// It lives in the cgroup of a run.
+    Confined,
 }
 
-/// Every living process of this fleet: those that the journal of this boot records, and those that carry the tag.
+/// Every living process of this fleet: as [`find`], and those who live in the cgroups of its runs.
+pub fn all(paths: &Paths, journal: Option<&Journal>) -> Vec<Leftover> {
+    let mut found = find(&paths.instance, journal);
+    let known: BTreeSet<Identity> = found.iter().map(|leftover| leftover.identity).collect();
+    found.extend(cgroups::confined(paths).into_iter().filter(|it| !known.contains(&it.identity)));
+    found
+}
+
+/// Every living process of this fleet that is known without its cgroups: those that the journal of this boot records, and those that carry the tag.
 /// It reads the environment of every process that it may read; processes of other users stay unseen unless asked by root.
 pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
     let mut found: BTreeMap<Identity, Leftover> = BTreeMap::new();
@@ -84,11 +96,18 @@ fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity
 /// pipes and journals that were set aside; whatever is not there is as good. A pipe that nobody has open holds nothing,
 /// and the next supervisor wants it again.
 pub fn remove_files(paths: &Paths) {
-    for file in [&paths.socket, &paths.journal, &paths.applied, &paths.lock, &paths.guardian] {
+    cgroups::remove(paths);
+    for file in [&paths.socket, &paths.journal, &paths.applied, &paths.cgroup, &paths.lock, &paths.guardian] {
         let _ = fs::remove_file(file);
     }
     let _ = fs::remove_file(paths.notify());
     let _ = fs::remove_dir_all(&paths.python);
+}
+
+/// Leftovers as a forest.
+pub fn trees(leftovers: &[Leftover]) -> Vec<Branch> {
+    let processes = leftovers.iter().filter_map(|it| process::read(it.identity.pid));
+    tree::draw(&processes.collect::<Vec<_>>())
 }
 
 /// The command line of a leftover.

@@ -41,7 +41,23 @@ pub fn take(paths: &Paths) -> io::Result<Option<SupervisorLock>> {
     Ok(Some(SupervisorLock { _lock: lock }))
 }
 
-/// Whether a guardian lives, or a supervisor that had one.
+/// Takes the lock once more where its file was taken away, for as long as this process lives.
+///
+/// # Errors
+/// The system refuses, or another supervisor holds the lock at this moment.
+pub fn take_again(paths: &Paths) -> io::Result<()> {
+    match supervisor(paths)? {
+        Supervisor::Alive(Some(holder)) if holder == process::own() => Ok(()),
+        Supervisor::Alive(_) => Err(io::Error::other("another process holds the lock")),
+        Supervisor::Nobody => {
+            let lock = take(paths)?.ok_or_else(|| io::Error::other("another process took the lock"))?;
+            std::mem::forget(lock);
+            Ok(())
+        }
+    }
+}
+
+/// Whether a guardian lives.
 pub fn is_guarded(paths: &Paths) -> bool {
     !matches!(lock::holder(&paths.guardian), Ok(Held::Nobody))
 }

@@ -4,6 +4,8 @@
 
 /// The config that the supervisor acts on.
 pub mod applied;
+/// Where the cgroups of the fleet's runs are.
+pub mod cgroups;
 /// The named pipes that carry the services' output.
 pub mod channel;
 /// The record of live runs.

@@ -22,10 +22,12 @@ pub struct Paths {
     pub socket: PathBuf,
     /// The lock that the living supervisor holds.
     pub lock: PathBuf,
-    /// The lock that the guardian takes, and that its supervisor holds with it: free when both are gone.
+    /// The lock that the living guardian holds.
     pub guardian: PathBuf,
     /// The config that the supervisor acts on, as it was when that took it over.
     pub applied: PathBuf,
+    /// Where the cgroups of its runs are.
+    pub cgroup: PathBuf,
     /// What the last upgrade came to.
     pub upgrade: PathBuf,
     /// The journal of live runs.
@@ -96,6 +98,7 @@ impl Paths {
             lock: own_dir.join("lock"),
             guardian: own_dir.join("guardian"),
             applied: own_dir.join("applied.toml"),
+            cgroup: own_dir.join("cgroup"),
             upgrade: own_dir.join("upgrade"),
             journal: own_dir.join("journal"),
             channels: own_dir.join("pipes"),

@@ -1,17 +1,17 @@
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::unistd::setsid;
 
-use super::letterbox::Letterbox;
+use super::estate::{self, Numbers};
 use super::os;
 use super::spawn::identity_of;
-use super::stash::{self, Numbers};
 use crate::vocab::identity::Identity;
 
 /// The descriptor under which a detached process finds the pipe that it reports its readiness on.
@@ -34,18 +34,15 @@ pub struct Detached<'a> {
     pub log: File,
     /// Becomes its descriptor [`READY_FD`].
     pub ready: OwnedFd,
-    /// A stash of ours that it gets under the same numbers.
-    pub stash: Option<Numbers>,
-    /// A letterbox of ours, the same way.
-    pub letterbox: Option<&'a Letterbox>,
+    /// What of ours it shares, under the same numbers.
+    pub estate: Option<Numbers>,
 }
 
-/// Starts a process in a session of its own, with our environment and no descriptors but 0 to 3, a stash and a letterbox.
-/// It is our child until we end.
+/// Starts a process in a session of its own, with our environment and no descriptors but 0 to 3 and those
+/// of an estate. It is our child until we end.
 pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
     let ready = detached.ready.as_raw_fd();
-    let shared = detached.stash;
-    let letterbox = detached.letterbox.map(Letterbox::descriptors);
+    let shared = detached.estate;
     let mut command = Command::new(detached.program);
     command
         .args(detached.arguments)
@@ -62,9 +59,9 @@ pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
         pass_on(ready)?;
         os::rest::close_on_exec_from(READY_FD + 1);
         if let Some(numbers) = shared {
-            stash::let_through(numbers);
+            estate::let_through(numbers);
         }
-        letterbox.into_iter().flatten().try_for_each(keep_open)
+        Ok(())
     };
     // SAFETY: between fork and exec only setsid, dup2, fcntl and close_range are called; all are async-signal-safe.
     unsafe { command.pre_exec(prepare) };
@@ -96,6 +93,23 @@ pub fn take_ready_pipe() -> Option<File> {
     let is_open = unsafe { libc::fcntl(READY_FD, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
     // SAFETY: the descriptor is open, and only the caller of this function, once at the start of the process, owns it.
     is_open.then(|| unsafe { File::from_raw_fd(READY_FD) })
+}
+
+/// Goes on with standard output and standard error in a new file, if they went to one that was removed.
+pub fn reopen_removed_output(path: &Path) -> io::Result<()> {
+    let is_removed = |fd: BorrowedFd<'_>| -> io::Result<bool> {
+        let found = File::from(fd.try_clone_to_owned()?).metadata()?;
+        Ok(found.is_file() && found.nlink() == 0)
+    };
+    let (out, error) = (io::stdout(), io::stderr());
+    if !is_removed(error.as_fd())? {
+        return Ok(());
+    }
+    let fresh = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    if is_removed(out.as_fd())? {
+        nix::unistd::dup2_stdout(&fresh)?;
+    }
+    Ok(nix::unistd::dup2_stderr(&fresh)?)
 }
 
 /// Keeps every descriptor that this process was started with, beyond the first three, from those it starts in turn: a

@@ -5,25 +5,37 @@ use crate::sys::process::Process;
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::run::Tag;
 
+/// Trees that were found by one look.
+#[derive(Debug)]
+pub struct Found {
+    /// The processes of each run.
+    pub trees: Vec<Vec<Process>>,
+    /// Whether this process has orphans that belong to none of the runs, by all that can be seen of them alone.
+    pub are_strangers: bool,
+}
+
 /// The trees of these runs, each given by its main process and its tag, found by one look for all of them. A tree holds
 /// what [`tree::members_near`] finds of its run.
-pub fn trees(runs: &[(Identity, &Tag)]) -> Vec<Vec<Process>> {
-    let mut forest = Forest::of(look(runs));
+pub fn look(runs: &[(Identity, &Tag)]) -> Found {
+    let mut forest = Forest::of(candidates(runs));
     let leaders: BTreeMap<i32, usize> =
         runs.iter().enumerate().map(|(index, (leader, _))| (leader.pid.as_raw(), index)).collect();
     let mut roots: Vec<Vec<Pid>> = runs.iter().map(|(leader, _)| vec![leader.pid]).collect();
+    let mut are_strangers = false;
     for orphan in forest.orphans(&leaders) {
-        if let Some(index) = run_of(&orphan, runs, &leaders) {
-            roots[index].push(orphan.identity.pid);
+        match run_of(&orphan, runs, &leaders) {
+            Some(index) => roots[index].push(orphan.identity.pid),
+            None => are_strangers |= orphan.is_alive(),
         }
     }
-    runs.iter().zip(roots).map(|((leader, _), roots)| forest.take(*leader, roots)).collect()
+    let trees = runs.iter().zip(roots).map(|((leader, _), roots)| forest.take(*leader, roots)).collect();
+    Found { trees, are_strangers }
 }
 
 /// Every process that may belong to one of the runs, in few reads. To read the whole process table costs a file for each
 /// process of the machine; to walk down from our own children, and from main processes that are not among them, costs two
 /// for each that is met, and a run has one or more.
-fn look(runs: &[(Identity, &Tag)]) -> Vec<Process> {
+fn candidates(runs: &[(Identity, &Tag)]) -> Vec<Process> {
     /// For so few runs it is not worth while to count the processes of the machine.
     const FEW: usize = 32;
     let everybody = if runs.len() < FEW { Vec::new() } else { process::pids() };
@@ -97,7 +109,7 @@ impl Forest {
 
 #[cfg(test)]
 mod tests {
-    use super::trees;
+    use super::look;
     use crate::sys::process;
     use crate::vocab::identity::{Identity, Pid};
     use crate::vocab::run::Tag;
@@ -118,7 +130,7 @@ mod tests {
         let runs: Vec<(Identity, &Tag)> = leaders.iter().map(|leader| (*leader, &tag)).collect();
         let deadline = Instant::now() + Duration::from_secs(10);
         let found = loop {
-            let found = trees(&runs);
+            let found = look(&runs).trees;
             if found.iter().all(|tree| tree.len() == 2) {
                 break found;
             }
@@ -133,7 +145,7 @@ mod tests {
             drop(child.stdin.take());
             child.wait().unwrap();
         }
-        assert!(trees(&runs).iter().all(Vec::is_empty), "a tree ends with its processes");
+        assert!(look(&runs).trees.iter().all(Vec::is_empty), "a tree ends with its processes");
     }
 
     #[test]

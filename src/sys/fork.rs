@@ -1,6 +1,6 @@
 use std::io;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigHandler, SigSet, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, setsid};
 
@@ -45,11 +45,17 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Holds these signals back from here on (sigprocmask(2)); a copy of this process inherits that.
+    /// Holds these signals back from here on (sigprocmask(2)), also those that were ignored; a copy of this process inherits
+    /// that.
     pub fn hold(signals: &[Signal]) -> io::Result<Self> {
         let numbers = signals.iter().filter_map(|it| nix::sys::signal::Signal::try_from(it.as_raw()).ok());
         let set = numbers.collect::<SigSet>();
         set.thread_block()?;
+        for number in set.iter() {
+            // An ignored signal need not be kept for whoever waits for it (sigaction(2) of macOS).
+            // SAFETY: the default disposition runs no code of ours.
+            unsafe { signal(number, SigHandler::SigDfl) }?;
+        }
         Ok(Self { set })
     }
 

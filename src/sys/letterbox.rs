@@ -47,26 +47,29 @@ impl Letterbox {
         Ok(Self { slot: out_of_the_way(slot), tray: out_of_the_way(tray) })
     }
 
-    /// Its two descriptors as a word for [`Letterbox::of_word`].
-    pub fn word(&self) -> String {
-        format!("{},{}", self.slot.as_raw_fd(), self.tray.as_raw_fd())
-    }
-
-    /// The box that this process was started with, by the word of whoever started it. It is to be asked once.
-    pub fn of_word(word: &str) -> Option<Self> {
-        let (slot, tray) = word.split_once(',')?;
-        Some(Self { slot: inherited(slot)?, tray: inherited(tray)? })
-    }
-
-    /// Its two descriptors, for a child that is to have it.
-    pub(super) fn descriptors(&self) -> [RawFd; 2] {
+    /// The numbers of its two descriptors.
+    pub(super) fn numbers(&self) -> [RawFd; 2] {
         [self.slot.as_raw_fd(), self.tray.as_raw_fd()]
     }
 
-    /// Leaves it open in the program that this process becomes.
-    pub fn keep_through_exec(&self) -> io::Result<()> {
+    /// The box that this process was started with; none when these are not descriptors. It is to be asked once.
+    pub(super) fn inherited([slot, tray]: [RawFd; 2]) -> Option<Self> {
+        Some(Self { slot: inherited(slot)?, tray: inherited(tray)? })
+    }
+
+    /// Lets it through an exec of this process.
+    pub(super) fn pass_on(&self) -> io::Result<()> {
+        self.set_flags(FdFlag::empty())
+    }
+
+    /// Keeps it from programs that this process becomes.
+    pub(super) fn keep_back(&self) -> io::Result<()> {
+        self.set_flags(FdFlag::FD_CLOEXEC)
+    }
+
+    fn set_flags(&self, flags: FdFlag) -> io::Result<()> {
         for end in [&self.slot, &self.tray] {
-            fcntl(end, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            fcntl(end, FcntlArg::F_SETFD(flags))?;
         }
         Ok(())
     }
@@ -157,8 +160,10 @@ impl Letterbox {
     }
 }
 
-fn inherited(number: &str) -> Option<OwnedFd> {
-    let raw: RawFd = number.parse().ok().filter(|raw| *raw > READY_FD)?;
+fn inherited(raw: RawFd) -> Option<OwnedFd> {
+    if raw <= READY_FD {
+        return None;
+    }
     // SAFETY: fcntl takes numbers by value.
     let closed = unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) };
     Errno::result(closed).ok()?;

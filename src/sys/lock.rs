@@ -1,5 +1,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -13,6 +14,12 @@ use crate::vocab::identity::Pid;
 #[derive(Debug)]
 pub struct FileLock {
     file: Flock<File>,
+}
+
+/// A lock of which this process and those that it forked hold one copy each.
+#[derive(Debug)]
+pub struct KeptLock {
+    _file: OwnedFd,
 }
 
 /// Whether somebody holds a lock.
@@ -41,10 +48,13 @@ impl FileLock {
         }
     }
 
-    /// Holds the lock until this process has ended, and every copy that it makes of itself: unlocking it in one of them would
-    /// unlock it for all.
-    pub fn hold_for_life(self) {
-        std::mem::forget(self);
+    /// Holds the lock until the last one of this process and its copies has dropped it or ended: dropping a [`FileLock`]
+    /// would unlock it for all of them.
+    pub fn keep(self) -> KeptLock {
+        let fd = self.file.as_raw_fd();
+        std::mem::forget(self.file);
+        // SAFETY: the descriptor is open, and its former owner has just been forgotten.
+        KeptLock { _file: unsafe { OwnedFd::from_raw_fd(fd) } }
     }
 
     /// Replaces what the file says, for people and for systems without a list of locks.

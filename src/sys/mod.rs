@@ -1,12 +1,16 @@
 //! The only raw system calls and the only `unsafe`. One set of names over Linux and macOS; what differs lives in
 //! `linux/` and `macos/`. It may use vocab. Deliberately absent: policy. Nothing here decides whom to signal.
 
+/// Control groups, which hold together whatever a run forks.
+pub mod cgroup;
 /// The clocks.
 pub mod clock;
 /// The numbers of descriptors.
 pub mod descriptor;
 /// Making a process that outlives its maker's terminal.
 pub mod detach;
+/// What supervisors leave to each other.
+pub mod estate;
 /// The end of processes: seeing it, and reaping.
 pub mod exit;
 /// Many process trees at one look.
@@ -33,6 +37,8 @@ pub mod notify;
 pub mod pipe;
 /// One process: who it is, what it runs, what it uses.
 pub mod process;
+/// Seeing that files were taken away.
+pub mod removal;
 /// Signals to processes that are proven to be meant.
 pub mod signal;
 /// The peers of sockets.

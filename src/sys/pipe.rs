@@ -11,6 +11,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use super::{clock, os};
+use crate::vocab::identity::Pid;
 
 /// Whether reads and writes may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,32 @@ pub fn open_read_write(path: &Path, waiting: Waiting) -> io::Result<OwnedFd> {
     };
     let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
     Ok(file.into())
+}
+
+/// Opens the named pipe that a descriptor of a process leads to, if that pipe was at `path` and was removed from there; none
+/// where it was not, or where descriptors of others cannot be opened (macOS).
+pub fn open_removed(pid: Pid, descriptor: i32, path: &Path) -> Option<OwnedFd> {
+    let link = os::process::descriptor(pid, descriptor)?;
+    let removed = format!("{} (deleted)", path.display());
+    fs::read_link(&link).ok().filter(|target| *target == Path::new(&removed))?;
+    let is_pipe = fs::metadata(&link).is_ok_and(|found| found.file_type().is_fifo());
+    let open = || OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&link);
+    is_pipe.then(open)?.ok().map(OwnedFd::from)
+}
+
+/// From here on this process gets SIGIO when something can be read from this pipe, or its other end is closed (fcntl(2),
+/// O_ASYNC), and reads never wait.
+pub fn announce(pipe: &impl AsRawFd) -> io::Result<()> {
+    let (fd, own) = (pipe.as_raw_fd(), nix::unistd::getpid().as_raw());
+    // SAFETY: the descriptor is open for both calls, which take numbers by value.
+    let done = unsafe {
+        if libc::fcntl(fd, libc::F_SETOWN, own) == -1 {
+            -1
+        } else {
+            libc::fcntl(fd, libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)
+        }
+    };
+    Ok(Errno::result(done).map(drop)?)
 }
 
 /// Asks for a larger pipe; says how large it is. macOS grows pipes by itself and has no such call.

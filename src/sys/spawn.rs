@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, setgid, setuid};
 
+use super::cgroup::Cgroup;
 use super::handover::Handover;
 use super::{os, process};
 use crate::vocab::identity::{Identity, Pid, StartTime};
@@ -37,6 +37,8 @@ pub struct Launch<'a> {
     pub nice: Option<i32>,
     /// Who it runs as, if not as we do.
     pub credentials: Option<Credentials>,
+    /// The cgroup that is made for it to be born in, if it gets one. Where that is refused it is made outside of one.
+    pub cgroup: Option<&'a Cgroup>,
 }
 
 /// Who a process runs as.
@@ -101,8 +103,8 @@ pub fn take_on(mask: Option<u32>, nice: Option<i32>, credentials: Option<&Creden
     }
     if let Some(credentials) = credentials {
         os::rest::set_groups(&credentials.groups)?;
-        setgid(Gid::from_raw(credentials.gid))?;
-        setuid(Uid::from_raw(credentials.uid))?;
+        os::rest::set_group(credentials.gid)?;
+        os::rest::set_user(credentials.uid)?;
     }
     Ok(())
 }
@@ -145,6 +147,7 @@ mod tests {
             umask: Some(0o027),
             nice: None,
             credentials: None,
+            cgroup: None,
         }
     }
 

@@ -13,7 +13,7 @@ use super::pipe;
 
 /// Descriptors that the kernel holds open for processes that share a stash, whichever of them end, until all have: they
 /// were sent from one of its two sockets to the other (SCM_RIGHTS of unix(7)), and nobody receives them. A pipe whose
-/// descriptor is in here keeps what was written into it. Processes share a stash by fork, or by [`Stash::pass_on`].
+/// descriptor is in here keeps what was written into it. Processes share a stash by fork, or by an exec that lets it through.
 #[derive(Debug)]
 pub struct Stash {
     entry: UnixStream,
@@ -50,7 +50,7 @@ impl Stash {
     }
 
     /// The one that whoever started this process passed on; none when these are not sockets.
-    pub fn inherited(numbers: Numbers) -> Option<Self> {
+    pub(super) fn inherited(numbers: Numbers) -> Option<Self> {
         let take = |number: RawFd| {
             if number < NUMBER_FIRST {
                 return None;
@@ -72,12 +72,12 @@ impl Stash {
     }
 
     /// Lets the stash through an exec of this process.
-    pub fn pass_on(&self) -> io::Result<()> {
+    pub(super) fn pass_on(&self) -> io::Result<()> {
         self.set_flags(FdFlag::empty())
     }
 
     /// Keeps it from programs that this process becomes.
-    pub fn keep_back(&self) -> io::Result<()> {
+    pub(super) fn keep_back(&self) -> io::Result<()> {
         self.set_flags(FdFlag::FD_CLOEXEC)
     }
 

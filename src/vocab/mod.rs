@@ -1,6 +1,8 @@
 //! Words that every room shares. They mean one thing each, refuse what is not legal when they are made, and
 //! know nothing of the operating system: no calls, no clocks, no files.
 
+/// Pieces of process trees.
+pub mod branch;
 /// A process that cannot be mistaken for a later one with the same pid.
 pub mod identity;
 /// Where sockets listen.

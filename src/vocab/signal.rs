@@ -21,8 +21,11 @@ impl Signal {
     pub const INT: Self = Self(nix::sys::signal::Signal::SIGINT);
     /// The terminal hung up; to many programs: read your config again.
     pub const HUP: Self = Self(nix::sys::signal::Signal::SIGHUP);
-    /// Whatever a program takes it for; to a supervisor of ours: nobody can reach you, bind your socket again.
+    /// Whatever a program takes it for; to a supervisor or guardian of ours: what you have in the
+    /// run directory was taken away, put it back.
     pub const USR1: Self = Self(nix::sys::signal::Signal::SIGUSR1);
+    /// Something can be read that was announced so.
+    pub const IO: Self = Self(nix::sys::signal::Signal::SIGIO);
     /// Stops a process until SIGCONT.
     pub const STOP: Self = Self(nix::sys::signal::Signal::SIGSTOP);
     /// A child has ended, or was stopped or continued.

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixListener;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procman::rundir::journal::Journal;
+use procman::rundir::lock::Supervisor;
 use procman::vocab::state::State;
 
 use crate::guardian::kill_supervisor;
@@ -55,13 +56,91 @@ fn a_socket_that_is_deleted_is_bound_again_for_the_next_who_asks() {
 }
 
 #[test]
-fn a_wiped_run_directory_costs_no_service_and_an_emergency_restart_repairs_it() {
+fn a_wiped_run_directory_is_put_back_for_whoever_comes_next() {
+    for next in ["status", "up -q", "restart a -q", "restart --quick -q", "down"] {
+        let fleet = two();
+        let (supervisor, old) = (fleet.status().supervisor, fleet.pid("b"));
+        fs::remove_dir_all(fleet.paths().state_dir).unwrap();
+        fleet.run(next).expect(0);
+        if matches!(next, "restart --quick -q" | "down") {
+            assert!(!is_alive(old) && !is_alive(supervisor.pid.unwrap().as_raw()), "{next}");
+            continue;
+        }
+        let now = fleet.status().supervisor;
+        assert_eq!(
+            (now.pid, now.guardian, fleet.pid("b")),
+            (supervisor.pid, supervisor.guardian, old),
+            "{next}"
+        );
+        let paths = fleet.paths();
+        let files = [&paths.lock, &paths.guardian, &paths.socket, &paths.journal, &paths.applied];
+        for file in files.into_iter().chain([&paths.supervisor_log]) {
+            wait_until(&format!("{} is back", file.display()), || file.exists().then_some(()));
+        }
+        wait_until("both are locked", || {
+            let locked = procman::rundir::lock::supervisor(&paths).unwrap() != Supervisor::Nobody;
+            (locked && procman::rundir::lock::is_guarded(&paths)).then_some(())
+        });
+        kill_supervisor(&fleet);
+        assert_eq!(fleet.pid("b"), old, "a successor finds all that it needs, after {next}");
+        fleet.run("down").expect(0);
+        fleet.wait_until_nothing_lives();
+    }
+}
+
+#[test]
+fn lines_flow_on_after_the_run_directory_was_wiped_also_to_a_successor() {
+    let fleet = Fleet::new("[services.a]\ncommand = \"{puppet} count 1 stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    let log = || numbers(&fleet.read("logs/a.out.log"));
+    let flows = |awaited: &str| {
+        let begun = log().len();
+        wait_until(awaited, || (log().len() > begun + 50).then_some(()));
+    };
+    flows("it is written");
+    fs::remove_dir_all(fleet.paths().state_dir).unwrap();
+    flows("it is written by the same supervisor");
+    let main = fleet.pid("a");
+    kill_supervisor(&fleet);
+    flows("it is written by the next one");
+    fs::remove_dir_all(fleet.paths().state_dir).unwrap();
+    kill_supervisor(&fleet);
+    flows("it is written by the one after that");
+    assert_eq!(fleet.pid("a"), main);
+    fleet.run("restart a").expect(0);
+    wait_until("the next run is read", || (log().last() < Some(&50)).then_some(()));
+    fleet.run("down").expect(0);
+    let written = log();
+    let next = written.windows(2).position(|pair| pair[1] == 0).unwrap() + 1;
+    let gaps = written[..next].windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
+    assert!(gaps <= 2, "a death may cost what was read and not written, and a wipe nothing: {gaps}");
+}
+
+#[test]
+fn single_files_of_the_run_directory_that_are_removed_come_back_by_themselves() {
+    let fleet = two();
+    let paths = fleet.paths();
+    for file in [&paths.lock, &paths.guardian, &paths.socket, &paths.applied, &paths.cgroup] {
+        if fs::remove_file(file).is_ok() {
+            wait_until(&format!("{} is back", file.display()), || file.exists().then_some(()));
+        }
+    }
+    fleet.run("stop a").expect(0);
+    let pipe = paths.stdout_channel(&procman::vocab::name::ServiceName::parse("a").unwrap());
+    fs::remove_file(&pipe).unwrap();
+    wait_until("the pipe of a service that rests is back", || pipe.exists().then_some(()));
+    fleet.run("start a").expect(0);
+}
+
+#[test]
+fn a_supervisor_that_hangs_when_its_run_directory_is_wiped_is_named_and_replaced_by_an_emergency() {
     let fleet = two();
     let (supervisor, old) = (fleet.supervisor_pid(), [fleet.pid("a"), fleet.pid("b")]);
+    kill(Pid::from_raw(supervisor), Signal::SIGSTOP).unwrap();
     fs::remove_dir_all(fleet.paths().state_dir).unwrap();
-    // Without its lock nothing proves who the supervisor is, so nobody tells it; it goes on, and cannot be reached.
-    fleet.run("status").expect(4).says(&["no supervisor is running"]);
-    fleet.run("up").expect(1).says(&["is alive without its lock and socket", "procman restart --emergency"]);
+    for words in ["status", "up"] {
+        fleet.run(words).expect(4).says(&[&format!("pid {supervisor}"), "procman restart --emergency"]);
+    }
     assert!(is_alive(supervisor) && old.iter().all(|pid| is_alive(*pid)));
     fleet.run("restart --emergency").expect(0);
     assert!(!is_alive(supervisor) && old.iter().all(|pid| !is_alive(*pid)));

@@ -164,3 +164,63 @@ fn the_last_lines_of_a_service_that_ends_while_there_is_no_supervisor_are_kept()
     let lines = numbers(&fleet.read("logs/a.out.log"));
     assert!(lines.iter().copied().eq(0..lines.len() as u64), "lost or doubled: {lines:?}");
 }
+
+#[test]
+fn a_supervisor_that_aborts_as_after_a_panic_is_replaced() {
+    let fleet = eight();
+    let (before, old) = (pids(&fleet), fleet.supervisor_pid());
+    kill(Pid::from_raw(old), Signal::SIGABRT).unwrap();
+    wait_until("another one answers", || fleet.supervisor_pid_if_any().filter(|pid| *pid != old));
+    assert_eq!(pids(&fleet), before);
+    let log = fs::read_to_string(fleet.paths().supervisor_log).unwrap();
+    assert!(log.contains("the supervisor died; another takes over") && log.contains("SIGABRT"), "{log}");
+}
+
+/// Kills the guardian alone and waits until there is another.
+pub(crate) fn kill_guardian(fleet: &Fleet) -> i32 {
+    let old = fleet.status().supervisor.guardian.unwrap().as_raw();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_until("there is another guardian", || {
+        let guardian = fleet.status().supervisor.guardian?.as_raw();
+        (guardian != old && procman::rundir::lock::is_guarded(&fleet.paths())).then_some(guardian)
+    })
+}
+
+#[test]
+fn a_guardian_that_is_killed_is_replaced_and_heals_what_comes_later() {
+    let fleet = eight();
+    let (before, supervisor) = (pids(&fleet), fleet.supervisor_pid());
+    let mut guardian = kill_guardian(&fleet);
+    assert_eq!(fleet.supervisor_pid(), supervisor, "the supervisor goes on");
+    for round in 1..=3 {
+        kill_supervisor(&fleet);
+        let status = fleet.status().supervisor;
+        assert_eq!((status.restarts, status.guardian.map(|pid| pid.as_raw())), (round, Some(guardian)));
+        guardian = kill_guardian(&fleet);
+    }
+    assert_eq!(pids(&fleet), before, "no service notices");
+    fleet.run("down").expect(0);
+    fleet.wait_until_nothing_lives();
+    assert!(!is_alive(guardian), "it knows a peaceful end from a death");
+}
+
+#[test]
+fn a_guardian_that_was_replaced_passes_signals_on_and_ends_with_its_supervisor() {
+    let fleet = eight();
+    let guardian = kill_guardian(&fleet);
+    kill(Pid::from_raw(guardian), Signal::SIGTERM).unwrap();
+    fleet.wait_until_nothing_lives();
+}
+
+#[test]
+fn guardian_and_supervisor_that_die_in_the_same_moment_leave_services_that_up_takes_over() {
+    let fleet = eight();
+    let before = pids(&fleet);
+    let supervisor = fleet.status().supervisor;
+    for pid in [supervisor.guardian.unwrap(), supervisor.pid.unwrap()] {
+        kill(Pid::from_raw(pid.as_raw()), Signal::SIGKILL).unwrap();
+    }
+    // The supervisor may have found the time to start another guardian, which brings another supervisor.
+    fleet.run("up -q").expect(0);
+    assert_eq!(pids(&fleet), before);
+}

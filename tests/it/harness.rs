@@ -247,6 +247,8 @@ impl Fleet {
         let supervisor = self.status().supervisor;
         let pids: Vec<i32> =
             supervisor.guardian.into_iter().chain(supervisor.pid).map(|pid| pid.as_raw()).collect();
+        // A supervisor that sees its guardian die gets another.
+        kill(Pid::from_raw(supervisor.pid.unwrap().as_raw()), Signal::SIGSTOP).unwrap();
         for pid in &pids {
             kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap();
         }
@@ -264,7 +266,7 @@ impl Fleet {
     pub(crate) fn processes(&self) -> BTreeSet<i32> {
         let paths = self.paths();
         let journal = procman::rundir::journal::Journal::read(&paths.journal).ok().flatten();
-        let leftovers = procman::rundir::leftovers::find(&paths.instance, journal.as_ref());
+        let leftovers = procman::rundir::leftovers::all(&paths, journal.as_ref());
         let supervisors = procman::rundir::leftovers::marked(&paths.instance);
         let services = leftovers.iter().map(|it| it.identity);
         services.chain(supervisors).map(|identity| identity.pid.as_raw()).collect()

@@ -304,19 +304,6 @@ fn two_configs_in_one_directory_have_nothing_to_do_with_each_other() {
 }
 
 #[test]
-fn a_supervisor_whose_run_directory_was_wiped_is_neither_doubled_nor_forgotten() {
-    let fleet = Fleet::new("[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n");
-    fleet.run("up -q").expect(0);
-    let (supervisor, service) = (fleet.supervisor_pid(), fleet.pid("a"));
-    std::fs::remove_dir_all(fleet.paths().state_dir).unwrap();
-    fleet.run("up").expect(1).says(&[&format!("pid {supervisor}"), "procman restart --emergency"]);
-    assert!(is_alive(supervisor) && is_alive(service));
-    fleet.run("restart --emergency").expect(0);
-    assert!(!is_alive(supervisor) && !is_alive(service));
-    fleet.run("status").expect(0);
-}
-
-#[test]
 fn a_service_inherits_no_descriptor_and_no_ignored_signal() {
     let fleet = Fleet::new(
         "[services.a]\ncommand = \"/bin/sh -c 'ls -l /proc/self/fd | grep -c held; grep SigIgn /proc/self/status; exec sleep 600'\"\n",

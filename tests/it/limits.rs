@@ -136,6 +136,75 @@ fn a_disk_that_is_full_for_the_journal_costs_no_service() {
     small.fleet.wait_until_nothing_lives();
 }
 
+#[test]
+fn a_disk_that_is_full_for_the_config_copy_and_the_supervisors_log_costs_their_news_alone() {
+    let config = |last: &str| {
+        format!(
+            "[services.a]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"1ms\"\n\
+                 [services.{last}]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"1ms\"\n"
+        )
+    };
+    let Some(small) = Small::up(&config("b"), |fleet| fleet.paths().own_dir, 128) else { return };
+    let status = || serde_json::from_str::<Status>(&small.run("status --json").stdout).ok();
+    let last = |status: &Status| status.services[1].name.to_string();
+    let before = status().unwrap();
+    let (applied, log) = (small.fleet.paths().applied, small.supervisor_log());
+    let applied = || fs::read_to_string(small.inside(&applied)).unwrap();
+    let copy = applied();
+    small.fill();
+    small.fleet.configure(&config("c"));
+    small.run("reload").expect(0);
+    assert_eq!(last(&status().unwrap()), "c", "the reload is done all the same");
+    wait_until("c runs", || (status()?.services[1].state == State::Running).then_some(()));
+    assert_eq!(applied(), copy, "the copy that was there is whole");
+    assert!(small.supervisor_log().len() < log.len() + 4096, "there is no room for more of it");
+    let supervisor = nix::unistd::Pid::from_raw(before.supervisor.pid.unwrap().as_raw());
+    nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGKILL).unwrap();
+    wait_until("a successor acts on the copy", || (last(&status()?) == "b").then_some(()));
+    assert_eq!(status().unwrap().services[0].pid, before.services[0].pid);
+    small.make_room();
+    small.run("reload").expect(0);
+    assert!(applied().contains("services.c"), "with room again, the copy follows");
+    small.run("down").expect(0);
+    small.fleet.wait_until_nothing_lives();
+}
+
+#[test]
+fn a_guardian_that_can_make_no_process_says_so_at_first_and_tries_again_later() {
+    if !may("setpriv", &["--reuid=54322", "--regid=54322", "--clear-groups", "true"]) {
+        return;
+    }
+    let fleet = Fleet::new(&many(2));
+    for path in [fleet.path(), fleet.config(), fleet.puppet()] {
+        std::os::unix::fs::chown(path, Some(54_322), Some(54_322)).unwrap();
+    }
+    let up = |processes: u32| {
+        let mut up = Command::new("prlimit");
+        up.arg(format!("--nproc={processes}:"));
+        up.args(["setpriv", "--reuid=54322", "--regid=54322", "--clear-groups"]).arg(procman());
+        up.args(["up", "-q"]).current_dir(fleet.path()).env("NO_COLOR", "1");
+        Ran::of(&up.output().unwrap())
+    };
+    // The command itself is one, and the guardian the other.
+    up(2).expect(1).says(&["cannot start the guardian", "temporarily unavailable"]);
+    fleet.wait_until_nothing_lives();
+    up(50).expect(0);
+    let (services, supervisor) = ((fleet.pid("s00"), fleet.pid("s01")), fleet.supervisor_pid());
+    let guardian = fleet.status().supervisor.guardian.unwrap().to_string();
+    let limit = |processes: &str| {
+        let mut prlimit = Command::new("prlimit");
+        let done = prlimit.uid(54_322).gid(54_322).args(["--pid", &guardian, processes]).status().unwrap();
+        assert!(done.success());
+    };
+    limit("--nproc=1:");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
+    wait_until("none is there", || fleet.run("status").stderr.contains("about to be replaced").then_some(()));
+    limit("--nproc=50:");
+    wait_until("another one answers", || fleet.supervisor_pid_if_any().filter(|pid| *pid != supervisor));
+    assert_eq!((fleet.pid("s00"), fleet.pid("s01")), services);
+}
+
 fn many(count: usize) -> String {
     let mut config = "[defaults]\nmin_uptime = \"1ms\"\n\
                       backoff = { initial = \"100ms\", max = \"100ms\", max_retries = 1000000 }\n"

@@ -22,4 +22,5 @@ mod rolling;
 mod soak;
 mod socket;
 mod supervisord;
+mod trees;
 mod upgrade;

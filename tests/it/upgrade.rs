@@ -84,13 +84,15 @@ fn a_procman_that_does_not_start_is_rolled_back() {
 }
 
 #[test]
-fn without_a_guardian_an_upgrade_is_refused() {
+fn an_upgrade_works_with_a_guardian_that_was_replaced() {
     let own = Own::new();
-    let guardian = own.fleet.status().supervisor.guardian.unwrap().as_raw();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(guardian), nix::sys::signal::Signal::SIGKILL).unwrap();
-    crate::harness::wait_until("it is gone", || {
-        own.fleet.status().supervisor.guardian.is_none().then_some(())
-    });
-    own.fleet.run("upgrade").expect(1).says(&["no guardian", "procman restart --quick"]);
-    own.fleet.run("status").expect(0);
+    let (before, old) = (own.pids(), own.fleet.status().supervisor);
+    let guardian = crate::guardian::kill_guardian(&own.fleet);
+    let upgraded = own.run("upgrade");
+    assert!(upgraded.status.success(), "{}", String::from_utf8_lossy(&upgraded.stderr));
+    let new = own.fleet.status().supervisor;
+    assert_eq!((own.pids(), new.guardian.map(|pid| pid.as_raw())), (before, Some(guardian)));
+    assert_ne!(new.pid, old.pid);
+    own.fleet.run("down").expect(0);
+    own.fleet.wait_until_nothing_lives();
 }

@@ -22,6 +22,7 @@
 //! child stubborn      fork a child that ignores SIGTERM, in the same group
 //! child setsid        fork a child in a session of its own
 //! child orphan        fork a child through a double fork, in a session of its own
+//! child hidden        fork a child through a double fork, in a session of its own, with an empty environment
 //! child family COUNT  fork that many descendants, through sessions of their own and double forks in turn
 //! child flies MS      fork a child each so many ms that leaves an orphan and ends, as that does, and is never waited for
 //! touch FILE          make a file
@@ -47,8 +48,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::exit;
+use std::process::{Command, exit};
 use std::thread;
 use std::time::Duration;
 
@@ -315,9 +317,24 @@ fn child(kind: &str) {
                     ForkResult::Child => stay(),
                 }
             }
+            "hidden" => {
+                setsid().unwrap();
+                // SAFETY: as above.
+                match unsafe { fork() }.unwrap() {
+                    ForkResult::Parent { .. } => exit(0),
+                    ForkResult::Child => panic!("{}", hide()),
+                }
+            }
             _ => panic!("the puppet has no child of the kind `{kind}`"),
         },
     }
+}
+
+/// Becomes a puppet that nothing ties to where it comes from; returns if that fails.
+fn hide() -> std::io::Error {
+    let mut session_of_its_own = Command::new("setsid");
+    session_of_its_own.arg(std::env::current_exe().unwrap()).args(["ignore-term", "stay", "hidden"]);
+    session_of_its_own.env_clear().exec()
 }
 
 fn wait_for(file: &str) {

@@ -44,7 +44,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         Ok::<_, Failure>(((), supervisor_words(plan)))
     })?;
     steps.step(Step::RemoveLeftovers, || {
-        let removed = execute::remove_leftovers(plan)?;
+        let removed = execute::remove_leftovers(&context.paths)?;
         Ok::<_, Failure>(((), system::counted(removed.len(), "file", "files")))
     })?;
     steps.step(Step::FlushPorts, || {
@@ -153,6 +153,7 @@ fn victim_words(victim: &Victim) -> String {
     let why = match &victim.why {
         Why::Recorded => "recorded".to_owned(),
         Why::Tagged => "carries the tag".to_owned(),
+        Why::Confined => "in the cgroup of a run".to_owned(),
         Why::InTree => "in the tree of one of them".to_owned(),
         Why::RunsProgram(file) => format!("runs {}", file.display()),
         Why::Matches(file) => format!("also_kill matches {}", file.display()),

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::system;
 use crate::cli::context::Context;
@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::client::connection::Unreachable;
 use crate::ports::holder::{self, Holder};
 use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView, Survivor};
-use crate::rundir::leftovers;
+use crate::rundir::leftovers::{self, Leftover};
 use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
 use crate::vocab::name::ServiceName;
@@ -28,6 +28,7 @@ pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Re
         running: false,
         pid,
         guardian: None,
+        cgroups: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: None,
         config: context.config.clone(),
@@ -35,6 +36,17 @@ pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Re
         restarts: 0,
     };
     Ok(Status { supervisor, services, ports, survivors })
+}
+
+/// Draws what lives of each service, as far as tags and cgroups tell.
+pub(in crate::cli) fn draw_trees(context: &Context, status: &mut Status) {
+    let mut alive: BTreeMap<ServiceName, Vec<Leftover>> = BTreeMap::new();
+    for leftover in system::leftovers(context) {
+        alive.entry(leftover.service.clone()).or_default().push(leftover);
+    }
+    for service in &mut status.services {
+        service.tree = Some(leftovers::trees(&alive.remove(&service.name).unwrap_or_default()));
+    }
 }
 
 /// Processes of this fleet that nobody supervises.
@@ -136,6 +148,7 @@ fn view(fleet: &Fleet, service: &Service, ports: &[PortView], survivors: &[Survi
         cpu_percent: None,
         memory_bytes: None,
         processes: u32::try_from(own.len()).unwrap_or(u32::MAX),
+        tree: None,
         reason,
         says: None,
         notes: Vec::new(),

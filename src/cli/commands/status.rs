@@ -16,10 +16,11 @@ use crate::vocab::selection::Selection;
 /// Shows services, ports and supervisor.
 pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let selection = Selection::of(args.services.iter().cloned());
+    let detail = if args.tree { Detail::Trees } else { Detail::Plain };
     if args.watch {
-        return watch(context, &selection);
+        return watch(context, &selection, detail);
     }
-    let (status, answered) = look(context)?;
+    let (status, answered) = look(context, detail)?;
     let status = narrow(status, &selection)?;
     print(&status, Form::of(args.json))?;
     if let Err(unreachable) = answered {
@@ -28,16 +29,30 @@ pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure>
     if status.services.iter().all(ServiceView::is_as_wanted) { Ok(()) } else { Err(Failure::Said(3)) }
 }
 
+/// How much of each service is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Plain,
+    Trees,
+}
+
 /// The status as the supervisor sees it, or as it can be seen without one, and then why.
-fn look(context: &Context) -> Result<(Status, Result<(), Unreachable>), Failure> {
+fn look(context: &Context, detail: Detail) -> Result<(Status, Result<(), Unreachable>), Failure> {
     let asked = runtime()?.block_on(async {
         let mut client = Client::connect(&context.paths).await?;
-        client.status().await.map_err(Failure::from)
+        match detail {
+            Detail::Plain => client.status().await.map_err(Failure::from),
+            Detail::Trees => client.status_with_trees().await.map_err(Failure::from),
+        }
     });
     match asked {
         Ok(status) => Ok((status, Ok(()))),
         Err(Failure::Unreachable(unreachable)) => {
-            Ok((offline::status(context, &unreachable)?, Err(unreachable)))
+            let mut status = offline::status(context, &unreachable)?;
+            if detail == Detail::Trees {
+                offline::draw_trees(context, &mut status);
+            }
+            Ok((status, Err(unreachable)))
         }
         Err(failure) => Err(failure),
     }
@@ -87,10 +102,10 @@ fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> 
 }
 
 /// Looks again each second until Ctrl-C.
-fn watch(context: &Context, selection: &Selection) -> Result<(), Failure> {
+fn watch(context: &Context, selection: &Selection, detail: Detail) -> Result<(), Failure> {
     let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     loop {
-        let (status, _) = look(context)?;
+        let (status, _) = look(context, detail)?;
         output::line(&format!("{clear}{}", table::status(&narrow(status, selection)?)))?;
         thread::sleep(Duration::from_secs(1));
     }

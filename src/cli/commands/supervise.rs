@@ -8,11 +8,13 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::supervise_args::Supervise;
-use crate::daemon::boot::{self, Boot, Config, Start};
+use crate::daemon::boot::{self, Boot, BootError, Config, Start};
 use crate::daemon::engine::Ended;
+use crate::daemon::guardianship::Hire;
 use crate::launch::detached;
-use crate::launch::guardian::{self, Beginning, Post, Role, Turn};
-use crate::launch::upgrade::{self, Partner, Program};
+use crate::launch::guardian::{self, Beginning, Charge, Post, Role, Turn};
+use crate::launch::orphan::LastWord;
+use crate::launch::upgrade::{self, Program};
 use crate::protocol::command::Fate;
 use crate::vocab::run::{Instance, Tag};
 use crate::vocab::selection::Selection;
@@ -21,11 +23,20 @@ use crate::vocab::selection::Selection;
 /// only one of both, in an upgrade.
 pub(in crate::cli) fn run_detached(context: &Context, args: &Supervise) -> Result<(), Failure> {
     log();
+    detached::leave_services();
     let ready = detached::take_ready_pipe();
-    let letterbox = args.letterbox.as_deref();
     match args.under {
-        Some(guardian) => be_supervisor(context, ready, Start::Nothing, Post::under(guardian, letterbox)),
-        None => be_guarded(context, ready, Start::Nothing, (args.guard, letterbox)),
+        Some(guardian) => {
+            let post = Post::under(guardian).map_err(cannot_restart)?;
+            be_supervisor(context, ready, Start::Nothing, post)
+        }
+        None => {
+            let (charge, ready) = match (args.guard, args.watch, ready) {
+                (_, Some(orphan), Some(pipe)) => (Some(Charge::Orphan(orphan, pipe)), None),
+                (guard, _, ready) => (guard.map(Charge::Child), ready),
+            };
+            be_guarded(context, ready, Start::Nothing, charge)
+        }
     }
 }
 
@@ -34,17 +45,17 @@ pub(in crate::cli) fn run_attached(context: &Context, services: Selection) -> Re
     become_marked(context)?;
     detached::keep_inherited_descriptors();
     log();
-    be_guarded(context, None, Start::Services(services), (None, None))
+    be_guarded(context, None, Start::Services(services), None)
 }
 
 fn be_guarded(
     context: &Context,
     mut ready: Option<File>,
     start: Start,
-    (charge, letterbox): (Option<Partner>, Option<&str>),
+    charge: Option<Charge>,
 ) -> Result<(), Failure> {
     let program = Program::this(&context.config).map_err(cannot_restart)?;
-    let beginning = Beginning { program: &program, ready: &mut ready, charge, letterbox };
+    let beginning = Beginning { program: &program, ready: &mut ready, charge };
     match guardian::guard(&context.paths, beginning) {
         Ok(Role::Supervisor(post)) => be_supervisor(context, ready, start, post),
         Ok(Role::Over(0)) => Ok(()),
@@ -62,17 +73,35 @@ fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Pos
         Turn::First => (start, Config::File),
         Turn::Successor => (Start::Nothing, Config::AsApplied),
     };
+    let word = LastWord::default();
     let boot = Boot {
         path: context.config.clone(),
         config,
         paths: context.paths.clone(),
         environment: context.environment.clone(),
         guardian: Some(post.guardian),
-        stash: post.stash,
-        letterbox: post.letterbox,
+        hire: hire(context, &word, &post)?,
+        estate: post.estate,
         start,
     };
-    match (boot::run(boot, ready), post.turn) {
+    let ended = judge(boot::run(boot, ready), post.turn);
+    word.say(match &ended {
+        Ok(()) => 0,
+        Err(failure) => failure.code(),
+    });
+    ended
+}
+
+/// How to get another guardian, which hears this supervisor's last word.
+fn hire(context: &Context, word: &LastWord, post: &Post) -> Result<Hire, Failure> {
+    let program = Program::this(&context.config).map_err(cannot_restart)?;
+    let (paths, word, estate) = (context.paths.clone(), word.clone(), post.estate.numbers());
+    Ok(Hire(Box::new(move || word.hire(&program, &paths, estate))))
+}
+
+/// What the guardian is to make of the end of a supervisor.
+fn judge(ended: Result<Ended, BootError>, turn: Turn) -> Result<(), Failure> {
+    match (ended, turn) {
         (Ok(Ended { fate: Fate::Upgrade, .. }), _) => Err(Failure::Said(upgrade::CODE)),
         (Ok(Ended { code: 0, .. }), _) => Ok(()),
         // Codes that mean something to the guardian are not passed through.
@@ -93,6 +122,8 @@ fn become_marked(context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let executable = std::env::current_exe().map_err(cannot_restart)?;
+    // Whoever carries the mark may be told by clients that its run directory is not there, and be told so before it can hear.
+    detached::expect_clients().map_err(cannot_restart)?;
     let mut command = Command::new(executable);
     command.args(std::env::args_os().skip(1)).env(Instance::VARIABLE, instance);
     command.env_remove(Tag::VARIABLE).env_remove("PROCMAN_SERVICE");

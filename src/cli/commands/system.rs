@@ -19,6 +19,7 @@ use crate::protocol::command::{Command, Fate as Leaving, Order, Pace, ShutdownOr
 use crate::protocol::event::{Event, What};
 use crate::protocol::status::Status;
 use crate::rundir::applied;
+use crate::rundir::cgroups;
 use crate::rundir::journal::Journal;
 use crate::rundir::leftovers::{self, Leftover};
 use crate::spec::fleet::Fleet;
@@ -122,7 +123,7 @@ pub(in crate::cli) fn ours(context: &Context) -> Ours {
 
 /// Every living process of this fleet.
 pub(in crate::cli) fn leftovers(context: &Context) -> Vec<Leftover> {
-    leftovers::find(&context.paths.instance, journal(context).as_ref())
+    leftovers::all(&context.paths, journal(context).as_ref())
 }
 
 /// Processes of this fleet that belong to no live run.
@@ -164,14 +165,17 @@ pub(in crate::cli) fn refuse_supervisor(supervisor: Pid) -> Result<(), Failure> 
 /// A command that runs inside a service would end with it, in the middle of its work.
 pub(in crate::cli) fn refuse_from_inside(context: &Context) -> Result<(), Failure> {
     let tag = std::env::var(Tag::VARIABLE).ok().and_then(|tag| Tag::parse(&tag));
-    match tag.filter(|tag| tag.instance == context.paths.instance) {
-        None => Ok(()),
-        Some(tag) => Err(Failure::Unsafe(format!(
-            "refused: this command runs inside the service `{}` and would end with it; nothing was touched\n\
-             hint: run it from a shell that no service started, or `env -u {}` if this is one",
-            tag.service,
-            Tag::VARIABLE
-        ))),
+    let tagged = tag.filter(|tag| tag.instance == context.paths.instance);
+    let refuse = |service: &ServiceName, hint: &str| {
+        Err(Failure::Unsafe(format!(
+            "refused: this command runs inside the service `{service}` and would end with it; nothing was touched\n\
+             hint: run it from a shell that no service started{hint}"
+        )))
+    };
+    match (cgroups::inside_of(&context.paths), tagged) {
+        (None, None) => Ok(()),
+        (Some(service), _) => refuse(&service, ""),
+        (None, Some(tag)) => refuse(&tag.service, &format!(", or `env -u {}` if this is one", Tag::VARIABLE)),
     }
 }
 

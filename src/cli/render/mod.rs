@@ -8,3 +8,5 @@ pub(super) mod report;
 pub(super) mod steps;
 /// The status table.
 pub(super) mod table;
+/// Process trees.
+pub(super) mod tree;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::tree;
 use crate::protocol::status::{Part, PortView, ServicePort, ServiceView, Status, SupervisorView};
 use crate::vocab::measure::{Brief, Bytes};
 use crate::vocab::port::HeldBy;
@@ -71,7 +72,10 @@ pub(in crate::cli) fn services(services: &[ServiceView]) -> String {
     let text = finish(&mut table, &[3, 6, 7, 8]);
     let mut lines = text.lines();
     let header = lines.next().unwrap_or_default();
-    let body = lines.zip(services).map(|(line, service)| painted(line, style_of(service)));
+    let body = lines.zip(services).flat_map(|(line, service)| {
+        let row = painted(line, style_of(service));
+        std::iter::once(row).chain(service.tree.iter().flat_map(|it| tree::lines(it)))
+    });
     std::iter::once(painted(header, Style::new().bold())).chain(body).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,13 +1,27 @@
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 
 use super::refusal::{self, Refusal};
 use crate::daemon::mailbox::{Mailbox, Message};
 use crate::protocol::problem::Problem;
 use crate::protocol::status::Status;
 
-/// How things stand, looked at afresh for each request.
-#[utoipa::path(get, path = "/v1/status", responses((status = 200, description = "Services, ports and supervisor", body = Status), (status = "default", description = "A refusal", body = Problem)))]
-pub async fn show(State(mailbox): State<Mailbox>) -> Result<Json<Status>, Refusal> {
-    mailbox.ask(Message::Status).await.map(Json).ok_or_else(refusal::ending)
+/// How things stand, looked at afresh for each request; with `?tree`, each service comes with its process tree.
+#[utoipa::path(get, path = "/v1/status", params(("tree" = Option<bool>, Query, description = "Each service with its process tree, by the word alone or `true`")), responses((status = 200, description = "Services, ports and supervisor", body = Status), (status = "default", description = "A refusal", body = Problem)))]
+pub async fn show(
+    State(mailbox): State<Mailbox>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Status>, Refusal> {
+    let mut status = mailbox.ask(Message::Status).await.ok_or_else(refusal::ending)?;
+    if wants_trees(query.as_deref().unwrap_or_default()) {
+        let mut trees = mailbox.ask(Message::Trees).await.ok_or_else(refusal::ending)?;
+        for service in &mut status.services {
+            service.tree = Some(trees.remove(&service.name).unwrap_or_default());
+        }
+    }
+    Ok(Json(status))
+}
+
+fn wants_trees(query: &str) -> bool {
+    query.split('&').any(|word| matches!(word, "tree" | "tree=true" | "tree=1"))
 }

@@ -2,26 +2,39 @@ use std::cell::Cell;
 use std::ffi::{CString, NulError, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::num::NonZero;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::ptr::NonNull;
 
 use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::wait::waitpid;
 use nix::unistd::{chdir, setsid};
 
-use super::rest;
+use super::cgroup;
 use crate::sys::handover::Handover;
-use crate::sys::spawn::{Credentials, Launch, SpawnError, reset_signals};
+use crate::sys::spawn::{Launch, SpawnError, reset_signals, take_on};
 
 /// Makes the process, as posix_spawn(3) does: it runs in our memory and on a stack of its own, while this thread waits,
 /// until it is the program. So nothing is copied that an exec would throw away, and the pages and descriptors of a
-/// supervisor of a thousand services make a start no slower.
+/// supervisor of a thousand services make a start no slower. One that is born in a cgroup is the exception: clone(2) knows
+/// none, and clone3(2) gives a child our stack with our memory, so that one gets a copy of our memory.
 pub(in crate::sys) fn make(launch: &Launch<'_>) -> Result<i32, SpawnError> {
+    let made = make_process(launch);
+    if let (Err(_), Some(cgroup)) = (&made, launch.cgroup) {
+        // Who ended in it has just been reaped.
+        let _ = cgroup.remove();
+    }
+    made
+}
+
+fn make_process(launch: &Launch<'_>) -> Result<i32, SpawnError> {
     let plan = Plan::of(launch).map_err(|source| not_run(launch, source))?;
     // What the child does before it is the program must not be interrupted by handlers of ours: they act on our memory.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(no_process)?;
-    let made = plan.make();
+    let made = plan.make_in_cgroup().unwrap_or_else(|| plan.make());
     // A mask that the kernel gave is one that it takes.
     let _ = mask.thread_set_mask();
     let pid = made.map_err(no_process)?;
@@ -64,8 +77,8 @@ struct Plan<'a> {
     null: File,
     /// What it gets after standard error.
     handed: Vec<OwnedFd>,
-    /// What kept the child from becoming the program. It is written in the child, and in our memory.
-    failed: Cell<Option<(Step, Errno)>>,
+    /// What kept the child from becoming the program.
+    failed: Word,
 }
 
 impl<'a> Plan<'a> {
@@ -85,8 +98,33 @@ impl<'a> Plan<'a> {
             pid,
             null: File::open("/dev/null")?,
             handed: launch.handover.copies()?,
-            failed: Cell::new(None),
+            failed: Word::new()?,
         })
+    }
+
+    /// Makes the child in its cgroup, which is made as well: it is never anywhere else, nor is what it forks. None if it
+    /// is to have no cgroup, or cannot.
+    fn make_in_cgroup(&self) -> Option<Result<i32, Errno>> {
+        let cgroup = self.launch.cgroup?;
+        let refused = |why: &io::Error| {
+            tracing::debug!(%why, cgroup = %cgroup.path().display(), "a process is not made in its cgroup");
+        };
+        let directory = cgroup.make().inspect_err(refused).ok()?;
+        // SAFETY: the child does nothing but `carry_out`, which makes plain system calls on what lies ready and neither
+        // allocates nor unwinds, and ends without running anything of ours.
+        match unsafe { cgroup::fork_into(directory.as_fd()) } {
+            Ok(0) => {
+                self.failed.set(self.carry_out());
+                // SAFETY: as above.
+                unsafe { libc::_exit(127) }
+            }
+            Ok(pid) => Some(Ok(pid)),
+            Err(errno @ (Errno::EAGAIN | Errno::ENOMEM)) => Some(Err(errno)),
+            Err(errno) => {
+                refused(&errno.into());
+                None
+            }
+        }
     }
 
     fn make(&self) -> Result<i32, Errno> {
@@ -145,20 +183,14 @@ impl<'a> Plan<'a> {
         reset_signals();
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
         let Launch { umask, nice, credentials, .. } = self.launch;
-        if let Some(mask) = umask {
-            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(*mask));
-        }
-        if let Some(nice) = nice {
-            rest::set_nice(*nice).map_err(errno_of)?;
-        }
-        credentials.as_ref().map_or(Ok(()), take_credentials)
+        take_on(*umask, *nice, credentials.as_ref()).map_err(|error| errno_of(&error))
     }
 }
 
 extern "C" fn run(plan: *mut c_void) -> c_int {
     // SAFETY: `Plan::make` gives a plan that lives until the child has ended or is the program.
     let plan = unsafe { &*plan.cast_const().cast::<Plan<'_>>() };
-    plan.failed.set(Some(plan.carry_out()));
+    plan.failed.set(plan.carry_out());
     127
 }
 
@@ -176,36 +208,49 @@ fn take_own_descriptors(last: RawFd) -> Result<(), Errno> {
     Errno::result(unsafe { libc::unshare(libc::CLONE_FILES) }).map(drop)
 }
 
-/// Takes on a user, by the calls themselves: those of the C library make all threads that it knows follow, and the child
-/// shares its memory with ours.
-fn take_credentials(credentials: &Credentials) -> Result<(), Errno> {
-    let Credentials { uid, gid, groups } = credentials;
-    // SAFETY: the pointer and the length describe the slice, which outlives the call; numbers go by value.
-    unsafe {
-        Errno::result(libc::syscall(numbers::SETGROUPS, groups.len(), groups.as_ptr()))?;
-        Errno::result(libc::syscall(numbers::SETGID, *gid))?;
-        Errno::result(libc::syscall(numbers::SETUID, *uid))?;
-    }
-    Ok(())
-}
-
-/// The calls that take ids of 32 bits have names of their own on old architectures.
-#[cfg(any(target_arch = "x86", target_arch = "arm"))]
-mod numbers {
-    pub(super) const SETGROUPS: libc::c_long = libc::SYS_setgroups32;
-    pub(super) const SETGID: libc::c_long = libc::SYS_setgid32;
-    pub(super) const SETUID: libc::c_long = libc::SYS_setuid32;
-}
-
-#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
-mod numbers {
-    pub(super) const SETGROUPS: libc::c_long = libc::SYS_setgroups;
-    pub(super) const SETGID: libc::c_long = libc::SYS_setgid;
-    pub(super) const SETUID: libc::c_long = libc::SYS_setuid;
-}
-
-fn errno_of(error: io::Error) -> Errno {
+fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// What a child leaves for us, in memory that both have, whether or not it has all of ours.
+struct Word {
+    at: NonNull<Option<(Step, Errno)>>,
+}
+
+impl Word {
+    const BYTES: NonZero<usize> =
+        NonZero::<usize>::MIN.saturating_add(size_of::<Option<(Step, Errno)>>() - 1);
+
+    fn new() -> Result<Self, Errno> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: the mapping is a new one, at a place where there is none.
+        let at = unsafe { mmap_anonymous(None, Self::BYTES, access, MapFlags::MAP_SHARED) }?;
+        let word = Self { at: at.cast() };
+        word.write(None);
+        Ok(word)
+    }
+
+    fn set(&self, failure: (Step, Errno)) {
+        self.write(Some(failure));
+    }
+
+    fn write(&self, value: Option<(Step, Errno)>) {
+        // SAFETY: the mapping is as large as this, begins with a page, and lasts as long as this value; while a child has
+        // it, this thread waits.
+        unsafe { self.at.as_ptr().write_volatile(value) };
+    }
+
+    fn get(&self) -> Option<(Step, Errno)> {
+        // SAFETY: as above, and it was written when it was made.
+        unsafe { self.at.as_ptr().read_volatile() }
+    }
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and nobody uses it after it.
+        let _ = unsafe { munmap(self.at.cast(), Self::BYTES.get()) };
+    }
 }
 
 /// Strings as exec(3) takes them.

@@ -1,5 +1,7 @@
-//! Linux: procfs, pidfds, netlink.
+//! Linux: procfs, pidfds, netlink, cgroups.
 
+/// Control groups of version 2, and being born in one.
+pub(super) mod cgroup;
 /// Making a process by clone(2).
 pub(super) mod child;
 /// Listening sockets by sock_diag(7).
@@ -12,6 +14,8 @@ pub(super) mod notify;
 pub(super) mod pidfd;
 /// One process by proc(5).
 pub(super) mod process;
+/// What is removed from directories, by inotify(7).
+pub(super) mod removal;
 /// What else differs.
 pub(super) mod rest;
 /// Bytes from a pipe into a file.

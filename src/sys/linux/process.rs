@@ -125,6 +125,11 @@ pub(in crate::sys) fn executable(pid: Pid) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
+/// The way to what one of its descriptors leads to, which can be opened again (proc_pid_fd(5)).
+pub(in crate::sys) fn descriptor(pid: Pid, descriptor: i32) -> Option<PathBuf> {
+    Some(PathBuf::from(format!("/proc/{pid}/fd/{descriptor}")))
+}
+
 pub(in crate::sys) fn variable(pid: Pid, name: &str) -> Option<String> {
     let environment = bytes_of(format!("/proc/{pid}/environ"))?;
     let value = environment

@@ -10,6 +10,12 @@ use nix::sys::stat::{major, minor};
 
 use crate::vocab::identity::Pid;
 
+// On the oldest architectures the plain names are those of calls with ids of 16 bits.
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use libc::{SYS_setgid as SET_GROUP, SYS_setgroups as SET_GROUPS, SYS_setuid as SET_USER};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use libc::{SYS_setgid32 as SET_GROUP, SYS_setgroups32 as SET_GROUPS, SYS_setuid32 as SET_USER};
+
 pub(in crate::sys) use super::pidfd::outcome;
 
 /// How a message is received that is to stay where it is: its descriptors come as copies (unix(7)).
@@ -74,9 +80,26 @@ pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {
     Ok(nix::errno::Errno::result(done).map(drop)?)
 }
 
-/// setgroups(2).
+// The C library's functions of these names ask all threads to do the same, and a process that was born without its knowledge
+// has none of those that it knows of. The system calls act on this thread alone.
+
+/// setgroups(2), of this thread.
 pub(in crate::sys) fn set_groups(groups: &[u32]) -> io::Result<()> {
     // SAFETY: the pointer and the length describe the slice, which outlives the call; gid_t is u32.
-    let done = unsafe { libc::setgroups(groups.len(), groups.as_ptr()) };
+    let done = unsafe { libc::syscall(SET_GROUPS, groups.len(), groups.as_ptr()) };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}
+
+/// setgid(2), of this thread.
+pub(in crate::sys) fn set_group(group: u32) -> io::Result<()> {
+    // SAFETY: the call takes a number by value.
+    let done = unsafe { libc::syscall(SET_GROUP, group) };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}
+
+/// setuid(2), of this thread.
+pub(in crate::sys) fn set_user(user: u32) -> io::Result<()> {
+    // SAFETY: the call takes a number by value.
+    let done = unsafe { libc::syscall(SET_USER, user) };
     Ok(nix::errno::Errno::result(done).map(drop)?)
 }

@@ -1,5 +1,7 @@
 //! macOS: libproc, sysctl, kqueue.
 
+/// Control groups, of which there are none.
+pub(super) mod cgroup;
 /// Making a process by fork(2).
 pub(super) mod child;
 /// Listening sockets by libproc.
@@ -10,6 +12,8 @@ pub(super) mod notify;
 pub(super) mod pidfd;
 /// One process by libproc.
 pub(super) mod process;
+/// What becomes of directories, by kqueue(2).
+pub(super) mod removal;
 /// What else differs.
 pub(super) mod rest;
 /// Bytes from a pipe into a file.

@@ -81,6 +81,11 @@ pub(in crate::sys) fn arguments(pid: Pid) -> Vec<String> {
     strings(pid).map(|(arguments, _)| arguments).unwrap_or_default()
 }
 
+/// There is no such way.
+pub(in crate::sys) fn descriptor(_pid: Pid, _descriptor: i32) -> Option<PathBuf> {
+    None
+}
+
 pub(in crate::sys) fn variable(pid: Pid, name: &str) -> Option<String> {
     let (_, environment) = strings(pid)?;
     environment.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))

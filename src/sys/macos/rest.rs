@@ -79,3 +79,13 @@ pub(in crate::sys) fn set_groups(groups: &[u32]) -> io::Result<()> {
     let done = unsafe { libc::setgroups(count, groups.as_ptr()) };
     Ok(nix::errno::Errno::result(done).map(drop)?)
 }
+
+/// setgid(2).
+pub(in crate::sys) fn set_group(group: u32) -> io::Result<()> {
+    Ok(nix::unistd::setgid(group.into())?)
+}
+
+/// setuid(2).
+pub(in crate::sys) fn set_user(user: u32) -> io::Result<()> {
+    Ok(nix::unistd::setuid(user.into())?)
+}

@@ -1,0 +1,89 @@
+use std::io;
+
+use super::guardian::{Charge, NoGuardian};
+use super::orphan::Ear;
+use crate::rundir::paths::Paths;
+use crate::sys::fork::{self, Side, Signals};
+use crate::sys::lock::{FileLock, KeptLock};
+use crate::sys::{detach, signal};
+use crate::vocab::identity::Identity;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::signal::Signal;
+
+/// Signals that are the supervisor's, and that its guardian passes on.
+const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
+
+/// A guardian at its post: with its lock, its signals held back, and an eye on one supervisor.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    paths: &'a Paths,
+    lock: KeptLock,
+    signals: Signals,
+    /// For a supervisor that is no child.
+    ear: Option<Ear>,
+}
+
+impl<'a> Watch<'a> {
+    /// Takes the lock and holds the signals back.
+    pub(super) fn begin(paths: &'a Paths) -> Result<Self, NoGuardian> {
+        let lock = FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.keep();
+        let own = [Signal::CHLD, Signal::USR1, Signal::IO];
+        let signals = Signals::hold(&[&PASSED_ON[..], &own].concat())?;
+        Ok(Self { paths, lock, signals, ear: None })
+    }
+
+    /// The supervisor that lives already, or a new one, which is a copy of this process.
+    pub(super) fn supervisor(&mut self, charge: Option<Charge>) -> io::Result<Side> {
+        self.ear = None;
+        match charge {
+            None => fork::fork_self(),
+            Some(Charge::Child(supervisor)) => Ok(Side::Parent(supervisor.identity)),
+            Some(Charge::Orphan(supervisor, pipe)) => {
+                self.ear = Some(Ear::new(pipe)?);
+                Ok(Side::Parent(supervisor.identity))
+            }
+        }
+    }
+
+    /// What the copy that is to be a supervisor does first. The lock stays with the guardian.
+    pub(super) fn leave(self) -> io::Result<()> {
+        drop(self.lock);
+        signal::ignore(Signal::USR1)?;
+        self.signals.release()
+    }
+
+    /// Passes signals on to the supervisor and reaps whoever ends, until the supervisor does.
+    pub(super) fn until_it_ends(&mut self, supervisor: Identity) -> Outcome {
+        loop {
+            if let Some(outcome) = self.ear.as_mut().and_then(Ear::hear) {
+                return outcome;
+            }
+            match self.signals.next() {
+                Some(Signal::CHLD) | None => {
+                    let ended =
+                        std::iter::from_fn(fork::reap_one).filter(|(pid, _)| *pid == supervisor.pid).last();
+                    if let Some((_, outcome)) = ended {
+                        return outcome;
+                    }
+                }
+                Some(Signal::IO) => (),
+                Some(Signal::USR1) => self.mend(),
+                // One that is just ending gets no more signals, and needs none.
+                Some(passed) => drop(signal::send(supervisor, passed)),
+            }
+        }
+    }
+
+    /// Takes the lock again, and goes on with the log, where their files were taken away.
+    fn mend(&mut self) {
+        match FileLock::try_take(&self.paths.guardian) {
+            Ok(Some(lock)) => self.lock = lock.keep(),
+            // It is where it was, and held.
+            Ok(None) => (),
+            Err(error) => tracing::warn!(%error, "cannot take the guardian's lock again"),
+        }
+        if let Err(error) = detach::reopen_removed_output(&self.paths.supervisor_log) {
+            tracing::warn!(%error, "cannot go on with the log in its place");
+        }
+    }
+}
