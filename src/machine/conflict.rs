@@ -20,6 +20,12 @@ impl Service {
     /// Somebody else listens on one of its ports, and it has no process. What follows is up to its policy; no retry is
     /// spent in any case.
     pub(super) fn meet(&mut self, taken: Taken, now: Moment, out: &mut Vec<Action>) {
+        // A config that came since the look may have given that port up.
+        if !self.spec.ports.iter().any(|port| port.overlaps(&taken.port)) {
+            self.trouble = None;
+            self.phase = Phase::Waiting;
+            return;
+        }
         let eviction = match (self.spec.on_port_conflict, &taken.whose) {
             (PortConflict::Fail, _) => {
                 self.phase = Phase::Resting(Rest::Fatal);

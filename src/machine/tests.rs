@@ -1,3 +1,7 @@
+/// Looks, checks and what is done about the unhealthy.
+mod health;
+/// Ports that others hold.
+mod ports;
 /// Exchanges of a run by another beside it.
 mod rolling;
 /// Services with supervisord's policies.
@@ -21,8 +25,6 @@ use crate::vocab::outcome::Outcome;
 use crate::vocab::port::Whose;
 use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, State};
-
-mod health;
 
 /// A fleet whose spawns succeed at once, with everything that it asked for.
 struct Rig {

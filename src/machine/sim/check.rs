@@ -54,8 +54,9 @@ impl Before {
                 let service = fleet.service_of(*run).filter(|service| service.phase().run() == Some(*run));
                 service.and_then(|service| policy::expected(service, end, now))
             }
-            Event::NotSpawned { run, obstacle: Obstacle::PortTaken(_) } => {
-                fleet.service_of(*run).filter(|service| service.goal() != Goal::Down).map(policy::conflict)
+            Event::NotSpawned { run, obstacle: Obstacle::PortTaken(taken) } => {
+                let service = fleet.service_of(*run).filter(|service| service.goal() != Goal::Down);
+                service.and_then(|service| policy::conflict(service, taken))
             }
             Event::NotSpawned { obstacle: Obstacle::Refused { .. }, .. } | Event::PortsSeen { .. } => None,
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => None,

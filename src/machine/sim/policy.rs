@@ -1,7 +1,7 @@
 use super::check::require;
 use super::sickness;
 use super::world::Verdict;
-use crate::machine::event::End;
+use crate::machine::event::{End, Taken};
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{Phase, Rest};
 use crate::machine::service::Service;
@@ -29,11 +29,12 @@ enum Rests {
     AsFatalAtMost,
 }
 
-/// Whoever finds its port taken spends nothing on it.
-pub(super) fn conflict(service: &Service) -> Expected {
+/// Whoever finds its port taken spends nothing on it. One that a new config took away is nobody's business.
+pub(super) fn conflict(service: &Service, taken: &Taken) -> Option<Expected> {
+    let is_declared = service.spec().ports.iter().any(|port| port.overlaps(&taken.port));
     let memory = service.memory();
     let rests = Rests::ByConflict { failures: memory.failures, restarts: memory.restarts };
-    Expected { service: service.spec().name.clone(), rests }
+    is_declared.then(|| Expected { service: service.spec().name.clone(), rests })
 }
 
 /// What the policy of a service makes of the end of its run.
@@ -46,7 +47,7 @@ pub(super) fn expected(service: &Service, end: &End, now: Moment) -> Option<Expe
         (Goal::Up, _) if service.has_understudy() => return None,
         (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
-        (Goal::Up, _) if end.taken.is_some() && !is_success => return Some(conflict(service)),
+        (Goal::Up, _) if !is_success && end.taken.is_some() => return conflict(service, end.taken.as_ref()?),
         (Goal::Up, _) if is_early_failure(service, now) => Rests::AsFatalAtMost,
         (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
             Rests::As(Rest::Completed)
