@@ -20,6 +20,8 @@ mod env_file;
 mod expand;
 /// `health`, `ready` and `live`.
 mod health;
+/// `pre_start`, `post_stop` and their like.
+mod hooks;
 /// `stdout`, `stderr` and `log`.
 mod logs;
 /// `backoff`, and the ports of a service.

@@ -12,8 +12,9 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, logs, policy, prove, sections, variables};
+use super::{health, hooks, logs, policy, prove, sections, variables};
 use crate::spec::graph::{Condition, Needs};
+use crate::spec::hooks::Hooks;
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service, User};
 use crate::spec::supervisor::Supervisor;
@@ -37,8 +38,7 @@ pub(super) struct Context<'a> {
 const NOT_FOR_ALL: [&str; 2] = ["port", "ports"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 8] =
-    ["limits", "post_stop", "pre_start", "replicas", "schedule", "sockets", "stdin", "watch"];
+const PLANNED: [&str; 6] = ["limits", "replicas", "schedule", "sockets", "stdin", "watch"];
 
 /// A run shorter than this failed quickly, unless the service says otherwise.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
@@ -78,6 +78,7 @@ pub(super) fn read(
     });
     let around = health::Around { ports: &ports, directory: &directory, machine: context.machine };
     let checks = health::read(&section, &around);
+    let hooks = hooks::read(&section, &directory, context.machine);
     let service = rest(context, &section, &name)?;
     section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
     section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
@@ -91,6 +92,7 @@ pub(super) fn read(
         depends_on: needs,
         ready: checks.ready,
         live: checks.live,
+        hooks,
         ..service
     })
 }
@@ -141,6 +143,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
             asks: asks(section).unwrap_or(usual.asks),
         },
+        hooks: Hooks::new(),
         success_exit_codes: codes.unwrap_or_else(|| BTreeSet::from([0])),
         min_uptime: section.duration("min_uptime").unwrap_or(MIN_UPTIME),
         autostart: section.flag("autostart").unwrap_or(true),

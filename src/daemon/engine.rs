@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use super::boot::keep_applied;
 use super::diary::Diary;
 use super::exit_on::Underway;
+use super::hooks::Hooks;
 use super::http::serve::{Door, Reopened};
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) leaders: watch::Sender<BTreeSet<Pid>>,
     /// Looks that are under way.
     pub(super) looks: BTreeMap<RunId, AbortHandle>,
+    pub(super) hooks: Hooks,
     pub(super) listening: Option<Listening>,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
@@ -128,6 +130,7 @@ impl Engine {
             wardens: BTreeMap::new(),
             leaders: watch::Sender::new(BTreeSet::new()),
             looks: BTreeMap::new(),
+            hooks: Hooks::default(),
             listening: None,
             pump: parts.pump,
             mailbox: parts.mailbox,
@@ -207,6 +210,7 @@ impl Engine {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
             Some(Message::Machine(event)) => self.feed(event),
+            Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Inspect(run)) => self.inspect(run),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),

@@ -9,10 +9,12 @@ pub mod conflict;
 pub mod diary;
 /// The sole owner of the state.
 pub mod engine;
-/// The commands that judge services, made ready.
+/// Commands of services beside their own, made ready.
 mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
+/// The commands that are run on occasions of a service.
+mod hooks;
 /// The control socket.
 pub mod http;
 /// The last lines of standard error of a run.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::hooks::Call;
 use super::last_words::Beginning;
 use super::look::{Look, look};
 use super::mailbox::Message;
@@ -17,6 +18,7 @@ use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
 use crate::spec::health::Aspect;
+use crate::spec::hooks::Occasion;
 use crate::spec::service::Service;
 use crate::sys::clock;
 use crate::sys::spawn::{Credentials, Launch, spawn};
@@ -38,10 +40,12 @@ impl Engine {
     /// Does one thing that the machine asks for; returns what the machine must know at once.
     pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Spawn { run, service } => Some(match self.spawn(run, &service) {
-                Ok(identity) => Event::Spawned { run, identity },
-                Err(obstacle) => Event::NotSpawned { run, obstacle },
-            }),
+            Action::Spawn { run, service } => self.start(run, &service),
+            Action::Hook { run, service, occasion, cause } => {
+                self.hook(Call { run, service, occasion, cause });
+                None
+            }
+            Action::CallOff { run } => self.call_off(run),
             Action::Stop { run, stop } => {
                 self.with_warden(run, |warden| warden.stop(stop));
                 None
@@ -117,6 +121,26 @@ impl Engine {
         }
     }
 
+    /// Begins a run, with its `pre_start` if it has one; then what came of it is told when that is over.
+    fn start(&mut self, run: RunId, service: &Arc<Service>) -> Option<Event> {
+        if !service.hooks.contains_key(&Occasion::PreStart) {
+            return Some(self.spawned(run, service));
+        }
+        if let Some(taken) = self.taken(service) {
+            return Some(Event::NotSpawned { run, obstacle: Obstacle::PortTaken(taken) });
+        }
+        self.hook(Call { run, service: Arc::clone(service), occasion: Occasion::PreStart, cause: None });
+        None
+    }
+
+    /// Makes the process of a run; says what came of it.
+    pub(super) fn spawned(&mut self, run: RunId, service: &Arc<Service>) -> Event {
+        match self.spawn(run, service) {
+            Ok(identity) => Event::Spawned { run, identity },
+            Err(obstacle) => Event::NotSpawned { run, obstacle },
+        }
+    }
+
     fn spawn(&mut self, run: RunId, service: &Arc<Service>) -> Result<Identity, Obstacle> {
         self.taken(service).map_or(Ok(()), |taken| Err(Obstacle::PortTaken(taken)))?;
         let tag = Tag { instance: self.paths.instance.clone(), service: service.name.clone(), run };
@@ -151,6 +175,7 @@ impl Engine {
             look.abort();
         }
         self.noted.remove(&run);
+        self.end_hooks_of_life(run);
         if let Some(warden) = self.wardens.remove(&run) {
             let pid = warden.charge().leader.pid;
             self.leaders.send_modify(|leaders| {
@@ -178,6 +203,7 @@ impl Engine {
             arguments: service.command.arguments(),
             environment: &environment,
             directory: &service.directory,
+            stdin: None,
             stdout,
             stderr,
             umask: service.umask,
@@ -188,7 +214,7 @@ impl Engine {
     }
 
     /// The service's ends of its channels. A run directory that was wiped is made again, and the pump follows.
-    fn outputs(&self, service: &Service) -> io::Result<[OwnedFd; 2]> {
+    pub(super) fn outputs(&self, service: &Service) -> io::Result<[OwnedFd; 2]> {
         let stdout = self.paths.stdout_channel(&service.name);
         let stderr = match service.logs.are_joined() {
             true => stdout.clone(),
@@ -220,7 +246,7 @@ impl Engine {
     fn probe(&mut self, run: RunId, service: Arc<Service>, aspect: Aspect) {
         let Some(warden) = self.wardens.get(&run) else { return };
         let charge = warden.charge().clone();
-        let errand = self.errand(&service, aspect, &charge);
+        let errand = self.errand(&service, aspect);
         let mailbox = self.mailbox.clone();
         let look = tokio::spawn(async move {
             let finding = look(Look { service, aspect, charge, errand }).await;

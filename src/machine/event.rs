@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::memory::Survivor;
 use super::ticket::TicketId;
 use crate::spec;
+use crate::spec::hooks::Occasion;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -31,6 +32,20 @@ pub enum Event {
         run: RunId,
         /// What kept it.
         obstacle: Obstacle,
+    },
+    /// The start of a run was called off before its process was made.
+    CalledOff {
+        /// Which run.
+        run: RunId,
+    },
+    /// A hook that its service waits for is over, with success or not.
+    Hooked {
+        /// Whose.
+        service: ServiceName,
+        /// For which run.
+        run: RunId,
+        /// Which.
+        occasion: Occasion,
     },
     /// A run's main process ended, and its tree was cleared.
     Exited {

@@ -13,11 +13,11 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
     let order = outlook.order();
     let service = order.services.get(name)?;
     match &service.phase {
-        Phase::Resting(Rest::Stopped | Rest::Completed) => residue(service),
+        Phase::Resting(Rest::Stopped | Rest::Completed) => residue(service).or_else(|| hook(service)),
         Phase::Resting(Rest::Failed) => Some(last_end(service)),
         Phase::Resting(Rest::Fatal) => Some(fatal(service)),
-        Phase::Waiting => outlook.wait_of(name).map(|wait| waiting(order, &wait)),
-        Phase::Spawning { .. } => None,
+        Phase::Waiting => outlook.wait_of(name).map(|wait| waiting(order, &wait)).or_else(|| hook(service)),
+        Phase::Spawning { .. } => hook(service),
         Phase::Starting(..) if service.goal != Goal::Up => Some(leaving(order, name)),
         Phase::Running(..) if service.goal != Goal::Up => Some(leaving(order, name)),
         Phase::Starting(_, _) => unfit(service).map(|what| format!("not ready: {what}")),
@@ -25,7 +25,7 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
             unfit(service).map(|what| format!("unhealthy: {what}"))
         }
         Phase::Running(..) => None,
-        Phase::Stopping { .. } => condemned(service),
+        Phase::Stopping { .. } => condemned(service).or_else(|| hook(service)),
         Phase::Killing { patience: Patience::RunOut, live } => Some(format!(
             "pid {} does not end: SIGKILL was sent, and the kernel still holds it",
             live.identity.pid
@@ -40,6 +40,11 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
             Eviction::InVain { .. } => format!("{}, which cannot be ended", taken_words(taken)),
         }),
     }
+}
+
+/// Which of its hooks it waits for.
+fn hook(service: &Service) -> Option<String> {
+    service.hook_under_way().map(|occasion| format!("runs its {}", occasion.key()))
 }
 
 fn waiting(order: Order<'_>, wait: &Wait<'_>) -> String {
@@ -107,6 +112,16 @@ fn last_end(service: &Service) -> String {
 
 fn taken_words(Taken { port, holder, .. }: &Taken) -> String {
     format!("cannot start: port {port} is held by {holder}")
+}
+
+/// How a run has failed that has just ended.
+pub(super) fn failure(service: &Service, condemned: Option<&Trouble>) -> String {
+    match condemned {
+        Some(Trouble::Condemned { cause, .. }) => cause.clone(),
+        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => {
+            service.last.as_ref().map(run_words).unwrap_or_default()
+        }
+    }
 }
 
 fn run_words(last: &LastRun) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::action::Action;
 use super::event::Event;
 use super::explain;
+use super::hooks::Hold;
 use super::order::{Order, Outlook};
 use super::phase::Phase;
 use super::publish::Look;
@@ -79,6 +80,11 @@ impl Fleet {
             }
             Event::NotSpawned { run, obstacle } => {
                 self.of_run(run, |service| service.on_not_spawned(obstacle, now, out));
+            }
+            Event::CalledOff { run } => self.of_run(run, Service::on_called_off),
+            Event::Hooked { service, run, occasion } => {
+                let over = Hold::of(run, occasion);
+                self.change(&service, |service| service.on_hooked(over, now, out));
             }
             Event::Exited { run, end } => self.of_run(run, |service| service.on_exited(end, now, out)),
             Event::PortsSeen { service, taken } => {
@@ -196,7 +202,12 @@ impl Fleet {
             let is_up = matches!(service.phase, Phase::Starting(..) | Phase::Running(..));
             if is_up && service.is_leaving() && self.order().may_stop(&name) {
                 self.change(&name, |service| service.stop(now, out));
-            } else if service.phase == Phase::Waiting && self.order().may_start(&name) {
+            } else if let Some(run) = service.start_in_vain() {
+                self.change(&name, |service| service.call_off(run, out));
+            } else if service.phase == Phase::Waiting
+                && !service.is_occupied()
+                && self.order().may_start(&name)
+            {
                 self.last_run = self.last_run.next();
                 self.revision.advance();
                 let run = self.last_run;

@@ -98,6 +98,7 @@ impl Judge<'_> {
             return Some(Verdict::Failed("was started again meanwhile".to_owned()));
         }
         match &service.phase {
+            Phase::Resting(_) if service.is_occupied() => None,
             Phase::Resting(_) => {
                 let is_clear = service.last.as_ref().is_none_or(|last| last.end.left.is_empty());
                 Some(if is_clear { Verdict::Done } else { self.failed(name) })
@@ -119,7 +120,7 @@ impl Judge<'_> {
                 Phase::Backoff { .. } | Phase::Blocked { .. } => false,
             },
             Awaited::Alive => service.phase.live().is_some(),
-            Awaited::Gone => !service.has_process(),
+            Awaited::Gone => !service.is_occupied(),
         };
         let is_lost = awaited != Awaited::Gone && service.phase == Phase::Resting(Rest::Fatal);
         match (is_seen, is_lost) {

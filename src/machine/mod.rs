@@ -16,6 +16,8 @@ pub mod event;
 pub mod explain;
 /// All services together: the one entry, `Fleet::handle`.
 pub mod fleet;
+/// What is run on occasions of a service, and what waits for it.
+mod hooks;
 /// Whether a command has reached what it was given for.
 pub mod judge;
 /// What of a service outlives its supervisor.

@@ -54,7 +54,7 @@ impl<'a> Order<'a> {
         self.dependents_of(name).filter(move |dependent| {
             self.services
                 .get(*dependent)
-                .is_some_and(|it| it.is_leaving() && it.has_process() && !it.hangs_in_kernel())
+                .is_some_and(|it| it.is_leaving() && it.is_occupied() && !it.hangs_in_kernel())
         })
     }
 

@@ -62,7 +62,7 @@ impl Fleet {
     /// Forgets services that the config has no more once nothing of them is left to be ended. Their tickets can be
     /// judged once more: what else was awaited of them will not come to pass.
     pub(super) fn forget_removed(&mut self, out: &mut Vec<Action>) -> Removal {
-        let has_ended = |name: &&ServiceName| self.services.get(*name).is_none_or(|it| !it.has_process());
+        let has_ended = |name: &&ServiceName| self.services.get(*name).is_none_or(|it| !it.is_occupied());
         let over: Vec<ServiceName> = self.removed.iter().filter(has_ended).cloned().collect();
         for name in &over {
             self.removed.remove(name);

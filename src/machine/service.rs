@@ -4,6 +4,8 @@ use std::time::Duration;
 use super::action::Action;
 use super::backoff;
 use super::event::{End, Obstacle};
+use super::explain;
+use super::hooks::Hold;
 use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
 use crate::spec;
 use crate::spec::health::Aspect;
@@ -20,6 +22,7 @@ pub struct Service {
     pub(super) spec: Arc<spec::service::Service>,
     pub(super) goal: Goal,
     pub(super) phase: Phase,
+    pub(super) hold: Hold,
     pub(super) standing: Standing,
     pub(super) failures: u32,
     pub(super) restarts: u64,
@@ -72,15 +75,13 @@ pub enum Remedy {
     Stop,
 }
 
-/// How long after SIGKILL the kernel is suspected of holding a process.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
-
 impl Service {
     pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
         Self {
             spec,
             goal: Goal::Down,
             phase: Phase::Resting(Rest::Stopped),
+            hold: Hold::Free,
             standing: Standing::Declared,
             failures: 0,
             restarts: 0,
@@ -118,6 +119,7 @@ impl Service {
     /// Its state in the words of the contract.
     pub fn state(&self) -> State {
         match &self.phase {
+            Phase::Resting(_) if self.is_occupied() => State::Stopping,
             Phase::Resting(Rest::Stopped) => State::Stopped,
             Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
             Phase::Resting(Rest::Fatal) => State::Fatal,
@@ -199,27 +201,6 @@ impl Service {
         }
     }
 
-    /// Asks its process to end.
-    pub(super) fn stop(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if let Phase::Starting(live, _) | Phase::Running(live, _) = self.phase {
-            out.push(Action::Stop { run: live.run, stop: self.spec.stop });
-            self.phase = Phase::Stopping { live, kill_at: now.after(self.spec.stop.timeout) };
-            self.trouble = None;
-        }
-    }
-
-    /// Ends its process without asking.
-    pub(super) fn kill(&mut self, now: Moment, out: &mut Vec<Action>) {
-        match self.phase {
-            Phase::Starting(live, _) | Phase::Running(live, _) | Phase::Stopping { live, .. } => {
-                out.push(Action::Kill { run: live.run });
-                self.phase = Phase::Killing { live, patience: Patience::Until(now.after(KILL_PATIENCE)) };
-            }
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-            Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => (),
-        }
-    }
-
     /// Begins a run.
     pub(super) fn spawn(&mut self, run: RunId, out: &mut Vec<Action>) {
         assert!(self.phase == Phase::Waiting, "only a waiting service starts; this one is {:?}", self.phase);
@@ -232,13 +213,13 @@ impl Service {
             return;
         }
         self.trouble = None;
+        self.hold = Hold::Free;
         self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
     }
 
     pub(super) fn on_not_spawned(&mut self, obstacle: Obstacle, now: Moment, out: &mut Vec<Action>) {
-        if !matches!(self.phase, Phase::Spawning { .. }) {
-            return;
-        }
+        let Phase::Spawning { run } = self.phase else { return };
+        self.hold = Hold::Free;
         if self.goal == Goal::Down {
             self.phase = Phase::Resting(Rest::Stopped);
             return;
@@ -246,9 +227,10 @@ impl Service {
         self.goal = Goal::Up;
         match obstacle {
             Obstacle::PortTaken(taken) => self.meet(taken, now, out),
-            Obstacle::Refused { .. } => {
+            Obstacle::Refused { why } => {
+                out.extend(self.hook_of_failure(run, why.clone()));
                 self.fail_quickly(now);
-                self.trouble = Some(Trouble::NotSpawned(obstacle));
+                self.trouble = Some(Trouble::NotSpawned(Obstacle::Refused { why }));
             }
         }
     }
@@ -264,6 +246,11 @@ impl Service {
         let taken = end.taken.take().filter(|_| was_starting && !self.is_success(outcome));
         self.last = Some(LastRun { run: live.run, end, lasted });
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
+        let has_failed = remedy(condemned.as_ref()).is_some() || !(was_asked || self.is_success(outcome));
+        if has_failed && self.goal == Goal::Up && taken.is_none() {
+            out.extend(self.hook_of_failure(live.run, explain::failure(self, condemned.as_ref())));
+        }
+        self.hold_after(live.run, out);
         match (self.goal, is_clear) {
             (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
                 self.trouble = condemned;
@@ -292,13 +279,6 @@ impl Service {
         }
     }
 
-    fn is_success(&self, outcome: Outcome) -> bool {
-        match outcome {
-            Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
-            Outcome::Signal(_) | Outcome::Unknown => false,
-        }
-    }
-
     fn follow_policy(&mut self, outcome: Outcome, ran: Ran, now: Moment) {
         let is_success = self.is_success(outcome);
         let runs_again = match self.spec.restart {
@@ -324,6 +304,13 @@ impl Service {
         }
     }
 
+    fn is_success(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
+            Outcome::Signal(_) | Outcome::Unknown => false,
+        }
+    }
+
     fn fail_quickly(&mut self, now: Moment) {
         self.failures = self.failures.saturating_add(1);
         if self.failures > self.spec.backoff.max_retries {
@@ -344,6 +331,7 @@ impl Service {
         if let (Phase::Starting(live, _), false) = (&self.phase, self.spec.can_be_probed()) {
             let live = *live;
             self.phase = Phase::Running(live, self.standing_proof(live, now));
+            out.extend(self.hook_of_ready(live.run));
             return;
         }
         match &mut self.phase {

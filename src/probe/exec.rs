@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::vocab::outcome::Outcome;
 use crate::vocab::run::Tag;
 use crate::vocab::signal::Signal;
 
-/// A command that judges a service, with all that it is run with.
+/// A command of a service beside its own, with all that it is run with.
 #[derive(Debug)]
 pub struct Errand {
     /// What is run.
@@ -37,10 +38,28 @@ pub struct Errand {
     pub credentials: Option<Credentials>,
     /// What its processes carry. It is not the tag of the service's run, whose processes they are not.
     pub tag: Tag,
+    /// Where it reads and writes.
+    pub channels: Channels,
     /// Where its processes are when their parents have gone.
     pub reach: Reach,
     /// The children that somebody waits for, this one among them while it lives.
     pub waited_for: watch::Sender<BTreeSet<Pid>>,
+}
+
+/// Where a command reads and writes.
+#[derive(Debug)]
+pub enum Channels {
+    /// It reads nothing, and of what it writes the end is kept, for whoever asks why it failed.
+    Caught,
+    /// These.
+    Given {
+        /// Its standard input.
+        stdin: OwnedFd,
+        /// Its standard output.
+        stdout: OwnedFd,
+        /// Its standard error.
+        stderr: OwnedFd,
+    },
 }
 
 /// How much of its output is kept, from the end.
@@ -91,16 +110,23 @@ fn brief(command: &Command) -> String {
 
 fn begin(errand: Errand) -> Result<(Words, Hold), String> {
     let told = |error: io::Error| error.to_string();
-    let (reader, writer) = io::pipe().map_err(told)?;
-    let output = Receiver::from_owned_fd(reader.into()).map_err(told)?;
+    let (stdin, stdout, stderr, output) = match errand.channels {
+        Channels::Given { stdin, stdout, stderr } => (Some(stdin), stdout, stderr, None),
+        Channels::Caught => {
+            let (reader, writer) = io::pipe().map_err(told)?;
+            let output = Receiver::from_owned_fd(reader.into()).map_err(told)?;
+            (None, writer.try_clone().map_err(told)?.into(), writer.into(), Some(output))
+        }
+    };
     let launch = Launch {
         program: &errand.program,
         argument_zero: errand.command.program(),
         arguments: errand.command.arguments(),
         environment: &errand.environment,
         directory: &errand.directory,
-        stdout: writer.try_clone().map_err(told)?.into(),
-        stderr: writer.into(),
+        stdin,
+        stdout,
+        stderr,
         umask: errand.umask,
         nice: errand.nice,
         credentials: errand.credentials,
@@ -110,12 +136,12 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         children.insert(leader.pid);
     });
     let Errand { tag, reach, waited_for, .. } = errand;
-    Ok((Words { output: Some(output), bytes: Vec::new() }, Hold { leader, tag, reach, waited_for }))
+    Ok((Words { output, bytes: Vec::new() }, Hold { leader, tag, reach, waited_for }))
 }
 
 /// What a command says.
 struct Words {
-    /// None when nobody can write into it any more.
+    /// None when nobody can write into it any more, or it goes elsewhere.
     output: Option<Receiver>,
     bytes: Vec<u8>,
 }
@@ -194,7 +220,7 @@ impl Hold {
             }
         };
         if tokio::time::timeout(KILLED_MAX, cleared).await.is_err() {
-            tracing::warn!(tag = %self.tag, "processes of a check do not end");
+            tracing::warn!(tag = %self.tag, "processes of a command do not end");
         }
     }
 
@@ -234,7 +260,7 @@ impl Drop for Hold {
 
 #[cfg(test)]
 mod tests {
-    use super::{Errand, attempt};
+    use super::{Channels, Errand, attempt};
     use crate::probe::failed::Failed;
     use crate::spec::service::Command;
     use crate::sys::tree::Reach;
@@ -273,6 +299,7 @@ mod tests {
                 nice: None,
                 credentials: None,
                 tag,
+                channels: Channels::Caught,
                 reach: Reach::Near,
                 waited_for: self.children.clone(),
             }

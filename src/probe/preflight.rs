@@ -130,6 +130,7 @@ impl Compile<'_> {
         let nowhere = File::options().write(true).open("/dev/null").map_err(remark)?;
         let arguments = self.arguments();
         let launch = Launch {
+            stdin: None,
             program: &self.program,
             argument_zero: self.service.command.program(),
             arguments: &arguments,
@@ -211,6 +212,7 @@ mod tests {
             ready: None,
             live: None,
             restart: RestartPolicy::Always,
+            hooks: crate::spec::hooks::Hooks::new(),
             backoff: Backoff::default(),
             stop: Stop::default(),
             success_exit_codes: BTreeSet::from([0]),

@@ -7,6 +7,8 @@ pub mod fleet;
 pub mod graph;
 /// How a service is proven to work.
 pub mod health;
+/// Commands on occasions in the life of a service.
+pub mod hooks;
 /// Where output goes.
 pub mod log;
 /// When a run is followed by another, and how a run is ended.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
+use super::hooks::Hooks;
 use super::log::Logs;
 use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use crate::vocab::name::ServiceName;
@@ -41,6 +42,8 @@ pub struct Service {
     pub backoff: Backoff,
     /// How a run is ended.
     pub stop: Stop,
+    /// What is run on occasions of its life.
+    pub hooks: Hooks,
     /// Exit codes that mean success; 0 unless the config says otherwise.
     pub success_exit_codes: BTreeSet<i32>,
     /// A run shorter than this failed quickly; a service without ports and check is running after this time.

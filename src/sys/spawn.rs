@@ -11,7 +11,7 @@ use super::{os, process};
 use crate::vocab::identity::{Identity, Pid, StartTime};
 
 /// A process to be made. It gets a session and a group of its own, no terminal, an empty signal mask and the default
-/// dispositions, `/dev/null` as standard input, and no other descriptor of ours.
+/// dispositions, and no other descriptor of ours.
 #[derive(Debug)]
 pub struct Launch<'a> {
     /// The file to execute, absolute.
@@ -24,6 +24,8 @@ pub struct Launch<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Its working directory.
     pub directory: &'a Path,
+    /// Its standard input; `/dev/null` if nothing is given.
+    pub stdin: Option<OwnedFd>,
     /// Its standard output.
     pub stdout: OwnedFd,
     /// Its standard error.
@@ -135,6 +137,7 @@ mod tests {
             arguments,
             environment,
             directory: Path::new("/"),
+            stdin: None,
             stdout: out.try_clone().unwrap().into(),
             stderr: out.into(),
             umask: Some(0o027),

@@ -10,6 +10,7 @@ mod flush;
 mod guardian;
 mod harness;
 mod health;
+mod hooks;
 mod init;
 mod lifecycle;
 mod limits;

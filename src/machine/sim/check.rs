@@ -62,6 +62,7 @@ impl Before {
             Event::NotSpawned { .. } | Event::Exited { .. } | Event::Notified { .. } => Proven::Nobody,
             Event::PortsSeen { .. } => Proven::Nobody,
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
+            Event::CalledOff { .. } | Event::Hooked { .. } => Proven::Nobody,
         };
         let end = match event {
             Event::Exited { run, end } => {
@@ -73,9 +74,9 @@ impl Before {
             Event::NotSpawned { obstacle: Obstacle::Refused { .. }, .. } | Event::PortsSeen { .. } => None,
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => None,
             Event::Probed { .. } | Event::Notified { .. } | Event::Reconfigured(_) => None,
-            Event::Resumed(_) | Event::Tick => None,
+            Event::Resumed(_) | Event::Tick | Event::CalledOff { .. } | Event::Hooked { .. } => None,
         };
-        Self { running: running(fleet), proven, end, look: sickness::Look::of(event) }
+        Self { running: running(fleet), proven, end, look: sickness::Look::of(fleet, event) }
     }
 }
 
@@ -140,7 +141,7 @@ impl World {
         self.supervisor.as_ref()?.fleet.services().get(name).map(Service::phase)
     }
 
-    fn has_process(&self, name: &ServiceName) -> bool {
+    pub(super) fn has_process(&self, name: &ServiceName) -> bool {
         self.children.values().any(|child| child.service == *name && child.is_ours())
     }
 
@@ -148,7 +149,7 @@ impl World {
     pub(super) fn check_spawn(&self, run: RunId, spec: &spec::service::Service) -> Verdict {
         let name = &spec.name;
         let fleet = self.fleet()?;
-        require(!self.has_process(name), || format!("run {run} of `{name}` is begun while another lives"))?;
+        require(!self.is_occupied(name), || format!("run {run} of `{name}` is begun while another lives"))?;
         require(self.ledger.wants_up(name), || {
             format!("run {run} of `{name}` is begun, and nobody wants it")
         })?;
@@ -193,7 +194,7 @@ impl World {
         let in_the_way = |service: &&Service| {
             let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
             let has_process =
-                self.has_process(&service.spec().name) || matches!(service.phase(), Phase::Spawning { .. });
+                self.is_occupied(&service.spec().name) || matches!(service.phase(), Phase::Spawning { .. });
             needs_it && has_process && !service.hangs_in_kernel()
         };
         fleet.services().values().find(in_the_way).map(|service| &service.spec().name)
@@ -232,8 +233,8 @@ impl World {
         match verb {
             Verb::Start | Verb::Restart | Verb::Await(Awaited::Ready) => is_ready,
             Verb::Await(Awaited::Alive) => self.has_process(name),
-            Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.has_process(name),
-            Verb::Await(Awaited::Gone) => !self.has_process(name),
+            Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.is_occupied(name),
+            Verb::Await(Awaited::Gone) => !self.is_occupied(name),
         }
     }
 
@@ -290,7 +291,7 @@ impl World {
             Phase::Waiting => {
                 let is_ready =
                     spec.depends_on.iter().all(|(needed, condition)| self.holds(needed, *condition));
-                require(!is_ready, || format!("`{name}` waits for nothing"))
+                require(!is_ready || self.is_occupied(name), || format!("`{name}` waits for nothing"))
             }
             Phase::Starting(..) | Phase::Running(..) if service.goal() != Goal::Up => {
                 let first = self.leaves_before(fleet, name);

@@ -12,6 +12,8 @@ mod child;
 mod deputy;
 /// What the next daemon must still know.
 mod heritage;
+/// Hooks, and when they may be run.
+mod hooks;
 /// The books on commands and publications.
 mod ledger;
 /// What people do.

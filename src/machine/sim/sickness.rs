@@ -4,6 +4,7 @@ use super::agenda::wait;
 use super::check::require;
 use super::world::{Verdict, World};
 use crate::machine::event::{Event, Finding};
+use crate::machine::fleet::Fleet;
 use crate::machine::phase::{NextLook, Phase};
 use crate::machine::service::{Remedy, Service, Trouble};
 use crate::spec::health::{Aspect, OnUnhealthy};
@@ -18,8 +19,10 @@ pub(super) enum Look {
 }
 
 impl Look {
-    pub(super) fn of(event: &Event) -> Self {
+    pub(super) fn of(fleet: &Fleet, event: &Event) -> Self {
         match event {
+            // It began under another spec, and asked something else.
+            Event::Probed { run, .. } if !is_under_way(fleet, *run) => Self::None,
             Event::Probed { run, finding: Finding::Good } => Self::Good(*run, Duration::MAX),
             Event::Probed { run, finding: Finding::GoodFor(time) } => Self::Good(*run, *time),
             Event::Probed { run, finding: Finding::Bad(_) } => Self::Bad(*run),
@@ -28,7 +31,15 @@ impl Look {
             }
             Event::Exited { .. } | Event::Notified { .. } | Event::Reconfigured(_) => Self::None,
             Event::PortsSeen { .. } | Event::Resumed(_) | Event::Tick => Self::None,
+            Event::CalledOff { .. } | Event::Hooked { .. } => Self::None,
         }
+    }
+}
+
+fn is_under_way(fleet: &Fleet, run: RunId) -> bool {
+    match fleet.service_of(run).map(Service::phase) {
+        Some(Phase::Starting(_, proof) | Phase::Running(_, proof)) => proof.next == NextLook::UnderWay,
+        Some(_) | None => false,
     }
 }
 

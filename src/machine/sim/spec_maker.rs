@@ -8,6 +8,7 @@ use fastrand::Rng;
 use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
+use crate::spec::hooks::{Hook, Hooks, Occasion};
 use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{Asked, Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
@@ -45,6 +46,7 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
         restart: RestartPolicy::Always,
         backoff: Backoff::default(),
         stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1), asks: Asked::Main },
+        hooks: Hooks::new(),
         success_exit_codes: BTreeSet::from([0]),
         min_uptime: Duration::from_millis(100),
         autostart: true,
@@ -124,6 +126,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     set_checks(rng, &mut service);
     service.restart = random_policy(rng, &service.name);
     service.backoff = random_backoff(rng);
+    service.hooks = random_hooks(rng);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
     service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
     service.autostart = rng.u32(0..10) < 8;
@@ -171,6 +174,15 @@ fn random_conflict(rng: &mut Rng) -> PortConflict {
         1 | 2 => PortConflict::Flush,
         _ => PortConflict::Wait,
     }
+}
+
+/// Half of all services have no hook.
+fn random_hooks(rng: &mut Rng) -> Hooks {
+    let share = *rng.choice(&[0, 0, 3, 6]).unwrap_or(&0);
+    let command = Command::new(vec!["true".to_owned()]).unwrap();
+    let hook = Hook { command, timeout: Duration::from_millis(rng.u64(600..2000)) };
+    let chosen = Occasion::ALL.into_iter().filter(|_| rng.u32(0..10) < share);
+    chosen.map(|occasion| (occasion, hook.clone())).collect()
 }
 
 fn random_policy(rng: &mut Rng, name: &ServiceName) -> RestartPolicy {
@@ -235,7 +247,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
     let at = rng.usize(0..services.len());
     let service = &mut services[at];
     let number: u16 = service.name.as_str()[1..].parse().unwrap();
-    match rng.u32(0..10) {
+    match rng.u32(0..11) {
         0 => {
             service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
         }
@@ -245,6 +257,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
         5 => service.restart = random_policy(rng, &service.name),
         6 => service.backoff = random_backoff(rng),
         8 => service.on_port_conflict = random_conflict(rng),
+        9 => service.hooks = random_hooks(rng),
         7 => service.min_uptime = Duration::from_millis(rng.u64(1..2000)),
         _ => service.autostart = !service.autostart,
     }

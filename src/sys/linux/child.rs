@@ -117,8 +117,8 @@ impl<'a> Plan<'a> {
     }
 
     fn prepare(&self) -> Result<(), Errno> {
-        let standard =
-            [self.null.as_raw_fd(), self.launch.stdout.as_raw_fd(), self.launch.stderr.as_raw_fd()];
+        let stdin = self.launch.stdin.as_ref().map_or(self.null.as_raw_fd(), AsRawFd::as_raw_fd);
+        let standard = [stdin, self.launch.stdout.as_raw_fd(), self.launch.stderr.as_raw_fd()];
         take_own_descriptors(standard.into_iter().max().unwrap_or_default())?;
         for (number, fd) in (0..).zip(standard) {
             // SAFETY: the table of descriptors is the child's own, and the three are above those that they replace: Rust

@@ -17,6 +17,7 @@ pub(in crate::sys) fn make(launch: &Launch<'_>) -> Result<i32, SpawnError> {
 }
 
 fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
+    let stdin = launch.stdin.as_ref().map(|stdin| stdin.try_clone()).transpose()?;
     let mut command = Command::new(launch.program);
     command
         .arg0(launch.argument_zero)
@@ -24,7 +25,7 @@ fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
         .env_clear()
         .envs(launch.environment)
         .current_dir(launch.directory)
-        .stdin(Stdio::null())
+        .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
         .stdout(launch.stdout.try_clone()?)
         .stderr(launch.stderr.try_clone()?);
     let (mask, nice, credentials) = (launch.umask, launch.nice, launch.credentials.clone());
