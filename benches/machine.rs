@@ -96,7 +96,7 @@ fn answer_to(action: Action) -> Option<Event> {
         Action::Stop { run, .. } | Action::Kill { run } => Some(Event::Exited { run, end: clean_end() }),
         Action::Answer { .. } | Action::Publish(_) | Action::Forget(_) => None,
         Action::LookAtPorts { .. } | Action::FreePort { .. } => None,
-        Action::Hook { .. } | Action::CallOff { .. } => None,
+        Action::Hook { .. } | Action::CallOff { .. } | Action::Measure { .. } => None,
     }
 }
 
@@ -130,6 +130,7 @@ fn service(number: u16, need: Option<u16>) -> spec::service::Service {
         backoff: Backoff::default(),
         stop: Stop::default(),
         hooks: BTreeMap::new(),
+        limits: spec::limits::Limits::default(),
         success_exit_codes: BTreeSet::from([0]),
         min_uptime: Duration::from_secs(1),
         autostart: true,

@@ -22,6 +22,8 @@ mod expand;
 mod health;
 /// `pre_start`, `post_stop` and their like.
 mod hooks;
+/// `limits`.
+mod limits;
 /// `stdout`, `stderr` and `log`.
 mod logs;
 /// `backoff`, and the ports of a service.

@@ -1,5 +1,5 @@
 use super::engine::Engine;
-use super::perform::credentials_of;
+use super::perform::{credentials_of, rlimits_of};
 use crate::probe::exec::{Channels, Errand};
 use crate::spec::health::{Aspect, Check};
 use crate::spec::service::{Command, Service};
@@ -34,6 +34,7 @@ impl Engine {
             program,
             environment,
             directory: service.directory.clone(),
+            rlimits: rlimits_of(service),
             umask: service.umask,
             nice: service.nice,
             credentials: credentials_of(service),

@@ -21,6 +21,7 @@ use crate::spec::health::Aspect;
 use crate::spec::hooks::Occasion;
 use crate::spec::service::Service;
 use crate::sys::clock;
+use crate::sys::limits::Rlimits;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
 use crate::vocab::identity::Identity;
@@ -65,6 +66,11 @@ impl Engine {
             Action::FreePort { service, holder } => {
                 self.free_port(&service, holder);
                 None
+            }
+            Action::Measure { run } => {
+                let tree = self.wardens.get(&run)?.charge().tree();
+                let memory_bytes = tree.iter().map(|process| process.usage.memory_bytes).sum();
+                Some(Event::Measured { run, memory_bytes })
             }
             Action::Publish(change) => {
                 self.publish(change);
@@ -206,6 +212,7 @@ impl Engine {
             stdin: None,
             stdout,
             stderr,
+            rlimits: rlimits_of(service),
             umask: service.umask,
             nice: service.nice,
             credentials: credentials_of(service),
@@ -286,6 +293,17 @@ impl Engine {
             }
             None => Vec::new(),
         }
+    }
+}
+
+/// What the system holds the processes of a service to.
+pub(super) fn rlimits_of(service: &Service) -> Rlimits {
+    let limits = service.limits;
+    Rlimits {
+        open_files: limits.open_files,
+        processes: limits.processes,
+        core_bytes: limits.core_bytes,
+        cpu_seconds: limits.cpu_time.map(|time| time.as_secs()),
     }
 }
 

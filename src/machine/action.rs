@@ -56,6 +56,11 @@ pub enum Action {
         /// The process.
         holder: Identity,
     },
+    /// Measure the tree of a run; answered by `Measured`.
+    Measure {
+        /// Which run.
+        run: RunId,
+    },
     /// Run the command that a service has for an occasion. That of `pre_start` is no such action: it is a part of
     /// `Spawn`. The end of `pre_stop` and of `post_stop` is answered by `Hooked`.
     Hook {

@@ -61,6 +61,13 @@ pub enum Event {
         /// The answer.
         finding: Finding,
     },
+    /// The tree of a run was measured.
+    Measured {
+        /// Which run.
+        run: RunId,
+        /// Its resident bytes.
+        memory_bytes: u64,
+    },
     /// A run told of itself (sd_notify(3)), so that a look may find something else than the last one.
     Notified {
         /// Which run.

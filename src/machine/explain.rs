@@ -83,7 +83,7 @@ fn unfit(service: &Service) -> Option<String> {
 fn condemned(service: &Service) -> Option<String> {
     match &service.trouble {
         Some(Trouble::Condemned { cause, remedy }) if service.goal == Goal::Up => Some(match remedy {
-            Remedy::Restart => format!("is restarted: {cause}"),
+            Remedy::Restart | Remedy::Fail => format!("is restarted: {cause}"),
             Remedy::Stop => format!("is stopped: {cause}"),
         }),
         Some(Trouble::Condemned { .. } | Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
@@ -94,6 +94,9 @@ fn fatal(service: &Service) -> String {
     let tries = service.spec.backoff.max_retries.saturating_add(1);
     match &service.trouble {
         Some(Trouble::NotSpawned(_)) => last_end(service),
+        Some(Trouble::Condemned { cause, remedy: Remedy::Fail }) => {
+            format!("{cause} (given up after {tries} quick failures)")
+        }
         Some(Trouble::Condemned { cause, .. }) => format!("was stopped: {cause}"),
         Some(Trouble::Unfit(_)) | None => {
             format!("{} (given up after {tries} quick failures)", last_end(service))
@@ -105,6 +108,7 @@ fn last_end(service: &Service) -> String {
     match (&service.trouble, &service.last) {
         (Some(Trouble::NotSpawned(Obstacle::PortTaken(taken))), _) => taken_words(taken),
         (Some(Trouble::NotSpawned(Obstacle::Refused { why })), _) => why.clone(),
+        (Some(Trouble::Condemned { cause, remedy: Remedy::Fail }), _) => cause.clone(),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
     }

@@ -81,6 +81,9 @@ impl Fleet {
             Event::NotSpawned { run, obstacle } => {
                 self.of_run(run, |service| service.on_not_spawned(obstacle, now, out));
             }
+            Event::Measured { run, memory_bytes } => {
+                self.of_run(run, |service| service.on_measured(memory_bytes, now, out));
+            }
             Event::CalledOff { run } => self.of_run(run, Service::on_called_off),
             Event::Hooked { service, run, occasion } => {
                 let over = Hold::of(run, occasion);
@@ -111,7 +114,7 @@ impl Fleet {
 
     /// When to call [`Fleet::handle`] next even if nothing happens, and what for.
     pub fn deadline(&self) -> Option<(Moment, &'static str)> {
-        let of_services = self.services.values().filter_map(Service::timer);
+        let of_services = self.services.values().flat_map(Service::timers);
         let of_tickets =
             self.tickets.values().filter_map(|ticket| Some((ticket.deadline?, "a command's answer is due")));
         of_services.chain(of_tickets).min()
@@ -187,11 +190,14 @@ impl Fleet {
     }
 
     fn fire_timers(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let is_due = |service: &Service| service.timer().is_some_and(|(at, _)| at <= now);
+        let is_due = |service: &Service| service.timers().any(|(at, _)| at <= now);
         let due: Vec<ServiceName> =
             self.services.iter().filter(|(_, it)| is_due(it)).map(|(name, _)| name.clone()).collect();
         for name in due {
-            self.change(&name, |service| service.on_time(now, out));
+            self.change(&name, |service| {
+                service.on_time(now, out);
+                service.on_time_of_upkeep(now, out);
+            });
         }
     }
 

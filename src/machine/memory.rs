@@ -99,6 +99,7 @@ impl Service {
                     let cause = "its check failed".to_owned();
                     self.trouble = Some(Trouble::Condemned { cause, remedy: Remedy::Stop });
                 }
+                self.begin_upkeep(now);
                 self.resumed_phase(live, now)
             }
             (None, Goal::Down, _) => Phase::Resting(Rest::Stopped),

@@ -37,6 +37,9 @@ pub mod service;
 /// Commands that wait for their result.
 pub mod ticket;
 
+/// What a run that is up is looked after by, beyond its checks.
+mod upkeep;
+
 /// Thousands of seeded worlds.
 #[cfg(test)]
 mod sim;

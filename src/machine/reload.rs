@@ -7,6 +7,7 @@ use super::service::{Service, Standing};
 use crate::spec;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
+use crate::vocab::state::Goal;
 
 /// Whether services were forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,5 +74,30 @@ impl Fleet {
             out.push(Action::Forget(name.clone()));
         }
         if over.is_empty() { Removal::None } else { Removal::Some }
+    }
+}
+
+impl Service {
+    /// The config has it in another shape: what can be applied to a living process is, the rest by a new run. One that
+    /// an earlier config had removed is as good as a new one.
+    pub(super) fn reconfigure(&mut self, spec: Arc<spec::service::Service>, now: Moment) {
+        let before = std::mem::replace(&mut self.spec, spec);
+        let standing = std::mem::replace(&mut self.standing, Standing::Declared);
+        self.look_anew(&before, now);
+        if before.limits != self.spec.limits {
+            self.begin_upkeep(now);
+        }
+        match standing {
+            Standing::Removed if self.spec.autostart => self.want_up(),
+            Standing::Removed => (),
+            Standing::Declared if self.goal == Goal::Down || before.runs_like(&self.spec) => (),
+            Standing::Declared => self.want_again(),
+        }
+    }
+
+    /// The config has it no more.
+    pub(super) fn remove(&mut self) {
+        self.want_down();
+        self.standing = Standing::Removed;
     }
 }

@@ -23,6 +23,8 @@ pub struct Service {
     pub(super) goal: Goal,
     pub(super) phase: Phase,
     pub(super) hold: Hold,
+    /// When its memory is measured next.
+    pub(super) measure: NextLook,
     pub(super) standing: Standing,
     pub(super) failures: u32,
     pub(super) restarts: u64,
@@ -73,6 +75,8 @@ pub enum Remedy {
     Restart,
     /// Nothing.
     Stop,
+    /// What follows any run that has failed.
+    Fail,
 }
 
 impl Service {
@@ -82,6 +86,7 @@ impl Service {
             goal: Goal::Down,
             phase: Phase::Resting(Rest::Stopped),
             hold: Hold::Free,
+            measure: NextLook::Never,
             standing: Standing::Declared,
             failures: 0,
             restarts: 0,
@@ -214,6 +219,7 @@ impl Service {
         }
         self.trouble = None;
         self.hold = Hold::Free;
+        self.begin_upkeep(now);
         self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
     }
 
@@ -265,6 +271,11 @@ impl Service {
                 self.failures = 0;
                 self.phase = Phase::Waiting;
             }
+            (Goal::Up, true) if remedy(condemned.as_ref()) == Some(Remedy::Fail) => {
+                self.forgive_after(lasted);
+                self.fail_quickly(now);
+                self.trouble = condemned;
+            }
             (Goal::Up, true) if was_asked => {
                 self.restarts += u64::from(remedy(condemned.as_ref()).is_some());
                 self.phase = Phase::Waiting;
@@ -296,9 +307,7 @@ impl Service {
         } else if !ran.is_clear || is_early {
             self.fail_quickly(now);
         } else {
-            if ran.lasted >= self.spec.backoff.reset_after {
-                self.failures = 0;
-            }
+            self.forgive_after(ran.lasted);
             self.restarts += 1;
             self.phase = Phase::Waiting;
         }
@@ -308,6 +317,13 @@ impl Service {
         match outcome {
             Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
             Outcome::Signal(_) | Outcome::Unknown => false,
+        }
+    }
+
+    /// A run that was long enough makes up for the failures before it.
+    fn forgive_after(&mut self, lasted: Duration) {
+        if lasted >= self.spec.backoff.reset_after {
+            self.failures = 0;
         }
     }
 
@@ -361,26 +377,6 @@ impl Service {
             Phase::Starting(..) | Phase::Running(..) | Phase::Killing { .. } => None,
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => None,
         }
-    }
-
-    /// The config has it in another shape: what can be applied to a living process is, the rest by a new run. One that
-    /// an earlier config had removed is as good as a new one.
-    pub(super) fn reconfigure(&mut self, spec: Arc<spec::service::Service>, now: Moment) {
-        let before = std::mem::replace(&mut self.spec, spec);
-        let standing = std::mem::replace(&mut self.standing, Standing::Declared);
-        self.look_anew(&before, now);
-        match standing {
-            Standing::Removed if self.spec.autostart => self.want_up(),
-            Standing::Removed => (),
-            Standing::Declared if self.goal == Goal::Down || before.runs_like(&self.spec) => (),
-            Standing::Declared => self.want_again(),
-        }
-    }
-
-    /// The config has it no more.
-    pub(super) fn remove(&mut self) {
-        self.want_down();
-        self.standing = Standing::Removed;
     }
 }
 

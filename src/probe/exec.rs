@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::failed::Failed;
 use crate::spec::service::Command;
 use crate::sys::exit::{self, ExitWatch};
+use crate::sys::limits::Rlimits;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::{self, Reach};
@@ -30,6 +31,8 @@ pub struct Errand {
     pub environment: BTreeMap<String, String>,
     /// Its working directory.
     pub directory: PathBuf,
+    /// What the system holds it to.
+    pub rlimits: Rlimits,
     /// Its file mode creation mask, if not ours.
     pub umask: Option<u32>,
     /// Its nice value, if not ours.
@@ -127,6 +130,7 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         stdin,
         stdout,
         stderr,
+        rlimits: errand.rlimits,
         umask: errand.umask,
         nice: errand.nice,
         credentials: errand.credentials,
@@ -263,6 +267,7 @@ mod tests {
     use super::{Channels, Errand, attempt};
     use crate::probe::failed::Failed;
     use crate::spec::service::Command;
+    use crate::sys::limits::Rlimits;
     use crate::sys::tree::Reach;
     use crate::sys::{exit, process};
     use crate::vocab::identity::Pid;
@@ -295,6 +300,7 @@ mod tests {
                 command,
                 environment: BTreeMap::from([path, (Tag::VARIABLE.to_owned(), tag.to_string())]),
                 directory: self.dir.path().to_owned(),
+                rlimits: Rlimits::default(),
                 umask: None,
                 nice: None,
                 credentials: None,

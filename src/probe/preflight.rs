@@ -10,6 +10,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use crate::spec::script::{Language, Script, script_of};
 use crate::spec::service::Service;
+use crate::sys::limits::Rlimits;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, SpawnError, spawn};
 use crate::vocab::identity::Identity;
@@ -131,6 +132,7 @@ impl Compile<'_> {
         let arguments = self.arguments();
         let launch = Launch {
             stdin: None,
+            rlimits: Rlimits::default(),
             program: &self.program,
             argument_zero: self.service.command.program(),
             arguments: &arguments,
@@ -213,6 +215,7 @@ mod tests {
             live: None,
             restart: RestartPolicy::Always,
             hooks: crate::spec::hooks::Hooks::new(),
+            limits: crate::spec::limits::Limits::default(),
             backoff: Backoff::default(),
             stop: Stop::default(),
             success_exit_codes: BTreeSet::from([0]),

@@ -9,6 +9,8 @@ pub mod graph;
 pub mod health;
 /// Commands on occasions in the life of a service.
 pub mod hooks;
+/// What a service may use.
+pub mod limits;
 /// Where output goes.
 pub mod log;
 /// When a run is followed by another, and how a run is ended.

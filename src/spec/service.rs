@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
 use super::hooks::Hooks;
+use super::limits::Limits;
 use super::log::Logs;
 use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use crate::vocab::name::ServiceName;
@@ -44,6 +45,8 @@ pub struct Service {
     pub stop: Stop,
     /// What is run on occasions of its life.
     pub hooks: Hooks,
+    /// What it may use.
+    pub limits: Limits,
     /// Exit codes that mean success; 0 unless the config says otherwise.
     pub success_exit_codes: BTreeSet<i32>,
     /// A run shorter than this failed quickly; a service without ports and check is running after this time.
@@ -75,6 +78,7 @@ impl Service {
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
+            && self.limits.hold_like(&other.limits)
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()
             && self.logs.are_joined() == other.logs.are_joined()

@@ -7,6 +7,7 @@ use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, setgid, setuid};
 
+use super::limits::Rlimits;
 use super::{os, process};
 use crate::vocab::identity::{Identity, Pid, StartTime};
 
@@ -30,6 +31,8 @@ pub struct Launch<'a> {
     pub stdout: OwnedFd,
     /// Its standard error.
     pub stderr: OwnedFd,
+    /// What the system holds it to, where that is not what we are held to.
+    pub rlimits: Rlimits,
     /// Its file mode creation mask, if not ours.
     pub umask: Option<u32>,
     /// Its nice value, if not ours.
@@ -118,6 +121,7 @@ pub(super) fn reset_signals() {
 mod tests {
     use super::{Launch, SpawnError, spawn};
     use crate::sys::exit::{self, ExitWatch};
+    use crate::sys::limits::Rlimits;
     use crate::sys::process;
     use crate::vocab::outcome::Outcome;
     use std::collections::BTreeMap;
@@ -138,6 +142,7 @@ mod tests {
             environment,
             directory: Path::new("/"),
             stdin: None,
+            rlimits: Rlimits::default(),
             stdout: out.try_clone().unwrap().into(),
             stderr: out.into(),
             umask: Some(0o027),

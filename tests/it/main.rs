@@ -21,3 +21,4 @@ mod restart;
 mod socket;
 mod supervisord;
 mod upgrade;
+mod upkeep;

@@ -24,6 +24,8 @@ pub(super) enum Due {
     Spawned(Event, Life),
     /// The `pre_start` of a run is over.
     Prepared(RunId, Life),
+    /// The tree of a run is measured.
+    Measured(RunId, Life),
     /// A hook of a run is over.
     Hooked(ServiceName, RunId, Occasion, Life),
     /// Somebody does something.

@@ -62,7 +62,7 @@ impl Before {
             Event::NotSpawned { .. } | Event::Exited { .. } | Event::Notified { .. } => Proven::Nobody,
             Event::PortsSeen { .. } => Proven::Nobody,
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
-            Event::CalledOff { .. } | Event::Hooked { .. } => Proven::Nobody,
+            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => Proven::Nobody,
         };
         let end = match event {
             Event::Exited { run, end } => {
@@ -74,7 +74,11 @@ impl Before {
             Event::NotSpawned { obstacle: Obstacle::Refused { .. }, .. } | Event::PortsSeen { .. } => None,
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => None,
             Event::Probed { .. } | Event::Notified { .. } | Event::Reconfigured(_) => None,
-            Event::Resumed(_) | Event::Tick | Event::CalledOff { .. } | Event::Hooked { .. } => None,
+            Event::Resumed(_)
+            | Event::Tick
+            | Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::Measured { .. } => None,
         };
         Self { running: running(fleet), proven, end, look: sickness::Look::of(fleet, event) }
     }

@@ -36,6 +36,12 @@ impl World {
                 Ok(())
             }
             Action::Hook { run, service, occasion, .. } => self.hook(run, &service, occasion),
+            Action::Measure { run } => {
+                self.child_of(run, None)?;
+                let at = self.now.after(wait(&mut self.rng, 5));
+                self.agenda.plan(at, Due::Measured(run, self.daemon));
+                Ok(())
+            }
             Action::CallOff { run } => self.call_off(run, events),
             Action::Stop { run, stop } => self.stop(run, stop.signal),
             Action::Kill { run } => self.kill(run),

@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     wanted: BTreeMap<ServiceName, Goal>,
     /// How many looks in a row found a run unfit.
     unfit: BTreeMap<RunId, u32>,
+    /// Runs that were found to use more than they may.
+    greedy: BTreeSet<RunId>,
     /// When a service's run was ended because it was unhealthy.
     remedied: BTreeMap<ServiceName, Vec<Moment>>,
 }
@@ -47,6 +49,7 @@ impl Ledger {
         self.told.clear();
         self.wanted.clear();
         self.remedied.clear();
+        self.greedy.clear();
         for name in services {
             self.declare(name);
         }
@@ -134,6 +137,14 @@ impl Ledger {
     /// How many looks in a row found a run unfit.
     pub(super) fn unfit_looks(&self, run: RunId) -> u32 {
         self.unfit.get(&run).copied().unwrap_or(0)
+    }
+
+    pub(super) fn note_greed(&mut self, run: RunId) {
+        self.greedy.insert(run);
+    }
+
+    pub(super) fn is_greedy(&self, run: RunId) -> bool {
+        self.greedy.contains(&run)
     }
 
     pub(super) fn note_remedy(&mut self, name: &ServiceName, now: Moment) {

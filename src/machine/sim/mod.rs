@@ -26,6 +26,8 @@ mod sickness;
 pub(super) mod spec_maker;
 /// Who else listens on ports.
 mod stranger;
+/// What is measured of runs.
+mod upkeep;
 /// One world: its time, its daemon, and what happens next.
 mod world;
 /// The tests.

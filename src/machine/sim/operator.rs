@@ -230,6 +230,7 @@ fn run_of(event: &Event) -> Option<RunId> {
     match event {
         Event::Spawned { run, .. } | Event::NotSpawned { run, .. } => Some(*run),
         Event::Exited { run, .. } | Event::Probed { run, .. } => Some(*run),
+        Event::Measured { run, .. } => Some(*run),
         Event::Notified { run, .. } | Event::CalledOff { run } | Event::Hooked { run, .. } => Some(*run),
         Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) | Event::PortsSeen { .. } => None,
         Event::Resumed(_) | Event::Tick => None,

@@ -31,7 +31,7 @@ impl Look {
             }
             Event::Exited { .. } | Event::Notified { .. } | Event::Reconfigured(_) => Self::None,
             Event::PortsSeen { .. } | Event::Resumed(_) | Event::Tick => Self::None,
-            Event::CalledOff { .. } | Event::Hooked { .. } => Self::None,
+            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => Self::None,
         }
     }
 }
@@ -58,6 +58,9 @@ impl World {
     pub(super) fn check_remedy(&mut self, run: RunId) -> Verdict {
         let fleet = self.fleet()?;
         let Some(service) = fleet.service_of(run) else { return Err(format!("run {run} is nobody's")) };
+        if self.is_ended_for_greed(run, service, fleet.reason(&service.spec().name).as_ref()) {
+            return Ok(());
+        }
         let (name, unfit) = (service.spec().name.clone(), self.ledger.unfit_looks(run));
         let before = |within| self.ledger.remedies(&name, within, self.now);
         let is_due = remedies(service).any(|(retries, remedy)| match remedy {

@@ -9,6 +9,7 @@ use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::hooks::{Hook, Hooks, Occasion};
+use crate::spec::limits::Limits;
 use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{Asked, Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
@@ -16,6 +17,9 @@ use crate::spec::supervisor::{ExitOn, Supervisor};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
 use crate::vocab::signal::Signal;
+
+/// What a tree may use where that is limited.
+pub(super) const MEMORY_BYTES_MAX: u64 = 512_000_000;
 
 /// Every name that a world knows. Those that begin with a `j` are jobs: they end by themselves if their policy lets
 /// them, and only they are waited for to complete.
@@ -47,6 +51,7 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
         backoff: Backoff::default(),
         stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1), asks: Asked::Main },
         hooks: Hooks::new(),
+        limits: Limits::default(),
         success_exit_codes: BTreeSet::from([0]),
         min_uptime: Duration::from_millis(100),
         autostart: true,
@@ -127,6 +132,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.restart = random_policy(rng, &service.name);
     service.backoff = random_backoff(rng);
     service.hooks = random_hooks(rng);
+    service.limits.memory_bytes = (rng.u32(0..4) == 0).then_some(MEMORY_BYTES_MAX);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
     service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
     service.autostart = rng.u32(0..10) < 8;
@@ -247,7 +253,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
     let at = rng.usize(0..services.len());
     let service = &mut services[at];
     let number: u16 = service.name.as_str()[1..].parse().unwrap();
-    match rng.u32(0..11) {
+    match rng.u32(0..12) {
         0 => {
             service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
         }
@@ -258,6 +264,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
         6 => service.backoff = random_backoff(rng),
         8 => service.on_port_conflict = random_conflict(rng),
         9 => service.hooks = random_hooks(rng),
+        10 => service.limits.memory_bytes = rng.bool().then_some(MEMORY_BYTES_MAX),
         7 => service.min_uptime = Duration::from_millis(rng.u64(1..2000)),
         _ => service.autostart = !service.autostart,
     }

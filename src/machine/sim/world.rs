@@ -81,7 +81,7 @@ impl Violence {
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => Self::AfterTheirTime,
             Event::PortsSeen { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
             Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
-            Event::CalledOff { .. } | Event::Hooked { .. } => Self::AfterTheirTime,
+            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => Self::AfterTheirTime,
         }
     }
 }
@@ -219,7 +219,8 @@ impl World {
                 self.hooked(service, run, occasion)
             }
             Due::Told(..) | Due::Looked(..) | Due::Spawned(..) => Ok(()),
-            Due::Prepared(..) | Due::Hooked(..) => Ok(()),
+            Due::Measured(run, daemon) if daemon == self.daemon => self.measured(run),
+            Due::Prepared(..) | Due::Hooked(..) | Due::Measured(..) => Ok(()),
             Due::Act => self.act(),
             Due::Doom => {
                 let left = self.rng.u32(0..8);
@@ -310,7 +311,7 @@ impl World {
             Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
             // Of a `post_stop` nothing is told twice: the next daemon may give its run number again.
             Event::Hooked { occasion: Occasion::PostStop, .. } => (),
-            Event::CalledOff { .. } | Event::Hooked { .. } => self.past.push(event),
+            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => self.past.push(event),
             Event::Reconfigured(_) | Event::Resumed(_) => (),
         }
     }
@@ -335,7 +336,7 @@ fn told(event: &Event) -> String {
             format!("{event:?}")
         }
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
-        Event::PortsSeen { .. } => format!("{event:?}"),
+        Event::PortsSeen { .. } | Event::Measured { .. } => format!("{event:?}"),
         Event::CalledOff { .. } | Event::Hooked { .. } => format!("{event:?}"),
         Event::Resumed(_) | Event::Tick => format!("{event:?}"),
     }
@@ -343,7 +344,7 @@ fn told(event: &Event) -> String {
 
 fn words(service: &spec::service::Service) -> String {
     format!(
-        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}",
+        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}",
         service.depends_on,
         service.restart,
         service.backoff.max_retries,
@@ -355,5 +356,6 @@ fn words(service: &spec::service::Service) -> String {
         service.live,
         service.autostart,
         service.hooks.keys(),
+        service.limits,
     )
 }

@@ -128,7 +128,8 @@ impl<'a> Plan<'a> {
         setsid()?;
         reset_signals();
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-        let Launch { umask, nice, credentials, .. } = self.launch;
+        let Launch { rlimits, umask, nice, credentials, .. } = self.launch;
+        rlimits.take_on()?;
         if let Some(mask) = umask {
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(*mask));
         }

@@ -29,9 +29,11 @@ fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
         .stdout(launch.stdout.try_clone()?)
         .stderr(launch.stderr.try_clone()?);
     let (mask, nice, credentials) = (launch.umask, launch.nice, launch.credentials.clone());
+    let rlimits = launch.rlimits;
     let prepare = move || {
         setsid()?;
         reset_signals();
+        rlimits.take_on()?;
         take_on(mask, nice, credentials.as_ref())
     };
     // SAFETY: between fork and exec only system calls are made, on data that was allocated before the fork.

@@ -1,0 +1,24 @@
+use super::spec_maker::MEMORY_BYTES_MAX;
+use super::world::{Verdict, World};
+use crate::machine::event::Event;
+use crate::machine::service::Service;
+use crate::vocab::run::RunId;
+
+impl World {
+    /// The tree of a run is measured: some of the bad ones use more than they may.
+    pub(super) fn measured(&mut self, run: RunId) -> Verdict {
+        let is_greedy = self.rng.u32(0..100) < self.temper.badness() / 4;
+        let memory_bytes = if is_greedy { MEMORY_BYTES_MAX + 1 } else { MEMORY_BYTES_MAX };
+        if is_greedy {
+            self.ledger.note_greed(run);
+        }
+        self.feed(Event::Measured { run, memory_bytes })
+    }
+
+    /// Whether a run that is wanted is asked to end for what it used, and that is said.
+    pub(super) fn is_ended_for_greed(&self, run: RunId, service: &Service, reason: Option<&String>) -> bool {
+        service.spec().limits.memory_bytes.is_some()
+            && self.ledger.is_greedy(run)
+            && reason.is_some_and(|reason| reason.contains("more than limits.memory"))
+    }
+}
