@@ -130,6 +130,7 @@ fn service(number: u16, need: Option<u16>) -> spec::service::Service {
         backoff: Backoff::default(),
         stop: Stop::default(),
         hooks: BTreeMap::new(),
+        watch: None,
         limits: spec::limits::Limits::default(),
         success_exit_codes: BTreeSet::from([0]),
         min_uptime: Duration::from_secs(1),

@@ -112,6 +112,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("stop_signal", old.stop.signal != new.stop.signal),
         ("stop_timeout", old.stop.timeout != new.stop.timeout),
         ("stop_asks", old.stop.asks != new.stop.asks),
+        ("watch", old.watch != new.watch),
         ("limits", old.limits != new.limits),
         ("hooks", old.hooks != new.hooks),
         ("success_exit_codes", old.success_exit_codes != new.success_exit_codes),

@@ -42,6 +42,8 @@ mod table;
 mod value;
 /// `env` and `env_file`.
 mod variables;
+/// `watch`.
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, hooks, limits, logs, policy, prove, sections, variables};
+use super::{health, hooks, limits, logs, policy, prove, sections, variables, watch};
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::hooks::Hooks;
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
@@ -38,7 +38,7 @@ pub(super) struct Context<'a> {
 const NOT_FOR_ALL: [&str; 2] = ["port", "ports"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 5] = ["replicas", "schedule", "sockets", "stdin", "watch"];
+const PLANNED: [&str; 4] = ["replicas", "schedule", "sockets", "stdin"];
 
 /// A run shorter than this failed quickly, unless the service says otherwise.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
@@ -144,6 +144,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
             asks: asks(section).unwrap_or(usual.asks),
         },
         hooks: Hooks::new(),
+        watch: watch::read(section),
         limits: limits::read(section).unwrap_or_default(),
         success_exit_codes: codes.unwrap_or_else(|| BTreeSet::from([0])),
         min_uptime: section.duration("min_uptime").unwrap_or(MIN_UPTIME),

@@ -216,6 +216,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         inbox,
     });
     engine.declare_channels(&fleet);
+    engine.watch_files(&fleet);
     // The pump is told to hold them, and their readers are on their way to it.
     drop(boot.pipes);
     past.end_strays();

@@ -19,6 +19,7 @@ use super::notify::Listening;
 use super::preflight::Reading;
 use super::signals::Wish;
 use super::warden::Warden;
+use super::watch::Watches;
 use crate::config::change;
 use crate::config::environment::Environment;
 use crate::config::load::{self, Machine};
@@ -51,6 +52,7 @@ pub struct Engine {
     /// Looks that are under way.
     pub(super) looks: BTreeMap<RunId, AbortHandle>,
     pub(super) hooks: Hooks,
+    pub(super) watches: Watches,
     pub(super) listening: Option<Listening>,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
@@ -131,6 +133,7 @@ impl Engine {
             leaders: watch::Sender::new(BTreeSet::new()),
             looks: BTreeMap::new(),
             hooks: Hooks::default(),
+            watches: Watches::default(),
             listening: None,
             pump: parts.pump,
             mailbox: parts.mailbox,
@@ -300,6 +303,7 @@ impl Engine {
     /// Acts on a config from here on.
     pub(super) fn apply(&mut self, reading: Reading) {
         self.declare_channels(&reading.fleet);
+        self.watch_files(&reading.fleet);
         keep_applied(&self.paths, &reading.text);
         self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
     }

@@ -47,5 +47,7 @@ pub mod signals;
 pub mod view;
 /// One run's process, watched and ended with its whole tree.
 pub mod warden;
+/// Files whose change starts a service again.
+mod watch;
 /// What one run has told of itself.
 mod words;

@@ -61,6 +61,13 @@ pub enum Event {
         /// The answer.
         finding: Finding,
     },
+    /// A file changed that a service watches, and nothing more for a while.
+    FileChanged {
+        /// Which service.
+        service: ServiceName,
+        /// Which file.
+        path: String,
+    },
     /// The tree of a run was measured.
     Measured {
         /// Which run.

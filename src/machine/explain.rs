@@ -24,7 +24,7 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
         Phase::Running(_, proof) if proof.health == Health::Unhealthy => {
             unfit(service).map(|what| format!("unhealthy: {what}"))
         }
-        Phase::Running(..) => None,
+        Phase::Running(..) => service.watched.reason(),
         Phase::Stopping { .. } => condemned(service).or_else(|| hook(service)),
         Phase::Killing { patience: Patience::RunOut, live } => Some(format!(
             "pid {} does not end: SIGKILL was sent, and the kernel still holds it",

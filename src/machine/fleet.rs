@@ -81,6 +81,9 @@ impl Fleet {
             Event::NotSpawned { run, obstacle } => {
                 self.of_run(run, |service| service.on_not_spawned(obstacle, now, out));
             }
+            Event::FileChanged { service, path } => {
+                self.change(&service, |service| service.on_file_changed(path, now));
+            }
             Event::Measured { run, memory_bytes } => {
                 self.of_run(run, |service| service.on_measured(memory_bytes, now, out));
             }

@@ -39,6 +39,8 @@ pub mod ticket;
 
 /// What a run that is up is looked after by, beyond its checks.
 mod upkeep;
+/// What a change of watched files does.
+mod watch;
 
 /// Thousands of seeded worlds.
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::event::{End, Obstacle};
 use super::explain;
 use super::hooks::Hold;
 use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
+use super::watch::Watched;
 use crate::spec;
 use crate::spec::health::Aspect;
 use crate::spec::policy::{EarlyExit, RestartPolicy};
@@ -25,6 +26,7 @@ pub struct Service {
     pub(super) hold: Hold,
     /// When its memory is measured next.
     pub(super) measure: NextLook,
+    pub(super) watched: Watched,
     pub(super) standing: Standing,
     pub(super) failures: u32,
     pub(super) restarts: u64,
@@ -87,6 +89,7 @@ impl Service {
             phase: Phase::Resting(Rest::Stopped),
             hold: Hold::Free,
             measure: NextLook::Never,
+            watched: Watched::default(),
             standing: Standing::Declared,
             failures: 0,
             restarts: 0,
@@ -187,6 +190,7 @@ impl Service {
     /// It is wanted down; a process it has is ended when its turn comes.
     pub(super) fn want_down(&mut self) {
         self.goal = Goal::Down;
+        self.watched = Watched::default();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
                 self.phase = Phase::Resting(Rest::Stopped);

@@ -8,7 +8,8 @@ use crate::vocab::moment::Moment;
 impl Service {
     /// All its timers, and what for.
     pub(super) fn timers(&self) -> impl Iterator<Item = (Moment, &'static str)> {
-        self.timer().into_iter().chain(self.timer_of_upkeep())
+        let pause = self.watched.resumes().map(|at| (at, "files are watched again"));
+        self.timer().into_iter().chain(self.timer_of_upkeep()).chain(pause)
     }
 
     /// What a run that is up is looked after by, beyond its checks.
@@ -29,6 +30,7 @@ impl Service {
 
     /// The due timer of its upkeep fires, if there is one.
     pub(super) fn on_time_of_upkeep(&mut self, now: Moment, out: &mut Vec<Action>) {
+        self.end_pause_of_watch(now);
         let is_due = self.timer_of_upkeep().is_some_and(|(at, _)| at <= now);
         if let (true, Some(run)) = (is_due, self.phase.run()) {
             self.measure = NextLook::UnderWay;

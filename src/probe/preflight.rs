@@ -215,6 +215,7 @@ mod tests {
             live: None,
             restart: RestartPolicy::Always,
             hooks: crate::spec::hooks::Hooks::new(),
+            watch: None,
             limits: crate::spec::limits::Limits::default(),
             backoff: Backoff::default(),
             stop: Stop::default(),

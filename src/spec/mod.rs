@@ -23,3 +23,5 @@ pub mod script;
 pub mod service;
 /// The supervisor's own settings.
 pub mod supervisor;
+/// Files whose change starts a service again.
+pub mod watch;

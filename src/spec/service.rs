@@ -8,6 +8,7 @@ use super::hooks::Hooks;
 use super::limits::Limits;
 use super::log::Logs;
 use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
+use super::watch::Watch;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
 use crate::vocab::signal::Signal;
@@ -47,6 +48,8 @@ pub struct Service {
     pub hooks: Hooks,
     /// What it may use.
     pub limits: Limits,
+    /// Which files start it again when they change.
+    pub watch: Option<Watch>,
     /// Exit codes that mean success; 0 unless the config says otherwise.
     pub success_exit_codes: BTreeSet<i32>,
     /// A run shorter than this failed quickly; a service without ports and check is running after this time.

@@ -62,7 +62,10 @@ impl Before {
             Event::NotSpawned { .. } | Event::Exited { .. } | Event::Notified { .. } => Proven::Nobody,
             Event::PortsSeen { .. } => Proven::Nobody,
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
-            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => Proven::Nobody,
+            Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::Measured { .. }
+            | Event::FileChanged { .. } => Proven::Nobody,
         };
         let end = match event {
             Event::Exited { run, end } => {
@@ -78,6 +81,7 @@ impl Before {
             | Event::Tick
             | Event::CalledOff { .. }
             | Event::Hooked { .. }
+            | Event::FileChanged { .. }
             | Event::Measured { .. } => None,
         };
         Self { running: running(fleet), proven, end, look: sickness::Look::of(fleet, event) }

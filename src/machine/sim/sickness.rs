@@ -31,7 +31,10 @@ impl Look {
             }
             Event::Exited { .. } | Event::Notified { .. } | Event::Reconfigured(_) => Self::None,
             Event::PortsSeen { .. } | Event::Resumed(_) | Event::Tick => Self::None,
-            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => Self::None,
+            Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::Measured { .. }
+            | Event::FileChanged { .. } => Self::None,
         }
     }
 }

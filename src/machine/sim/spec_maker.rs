@@ -14,6 +14,7 @@ use crate::spec::log::{Logs, Rotation};
 use crate::spec::policy::{Asked, Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
+use crate::spec::watch::Watch;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
 use crate::vocab::signal::Signal;
@@ -51,6 +52,7 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
         backoff: Backoff::default(),
         stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1), asks: Asked::Main },
         hooks: Hooks::new(),
+        watch: None,
         limits: Limits::default(),
         success_exit_codes: BTreeSet::from([0]),
         min_uptime: Duration::from_millis(100),
@@ -132,6 +134,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.restart = random_policy(rng, &service.name);
     service.backoff = random_backoff(rng);
     service.hooks = random_hooks(rng);
+    service.watch = (rng.u32(0..4) == 0).then(watch);
     service.limits.memory_bytes = (rng.u32(0..4) == 0).then_some(MEMORY_BYTES_MAX);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
     service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
@@ -180,6 +183,10 @@ fn random_conflict(rng: &mut Rng) -> PortConflict {
         1 | 2 => PortConflict::Flush,
         _ => PortConflict::Wait,
     }
+}
+
+fn watch() -> Watch {
+    Watch { paths: vec!["*".to_owned()], ignore: Vec::new(), debounce: Watch::DEBOUNCE }
 }
 
 /// Half of all services have no hook.

@@ -81,7 +81,10 @@ impl Violence {
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => Self::AfterTheirTime,
             Event::PortsSeen { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
             Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
-            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => Self::AfterTheirTime,
+            Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::Measured { .. }
+            | Event::FileChanged { .. } => Self::AfterTheirTime,
         }
     }
 }
@@ -309,6 +312,7 @@ impl World {
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => self.past.push(event),
             Event::Spawned { .. } | Event::NotSpawned { .. } => self.past.push(event),
             Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
+            Event::FileChanged { .. } => (),
             // Of a `post_stop` nothing is told twice: the next daemon may give its run number again.
             Event::Hooked { occasion: Occasion::PostStop, .. } => (),
             Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => self.past.push(event),
@@ -336,7 +340,7 @@ fn told(event: &Event) -> String {
             format!("{event:?}")
         }
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
-        Event::PortsSeen { .. } | Event::Measured { .. } => format!("{event:?}"),
+        Event::PortsSeen { .. } | Event::Measured { .. } | Event::FileChanged { .. } => format!("{event:?}"),
         Event::CalledOff { .. } | Event::Hooked { .. } => format!("{event:?}"),
         Event::Resumed(_) | Event::Tick => format!("{event:?}"),
     }
