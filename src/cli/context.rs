@@ -11,6 +11,7 @@ use crate::config::environment::Environment;
 use crate::config::problem::Problems;
 use crate::config::supervisord::load as dialect;
 use crate::config::{find, load};
+use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
 use crate::spec::supervisor::Supervisor;
@@ -56,6 +57,14 @@ impl Context {
             self.say(&format!("warning: {remark}"));
         }
         Ok(fleet)
+    }
+
+    /// The same with the counts of replicas that were asked for since the file was applied.
+    pub(super) fn prove_as_scaled(&self) -> Result<Fleet, Failure> {
+        let fleet = self.prove()?;
+        let counts = Applied::read(&self.paths).unwrap_or_default().counts;
+        // Counts that do not fit the file are for whoever applies it.
+        Ok(fleet.scaled(&counts).unwrap_or(fleet))
     }
 
     pub(super) fn load(&self) -> Result<Fleet, Problems> {

@@ -37,6 +37,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Down(down) => commands::down::run(&context()?, &down),
         Verb::Status(status) => commands::status::run(&context()?, &status),
         Verb::Restart(restart) => commands::restart::run(&context()?, &restart),
+        Verb::Scale(scale) => commands::scale::run(&context()?, &scale),
         Verb::Start(order) => commands::order::start(&context()?, &order),
         Verb::Stop(order) => commands::order::stop(&context()?, &order),
         Verb::Kill(order) => commands::order::kill(&context()?, &order),

@@ -129,6 +129,7 @@ fn ask_code(error: &AskError) -> u8 {
         AskError::Unreachable(_) => 4,
         AskError::Refused(problem) => match problem.kind {
             Kind::BadRequest | Kind::NotFound | Kind::NoSuchService | Kind::BadMethod | Kind::TooLarge => 2,
+            Kind::ConfigForbids => 2,
             Kind::NoGuardian => 1,
             Kind::Ending => 4,
         },

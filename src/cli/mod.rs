@@ -24,3 +24,6 @@ mod render;
 pub mod supervise_args;
 /// Points in time as people type them.
 pub mod when;
+
+#[cfg(test)]
+mod tests;

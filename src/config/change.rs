@@ -101,6 +101,8 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("ports", old.ports != new.ports),
         ("preflight", old.preflight != new.preflight),
         ("on_port_conflict", old.on_port_conflict != new.on_port_conflict),
+        ("max_unavailable", old.max_unavailable != new.max_unavailable),
+        ("replicas", old.replica != new.replica),
         ("user", old.user != new.user),
         ("umask", old.umask != new.umask),
         ("nice", old.nice != new.nice),

@@ -11,6 +11,7 @@ use super::scope::Scope;
 use super::table::{Notes, Room, Section, known_instead};
 use super::{sections, service, supervisord};
 use crate::spec::fleet::{Fleet, NotAFleet};
+use crate::spec::replicas::Replica;
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
@@ -21,6 +22,19 @@ pub(super) struct Places {
     pub(super) services: BTreeSet<ServiceName>,
     pub(super) ports: BTreeMap<(ServiceName, Endpoint), Range<usize>>,
     pub(super) needs: BTreeMap<(ServiceName, ServiceName), Range<usize>>,
+    pub(super) replicas: BTreeMap<ServiceName, (u32, Range<usize>)>,
+}
+
+impl Places {
+    /// The service that the file declares, for it or one of its replicas.
+    fn declared(&self, name: &ServiceName) -> ServiceName {
+        let is_replica = |of: &&ServiceName| {
+            let number = name.as_str().strip_prefix(of.as_str()).and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let of = self.replicas.keys().find(is_replica).filter(|_| !self.services.contains(name));
+        of.unwrap_or(name).clone()
+    }
 }
 
 /// Reads a config file, which must be named by an absolute path, and proves it.
@@ -208,13 +222,16 @@ fn read<'a>(
         &places.services,
     );
     service::refuse_what_is_not_for_all(&context);
-    (Some(Fleet::new(supervisor, read)), places)
+    let counts = places.replicas.iter().map(|(name, (count, _))| (name.clone(), *count)).collect();
+    (Some(Fleet::replicate(supervisor, read, &counts)), places)
 }
 
 const EXAMPLE: &str = "a service is a table: [services.web] with command = \"python3 -m http.server 8080\"";
 
 /// None when the fleet only misses what the file has: a service that could not be read, of which a note says why.
 fn fleet_problem(problem: &NotAFleet, places: &Places) -> Option<Problem> {
+    // What is wrong with replicas is said once, of what the file declares.
+    let problem = &problem.named(|name| places.declared(name));
     let (span, hint) = match problem {
         NotAFleet::UnknownDependency { dependency, .. } if places.services.contains(dependency) => {
             return None;
@@ -233,6 +250,17 @@ fn fleet_problem(problem: &NotAFleet, places: &Places) -> Option<Problem> {
         | NotAFleet::PortsOverlap { port, taken: _, first: _, second } => {
             let place = places.ports.get(&(second.clone(), *port));
             (place, "give each service a port of its own".to_owned())
+        }
+        NotAFleet::PortShared { service, .. } => {
+            let hint = format!(
+                "keep one replica, or declare no port and let each take its own: its number is in {}",
+                Replica::VARIABLE
+            );
+            (places.replicas.get(service).map(|(_, span)| span), hint)
+        }
+        NotAFleet::ReplicaNameTaken { of, .. } | NotAFleet::NoReplicaName { of, .. } => {
+            let place = places.replicas.get(of).map(|(_, span)| span);
+            (place, format!("rename one of them; replicas are called `{of}-2`, `{of}-3` and so on"))
         }
     };
     Some(Problem { span: span.cloned(), what: problem.to_string(), hint: Some(hint) })

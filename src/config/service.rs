@@ -16,6 +16,7 @@ use super::{health, hooks, limits, logs, policy, prove, sections, variables, wat
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::hooks::Hooks;
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
+use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service, User};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
@@ -38,7 +39,10 @@ pub(super) struct Context<'a> {
 const NOT_FOR_ALL: [&str; 2] = ["port", "ports"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 4] = ["replicas", "schedule", "sockets", "stdin"];
+const PLANNED: [&str; 3] = ["schedule", "sockets", "stdin"];
+
+/// How many replicas there may be.
+const COUNTS: Range<i64> = 1..Replica::COUNT_MAX as i64 + 1;
 
 /// A run shorter than this failed quickly, unless the service says otherwise.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
@@ -70,6 +74,7 @@ pub(super) fn read(
     let (directory, is_directory) = directory(context, &section);
     let ports = ports(context, &section, &name, places);
     let needs = depends_on(&section, &name, places);
+    replicas(&section, &name, places);
     let command = command(&section, value).map(|(command, value)| {
         if is_directory && context.machine == Machine::Proven {
             prove::program(&command, &directory, scope.environment().value("PATH"), &value);
@@ -126,6 +131,11 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
         .map(|codes| codes.iter().filter_map(|code| i32::try_from(code.integer(0..256)?).ok()).collect());
     Some(Service {
         name: name.clone(),
+        replica: Replica::first(name),
+        max_unavailable: section
+            .integer("max_unavailable", COUNTS)
+            .and_then(|it| u32::try_from(it).ok())
+            .unwrap_or(1),
         group: group(section),
         command: Command::new(vec!["unread".to_owned()])?,
         directory: PathBuf::new(),
@@ -256,6 +266,13 @@ fn depends_on(section: &Section<'_>, name: &ServiceName, places: &mut Places) ->
         }
     }
     needs
+}
+
+fn replicas(section: &Section<'_>, name: &ServiceName, places: &mut Places) {
+    let Some(value) = section.value("replicas") else { return };
+    if let Some(count) = value.integer(COUNTS).and_then(|count| u32::try_from(count).ok()) {
+        places.replicas.insert(name.clone(), (count, value.span()));
+    }
 }
 
 fn condition(value: &Value<'_>) -> Option<Condition> {

@@ -22,7 +22,7 @@ use crate::machine;
 use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
-use crate::rundir::applied;
+use crate::rundir::applied::Applied;
 use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
@@ -127,12 +127,27 @@ fn end_at_panics() {
     }));
 }
 
-/// The text of the config, and the fleet that it makes.
-fn prove(boot: &Boot) -> Result<(String, Fleet), BootError> {
+/// The config as it is acted on, and the fleet that it makes. Counts of replicas that were asked for hold until the file
+/// is applied again.
+fn prove(boot: &Boot) -> Result<(Applied, Fleet), BootError> {
+    let before = Applied::read(&boot.paths);
+    let (text, fleet) = prove_text(boot, before.as_ref())?;
+    let counts = before.unwrap_or_default().counts;
+    match fleet.scaled(&counts) {
+        Ok(scaled) => Ok((Applied { text, counts }, scaled)),
+        Err(problems) => {
+            let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            tracing::warn!(problems = words.join("; "), "cannot keep to the counts of replicas asked for");
+            Ok((Applied { text, ..Applied::default() }, fleet))
+        }
+    }
+}
+
+fn prove_text(boot: &Boot, before: Option<&Applied>) -> Result<(String, Fleet), BootError> {
     if boot.config == Config::AsApplied {
-        if let Some(text) = applied::read(&boot.paths) {
-            match load::prove(&text, &boot.path, &boot.environment, Machine::Trusted) {
-                Ok(fleet) => return Ok((text, fleet)),
+        if let Some(Applied { text, .. }) = before {
+            match load::prove(text, &boot.path, &boot.environment, Machine::Trusted) {
+                Ok(fleet) => return Ok((text.clone(), fleet)),
                 Err(problems) => {
                     tracing::warn!(%problems, "cannot go on with the config as it was; reading the file")
                 }
@@ -146,7 +161,7 @@ fn prove(boot: &Boot) -> Result<(String, Fleet), BootError> {
 }
 
 fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
-    let (text, fleet) = prove(&boot)?;
+    let (applied, fleet) = prove(&boot)?;
     let paths = boot.paths.clone();
     paths.prepare()?;
     // Whoever holds the lock gets it from clients that find no socket.
@@ -159,7 +174,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
     if let Some(identity) = others.max_by_key(|identity| (identity.started, identity.pid)) {
         return Err(BootError::AnotherLost { identity });
     }
-    keep_applied(&paths, &text);
+    keep_applied(&paths, &applied);
     limits::raise_open_files();
     let reach = match exit::adopt_orphans() {
         Ok(()) => Reach::Near,
@@ -174,7 +189,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
         .map_err(system("start its event loop"))?;
     let over = runtime.block_on(supervise(
         boot,
-        Ground { fleet: Arc::new(fleet), paths: paths.clone(), reach },
+        Ground { fleet: Arc::new(fleet), applied, paths: paths.clone(), reach },
         ready,
     ))?;
     clean_up(&paths, over.fate);
@@ -183,8 +198,8 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
 }
 
 /// Keeps a copy for a successor. One that cannot be written leaves the copy before it, or none: then the file is read.
-pub(super) fn keep_applied(paths: &Paths, text: &str) {
-    if let Err(error) = applied::write(paths, text) {
+pub(super) fn keep_applied(paths: &Paths, applied: &Applied) {
+    if let Err(error) = applied.write(paths) {
         tracing::warn!(%error, path = %paths.applied.display(), "cannot keep a copy of the config");
     }
 }
@@ -192,12 +207,13 @@ pub(super) fn keep_applied(paths: &Paths, text: &str) {
 /// What a supervisor stands on once the config is proven and the lock is its own.
 struct Ground {
     fleet: Arc<Fleet>,
+    applied: Applied,
     paths: Paths,
     reach: Reach,
 }
 
 async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Ended, BootError> {
-    let Ground { fleet, paths, reach } = ground;
+    let Ground { fleet, applied, paths, reach } = ground;
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
@@ -210,6 +226,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         reach,
         environment: boot.environment,
         guardian: boot.guardian,
+        applied,
         pump,
         door,
         mailbox: mailbox.clone(),

@@ -3,9 +3,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::machine::fleet::{Fleet, Revision};
-use crate::machine::memory::{LiveMemory, Progress, Survivor};
+use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
 use crate::machine::phase;
-use crate::rundir::journal::{Entry, Journal, LiveEntry, Rest, Stage};
+use crate::rundir::journal::{Entry, Journal, LiveEntry, Rest, SecondEntry, SecondStage, Stage};
 use crate::vocab::state::Goal;
 
 /// Keeps the journal up to date. An error of the disk is told once and costs nothing else: the tags still tell whose
@@ -105,7 +105,7 @@ impl Diary {
 }
 
 fn matters(entry: &Entry) -> bool {
-    entry.live.is_some() || entry.goal != Goal::Down || entry.restarts > 0
+    entry.runs().next().is_some() || entry.goal != Goal::Down || entry.restarts > 0
 }
 
 fn entry(memory: Survivor) -> Entry {
@@ -128,6 +128,15 @@ fn entry(memory: Survivor) -> Entry {
                 Progress::Starting => Stage::Starting,
                 Progress::Ready => Stage::Ready,
                 Progress::Stopping { kill_at } => Stage::Stopping { kill_at },
+            },
+        }),
+        second: memory.second.map(|second| SecondEntry {
+            run: second.run,
+            identity: second.identity,
+            since: second.since,
+            stage: match second.plan {
+                SecondPlan::Understudy { give_up_at } => SecondStage::Understudy { give_up_at },
+                SecondPlan::Stopping { kill_at } => SecondStage::Stopping { kill_at },
             },
         }),
     }
@@ -155,6 +164,15 @@ pub fn survivor(entry: &Entry) -> Survivor {
                 Stage::Stopping { kill_at } => Progress::Stopping { kill_at },
             },
         }),
+        second: entry.second.map(|second| SecondMemory {
+            run: second.run,
+            identity: second.identity,
+            since: second.since,
+            plan: match second.stage {
+                SecondStage::Understudy { give_up_at } => SecondPlan::Understudy { give_up_at },
+                SecondStage::Stopping { kill_at } => SecondPlan::Stopping { kill_at },
+            },
+        }),
     }
 }
 
@@ -170,7 +188,8 @@ mod tests {
     fn the_next_supervisor_learns_how_a_service_rests() {
         for rest in [None, Some(Rest::Completed), Some(Rest::Failed), Some(Rest::Fatal)] {
             let service = ServiceName::parse("job").unwrap();
-            let memory = Survivor { service, goal: Goal::Up, restarts: 2, failures: 1, rest, live: None };
+            let (goal, live, second) = (Goal::Up, None, None);
+            let memory = Survivor { service, goal, restarts: 2, failures: 1, rest, live, second };
             assert_eq!(survivor(&entry(memory.clone())), memory);
         }
     }

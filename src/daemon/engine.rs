@@ -31,6 +31,7 @@ use crate::protocol;
 use crate::protocol::command::{Fate, Rehearsal, ReloadOrder, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
+use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, memory, process};
@@ -62,6 +63,8 @@ pub struct Engine {
     pub(super) noted: BTreeMap<RunId, Vec<Note>>,
     pub(super) started: Moment,
     pub(super) guardian: Option<Identity>,
+    /// The config that it acts on, as a successor will find it.
+    pub(super) applied: Applied,
     door: Door,
     config: PathBuf,
     inbox: mpsc::Receiver<Message>,
@@ -88,6 +91,8 @@ pub struct Parts {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
+    /// The config that it acts on.
+    pub applied: Applied,
     /// The log pump.
     pub pump: Pump,
     /// The control socket.
@@ -142,6 +147,7 @@ impl Engine {
             noted: BTreeMap::new(),
             started: clock::now(),
             guardian: parts.guardian,
+            applied: parts.applied,
             door: parts.door,
             config,
             inbox: parts.inbox,
@@ -304,7 +310,8 @@ impl Engine {
     pub(super) fn apply(&mut self, reading: Reading) {
         self.declare_channels(&reading.fleet);
         self.watch_files(&reading.fleet);
-        keep_applied(&self.paths, &reading.text);
+        self.applied = Applied { text: reading.text, ..Applied::default() };
+        keep_applied(&self.paths, &self.applied);
         self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
     }
 

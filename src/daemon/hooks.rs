@@ -22,10 +22,10 @@ use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::state::State;
 
-/// The hooks that are under way. A run of a service has one at a time but for `on_failure`: a later one ends an earlier
+/// The hooks that are under way. A run has one at a time but for `on_failure`: a later one ends an earlier
 /// one, whose occasion is over.
 #[derive(Debug, Default)]
-pub(super) struct Hooks(BTreeMap<(ServiceName, Line), UnderWay>);
+pub(super) struct Hooks(BTreeMap<(RunId, Line), UnderWay>);
 
 /// What goes on at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +102,7 @@ impl Engine {
         let errand = self.errand_of_hook(&call, command);
         let Call { run, service, occasion, .. } = call;
         let (mailbox, pump) = (self.mailbox.clone(), self.pump.clone());
-        let key = (service.name.clone(), Line::of(occasion));
+        let key = (run, Line::of(occasion));
         tracing::debug!(service = %service.name, %run, hook = occasion.key(), "begins");
         let task = tokio::spawn(async move {
             let beginning = Beginning::at_end_of(&service.logs.stderr);
@@ -127,8 +127,8 @@ impl Engine {
     /// Tells the machine, if it waits for this one.
     pub(super) fn hook_ended(&mut self, ended: Ended) {
         let Ended { service, run, occasion, result } = ended;
-        let key = (service.name.clone(), Line::of(occasion));
-        let is_under_way = self.hooks.0.get(&key).is_some_and(|it| (it.run, it.occasion) == (run, occasion));
+        let key = (run, Line::of(occasion));
+        let is_under_way = self.hooks.0.get(&key).is_some_and(|it| it.occasion == occasion);
         if !is_under_way {
             return;
         }
@@ -165,7 +165,7 @@ impl Engine {
     /// Ends the `pre_start` of a run, if it is under way.
     pub(super) fn call_off(&mut self, run: RunId) -> Option<Event> {
         let is_it = |it: &UnderWay| it.run == run && it.occasion == Occasion::PreStart;
-        let key = self.hooks.0.iter().find(|(_, it)| is_it(it)).map(|(key, _)| key.clone())?;
+        let key = self.hooks.0.iter().find(|(_, it)| is_it(it)).map(|(key, _)| *key)?;
         self.hooks.0.remove(&key)?.task.abort();
         Some(Event::CalledOff { run })
     }

@@ -39,6 +39,8 @@ pub mod past;
 pub mod perform;
 /// What is looked at before a living run is replaced.
 pub mod preflight;
+/// Other counts of replicas.
+pub mod scale;
 /// Trees and ports of all services, seen at once.
 pub mod scene;
 /// Signals that the supervisor itself gets.

@@ -5,7 +5,7 @@ use super::mailbox::Reply;
 use crate::machine::event::{Awaited, Command, Event, Verb};
 use crate::machine::ticket::TicketId;
 use crate::protocol;
-use crate::protocol::command::{Dependents, Order, Pace};
+use crate::protocol::command::{Dependents, Order, Pace, RollOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
 use crate::sys::clock;
@@ -30,6 +30,8 @@ impl Engine {
                 self.order(ticket, verb, &order)
             }
             Asked::Restart(order) => self.order(ticket, Verb::Restart, &order),
+            Asked::Roll(order) => self.roll(ticket, &order),
+            Asked::Scale(order) => self.scale(ticket, &order),
             Asked::Kill(order) => self.order(ticket, Verb::Kill, &order),
             Asked::Wait(wait) => {
                 let verb = Verb::Await(match wait.awaited {
@@ -65,6 +67,20 @@ impl Engine {
             services = self.fleet.spec().graph().with_dependents(&services).into_iter().collect();
         }
         Ok(Command { ticket, verb, services, deadline: deadline(order.timeout_ms) })
+    }
+
+    fn roll(&self, ticket: TicketId, order: &RollOrder) -> Result<Command, Problem> {
+        const READY_WITHIN: Duration = Duration::from_secs(60);
+        let ready_within = order.ready_within_ms.map_or(READY_WITHIN, Duration::from_millis);
+        let named =
+            Order { services: order.services.clone(), dependents: order.dependents, ..Order::default() };
+        let command = self.order(ticket, Verb::Roll { ready_within }, &named)?;
+        self.fleet.spec().prove_overlap(&command.services).map_err(|error| Problem {
+            kind: Kind::ConfigForbids,
+            what: error.to_string(),
+            hint: None,
+        })?;
+        Ok(command)
     }
 
     fn autostart(&self, ticket: TicketId, order: &Order) -> Command {
@@ -108,6 +124,7 @@ impl Engine {
     }
 }
 
-fn deadline(timeout_ms: Option<u64>) -> Option<Moment> {
+/// When an answer is due.
+pub(super) fn deadline(timeout_ms: Option<u64>) -> Option<Moment> {
     timeout_ms.map(|limit| clock::now().after(Duration::from_millis(limit)))
 }

@@ -55,7 +55,7 @@ impl Past {
             None => by_tags(&leftovers),
         };
         survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
-        let kept: BTreeSet<RunId> = survivors.iter().filter_map(|it| it.live).map(|live| live.run).collect();
+        let kept: BTreeSet<RunId> = survivors.iter().flat_map(Survivor::runs).map(|(run, ..)| run).collect();
         let strays = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
         Self { survivors, strays, last_run, takeovers, memory }
     }
@@ -80,22 +80,21 @@ impl Past {
 
     /// Puts wardens on what lives and tells the machine.
     pub(super) fn take_over(self, engine: &mut Engine) {
-        for survivor in &self.survivors {
-            let Some(live) = survivor.live else { continue };
+        let runs = self.survivors.iter().flat_map(|survivor| survivor.runs().map(move |run| (survivor, run)));
+        for (survivor, (run, leader, since)) in runs {
             let instance = engine.paths.instance.clone();
-            let tag = Tag { instance, service: survivor.service.clone(), run: live.run };
+            let tag = Tag { instance, service: survivor.service.clone(), run };
             let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
             let beginning = Beginning::at_end_of(&service.logs.stderr);
-            tracing::info!(service = %survivor.service, pid = live.identity.pid.as_raw(), "taken over");
-            let notebook = Notebook::of_old_run(service, &engine.paths.times, live.since);
+            tracing::info!(service = %survivor.service, pid = leader.pid.as_raw(), "taken over");
+            let notebook = Notebook::of_old_run(service, &engine.paths.times, since);
             if let (true, Err(error)) = (service.notifies(), engine.listen_to_services()) {
                 tracing::error!(service = %survivor.service, %error, "cannot hear what it tells of itself");
             }
-            engine.guard(Guarded { leader: live.identity, tag, beginning, notebook, reach: Reach::Anywhere });
+            engine.guard(Guarded { leader, tag, beginning, notebook, reach: Reach::Anywhere });
         }
-        let wanted =
-            self.survivors.iter().filter(|survivor| survivor.goal != Goal::Down || survivor.live.is_some());
-        if wanted.count() > 0 {
+        let matters = |survivor: &Survivor| survivor.goal != Goal::Down || survivor.runs().next().is_some();
+        if self.survivors.iter().any(matters) {
             engine.feed(Event::Resumed(self.survivors));
         }
     }
@@ -128,7 +127,7 @@ fn by_tag(leader: &Leftover) -> Survivor {
         progress: Progress::Starting,
     };
     let service = leader.service.clone();
-    Survivor { service, goal: Goal::Up, restarts: 0, failures: 0, live: Some(live), rest: None }
+    Survivor { service, goal: Goal::Up, restarts: 0, failures: 0, live: Some(live), second: None, rest: None }
 }
 
 fn trusted_journal(path: &Path) -> Option<Journal> {

@@ -12,6 +12,7 @@ use super::notebook::Notebook;
 use super::preflight::environment_of;
 use super::warden::{Charge, Warden};
 use crate::logs::pump::{Attachment, Stream, StreamKey};
+use crate::machine;
 use crate::machine::action::{Action, Change};
 use crate::machine::event::{Event, Obstacle};
 use crate::protocol::event::{Event as Told, ServiceChange, What};
@@ -97,14 +98,15 @@ impl Engine {
         }
     }
 
-    fn declare_channel_pair(&self, service: &Service) -> io::Result<()> {
+    pub(super) fn declare_channel_pair(&self, service: &Service) -> io::Result<()> {
         let pairs = [
             (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
             (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
         ];
         // What an earlier config kept apart goes on as it was until its process has ended.
         let streams = if service.logs.are_joined() { 1 } else { 2 };
-        let lives = self.fleet.services().get(&service.name).is_some_and(|it| it.phase().live().is_some());
+        let lives =
+            self.fleet.services().get(&service.name).is_some_and(machine::service::Service::has_live_process);
         for (stream, channel, file) in pairs.into_iter().take(streams) {
             let key = StreamKey { service: service.name.clone(), stream };
             let rotation = service.logs.rotation;
@@ -269,6 +271,7 @@ impl Engine {
         let service = &self.fleet.services().get(&change.service);
         let told = ServiceChange {
             pid: service.and_then(|it| it.phase().live()).map(|live| live.identity.pid),
+            second: service.and_then(|it| it.second()?.live()).map(|live| live.identity.pid),
             exit: service.and_then(|it| it.last()).map(|last| last.end.outcome),
             service: change.service,
             state: change.state,

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 
 use super::engine::{Engine, ending_problem};
 use super::mailbox::Message;
@@ -14,6 +13,7 @@ use crate::protocol::command::{Rehearsal, ReloadOrder};
 use crate::protocol::reply::{ReloadReport, Report, ServiceResult, Verdict};
 use crate::spec::fleet::Fleet;
 use crate::spec::policy::PortConflict;
+use crate::spec::replicas::Replica;
 use crate::spec::service::Service;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Whose;
@@ -38,12 +38,10 @@ pub struct Reading {
 
 /// Looks at the starts of services, all at once, with the environment that a supervisor would have.
 pub async fn foresee_all(services: Vec<Arc<Service>>, environment: &Environment) -> Foresights {
-    let mut looks = JoinSet::new();
-    for service in services {
-        let environment = environment_of(environment, &service);
-        looks.spawn(async move { (service.name.clone(), foresee(&service, &environment).await) });
-    }
-    looks.join_all().await.into_iter().collect()
+    let starts: Vec<_> =
+        services.iter().map(|service| (&**service, environment_of(environment, service))).collect();
+    let found = foresee(&starts).await;
+    services.iter().map(|service| service.name.clone()).zip(found).collect()
 }
 
 /// The environment of a service, but for its tag.
@@ -58,6 +56,7 @@ pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTr
     environment.remove(Tag::VARIABLE);
     environment.extend(service.env.clone());
     environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
+    environment.insert(Replica::VARIABLE.to_owned(), service.replica.number.to_string());
     environment
 }
 

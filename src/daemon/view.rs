@@ -1,11 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
 use super::notes;
 use super::scene::{Found, Scene};
-use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::machine::exchange::Second;
+use crate::protocol::status::{Part, PortView, SecondView, ServicePort, ServiceView, Status, SupervisorView};
 use crate::sys::clock;
 use crate::sys::process;
+use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Verdict, Whose};
 
@@ -19,14 +21,18 @@ impl Engine {
         for name in &names {
             self.note(name, scene.held_by(name));
         }
-        let services: Vec<ServiceView> = names.iter().map(|name| self.service_view(name, &scene)).collect();
+        let replicated = self.fleet.spec().replicated().into_iter().cloned().collect();
+        let services: Vec<ServiceView> =
+            names.iter().map(|name| self.service_view(name, &scene, &replicated)).collect();
         let mut users = Users::default();
         let ports =
             services.iter().flat_map(|service| service.ports.iter().map(|port| (&service.name, port.port)));
         let mut ports: Vec<PortView> = ports
             .map(|(service, port)| port_view(service, port, scene.port(port, service), &mut users))
             .collect();
+        // Of replicas that share a port the first is told of.
         ports.sort_by_key(|view| view.port);
+        ports.dedup_by_key(|view| view.port);
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
     }
 
@@ -43,7 +49,12 @@ impl Engine {
         }
     }
 
-    fn service_view(&mut self, name: &ServiceName, scene: &Scene) -> ServiceView {
+    fn service_view(
+        &mut self,
+        name: &ServiceName,
+        scene: &Scene,
+        replicated: &BTreeSet<ServiceName>,
+    ) -> ServiceView {
         let service = &self.fleet.services()[name];
         let tree = scene.tree_of(name);
         let now = clock::now();
@@ -51,13 +62,17 @@ impl Engine {
         let used = live.map(|live| self.meter.measure(live, tree, now));
         let spec = service.spec();
         let noted = self.noted_of(name).map_or_else(Vec::new, notes::words);
+        let is_replicated = replicated.contains(&spec.replica.of);
         ServiceView {
             name: name.clone(),
+            replica_of: is_replicated.then(|| spec.replica.of.clone()),
+            replica: spec.replica.number,
             group: spec.group.clone(),
             state: service.state(),
             goal: service.goal(),
             health: service.health(),
             pid: live.map(|live| live.identity.pid),
+            second: service.second().and_then(|second| second_view(second, now)),
             ports: spec.ports.iter().map(|port| service_port(*port, &scene.port(*port, name))).collect(),
             uptime_s: live.map(|live| round(now.since(live.since).as_secs_f64())),
             restarts: service.restarts(),
@@ -105,6 +120,12 @@ fn port_view(service: &ServiceName, port: Endpoint, found: Found, users: &mut Us
         user: found.pid.and_then(process::user).map(|user| users.name(user)),
         age_s: identity.map(|identity| round(process::age(identity).as_secs_f64())),
     }
+}
+
+fn second_view(second: &Second, now: Moment) -> Option<SecondView> {
+    let live = second.live()?;
+    let part = if second.is_understudy() { Part::Understudy } else { Part::Leaving };
+    Some(SecondView { pid: live.identity.pid, part, uptime_s: round(now.since(live.since).as_secs_f64()) })
 }
 
 fn round(seconds: f64) -> f64 {

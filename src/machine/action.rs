@@ -105,6 +105,8 @@ pub struct Change {
     pub health: Health,
     /// Its live run.
     pub run: Option<RunId>,
+    /// The run beside that, during a rolling exchange.
+    pub second: Option<RunId>,
     /// Why it is not running, or not well.
     pub reason: Option<String>,
 }

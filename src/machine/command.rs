@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::action::Action;
 use super::event::{Command, Verb};
@@ -6,6 +7,7 @@ use super::fleet::Fleet;
 use super::service::Service;
 use super::ticket::{Answer, Awaiting, Ticket};
 use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
 
 impl Fleet {
     /// Sets the goals that somebody asks for, and opens the ticket that tells what it came to.
@@ -29,6 +31,8 @@ impl Fleet {
                     awaited.insert(name.clone(), Awaiting::Up);
                 }
             }
+            Verb::Roll { ready_within } => awaited.extend(self.roll(services, ready_within)),
+            Verb::Fit => awaited.extend(self.fit(services)),
             Verb::Stop => {
                 for name in services {
                     self.change(&name, Service::want_down);
@@ -49,6 +53,7 @@ impl Fleet {
                     self.change(&name, |service| {
                         service.want_down();
                         service.kill(now, out);
+                        service.kill_second(now, out);
                     });
                     awaited.insert(name, Awaiting::Down);
                 }
@@ -59,5 +64,26 @@ impl Fleet {
         }
         self.changed.extend(awaited.keys().cloned());
         self.tickets.insert(ticket, Ticket { awaited, answer: Answer::new(), deadline });
+    }
+
+    fn roll(&mut self, services: Vec<ServiceName>, ready_within: Duration) -> Vec<(ServiceName, Awaiting)> {
+        let is_exchangeable =
+            |name: &ServiceName| self.services.get(name).is_some_and(Service::is_exchangeable);
+        let (living, rest): (Vec<_>, Vec<_>) = services.into_iter().partition(is_exchangeable);
+        for name in self.spec.graph().with_needs(&rest).iter().filter(|name| !rest.contains(name)) {
+            self.change(name, Service::want_up);
+        }
+        rest.iter().for_each(|name| self.change(name, Service::want_again));
+        living.iter().for_each(|name| self.change(name, |service| service.want_exchange(ready_within)));
+        living.into_iter().chain(rest).map(|name| (name, Awaiting::Exchanged)).collect()
+    }
+
+    fn fit(&mut self, services: Vec<ServiceName>) -> Vec<(ServiceName, Awaiting)> {
+        let is_declared = |name: &ServiceName| self.spec.service(name).is_some();
+        let (declared, gone): (Vec<_>, Vec<_>) = services.into_iter().partition(is_declared);
+        let wanted = self.spec.graph().with_needs(&declared);
+        wanted.iter().for_each(|name| self.change(name, Service::want_up));
+        let wanted = wanted.into_iter().map(|name| (name, Awaiting::Up));
+        wanted.chain(gone.into_iter().map(|name| (name, Awaiting::Down))).collect()
     }
 }

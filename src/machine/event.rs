@@ -121,6 +121,16 @@ pub enum Verb {
     StopAtOnce,
     /// Stop them and start them again; done when each new run is ready.
     Restart,
+    /// Start a new run of each beside the one that lives, and end that one when the new one is ready; one that is not ready
+    /// in time is ended, and the old one stays. Those that have no run are started, with all that they need. Done when
+    /// each has a new run alone.
+    Roll {
+        /// How long each new run may take to be ready.
+        ready_within: Duration,
+    },
+    /// Start those that the config has, with all that they need, and let those that it has no more end; done when each of
+    /// the first is ready, and of the others each tree is empty.
+    Fit,
     /// SIGKILL their trees and leave them stopped; done when each tree is empty.
     Kill,
     /// Change nothing; done when each is as awaited.

@@ -1,6 +1,7 @@
 use super::event::{End, Obstacle, Taken};
+use super::exchange::Second;
 use super::order::{Order, Outlook, Wait};
-use super::phase::{Eviction, Patience, Phase, Rest};
+use super::phase::{Eviction, Live, Patience, Phase, Rest};
 use super::service::{LastRun, Remedy, Service, Trouble};
 use crate::spec::graph::Condition;
 use crate::spec::policy::RestartPolicy;
@@ -13,10 +14,14 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
     let order = outlook.order();
     let service = order.services.get(name)?;
     match &service.phase {
-        Phase::Resting(Rest::Stopped | Rest::Completed) => residue(service).or_else(|| hook(service)),
+        Phase::Resting(Rest::Stopped | Rest::Completed) => {
+            second_hangs(service).or_else(|| residue(service)).or_else(|| hook(service))
+        }
         Phase::Resting(Rest::Failed) => Some(last_end(service)),
         Phase::Resting(Rest::Fatal) => Some(fatal(service)),
-        Phase::Waiting => outlook.wait_of(name).map(|wait| waiting(order, &wait)).or_else(|| hook(service)),
+        Phase::Waiting => second_ends(service)
+            .or_else(|| outlook.wait_of(name).map(|wait| waiting(order, &wait)))
+            .or_else(|| hook(service)),
         Phase::Spawning { .. } => hook(service),
         Phase::Starting(..) if service.goal != Goal::Up => Some(leaving(order, name)),
         Phase::Running(..) if service.goal != Goal::Up => Some(leaving(order, name)),
@@ -26,10 +31,7 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
         }
         Phase::Running(..) => service.watched.reason(),
         Phase::Stopping { .. } => condemned(service).or_else(|| hook(service)),
-        Phase::Killing { patience: Patience::RunOut, live } => Some(format!(
-            "pid {} does not end: SIGKILL was sent, and the kernel still holds it",
-            live.identity.pid
-        )),
+        Phase::Killing { patience: Patience::RunOut, live } => Some(hang_words(live)),
         Phase::Killing { patience: Patience::Until(_), .. } => {
             Some(format!("did not end within {} and was sent SIGKILL", Brief(service.spec.stop.timeout)))
         }
@@ -45,6 +47,25 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
 /// Which of its hooks it waits for.
 fn hook(service: &Service) -> Option<String> {
     service.hook_under_way().map(|occasion| format!("runs its {}", occasion.key()))
+}
+
+fn hang_words(live: &Live) -> String {
+    format!("pid {} does not end: SIGKILL was sent, and the kernel still holds it", live.identity.pid)
+}
+
+/// That the second run of a service does not end, if it does not.
+pub(super) fn second_hangs(service: &Service) -> Option<String> {
+    let second = service.second.as_ref().filter(|second| second.hangs_in_kernel())?;
+    second.live().map(hang_words)
+}
+
+/// That the second run of a service has to end first, if there is one.
+fn second_ends(service: &Service) -> Option<String> {
+    let ends = |second: &Second| match second.live() {
+        Some(live) => format!("waits for pid {} to end", live.identity.pid),
+        None => "waits for the end of a run that is being made".to_owned(),
+    };
+    second_hangs(service).or_else(|| service.second.as_ref().map(ends))
 }
 
 fn waiting(order: Order<'_>, wait: &Wait<'_>) -> String {
@@ -106,11 +127,18 @@ fn fatal(service: &Service) -> String {
 
 fn last_end(service: &Service) -> String {
     match (&service.trouble, &service.last) {
-        (Some(Trouble::NotSpawned(Obstacle::PortTaken(taken))), _) => taken_words(taken),
-        (Some(Trouble::NotSpawned(Obstacle::Refused { why })), _) => why.clone(),
+        (Some(Trouble::NotSpawned(obstacle)), _) => obstacle_words(obstacle),
         (Some(Trouble::Condemned { cause, remedy: Remedy::Fail }), _) => cause.clone(),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
+    }
+}
+
+/// What kept a process from being made.
+pub(super) fn obstacle_words(obstacle: &Obstacle) -> String {
+    match obstacle {
+        Obstacle::PortTaken(taken) => taken_words(taken),
+        Obstacle::Refused { why } => why.clone(),
     }
 }
 
@@ -128,7 +156,8 @@ pub(super) fn failure(service: &Service, condemned: Option<&Trouble>) -> String 
     }
 }
 
-fn run_words(last: &LastRun) -> String {
+/// How a run ended.
+pub(super) fn run_words(last: &LastRun) -> String {
     let End { outcome, last_words, left, taken: _ } = &last.end;
     let mut text = format!("{outcome} after {}", Brief(last.lasted));
     if !left.is_empty() {

@@ -9,8 +9,10 @@ use super::order::{Order, Outlook};
 use super::phase::Phase;
 use super::publish::Look;
 use super::reload::Removal;
+use super::runs::Place;
 use super::service::Service;
 use super::ticket::{Ticket, TicketId};
+use super::turn::Exchanging;
 use crate::spec;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -75,33 +77,44 @@ impl Fleet {
             Event::Abandoned(ticket) => {
                 self.tickets.remove(&ticket);
             }
-            Event::Spawned { run, identity } => {
-                self.of_run(run, |service| service.on_spawned(run, identity, now));
-            }
-            Event::NotSpawned { run, obstacle } => {
-                self.of_run(run, |service| service.on_not_spawned(obstacle, now, out));
-            }
-            Event::FileChanged { service, path } => {
-                self.change(&service, |service| service.on_file_changed(path, now));
-            }
-            Event::Measured { run, memory_bytes } => {
-                self.of_run(run, |service| service.on_measured(memory_bytes, now, out));
-            }
-            Event::CalledOff { run } => self.of_run(run, Service::on_called_off),
+            Event::Spawned { run, identity } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_spawned(run, identity, now),
+                Place::Second => service.on_second_spawned(identity, now, out),
+            }),
+            Event::NotSpawned { run, obstacle } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_not_spawned(obstacle, now, out),
+                Place::Second => service.on_second_not_spawned(&obstacle),
+            }),
+            Event::CalledOff { run } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_called_off(),
+                Place::Second => service.on_second_called_off(),
+            }),
             Event::Hooked { service, run, occasion } => {
                 let over = Hold::of(run, occasion);
                 self.change(&service, |service| service.on_hooked(over, now, out));
             }
-            Event::Exited { run, end } => self.of_run(run, |service| service.on_exited(end, now, out)),
+            Event::FileChanged { service, path } => {
+                self.change(&service, |service| service.on_file_changed(path, now));
+            }
+            Event::Measured { run, memory_bytes } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_measured(memory_bytes, now, out),
+                Place::Second => (),
+            }),
+            Event::Exited { run, end } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_exited(end, now, out),
+                Place::Second => service.on_second_exited(end, now),
+            }),
             Event::PortsSeen { service, taken } => {
                 self.change(&service, |it| it.on_ports_seen(taken, now, out));
             }
-            Event::Probed { run, finding } => {
-                self.of_run(run, |service| service.on_probed(finding, now, out));
-            }
-            Event::Notified { run, extension } => {
-                self.of_run(run, |service| service.on_notified(extension, now));
-            }
+            Event::Probed { run, finding } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_probed(finding, now, out),
+                Place::Second => service.on_second_probed(finding, now, out),
+            }),
+            Event::Notified { run, extension } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_notified(extension, now),
+                Place::Second => service.on_second_notified(extension, now),
+            }),
             Event::Reconfigured(spec) => self.reconfigure(spec, now),
             Event::Resumed(survivors) => self.resume(&survivors, now),
             Event::Tick => (),
@@ -133,7 +146,7 @@ impl Fleet {
         &self.services
     }
 
-    /// The service of a live run.
+    /// The service of a live run, be it the one that counts or the second.
     pub fn service_of(&self, run: RunId) -> Option<&Service> {
         self.services.get(self.runs.get(&run)?)
     }
@@ -160,18 +173,19 @@ impl Fleet {
     /// Changes one service and notes whose turn it may be because of it.
     pub(super) fn change(&mut self, name: &ServiceName, change: impl FnOnce(&mut Service)) {
         let Some(service) = self.services.get_mut(name) else { return };
-        let run_before = service.phase.run();
+        let (runs_before, exchanging) = (service.runs(), Exchanging::of(service));
         let memory_before = service.memory();
         change(service);
-        let run_after = service.phase.run();
+        let runs_after = service.runs();
         if service.memory() != memory_before {
             self.revision.advance();
         }
-        if run_before != run_after {
-            run_before.map(|run| self.runs.remove(&run));
-            run_after.map(|run| self.runs.insert(run, name.clone()));
+        if runs_before != runs_after {
+            runs_before.into_iter().flatten().for_each(|run| drop(self.runs.remove(&run)));
+            self.runs.extend(runs_after.into_iter().flatten().map(|run| (run, name.clone())));
         }
         self.note(name);
+        self.tell_fellows(name, &exchanging);
     }
 
     /// Notes that a service and those around it may look different, and that their turn may have come.
@@ -186,9 +200,9 @@ impl Fleet {
         self.changed.insert(name.clone());
     }
 
-    fn of_run(&mut self, run: RunId, change: impl FnOnce(&mut Service)) {
+    fn of_run(&mut self, run: RunId, change: impl FnOnce(&mut Service, Place)) {
         if let Some(name) = self.runs.get(&run).cloned() {
-            self.change(&name, change);
+            self.change(&name, |service| change(service, service.place_of(run)));
         }
     }
 
@@ -213,16 +227,18 @@ impl Fleet {
                 self.change(&name, |service| service.stop(now, out));
             } else if let Some(run) = service.start_in_vain() {
                 self.change(&name, |service| service.call_off(run, out));
-            } else if service.phase == Phase::Waiting
-                && !service.is_occupied()
-                && self.order().may_start(&name)
-            {
-                self.last_run = self.last_run.next();
-                self.revision.advance();
-                let run = self.last_run;
+            } else if service.may_spawn() && !service.is_after_stop() && self.order().may_start(&name) {
+                let run = self.next_run();
                 self.change(&name, |service| service.spawn(run, out));
             }
+            self.settle_exchange(&name, now, out);
             self.changed.insert(name);
         }
+    }
+
+    pub(super) fn next_run(&mut self) -> RunId {
+        self.last_run = self.last_run.next();
+        self.revision.advance();
+        self.last_run
     }
 }

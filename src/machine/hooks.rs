@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::phase::{Patience, Phase, Rest};
-use super::service::Service;
+use super::service::{KILL_PATIENCE, Service};
 use crate::spec::hooks::Occasion;
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
@@ -32,9 +32,6 @@ impl Hold {
         }
     }
 }
-
-/// How long after SIGKILL the kernel is suspected of holding a process.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much later than its time limit the end of a hook may be told.
 pub(super) const HOOK_PATIENCE: Duration = Duration::from_secs(2);
@@ -65,9 +62,20 @@ impl Service {
         self.hook(run, Occasion::PostStart).filter(|_| !self.is_leaving())
     }
 
+    /// Whether something is to be run around its end, which is not to be while another run of it lives.
+    pub(super) fn has_hooks_of_stop(&self) -> bool {
+        let of_stop = [Occasion::PreStop, Occasion::PostStop];
+        of_stop.iter().any(|occasion| self.spec.hooks.contains_key(occasion))
+    }
+
+    /// Whether a `post_stop` keeps another run from beginning.
+    pub(super) fn is_after_stop(&self) -> bool {
+        matches!(self.hold, Hold::PostStop(_))
+    }
+
     /// Whether a process or what follows it keeps another run from beginning.
     pub(super) fn is_occupied(&self) -> bool {
-        self.has_process() || matches!(self.hold, Hold::PostStop(_))
+        self.has_process() || self.is_after_stop()
     }
 
     /// Asks its process to end, after its `pre_stop` if it has one.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::action::Action;
 use super::event::Awaited;
+use super::exchange::Roll;
 use super::explain;
 use super::fleet::Fleet;
 use super::order::Outlook;
@@ -57,11 +58,13 @@ impl Judge<'_> {
         let Some(service) = self.services.get(name) else {
             return Some(match awaiting {
                 Awaiting::Down | Awaiting::Seen(Awaited::Gone) => Verdict::Done,
-                Awaiting::Up | Awaiting::Seen(Awaited::Ready | Awaited::Alive) => not_declared(),
+                Awaiting::Up | Awaiting::Exchanged => not_declared(),
+                Awaiting::Seen(Awaited::Ready | Awaited::Alive) => not_declared(),
             });
         };
         match awaiting {
             Awaiting::Up => self.verdict_up(service),
+            Awaiting::Exchanged => self.verdict_exchanged(service),
             Awaiting::Down => self.verdict_down(service),
             Awaiting::Seen(awaited) => self.verdict_seen(service, awaited),
         }
@@ -92,13 +95,31 @@ impl Judge<'_> {
         }
     }
 
+    fn verdict_exchanged(&mut self, service: &Service) -> Option<Verdict> {
+        if service.goal == Goal::Down || service.standing == Standing::Removed {
+            return self.verdict_up(service);
+        }
+        if let Some(why) = explain::second_hangs(service) {
+            return Some(Verdict::Failed(why));
+        }
+        match &service.roll {
+            _ if service.second.is_some() => None,
+            Roll::Due { .. } => None,
+            Roll::Failed { why } => Some(Verdict::Failed(why.clone())),
+            Roll::Nothing => self.verdict_up(service),
+        }
+    }
+
     fn verdict_down(&mut self, service: &Service) -> Option<Verdict> {
         let name = &service.spec.name;
         if service.goal != Goal::Down {
             return Some(Verdict::Failed("was started again meanwhile".to_owned()));
         }
+        if let Some(why) = explain::second_hangs(service) {
+            return Some(Verdict::Failed(why));
+        }
         match &service.phase {
-            Phase::Resting(_) if service.is_occupied() => None,
+            Phase::Resting(_) if service.second.is_some() || service.is_after_stop() => None,
             Phase::Resting(_) => {
                 let is_clear = service.last.as_ref().is_none_or(|last| last.end.left.is_empty());
                 Some(if is_clear { Verdict::Done } else { self.failed(name) })
@@ -119,7 +140,7 @@ impl Judge<'_> {
                 Phase::Stopping { .. } | Phase::Killing { .. } => false,
                 Phase::Backoff { .. } | Phase::Blocked { .. } => false,
             },
-            Awaited::Alive => service.phase.live().is_some(),
+            Awaited::Alive => service.has_live_process(),
             Awaited::Gone => !service.is_occupied(),
         };
         let is_lost = awaited != Awaited::Gone && service.phase == Phase::Resting(Rest::Fatal);

@@ -1,3 +1,4 @@
+use super::exchange::{Second, Trial};
 use super::hooks::Hold;
 use super::phase::{Live, Phase, Rest};
 use super::service::{Remedy, Service, Trouble};
@@ -22,6 +23,16 @@ pub struct Survivor {
     pub rest: Option<Rest>,
     /// Its process, if one lives.
     pub live: Option<LiveMemory>,
+    /// Its second process, if one lives.
+    pub second: Option<SecondMemory>,
+}
+
+impl Survivor {
+    /// Its runs with their main processes and when they were started.
+    pub fn runs(&self) -> impl Iterator<Item = (RunId, Identity, Moment)> {
+        let live = self.live.map(|live| (live.run, live.identity, live.since));
+        live.into_iter().chain(self.second.map(|second| (second.run, second.identity, second.since)))
+    }
 }
 
 /// A live process as it is remembered.
@@ -49,6 +60,46 @@ pub enum Progress {
         /// When.
         kill_at: Moment,
     },
+}
+
+/// A process beside the one that counts, as it is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecondMemory {
+    /// The run.
+    pub run: RunId,
+    /// Its main process.
+    pub identity: Identity,
+    /// When it was started.
+    pub since: Moment,
+    /// What becomes of it.
+    pub plan: SecondPlan,
+}
+
+/// What becomes of a process beside the one that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondPlan {
+    /// It counts as soon as it is ready, and is ended if it is not ready by this time.
+    Understudy {
+        /// When.
+        give_up_at: Moment,
+    },
+    /// It was asked to end, and is killed at this time.
+    Stopping {
+        /// When.
+        kill_at: Moment,
+    },
+}
+
+impl SecondMemory {
+    fn of(second: &Second) -> Option<Self> {
+        let Live { run, identity, since } = *second.live()?;
+        let plan = match second {
+            Second::Starting(trial) => SecondPlan::Understudy { give_up_at: trial.give_up_at },
+            Second::Stopping { kill_at, .. } => SecondPlan::Stopping { kill_at: *kill_at },
+            Second::Killing { .. } | Second::Spawning { .. } => SecondPlan::Stopping { kill_at: since },
+        };
+        Some(Self { run, identity, since, plan })
+    }
 }
 
 impl Service {
@@ -85,6 +136,7 @@ impl Service {
                 since: live.since,
                 progress,
             }),
+            second: self.second.as_ref().and_then(SecondMemory::of),
         }
     }
 
@@ -109,6 +161,21 @@ impl Service {
                 Phase::Waiting
             }
         };
+        self.second = memory.second.map(|second| self.resumed_second(second));
+        if self.phase == Phase::Waiting {
+            self.promote();
+        }
+    }
+
+    fn resumed_second(&self, memory: SecondMemory) -> Second {
+        let SecondMemory { run, identity, since, plan } = memory;
+        let live = Live { run, identity, since };
+        match plan {
+            SecondPlan::Understudy { give_up_at } => {
+                Second::Starting(Trial { live, proof: self.fresh_proof(since), give_up_at, unfit: None })
+            }
+            SecondPlan::Stopping { kill_at } => Second::Stopping { live, kill_at },
+        }
     }
 
     /// Whether its run ends because it was unhealthy, and none is to follow.

@@ -12,6 +12,8 @@ mod command;
 mod conflict;
 /// What it is told.
 pub mod event;
+/// A rolling exchange: an understudy beside the run that counts.
+pub mod exchange;
 /// Why a service is not running, in one sentence.
 pub mod explain;
 /// All services together: the one entry, `Fleet::handle`.
@@ -32,10 +34,16 @@ pub mod proof;
 mod publish;
 /// How a new config, or the memory of an earlier supervisor, is taken over.
 mod reload;
+/// The runs that a service has.
+mod runs;
 /// One service: how each event moves it.
 pub mod service;
 /// Commands that wait for their result.
 pub mod ticket;
+/// What comes of the passing of time.
+mod timer;
+/// Whose turn it is to be exchanged.
+mod turn;
 
 /// What a run that is up is looked after by, beyond its checks.
 mod upkeep;

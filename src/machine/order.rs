@@ -25,6 +25,15 @@ pub(super) enum Wait<'a> {
     InVain(&'a ServiceName, Condition),
 }
 
+impl<'a> Wait<'a> {
+    /// What is waited for.
+    pub(super) fn needed(&self) -> (&'a ServiceName, Condition) {
+        match self {
+            Self::For(needed, condition) | Self::InVain(needed, condition) => (needed, *condition),
+        }
+    }
+}
+
 impl<'a> Order<'a> {
     /// What `name` needs directly.
     pub(super) fn needs_of(self, name: &ServiceName) -> impl Iterator<Item = (&'a ServiceName, Condition)> {
@@ -54,7 +63,7 @@ impl<'a> Order<'a> {
         self.dependents_of(name).filter(move |dependent| {
             self.services
                 .get(*dependent)
-                .is_some_and(|it| it.is_leaving() && it.is_occupied() && !it.hangs_in_kernel())
+                .is_some_and(|it| it.is_leaving() && (it.holds_up_order() || it.is_after_stop()))
         })
     }
 
@@ -123,6 +132,7 @@ impl<'a> Outlook<'a> {
             Phase::Starting(_, proof) => Look::Known(proof.health == Health::Unhealthy),
             Phase::Backoff { .. } => Look::Known(false),
             Phase::Blocked { .. } => Look::Known(service.is_blocked_for_good()),
+            Phase::Waiting if service.hangs_in_kernel() => Look::Known(true),
             Phase::Waiting => self.look_at_needs_of(name),
             Phase::Spawning { .. } | Phase::Running(..) | Phase::Stopping { .. } => Look::Known(false),
             Phase::Killing { .. } => Look::Known(service.hangs_in_kernel()),

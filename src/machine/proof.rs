@@ -27,7 +27,7 @@ const EXTENSION_MAX: Duration = Duration::from_secs(3600);
 
 /// What the word of a run itself is worth.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+pub(super) enum Word {
     Counts,
     IsNotAsked,
 }
@@ -45,7 +45,7 @@ impl Proof {
     }
 
     /// The run asks to be waited for until then, and may have said what is waited for.
-    fn notified(&mut self, until: Option<Moment>, word: Word, now: Moment) {
+    pub(super) fn notified(&mut self, until: Option<Moment>, word: Word, now: Moment) {
         self.lenient_until = until.map_or(self.lenient_until, |until| until.max(self.lenient_until));
         if word == Word::Counts && matches!(self.next, NextLook::At(at) if at > now) {
             self.next = NextLook::At(now);
@@ -59,7 +59,7 @@ impl Proof {
     }
 
     /// One more look found something amiss, and counts if it does.
-    fn failed(mut self, now: Moment, retries: u32) -> Self {
+    pub(super) fn failed(mut self, now: Moment, retries: u32) -> Self {
         self.successes = 0;
         if self.counts(now) {
             self.failures = self.failures.saturating_add(1);
@@ -133,7 +133,8 @@ impl Service {
             failures => format!("its check failed {failures} times: {what}"),
         };
         self.trouble = Some(Trouble::Unfit(what));
-        if proof.health != Health::Unhealthy || self.is_leaving() {
+        // One whose understudy is tried is about to be replaced as it is.
+        if proof.health != Health::Unhealthy || self.is_leaving() || self.has_understudy() {
             return;
         }
         if let Some(remedy) = self.remedy(aspect, now) {
@@ -170,13 +171,8 @@ impl Service {
 
     /// It told of itself: what it waits for can be looked at, and it may have asked for more time.
     pub(super) fn on_notified(&mut self, extension: Option<Duration>, now: Moment) {
-        let until = extension.map(|extension| now.after(extension.min(EXTENSION_MAX)));
-        let word = |aspect| match self.spec.health(aspect).map(|health| &health.check) {
-            Some(Check::Notify { .. }) => Word::Counts,
-            Some(Check::Tcp { .. } | Check::Http(_) | Check::Exec(_)) => Word::IsNotAsked,
-            Some(Check::Heartbeat { .. } | Check::Log(_)) | None => Word::IsNotAsked,
-        };
-        let (ready, alive) = (word(Aspect::Ready), word(Aspect::Alive));
+        let until = until(extension, now);
+        let (ready, alive) = (self.word(Aspect::Ready), self.word(Aspect::Alive));
         match &mut self.phase {
             Phase::Starting(_, proof) => proof.notified(until, ready, now),
             Phase::Running(_, proof) => proof.notified(until, alive, now),
@@ -186,10 +182,22 @@ impl Service {
         }
     }
 
+    /// What the word of a run is worth for one aspect.
+    pub(super) fn word(&self, aspect: Aspect) -> Word {
+        match self.spec.health(aspect).map(|health| &health.check) {
+            Some(Check::Notify { .. }) => Word::Counts,
+            Some(Check::Tcp { .. } | Check::Http(_) | Check::Exec(_)) => Word::IsNotAsked,
+            Some(Check::Heartbeat { .. } | Check::Log(_)) | None => Word::IsNotAsked,
+        }
+    }
+
     /// What was found out counts only as long as the same is asked; else the looks begin anew.
     pub(super) fn look_anew(&mut self, before: &spec::service::Service, now: Moment) {
         let has_same_ports = before.ports == self.spec.ports;
         let waits_as_long = self.spec.can_be_probed() || before.min_uptime == self.spec.min_uptime;
+        if !(has_same_ports && before.ready == self.spec.ready && waits_as_long) {
+            self.look_anew_at_second();
+        }
         match self.phase {
             Phase::Starting(..) if has_same_ports && before.ready == self.spec.ready && waits_as_long => (),
             Phase::Running(..) if has_same_ports && before.live == self.spec.live => (),
@@ -233,7 +241,7 @@ impl Service {
     }
 
     /// The proof of a run that has just been found ready. If its life is judged by the same check, that is judged too.
-    fn proof_of_ready(&self, live: Live, time: Duration, now: Moment) -> Proof {
+    pub(super) fn proof_of_ready(&self, live: Live, time: Duration, now: Moment) -> Proof {
         let standing = self.standing_proof(live, now);
         if self.spec.live.is_none() || self.spec.live != self.spec.ready {
             return standing;
@@ -246,7 +254,7 @@ impl Service {
         NextLook::At(now.after(self.interval(Aspect::Alive).min(time.saturating_add(AFTER_ITS_TIME))))
     }
 
-    fn pace_of_start(&self, proof: Proof, now: Moment) -> Duration {
+    pub(super) fn pace_of_start(&self, proof: Proof, now: Moment) -> Duration {
         if proof.counts(now) {
             return self.interval(Aspect::Ready).min(Duration::from_secs(1));
         }
@@ -254,7 +262,7 @@ impl Service {
         pace.min(LOOK_LONGEST)
     }
 
-    fn retries(&self, aspect: Aspect) -> u32 {
+    pub(super) fn retries(&self, aspect: Aspect) -> u32 {
         self.spec.health(aspect).map_or(spec::health::Health::RETRIES, |health| health.retries)
     }
 
@@ -269,4 +277,9 @@ impl Service {
     fn start_period(&self, aspect: Aspect) -> Duration {
         self.spec.health(aspect).map_or(spec::health::Health::START_PERIOD, |health| health.start_period)
     }
+}
+
+/// Until when a run asks to be waited for.
+pub(super) fn until(extension: Option<Duration>, now: Moment) -> Option<Moment> {
+    extension.map(|extension| now.after(extension.min(EXTENSION_MAX)))
 }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Change};
+use super::exchange::Second;
 use super::explain;
 use super::fleet::Fleet;
 use super::order::Outlook;
@@ -58,6 +59,7 @@ impl Fleet {
             state: service.state(),
             health: service.health(),
             run: service.phase().run(),
+            second: service.second().map(Second::run),
             reason: explain::reason(outlook, name),
         };
         Some(Look { change, is_stuck: outlook.is_stuck(name) })
@@ -68,5 +70,6 @@ fn looks_like(one: &Change, other: &Change) -> bool {
     one.state == other.state
         && one.health == other.health
         && one.run == other.run
+        && one.second == other.second
         && one.reason == other.reason
 }

@@ -52,8 +52,8 @@ impl Fleet {
     /// Takes over what an earlier supervisor knew.
     pub(super) fn resume(&mut self, survivors: &[Survivor], now: Moment) {
         for survivor in survivors {
-            if let Some(live) = survivor.live {
-                self.last_run = self.last_run.max(live.run);
+            for (run, ..) in survivor.runs() {
+                self.last_run = self.last_run.max(run);
                 self.revision.advance();
             }
             self.change(&survivor.service, |service| service.resume(survivor, now));

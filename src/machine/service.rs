@@ -4,12 +4,12 @@ use std::time::Duration;
 use super::action::Action;
 use super::backoff;
 use super::event::{End, Obstacle};
+use super::exchange::{Roll, Second};
 use super::explain;
 use super::hooks::Hold;
-use super::phase::{Live, NextLook, Patience, Phase, Proof, Rest};
+use super::phase::{Live, NextLook, Phase, Rest};
 use super::watch::Watched;
 use crate::spec;
-use crate::spec::health::Aspect;
 use crate::spec::policy::{EarlyExit, RestartPolicy};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
@@ -27,6 +27,8 @@ pub struct Service {
     /// When its memory is measured next.
     pub(super) measure: NextLook,
     pub(super) watched: Watched,
+    pub(super) second: Option<Second>,
+    pub(super) roll: Roll,
     pub(super) standing: Standing,
     pub(super) failures: u32,
     pub(super) restarts: u64,
@@ -81,6 +83,9 @@ pub enum Remedy {
     Fail,
 }
 
+/// How long after SIGKILL the kernel is suspected of holding a process.
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
 impl Service {
     pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
         Self {
@@ -90,6 +95,8 @@ impl Service {
             hold: Hold::Free,
             measure: NextLook::Never,
             watched: Watched::default(),
+            second: None,
+            roll: Roll::Nothing,
             standing: Standing::Declared,
             failures: 0,
             restarts: 0,
@@ -127,7 +134,8 @@ impl Service {
     /// Its state in the words of the contract.
     pub fn state(&self) -> State {
         match &self.phase {
-            Phase::Resting(_) if self.is_occupied() => State::Stopping,
+            Phase::Resting(_) if self.is_after_stop() => State::Stopping,
+            Phase::Resting(Rest::Stopped) if self.second.is_some() => State::Stopping,
             Phase::Resting(Rest::Stopped) => State::Stopped,
             Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
             Phase::Resting(Rest::Fatal) => State::Fatal,
@@ -156,16 +164,6 @@ impl Service {
         }
     }
 
-    /// Whether it has a process, or will in a moment.
-    pub(super) fn has_process(&self) -> bool {
-        self.phase.run().is_some()
-    }
-
-    /// Whether the kernel holds its process beyond SIGKILL, so that nobody knows when it ends.
-    pub(super) fn hangs_in_kernel(&self) -> bool {
-        matches!(self.phase, Phase::Killing { patience: Patience::RunOut, .. })
-    }
-
     /// It is wanted up, and its past failures are forgiven. What the config has no more cannot be.
     pub(super) fn want_up(&mut self) {
         if self.standing == Standing::Removed {
@@ -191,6 +189,7 @@ impl Service {
     pub(super) fn want_down(&mut self) {
         self.goal = Goal::Down;
         self.watched = Watched::default();
+        self.forget_exchange();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
                 self.phase = Phase::Resting(Rest::Stopped);
@@ -203,11 +202,12 @@ impl Service {
 
     /// A new run is wanted, whatever there is.
     pub(super) fn want_again(&mut self) {
-        match (self.standing, self.has_process()) {
+        match (self.standing, self.phase.run().is_some()) {
             (Standing::Removed, _) => (),
             (Standing::Declared, true) => self.goal = Goal::Again,
             (Standing::Declared, false) => self.want_up(),
         }
+        self.forget_exchange();
     }
 
     /// Begins a run.
@@ -255,6 +255,7 @@ impl Service {
         // A program that found its port taken says so by its end; one that ended well had no need of it.
         let taken = end.taken.take().filter(|_| was_starting && !self.is_success(outcome));
         self.last = Some(LastRun { run: live.run, end, lasted });
+        self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
         let has_failed = remedy(condemned.as_ref()).is_some() || !(was_asked || self.is_success(outcome));
         if has_failed && self.goal == Goal::Up && taken.is_none() {
@@ -262,6 +263,7 @@ impl Service {
         }
         self.hold_after(live.run, out);
         match (self.goal, is_clear) {
+            (Goal::Up, _) if self.has_understudy() => self.promote(),
             (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
                 self.trouble = condemned;
                 self.phase = Phase::Resting(Rest::Fatal);
@@ -341,46 +343,6 @@ impl Service {
         let delay = backoff::delay(&self.spec.backoff, self.failures);
         self.phase =
             if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
-    }
-
-    /// The due timer of its phase fires, if there is one.
-    pub(super) fn on_time(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.timer().is_none_or(|(at, _)| at > now) {
-            return;
-        }
-        if let (Phase::Starting(live, _), false) = (&self.phase, self.spec.can_be_probed()) {
-            let live = *live;
-            self.phase = Phase::Running(live, self.standing_proof(live, now));
-            out.extend(self.hook_of_ready(live.run));
-            return;
-        }
-        match &mut self.phase {
-            Phase::Backoff { .. } => self.phase = Phase::Waiting,
-            Phase::Blocked { .. } => self.look_at_ports(now, out),
-            Phase::Stopping { .. } => self.kill(now, out),
-            Phase::Killing { patience, .. } => *patience = Patience::RunOut,
-            Phase::Starting(live, proof) => {
-                out.push(proof.look(live.run, &self.spec, Aspect::Ready));
-            }
-            Phase::Running(live, proof) => {
-                out.push(proof.look(live.run, &self.spec, Aspect::Alive));
-            }
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-        }
-    }
-
-    /// Its next timer, and what for.
-    pub(super) fn timer(&self) -> Option<(Moment, &'static str)> {
-        match &self.phase {
-            Phase::Backoff { until } => Some((*until, "backoff ends")),
-            Phase::Blocked { look_at, .. } => Some((*look_at, "a taken port is looked at")),
-            Phase::Stopping { kill_at, .. } => Some((*kill_at, "stop_timeout runs out")),
-            Phase::Killing { patience: Patience::Until(at), .. } => Some((*at, "SIGKILL takes too long")),
-            Phase::Starting(_, Proof { next: NextLook::At(at), .. })
-            | Phase::Running(_, Proof { next: NextLook::At(at), .. }) => Some((*at, "a look is due")),
-            Phase::Starting(..) | Phase::Running(..) | Phase::Killing { .. } => None,
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => None,
-        }
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Verdict {
 pub(super) enum Awaiting {
     /// A run that is not on its way out is ready, or ran to its end with success.
     Up,
+    /// As `Up`, and nothing of an exchange is left to be done.
+    Exchanged,
     /// Its tree is empty.
     Down,
     /// As `procman wait` asks; nobody promised that it will come to pass.

@@ -46,7 +46,8 @@ impl Service {
         self.begin_upkeep(now);
         let is_up = matches!(self.phase, Phase::Starting(..) | Phase::Running(..));
         let Some(limit) = self.spec.limits.memory_bytes.filter(|limit| memory_bytes > *limit) else { return };
-        if is_up && !self.is_leaving() {
+        // One whose understudy is tried is about to be replaced as it is.
+        if is_up && !self.is_leaving() && !self.has_understudy() {
             let (used, limit) = (Bytes(memory_bytes), Bytes(limit));
             let cause = format!("used {used}, more than limits.memory = {limit}");
             self.stop(now, out);

@@ -1,6 +1,8 @@
 //! One attempt at one question to a service, with one deadline. It may use vocab, spec and sys. Deliberately absent:
 //! schedules, retries and verdicts about health, which are the machine's.
 
+/// Asking an interpreter about scripts.
+mod compile;
 /// Running a command.
 pub mod exec;
 /// Why an attempt did not pass.

@@ -5,17 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe::Receiver;
+use tokio::task::JoinSet;
 
-use crate::spec::script::{Language, Script, script_of};
+use super::compile::{Interpreter, Trouble, compile};
+use crate::spec::script::{Language, script_of};
 use crate::spec::service::Service;
-use crate::sys::limits::Rlimits;
-use crate::sys::signal;
-use crate::sys::spawn::{Credentials, Launch, SpawnError, spawn};
-use crate::vocab::identity::Identity;
 use crate::vocab::measure::Brief;
-use crate::vocab::signal::Signal;
 
 /// What can be told of a start before there is one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,66 +21,104 @@ pub struct Foresight {
     pub remarks: Vec<String>,
 }
 
-/// How long an interpreter may take over a script. Shorter than any client waits for its answer.
+/// How long an interpreter may take over scripts. Shorter than any client waits for its answer.
 const LIMIT: Duration = Duration::from_secs(4);
 
-/// An interpreter says no more than this.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// What differs between services and is nothing to an interpreter.
+const OF_A_SERVICE: [&str; 2] = ["PROCMAN_SERVICE", "PROCMAN_REPLICA"];
 
-/// Whether Python understands a script. It is compiled in memory, so that no file is written, and nothing of it is run.
-const COMPILE: &str = r"
-import sys
-p = sys.argv[1]
-try:
-    with open(p, 'rb') as f:
-        compile(f.read(), p, 'exec', 0, True)
-    r = ['fine']
-except SyntaxError as e:
-    r = ['bad', 'line %s: %s' % (e.lineno, e.msg), (e.text or '').strip()]
-except (OSError, ValueError) as e:
-    r = ['bad', str(e), '']
-sys.stdout.buffer.write('\n'.join(r).encode('utf-8', 'replace'))
-";
+/// A script that an interpreter has to be asked about.
+struct Question {
+    interpreter: Interpreter,
+    /// As the interpreter is told it.
+    script: String,
+    file: PathBuf,
+}
 
-/// Looks at all that a start of this service needs, in this environment, and starts nothing: its directory, program and
-/// script, its log files, and for Python whether the script can be compiled, as the service's user. Takes four seconds at
-/// most; what takes longer is a remark and no problem, since a slow disk is no broken program.
-pub async fn foresee(service: &Service, environment: &BTreeMap<String, String>) -> Foresight {
-    let mut found = Foresight::default();
+/// Looks at all that starts of these services need, each in its environment, and starts none: directory, program and
+/// script, log files, and for Python whether the script can be compiled, as the service's user. Takes four seconds at
+/// most; what takes longer is a remark and no problem, since a slow disk is no broken program. The answers come in the
+/// order of the services.
+pub async fn foresee(starts: &[(&Service, BTreeMap<String, String>)]) -> Vec<Foresight> {
+    let mut found = Vec::with_capacity(starts.len());
+    let mut groups: Vec<(Interpreter, Vec<(usize, Question)>)> = Vec::new();
+    for (at, (service, environment)) in starts.iter().enumerate() {
+        let (foresight, question) = look(service, environment);
+        found.push(foresight);
+        let Some(question) = question else { continue };
+        match groups.iter_mut().find(|(interpreter, _)| *interpreter == question.interpreter) {
+            Some((_, questions)) => questions.push((at, question)),
+            None => groups.push((question.interpreter.clone(), vec![(at, question)])),
+        }
+    }
+    let mut asked = JoinSet::new();
+    for (interpreter, questions) in groups {
+        asked.spawn(ask(interpreter, questions));
+    }
+    for (at, trouble) in asked.join_all().await.into_iter().flatten() {
+        match trouble {
+            Trouble::Problem(problem) => found[at].problems.push(problem),
+            Trouble::Remark(remark) => found[at].remarks.push(remark),
+        }
+    }
     found
-        .problems
-        .extend([&service.logs.stdout, &service.logs.stderr].into_iter().filter_map(|it| closed_log(it)));
+}
+
+/// What is wrong with which of the services that start one interpreter.
+async fn ask(interpreter: Interpreter, questions: Vec<(usize, Question)>) -> Vec<(usize, Trouble)> {
+    let scripts: Vec<String> = questions.iter().map(|(_, question)| question.script.clone()).collect();
+    let late =
+        || vec![Err(Trouble::Remark(format!("was not compiled within {}", Brief(LIMIT)))); scripts.len()];
+    let answers =
+        tokio::time::timeout(LIMIT, compile(&interpreter, &scripts)).await.unwrap_or_else(|_| late());
+    let about = |question: &Question, trouble| match trouble {
+        Trouble::Problem(problem) => Trouble::Problem(format!("{}: {problem}", question.file.display())),
+        Trouble::Remark(remark) => Trouble::Remark(format!("{}: {remark}", question.file.display())),
+    };
+    let answered = questions.iter().zip(answers);
+    answered.filter_map(|((at, question), answer)| Some((*at, about(question, answer.err()?)))).collect()
+}
+
+fn look(service: &Service, environment: &BTreeMap<String, String>) -> (Foresight, Option<Question>) {
+    let logs = [&service.logs.stdout, &service.logs.stderr];
+    let mut found = Foresight {
+        problems: logs.into_iter().filter_map(|it| closed_log(it)).collect(),
+        remarks: Vec::new(),
+    };
     if !service.directory.is_dir() {
         found.problems.push(format!("the directory {} does not exist", service.directory.display()));
-        return found;
+        return (found, None);
     }
     let search = environment.get("PATH").map(String::as_str);
     let Some(program) = service.command.resolve(&service.directory, search) else {
         found.problems.push(format!("there is no program `{}`", service.command.program()));
-        return found;
+        return (found, None);
     };
-    let words: Vec<String> = std::iter::once(service.command.program())
-        .chain(service.command.arguments().iter().map(String::as_str))
-        .map(str::to_owned)
-        .collect();
-    let Some(script) = script_of(&words) else { return found };
+    let words = std::iter::once(service.command.program())
+        .chain(service.command.arguments().iter().map(String::as_str));
+    let mut words: Vec<String> = words.map(str::to_owned).collect();
+    let Some(script) = script_of(&words) else { return (found, None) };
     let file = service.directory.join(&script.file);
     if let Some(problem) = closed_script(service, &file) {
         found.problems.push(problem);
-    } else if script.language == Language::Python && file.extension().is_some_and(|it| it == "py") {
-        let compile = Compile { service, environment, program, words: &words, script: &script };
-        match tokio::time::timeout(LIMIT, compile.run()).await {
-            Ok(Ok(())) => (),
-            Ok(Err(Trouble::Problem(problem))) => {
-                found.problems.push(format!("{}: {problem}", file.display()))
-            }
-            Ok(Err(Trouble::Remark(remark))) => found.remarks.push(format!("{}: {remark}", file.display())),
-            Err(_) => {
-                found.remarks.push(format!("{} was not compiled within {}", file.display(), Brief(LIMIT)));
-            }
-        }
+        return (found, None);
     }
-    found
+    if script.language != Language::Python || file.extension().is_none_or(|it| it != "py") {
+        return (found, None);
+    }
+    words.truncate(script.interpreter + 1);
+    let mut environment = environment.clone();
+    environment.retain(|name, _| !OF_A_SERVICE.contains(&name.as_str()));
+    let interpreter = Interpreter {
+        program,
+        words,
+        directory: service.directory.clone(),
+        environment,
+        user: service.user.clone(),
+        umask: service.umask,
+        nice: service.nice,
+    };
+    (found, Some(Question { interpreter, script: script.file, file }))
 }
 
 /// A file that is there must be writable; one that is not is made, so its nearest directory must be.
@@ -109,136 +142,24 @@ fn closed_script(service: &Service, file: &Path) -> Option<String> {
     }
 }
 
-/// The interpreter of a service asked about its script.
-struct Compile<'a> {
-    service: &'a Service,
-    environment: &'a BTreeMap<String, String>,
-    program: PathBuf,
-    words: &'a [String],
-    script: &'a Script,
-}
-
-enum Trouble {
-    Problem(String),
-    Remark(String),
-}
-
-impl Compile<'_> {
-    async fn run(&self) -> Result<(), Trouble> {
-        let remark = |error: io::Error| Trouble::Remark(format!("could not be checked: {error}"));
-        let (reader, writer) = io::pipe().map_err(remark)?;
-        let reader = Receiver::from_owned_fd(reader.into()).map_err(remark)?;
-        let nowhere = File::options().write(true).open("/dev/null").map_err(remark)?;
-        let arguments = self.arguments();
-        let launch = Launch {
-            stdin: None,
-            rlimits: Rlimits::default(),
-            program: &self.program,
-            argument_zero: self.service.command.program(),
-            arguments: &arguments,
-            environment: self.environment,
-            directory: &self.service.directory,
-            stdout: writer.into(),
-            stderr: nowhere.into(),
-            umask: self.service.umask,
-            nice: self.service.nice,
-            credentials: self.service.user.as_ref().map(|user| Credentials {
-                uid: user.uid,
-                gid: user.gid,
-                groups: user.groups.clone(),
-            }),
-        };
-        let process = spawn(&launch).map_err(|error| match error {
-            SpawnError::NoProcess { .. } => Trouble::Remark(error.to_string()),
-            SpawnError::Directory { .. } | SpawnError::Program { .. } => Trouble::Problem(error.to_string()),
-        })?;
-        let _ended = Ended(process);
-        // Its answer ends when nobody has the other end of the pipe any more.
-        drop(launch);
-        let mut text = String::new();
-        reader.take(ANSWER_BYTES_MAX).read_to_string(&mut text).await.map_err(remark)?;
-        let mut lines = text.lines();
-        match (lines.next(), lines.next(), lines.next()) {
-            (Some("fine"), ..) => Ok(()),
-            (Some("bad"), Some(what), Some(line)) => Err(Trouble::Problem(format!("{what}: `{line}`"))),
-            (Some("bad"), Some(what), None) => Err(Trouble::Problem(what.to_owned())),
-            (Some(_) | None, ..) => {
-                Err(Trouble::Remark("its interpreter does not say whether it is right".to_owned()))
-            }
-        }
-    }
-
-    /// The interpreter as the service starts it, isolated: what is asked needs no site and no module of the service, and is
-    /// answered in milliseconds.
-    fn arguments(&self) -> Vec<String> {
-        let before = self.words[1..=self.script.interpreter].iter().map(String::as_str);
-        let after = ["-I", "-S", "-c", COMPILE, &self.script.file];
-        before.chain(after).map(str::to_owned).collect()
-    }
-}
-
-/// A process that ends with whoever waits for it. Whoever made it reaps it, as any orphan.
-struct Ended(Identity);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // One that has answered has ended, or is about to.
-        let _ = signal::send(self.0, Signal::KILL);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Foresight, foresee};
-    use crate::spec::graph::Needs;
-    use crate::spec::log::{Logs, Rotation};
-    use crate::spec::policy::{Backoff, PortConflict, RestartPolicy, Stop};
     use crate::spec::service::{Command, Service};
     use crate::vocab::name::ServiceName;
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
-    use std::time::Duration;
 
     fn service(directory: &Path, line: &str) -> Service {
-        Service {
-            name: ServiceName::parse("api").unwrap(),
-            group: None,
-            command: Command::new(line.split_whitespace().map(str::to_owned).collect()).unwrap(),
-            directory: directory.to_owned(),
-            env: BTreeMap::new(),
-            ports: Vec::new(),
-            on_port_conflict: PortConflict::Wait,
-            preflight: true,
-            depends_on: Needs::new(),
-            ready: None,
-            live: None,
-            restart: RestartPolicy::Always,
-            hooks: crate::spec::hooks::Hooks::new(),
-            watch: None,
-            limits: crate::spec::limits::Limits::default(),
-            backoff: Backoff::default(),
-            stop: Stop::default(),
-            success_exit_codes: BTreeSet::from([0]),
-            min_uptime: Duration::from_secs(1),
-            autostart: true,
-            priority: 0,
-            reload_signal: None,
-            user: None,
-            umask: None,
-            nice: None,
-            logs: Logs {
-                stdout: directory.join("logs/api.out.log"),
-                stderr: directory.join("logs/api.err.log"),
-                rotation: Rotation::default(),
-            },
-        }
+        let command = Command::new(line.split_whitespace().map(str::to_owned).collect()).unwrap();
+        Service::plain(ServiceName::parse("api").unwrap(), command, directory.to_owned())
     }
 
     fn seen(service: &Service) -> Foresight {
         let environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(foresee(service, &environment))
+        runtime.block_on(foresee(&[(service, environment)])).remove(0)
     }
 
     #[test]
@@ -272,6 +193,29 @@ mod tests {
         std::os::unix::fs::symlink("/bin/true", &mute).unwrap();
         let found = seen(&service(root, &format!("{} bad.py", mute.display())));
         assert!(found.problems.is_empty() && found.remarks.len() == 1, "{found:?}");
+    }
+
+    #[test]
+    fn services_with_one_interpreter_are_told_apart() {
+        if !Path::new("/usr/bin/python3").exists() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::write(root.join("good.py"), "x = 1\n").unwrap();
+        fs::write(root.join("bad.py"), "x = (1\n").unwrap();
+        let lines =
+            ["python3 good.py", "python3 bad.py", "python3 -u good.py", "sleep 9", "python3 bad.py x"];
+        let services = lines.map(|line| service(root, line));
+        let environment = |service: &Service| {
+            let name = ("PROCMAN_SERVICE".to_owned(), format!("{:?}", service.command));
+            BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned()), name])
+        };
+        let starts: Vec<_> = services.iter().map(|service| (service, environment(service))).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let found = runtime.block_on(foresee(&starts));
+        let broken: Vec<bool> = found.iter().map(|it| !it.problems.is_empty()).collect();
+        assert_eq!(broken, [false, true, false, false, true], "{found:?}");
     }
 
     #[test]

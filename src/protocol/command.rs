@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
 
@@ -17,6 +20,11 @@ pub enum Command {
     Stop(Order),
     /// Stop and start again; done when each new run is ready.
     Restart(Order),
+    /// Start a new run of each beside the one that lives, and end that one when the new one is ready; where that does not
+    /// come to pass, the new one is ended and the old one stays. Done when each new run is ready and alone.
+    Roll(RollOrder),
+    /// Give services other counts of replicas; done when each new one is ready, and each that is too many is gone.
+    Scale(ScaleOrder),
     /// SIGKILL the whole tree of each and leave it stopped; done when each tree is proven empty.
     Kill(Order),
     /// Send a signal to the main process of each; done when sent.
@@ -36,6 +44,29 @@ pub struct Order {
     /// For `stop`: whether each waits for those that need it.
     pub pace: Pace,
     /// After so many milliseconds the answer is what has been reached; no limit when absent.
+    pub timeout_ms: Option<u64>,
+}
+
+/// Which services are exchanged, and how long each may take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RollOrder {
+    /// The services; all of them when nothing is said.
+    pub services: Selection,
+    /// Whether those that need them are meant too.
+    pub dependents: Dependents,
+    /// How many milliseconds each new run may take to be ready; a minute when absent.
+    pub ready_within_ms: Option<u64>,
+}
+
+/// How many replicas services are to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleOrder {
+    /// The count of each declared service by its name; others stay as they are.
+    pub replicas: BTreeMap<ServiceName, u32>,
+    /// After so many milliseconds the answer is what has been reached; no limit when absent.
+    #[serde(default)]
     pub timeout_ms: Option<u64>,
 }
 

@@ -56,6 +56,9 @@ pub struct ServiceChange {
     pub health: Health,
     /// Its main process.
     pub pid: Option<Pid>,
+    /// The main process of the run beside that, in the middle of a rolling exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<Pid>,
     /// How its last run ended.
     pub exit: Option<Outcome>,
     /// Why it is not running, or not well.

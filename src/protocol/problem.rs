@@ -26,6 +26,8 @@ pub enum Kind {
     BadMethod,
     /// 409: there is no guardian, and nobody else could do it.
     NoGuardian,
+    /// 409: the config of a service does not allow it.
+    ConfigForbids,
     /// 413: the body is larger than any request is.
     TooLarge,
     /// 503: the supervisor is about to end.
@@ -39,7 +41,7 @@ impl Kind {
             Self::BadRequest => 400,
             Self::NotFound | Self::NoSuchService => 404,
             Self::BadMethod => 405,
-            Self::NoGuardian => 409,
+            Self::NoGuardian | Self::ConfigForbids => 409,
             Self::TooLarge => 413,
             Self::Ending => 503,
         }

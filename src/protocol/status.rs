@@ -7,6 +7,7 @@ use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::port::{Endpoint, HeldBy, Verdict};
+use crate::vocab::selection::Candidate;
 use crate::vocab::state::{Goal, Health, State};
 
 /// The answer of `GET /v1/status` and of `procman status --json`.
@@ -52,6 +53,12 @@ pub struct SupervisorView {
 pub struct ServiceView {
     /// Its name.
     pub name: ServiceName,
+    /// The declared service that it is a replica of; none if that has no other.
+    #[serde(default)]
+    pub replica_of: Option<ServiceName>,
+    /// Which replica it is, from 1.
+    #[serde(default = "first")]
+    pub replica: u32,
     /// Its group.
     pub group: Option<String>,
     /// Its state.
@@ -62,6 +69,9 @@ pub struct ServiceView {
     pub health: Health,
     /// Its main process.
     pub pid: Option<Pid>,
+    /// The run beside that, in the middle of a rolling exchange.
+    #[serde(default)]
+    pub second: Option<SecondView>,
     /// The ports it declares.
     pub ports: Vec<ServicePort>,
     /// How long its run has lasted, in seconds.
@@ -92,7 +102,38 @@ pub struct ServiceView {
     pub stderr_log: PathBuf,
 }
 
+/// The run of a service beside the one that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SecondView {
+    /// Its main process.
+    pub pid: Pid,
+    /// What becomes of it.
+    pub part: Part,
+    /// How long it has run, in seconds.
+    pub uptime_s: f64,
+}
+
+/// What becomes of a run beside the one that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// It replaces the one that counts as soon as it is ready.
+    Understudy,
+    /// It is ending.
+    Leaving,
+}
+
+fn first() -> u32 {
+    1
+}
+
 impl ServiceView {
+    /// As a selection sees it.
+    pub fn candidate(&self) -> Candidate<'_, ServiceName> {
+        let replica = self.replica_of.as_ref().map(|of| (of.as_str(), self.replica));
+        Candidate { name: &self.name, group: self.group.as_deref(), replica }
+    }
+
     /// Whether it is as it should be: up, well and holding its ports; or not wanted up; or ended with success.
     pub fn is_as_wanted(&self) -> bool {
         let holds_ports = self.ports.iter().all(|port| port.held_by == HeldBy::Service);

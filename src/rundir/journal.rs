@@ -44,6 +44,17 @@ pub struct Entry {
     pub rest: Option<Rest>,
     /// Its live run.
     pub live: Option<LiveEntry>,
+    /// The run beside that, in the middle of a rolling exchange. Journals of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<SecondEntry>,
+}
+
+impl Entry {
+    /// Its runs with their main processes.
+    pub fn runs(&self) -> impl Iterator<Item = (RunId, Identity)> {
+        let live = self.live.map(|live| (live.run, live.identity));
+        live.into_iter().chain(self.second.map(|second| (second.run, second.identity)))
+    }
 }
 
 /// How a service ended for good by itself.
@@ -79,6 +90,35 @@ pub enum Stage {
     Starting,
     /// It had proven itself.
     Ready,
+    /// It was asked to end.
+    Stopping {
+        /// When it is killed.
+        kill_at: Moment,
+    },
+}
+
+/// A run beside the live one in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondEntry {
+    /// Which.
+    pub run: RunId,
+    /// Its main process.
+    pub identity: Identity,
+    /// When it was started.
+    pub since: Moment,
+    /// What becomes of it.
+    pub stage: SecondStage,
+}
+
+/// What becomes of a run beside the live one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecondStage {
+    /// It replaces the live one if it is ready in time.
+    Understudy {
+        /// When it is ended if it is not.
+        give_up_at: Moment,
+    },
     /// It was asked to end.
     Stopping {
         /// When it is killed.
@@ -179,7 +219,7 @@ fn decode(bytes: &[u8]) -> Result<Journal, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Journal, LiveEntry, Rest, Stage, Unreadable, decode};
+    use super::{Entry, Journal, LiveEntry, Rest, SecondEntry, SecondStage, Stage, Unreadable, decode};
     use crate::vocab::identity::{Identity, Pid, StartTime};
     use crate::vocab::moment::Moment;
     use crate::vocab::name::ServiceName;
@@ -200,6 +240,7 @@ mod tests {
             failures: 1,
             rest: None,
             live,
+            second: None,
         };
         Journal {
             boot: "b".to_owned(),
@@ -261,5 +302,19 @@ mod tests {
         let fixture = include_bytes!("../../tests/fixtures/journal/version-1");
         assert_eq!(journal().encode().unwrap(), fixture);
         assert_eq!(decode(fixture), Ok(journal()));
+    }
+
+    #[test]
+    fn a_run_beside_the_live_one_is_written_and_read_as_ever() {
+        let mut journal = journal();
+        let Some(LiveEntry { identity, since, .. }) = journal.services[0].live else { panic!("it lives") };
+        let soon = since.after(Duration::from_secs(5));
+        let stages = [SecondStage::Understudy { give_up_at: soon }, SecondStage::Stopping { kill_at: soon }];
+        for (service, stage) in journal.services.iter_mut().zip(stages) {
+            service.second = Some(SecondEntry { run: RunId(8), identity, since, stage });
+        }
+        let fixture = include_bytes!("../../tests/fixtures/journal/version-1-rolling");
+        assert_eq!(String::from_utf8_lossy(&journal.encode().unwrap()), String::from_utf8_lossy(fixture));
+        assert_eq!(decode(fixture), Ok(journal));
     }
 }

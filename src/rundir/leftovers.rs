@@ -76,7 +76,7 @@ fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity
     let of_this_boot = journal.filter(|journal| journal.boot == crate::sys::clock::boot_id());
     let entries = of_this_boot.into_iter().flat_map(|journal| &journal.services);
     entries
-        .filter_map(|entry| entry.live.map(|live| (entry, live.identity, live.run)))
+        .flat_map(|entry| entry.runs().map(move |(run, identity)| (entry, identity, run)))
         .filter(|(_, identity, _)| process::is_alive(*identity))
 }
 

@@ -6,7 +6,7 @@ use super::service::Service;
 use super::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port, Protocol};
-use crate::vocab::selection::{NoSuchService, Selection};
+use crate::vocab::selection::{Candidate, NoSuchService, Selection};
 
 /// Every service of one config file, its dependency graph, and the supervisor's settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,34 @@ pub enum NotAFleet {
         /// The circle, each depending on the next and the last on the first.
         circle: Vec<ServiceName>,
     },
+    /// Replicas would have to share a port that one run alone can hold.
+    #[error(
+        "the {replicas} replicas of `{service}` cannot share port {port}: each run binds it for itself, and one can hold it"
+    )]
+    PortShared {
+        /// The declared service.
+        service: ServiceName,
+        /// The port.
+        port: Endpoint,
+        /// How many replicas there are to be.
+        replicas: u32,
+    },
+    /// A replica would be called as another service is.
+    #[error("the replicas of `{of}` cannot have their names: `{name}` is a service of its own")]
+    ReplicaNameTaken {
+        /// The declared service.
+        of: ServiceName,
+        /// The name that is taken.
+        name: ServiceName,
+    },
+    /// A replica would have a name that is none.
+    #[error("the replicas of `{of}` cannot have their names: `{text}` is not the name of a service")]
+    NoReplicaName {
+        /// The declared service.
+        of: ServiceName,
+        /// What is no name.
+        text: String,
+    },
     /// Two services claim one port.
     #[error("`{first}` and `{second}` both declare port {port}")]
     PortTwice {
@@ -55,6 +83,35 @@ pub enum NotAFleet {
         /// The other.
         second: ServiceName,
     },
+}
+
+impl NotAFleet {
+    /// The same with other names in the places of these.
+    pub fn named(&self, rename: impl Fn(&ServiceName) -> ServiceName) -> Self {
+        match self {
+            Self::UnknownDependency { service, dependency } => {
+                Self::UnknownDependency { service: rename(service), dependency: dependency.clone() }
+            }
+            Self::Cycle { circle } => {
+                let mut circle: Vec<ServiceName> = circle.iter().map(rename).collect();
+                circle.dedup();
+                // The same circle has the same words, wherever its search began.
+                let least = (0..circle.len()).min_by_key(|at| &circle[*at]).unwrap_or(0);
+                circle.rotate_left(least);
+                Self::Cycle { circle }
+            }
+            Self::PortTwice { port, first, second } => {
+                Self::PortTwice { port: *port, first: rename(first), second: rename(second) }
+            }
+            Self::PortsOverlap { port, taken, first, second } => {
+                let (first, second) = (rename(first), rename(second));
+                Self::PortsOverlap { port: *port, taken: *taken, first, second }
+            }
+            Self::PortShared { .. } | Self::ReplicaNameTaken { .. } | Self::NoReplicaName { .. } => {
+                self.clone()
+            }
+        }
+    }
 }
 
 /// `a -> b -> a`.
@@ -98,37 +155,47 @@ impl Fleet {
         &self.graph
     }
 
-    /// Each assigned port and the service it is assigned to.
+    /// Each assigned port and the service it is assigned to; of replicas that share one, the declared service.
     pub fn ports(&self) -> BTreeMap<Endpoint, ServiceName> {
         self.services
             .values()
-            .flat_map(|service| service.ports.iter().map(|port| (*port, service.name.clone())))
+            .flat_map(|service| service.ports.iter().map(|port| (*port, service.replica.of.clone())))
             .collect()
     }
 
     /// The services that a selection means, or the word that means none.
     pub fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, NoSuchService> {
-        selection.pick(self.services.values().map(|service| (&service.name, service.group.as_deref())))
+        let replicated = self.replicated();
+        selection.pick(self.services.values().map(|service| {
+            Candidate {
+                name: &service.name,
+                group: service.group.as_deref(),
+                replica: replicated
+                    .contains(&service.replica.of)
+                    .then_some((service.replica.of.as_str(), service.replica.number)),
+            }
+        }))
     }
 }
 
 fn ports_twice(services: &BTreeMap<ServiceName, Arc<Service>>) -> Vec<NotAFleet> {
-    let mut declared: BTreeMap<(Port, Protocol), Vec<(Endpoint, &ServiceName)>> = BTreeMap::new();
+    let mut declared: BTreeMap<(Port, Protocol), Vec<(Endpoint, &Service)>> = BTreeMap::new();
     let mut problems = Vec::new();
     for service in services.values() {
         for port in &service.ports {
             let others = declared.entry((port.port, port.protocol)).or_default();
-            let is_in_the_way =
-                |(taken, first): &&(Endpoint, &ServiceName)| **first != service.name && taken.overlaps(port);
+            let is_in_the_way = |(taken, first): &&(Endpoint, &Service)| {
+                first.replica.of != service.replica.of && taken.overlaps(port)
+            };
             if let Some((taken, first)) = others.iter().find(is_in_the_way) {
-                let (port, first, second) = (*port, ServiceName::clone(first), service.name.clone());
+                let (port, first, second) = (*port, first.name.clone(), service.name.clone());
                 problems.push(if *taken == port {
                     NotAFleet::PortTwice { port, first, second }
                 } else {
                     NotAFleet::PortsOverlap { port, taken: *taken, first, second }
                 });
             }
-            others.push((*port, &service.name));
+            others.push((*port, service));
         }
     }
     problems

@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::vocab::name::ServiceName;
 
 /// Where a service's output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,16 @@ impl Logs {
     /// Whether both streams go to one file, and are then one stream.
     pub fn are_joined(&self) -> bool {
         self.stdout == self.stderr
+    }
+
+    /// Files of another service beside these of `service`: named after it where these are, else with its name before.
+    pub(super) fn renamed(&self, service: &ServiceName, other: &ServiceName) -> Self {
+        let beside = |file: &Path| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let own = name.strip_prefix(service.as_str()).and_then(|rest| rest.strip_prefix('.'));
+            file.with_file_name(format!("{other}.{}", own.unwrap_or(&name)))
+        };
+        Self { stdout: beside(&self.stdout), stderr: beside(&self.stderr), rotation: self.rotation }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The validated fleet. If you hold one of these types, it is legal: durations are positive, names exist, the graph
-//! has no cycle, no two services share a port. Constructors refuse; nobody re-checks. Reading files is `config`'s job.
+//! has no cycle, no two services but replicas share a port. Constructors refuse; nobody re-checks. Reading files is
+//! `config`'s job.
 
 /// All services together with their supervisor's settings.
 pub mod fleet;
@@ -17,6 +18,8 @@ pub mod log;
 pub mod policy;
 /// Which file a command line runs.
 pub mod program;
+/// Several processes of one declared service.
+pub mod replicas;
 /// Which script a command line plainly runs.
 pub mod script;
 /// One service.

@@ -6,8 +6,9 @@ use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
 use super::hooks::Hooks;
 use super::limits::Limits;
-use super::log::Logs;
+use super::log::{Logs, Rotation};
 use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
+use super::replicas::Replica;
 use super::watch::Watch;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
@@ -18,6 +19,10 @@ use crate::vocab::signal::Signal;
 pub struct Service {
     /// Its name.
     pub name: ServiceName,
+    /// Which replica it is of which declared service; the first of itself, if there is no other.
+    pub replica: Replica,
+    /// So many replicas of the declared service are exchanged at once in a rolling restart; at least 1.
+    pub max_unavailable: u32,
     /// The group it is selected by (`group:*`), if any.
     pub group: Option<String>,
     /// What is executed.
@@ -71,10 +76,46 @@ pub struct Service {
 }
 
 impl Service {
+    /// A service of which nothing else is said: everything is as a config leaves it.
+    pub fn plain(name: ServiceName, command: Command, directory: PathBuf) -> Self {
+        let file = |stream| directory.join(format!("logs/{name}.{stream}.log"));
+        Self {
+            logs: Logs { stdout: file("out"), stderr: file("err"), rotation: Rotation::default() },
+            replica: Replica::first(&name),
+            name,
+            max_unavailable: 1,
+            group: None,
+            command,
+            directory,
+            env: BTreeMap::new(),
+            ports: Vec::new(),
+            on_port_conflict: PortConflict::default(),
+            preflight: true,
+            depends_on: Needs::new(),
+            ready: None,
+            live: None,
+            restart: RestartPolicy::Always,
+            backoff: Backoff::default(),
+            stop: Stop::default(),
+            hooks: Hooks::new(),
+            limits: Limits::default(),
+            watch: None,
+            success_exit_codes: BTreeSet::from([0]),
+            min_uptime: Duration::from_secs(1),
+            autostart: true,
+            priority: 0,
+            reload_signal: None,
+            user: None,
+            umask: None,
+            nice: None,
+        }
+    }
+
     /// Whether a process started for `other` is as good as one started for this: nothing that a process takes along
     /// from its start differs.
     pub fn runs_like(&self, other: &Self) -> bool {
         self.command == other.command
+            && self.replica == other.replica
             && self.directory == other.directory
             && self.env == other.env
             && self.ports == other.ports
@@ -85,6 +126,11 @@ impl Service {
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()
             && self.logs.are_joined() == other.logs.are_joined()
+    }
+
+    /// Whether two of its runs may live at the same time. A port that each run binds for itself has one holder.
+    pub fn may_overlap(&self) -> bool {
+        self.ports.is_empty()
     }
 
     /// Whether there is anything to look at while it starts: a port it must hold, or a check it must pass.

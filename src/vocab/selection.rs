@@ -10,6 +10,17 @@ pub struct Selection {
     words: Vec<String>,
 }
 
+/// A service as a selection sees it.
+#[derive(Debug, Clone)]
+pub struct Candidate<'a, N> {
+    /// Its name.
+    pub name: &'a N,
+    /// Its group.
+    pub group: Option<&'a str>,
+    /// The declared service that it is a replica of, and its number; none if that has no other.
+    pub replica: Option<(&'a str, u32)>,
+}
+
 /// A word that selected nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no service is called `{word}`")]
@@ -39,27 +50,28 @@ impl Selection {
         &self.words
     }
 
-    /// Those of `services` (name and group) that are meant, in their own order, each once.
+    /// Those of `services` that are meant, in their own order, each once. The name of a declared service means all of its
+    /// replicas; `NAME-1` means the first alone.
     ///
     /// # Errors
     /// The first word that selects nothing: a misspelt name is never silently an empty selection.
     pub fn pick<'a, N: Clone + AsRef<str> + 'a>(
         &self,
-        services: impl Iterator<Item = (&'a N, Option<&'a str>)> + Clone,
+        services: impl Iterator<Item = Candidate<'a, N>> + Clone,
     ) -> Result<Vec<N>, NoSuchService> {
         if self.is_all() {
-            return Ok(services.map(|(name, _)| name.clone()).collect());
+            return Ok(services.map(|service| service.name.clone()).collect());
         }
         let patterns: Vec<(Pattern, &String)> =
             self.words.iter().map(|word| (Pattern::of(word), word)).collect();
         for (pattern, word) in &patterns {
-            if !services.clone().any(|(name, group)| pattern.fits(name.as_ref(), group)) {
+            if !services.clone().any(|service| pattern.fits(&service)) {
                 return Err(NoSuchService { word: (*word).clone() });
             }
         }
         Ok(services
-            .filter(|(name, group)| patterns.iter().any(|(pattern, _)| pattern.fits(name.as_ref(), *group)))
-            .map(|(name, _)| name.clone())
+            .filter(|service| patterns.iter().any(|(pattern, _)| pattern.fits(service)))
+            .map(|service| service.name.clone())
             .collect())
     }
 }
@@ -84,11 +96,16 @@ impl Pattern {
         }
     }
 
-    fn fits(&self, name: &str, group: Option<&str>) -> bool {
-        match self {
-            Self::Name(word) => word == name,
-            Self::Glob(glob) => glob.is_match(name),
-            Self::InGroup { group: wanted, inner } => group == Some(wanted) && inner.fits(name, None),
+    fn fits<N: AsRef<str>>(&self, service: &Candidate<'_, N>) -> bool {
+        let Candidate { name, group, replica } = *service;
+        match (self, replica) {
+            (Self::Name(word), Some((of, 1))) => word == of || *word == format!("{of}-1"),
+            (Self::Name(word), Some((of, _))) => word == of || word == name.as_ref(),
+            (Self::Name(word), None) => word == name.as_ref(),
+            (Self::Glob(glob), _) => glob.is_match(name.as_ref()),
+            (Self::InGroup { group: wanted, inner }, _) => {
+                group == Some(wanted) && inner.fits(&Candidate { name, group: None, replica })
+            }
         }
     }
 }
@@ -101,16 +118,21 @@ impl AsRef<str> for super::name::ServiceName {
 
 #[cfg(test)]
 mod tests {
-    use super::Selection;
+    use super::{Candidate, Selection};
     use crate::vocab::name::ServiceName;
 
     fn check(words: &[&str], expected: Result<&[&str], &str>) {
-        let fleet: Vec<(ServiceName, Option<&str>)> =
-            [("api", Some("web")), ("db", None), ("page", Some("web")), ("poller", Some("back"))]
-                .map(|(name, group)| (ServiceName::parse(name).unwrap(), group))
-                .to_vec();
-        let picked =
-            Selection::of(words.iter().copied()).pick(fleet.iter().map(|(name, group)| (name, *group)));
+        let fleet = [
+            ("api", Some("web"), None),
+            ("db", None, None),
+            ("page", Some("web"), Some(("page", 1))),
+            ("page-2", Some("web"), Some(("page", 2))),
+            ("poller", Some("back"), None),
+        ]
+        .map(|(name, group, replica)| (ServiceName::parse(name).unwrap(), group, replica));
+        let services =
+            fleet.iter().map(|(name, group, replica)| Candidate { name, group: *group, replica: *replica });
+        let picked = Selection::of(words.iter().copied()).pick(services);
         match expected {
             Ok(names) => {
                 assert_eq!(picked.unwrap().iter().map(ServiceName::as_str).collect::<Vec<_>>(), names)
@@ -121,12 +143,22 @@ mod tests {
 
     #[test]
     fn words_select_by_name_glob_and_group() {
-        check(&[], Ok(&["api", "db", "page", "poller"]));
-        check(&["all"], Ok(&["api", "db", "page", "poller"]));
+        check(&[], Ok(&["api", "db", "page", "page-2", "poller"]));
+        check(&["all"], Ok(&["api", "db", "page", "page-2", "poller"]));
         check(&["db", "api", "db"], Ok(&["api", "db"]));
-        check(&["p*"], Ok(&["page", "poller"]));
-        check(&["web:*"], Ok(&["api", "page"]));
-        check(&["web:p*"], Ok(&["page"]));
+        check(&["p*"], Ok(&["page", "page-2", "poller"]));
+        check(&["web:*"], Ok(&["api", "page", "page-2"]));
+        check(&["web:p*"], Ok(&["page", "page-2"]));
+    }
+
+    #[test]
+    fn a_declared_name_means_all_of_its_replicas_and_a_number_one_of_them() {
+        check(&["page"], Ok(&["page", "page-2"]));
+        check(&["page-1"], Ok(&["page"]));
+        check(&["page-2"], Ok(&["page-2"]));
+        check(&["web:page-1"], Ok(&["page"]));
+        check(&["page-3"], Err("page-3"));
+        check(&["db-1"], Err("db-1"));
     }
 
     #[test]

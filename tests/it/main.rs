@@ -18,6 +18,7 @@ mod logging;
 mod ports;
 mod preflight;
 mod restart;
+mod rolling;
 mod socket;
 mod supervisord;
 mod upgrade;

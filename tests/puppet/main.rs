@@ -25,6 +25,8 @@
 //! touch FILE          make a file
 //! wait-for FILE       wait until a file is there
 //! exit CODE           end with that code
+//! exit-if FILE CODE   end with that code, and say so, if a file is there
+//! beats               write pid and time to the file `beats`, each few ms from here on
 //! abort               end by SIGABRT
 //! stay                stay until a signal comes
 //! ```
@@ -91,6 +93,14 @@ fn main() {
             "hold-mb" => drop(vec![1_u8; next().parse::<usize>().unwrap() * 1_000_000].leak()),
             "touch" => drop(File::create(next()).unwrap()),
             "wait-for" => wait_for(&next()),
+            "exit-if" => {
+                let (file, code) = (next(), next());
+                if Path::new(&file).exists() {
+                    eprintln!("cannot go on: {file}");
+                    exit(code.parse().unwrap());
+                }
+            }
+            "beats" => beat(),
             "exit" => exit(next().parse().unwrap()),
             "abort" => std::process::abort(),
             "stay" => stay(),
@@ -190,6 +200,20 @@ fn count(pause: u64) {
             let _ = std::io::stdout().write_all(format!("line {number} of {run}\n").as_bytes());
             counted.write_all_at(format!("{:012}", number + 1).as_bytes(), 0).unwrap();
             thread::sleep(Duration::from_millis(pause));
+        }
+    });
+}
+
+/// Signs of life of all runs, in one file and by one clock.
+fn beat() {
+    let mut beats = File::options().append(true).create(true).open("beats").unwrap();
+    thread::spawn(move || {
+        loop {
+            let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+            let micros = now.tv_sec() * 1_000_000 + now.tv_nsec() / 1000;
+            // One write(2) a line: a signal that ends this process leaves no half of one.
+            beats.write_all(format!("{} {micros}\n", std::process::id()).as_bytes()).unwrap();
+            thread::sleep(Duration::from_millis(3));
         }
     });
 }

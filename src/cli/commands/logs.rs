@@ -23,7 +23,7 @@ const USUAL_LINES: usize = 100;
 
 /// Shows logs straight from their files, with or without a supervisor.
 pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure> {
-    let fleet = context.prove()?;
+    let fleet = context.prove_as_scaled()?;
     let picked = fleet.pick(&Selection::of(args.services.iter().cloned()))?;
     let sources = sources(&fleet, &picked, args);
     let pattern = args.grep.as_deref().map(Pattern::parse).transpose();

@@ -26,8 +26,12 @@ pub(super) mod preflight;
 pub(super) mod reload;
 /// `restart`.
 pub(super) mod restart;
+/// `restart --rolling`.
+pub(super) mod rolling;
 /// `run`.
 pub(super) mod run;
+/// `scale`.
+pub(super) mod scale;
 /// `status`.
 pub(super) mod status;
 /// The supervisor itself, detached or in the foreground.

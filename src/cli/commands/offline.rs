@@ -15,10 +15,11 @@ use crate::vocab::state::{Goal, Health, State};
 
 /// How things stand when no supervisor says so: who holds each assigned port, and which processes of an earlier run live.
 pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Result<Status, Failure> {
-    let fleet = context.prove()?;
+    let fleet = context.prove_as_scaled()?;
     let survivors = survivors(context);
     let ports = ports(context, &fleet)?;
-    let services = fleet.services().values().map(|service| view(service, &ports, &survivors)).collect();
+    let services =
+        fleet.services().values().map(|service| view(&fleet, service, &ports, &survivors)).collect();
     let pid = match unreachable {
         Unreachable::Silent { identity, .. } => identity.map(|identity| identity.pid),
         Unreachable::Absent | Unreachable::Returning { .. } | Unreachable::Denied { .. } => None,
@@ -95,7 +96,8 @@ fn port_view(port: Endpoint, service: ServiceName, judged: Option<Option<(Whose,
     }
 }
 
-fn view(service: &Service, ports: &[PortView], survivors: &[Survivor]) -> ServiceView {
+fn view(fleet: &Fleet, service: &Service, ports: &[PortView], survivors: &[Survivor]) -> ServiceView {
+    let is_replicated = fleet.replicated().contains(&service.replica.of);
     let own: Vec<&Survivor> = survivors.iter().filter(|survivor| survivor.service == service.name).collect();
     let reason = match own.len() {
         0 => None,
@@ -105,6 +107,9 @@ fn view(service: &Service, ports: &[PortView], survivors: &[Survivor]) -> Servic
     let ports = ports.iter().filter(|port| port.service == service.name);
     ServiceView {
         name: service.name.clone(),
+        replica_of: is_replicated.then(|| service.replica.of.clone()),
+        replica: service.replica.number,
+        second: None,
         group: service.group.clone(),
         state: State::Stopped,
         goal: Goal::Down,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use tokio::runtime::Runtime;
 
-use super::{down, emergency, order, status, up, whole};
+use super::{down, emergency, order, rolling, status, up, whole};
 use crate::cli::args::Restart;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
@@ -21,7 +21,7 @@ use crate::vocab::selection::Selection;
 /// Restarts the services named, or the whole system in one of its modes.
 pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failure> {
     if !args.services.is_empty() {
-        return services(context, args);
+        return if args.rolling { rolling::run(context, args) } else { services(context, args) };
     }
     match (args.emergency, args.quick) {
         (true, _) => emergency::run(context, args),
@@ -32,7 +32,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
 
 fn services(context: &Context, args: &Restart) -> Result<(), Failure> {
     let selection = Selection::of(args.services.iter().cloned());
-    let fleet = context.prove()?;
+    let fleet = context.prove_as_scaled()?;
     let picked = fleet.pick(&selection)?;
     if args.dry_run {
         return show_services(context, &fleet, picked, args);

@@ -4,11 +4,12 @@ use crate::cli::args::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::launch::attached::{Guise, User, become_command};
+use crate::spec::replicas::Replica;
 use crate::vocab::selection::Selection;
 
 /// Becomes a command in a service's environment, directory and user; its exit code is the command's.
 pub(in crate::cli) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
-    let fleet = context.prove()?;
+    let fleet = context.prove_as_scaled()?;
     let picked = fleet.pick(&Selection::of([args.service.clone()]))?;
     let service = match &picked[..] {
         [one] => fleet.service(one),
@@ -26,6 +27,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Run) -> Result<(), Failure> 
         command.env("HOME", &user.home).env("USER", &user.name).env("LOGNAME", &user.name);
     }
     command.envs(&service.env).env("PROCMAN_SERVICE", service.name.as_str());
+    command.env(Replica::VARIABLE, service.replica.number.to_string());
     let user =
         service.user.as_ref().map(|user| User { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
     let error = become_command(command, Guise { umask: service.umask, nice: service.nice, user });

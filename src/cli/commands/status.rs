@@ -75,8 +75,8 @@ fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> 
     if selection.is_all() {
         return Ok(status);
     }
-    let named = status.services.iter().map(|service| (&service.name, service.group.as_deref()));
-    let picked: Vec<ServiceName> = selection.pick(named).map_err(|error| {
+    let candidates = status.services.iter().map(ServiceView::candidate);
+    let picked: Vec<ServiceName> = selection.pick(candidates).map_err(|error| {
         let names: Vec<&str> = status.services.iter().map(|service| service.name.as_str()).collect();
         Failure::Usage(format!("cannot show `{}`: {error}; there are {}", error.word, names.join(", ")))
     })?;

@@ -18,6 +18,7 @@ use crate::ports::verdict::Ours;
 use crate::protocol::command::{Command, Fate as Leaving, Order, Pace, ShutdownOrder};
 use crate::protocol::event::{Event, What};
 use crate::protocol::status::Status;
+use crate::rundir::applied;
 use crate::rundir::journal::Journal;
 use crate::rundir::leftovers::{self, Leftover};
 use crate::spec::fleet::Fleet;
@@ -109,7 +110,10 @@ fn is_end(event: &Event) -> bool {
 /// The main processes of live runs, as the journal has them.
 pub(in crate::cli) fn ours(context: &Context) -> Ours {
     let entries = journal(context).into_iter().flat_map(|journal| journal.services);
-    let live = entries.filter_map(|entry| entry.live.map(|live| (live.identity, (entry.service, live.run))));
+    let live = entries.flat_map(|entry| {
+        let runs: Vec<_> = entry.runs().collect();
+        runs.into_iter().map(move |(run, identity)| (identity, (entry.service.clone(), run)))
+    });
     Ours { instance: context.paths.instance.clone(), live: live.collect() }
 }
 
@@ -304,5 +308,7 @@ pub(in crate::cli) async fn replace_supervisor(context: &Context) -> Result<(), 
         Err(Unreachable::Absent) => (),
         Err(unreachable) => return Err(unreachable.into()),
     }
+    // What the file says holds from here on.
+    applied::forget(&context.paths);
     up::launch(context)
 }

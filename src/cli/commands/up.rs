@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Starts the supervisor if none runs and the services in order; waits until each is ready; prints the table.
 pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
-    let fleet = context.prove()?;
+    let fleet = context.prove_as_scaled()?;
     let selection = Selection::of(args.services.iter().cloned());
     fleet.pick(&selection)?;
     if args.foreground {

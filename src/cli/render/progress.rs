@@ -53,6 +53,7 @@ impl Drop for Progress {
 /// Changes of state are told; of waiting and starting only that it takes longer, or fails.
 fn is_notable(change: &ServiceChange) -> bool {
     match change.state {
+        State::Running if change.second.is_some() => true,
         State::Running => change.previous != State::Running || change.health == Health::Unhealthy,
         State::Stopped | State::Exited | State::Fatal => change.state != change.previous,
         State::Backoff => change.reason.is_some(),
@@ -65,5 +66,6 @@ fn is_notable(change: &ServiceChange) -> bool {
 pub(in crate::cli) fn words(change: &ServiceChange) -> String {
     let pid = change.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
     let reason = change.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-    format!("{} {}{pid}{reason}", change.service, change.state)
+    let second = change.second.map_or_else(String::new, |pid| format!(", beside it pid {pid}"));
+    format!("{} {}{pid}{second}{reason}", change.service, change.state)
 }

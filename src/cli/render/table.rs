@@ -3,7 +3,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::protocol::status::{PortView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::protocol::status::{Part, PortView, ServicePort, ServiceView, Status, SupervisorView};
 use crate::vocab::measure::{Brief, Bytes};
 use crate::vocab::port::HeldBy;
 use crate::vocab::state::State;
@@ -11,7 +11,8 @@ use crate::vocab::state::State;
 /// The whole status: services, what is wrong with them, survivors, supervisor.
 pub(in crate::cli) fn status(status: &Status) -> String {
     let mut parts = vec![services(&status.services)];
-    let wrong: Vec<String> = status.services.iter().flat_map(complaints).collect();
+    let said = status.services.iter().flat_map(|it| complaints(it).into_iter().chain(second_words(it)));
+    let wrong: Vec<String> = said.collect();
     if !wrong.is_empty() {
         parts.push(wrong.join("\n"));
     }
@@ -119,6 +120,16 @@ fn complaint(service: &ServiceView) -> Option<String> {
     let exit = exit.filter(|_| !service.is_as_wanted());
     let why = service.reason.clone().or(foreign).or(exit).or(says)?;
     Some(format!("{}: {why}", service.name))
+}
+
+/// What goes on beside the run that counts.
+fn second_words(service: &ServiceView) -> Option<String> {
+    let second = service.second?;
+    let what = match second.part {
+        Part::Understudy => "starts beside it, and replaces it when it is ready",
+        Part::Leaving => "is ending beside it",
+    };
+    Some(format!("{}: pid {} {what}", service.name, second.pid))
 }
 
 fn uptime(seconds: f64) -> String {

@@ -123,7 +123,7 @@ fn values_that_cannot_be_are_refused_with_a_way_out() {
         ("health = 3", "expected a table, found an integer"),
         ("env = { A = \"\\u0000\" }", "holds a NUL byte"),
         ("env = { A = \"${NO_SUCH}\" }", "the variable `NO_SUCH` is not set"),
-        ("replicas = 3", "`replicas` is planned and not there yet"),
+        ("schedule = 3", "`schedule` is planned and not there yet"),
     ];
     for (line, what) in bad {
         let problems = load_text(&format!("[services.api]\ncommand = \"sh\"\n{line}\n")).expect_err(line);
@@ -331,7 +331,7 @@ fn an_unknown_key_of_the_defaults_is_said_once_and_as_theirs() {
          [services.a]\ncommand = \"sh\"\n[services.b]\ncommand = \"sh\"\n[services.c]\ncommand = \"sh\"\n",
         &[
             (2, &["unknown key `stop_timeot` in [defaults]", "did you mean `stop_timeout`?"]),
-            (3, &["unknown key `watch` in [defaults]", "planned and not there yet"]),
+            (3, &["unknown key `schedule` in [defaults]", "planned and not there yet"]),
             (4, &["unknown key `commnd` in [defaults]", "did you mean `command`?"]),
         ],
     );

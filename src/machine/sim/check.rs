@@ -3,16 +3,19 @@ use std::time::Duration;
 
 use super::child::Life;
 use super::ledger::Asked;
+use super::policy::{self, Expected};
+use super::rolling::is_hopeless;
 use super::sickness;
 use super::world::{Verdict, Violence, World};
-use crate::machine::event::{Awaited, End, Event, Finding, Obstacle, Verb};
+use crate::machine::event::{Awaited, Event, Finding, Obstacle, Verb};
+use crate::machine::exchange::{Roll, Second};
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{Phase, Rest};
 use crate::machine::service::Service;
 use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
 use crate::spec::graph::Condition;
-use crate::spec::policy::{EarlyExit, PortConflict, RestartPolicy};
+use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -34,23 +37,6 @@ enum Proven {
     Anybody,
 }
 
-/// What a policy makes of an end.
-struct Expected {
-    service: ServiceName,
-    rests: Rests,
-}
-
-enum Rests {
-    As(Rest),
-    /// As its policy for taken ports says, with these failures and restarts behind it as before.
-    ByConflict {
-        failures: u32,
-        restarts: u64,
-    },
-    /// Only if it failed too often.
-    AsFatalAtMost,
-}
-
 impl Before {
     pub(super) fn of(fleet: &Fleet, event: &Event, now: Moment) -> Self {
         let proven = match event {
@@ -69,10 +55,11 @@ impl Before {
         };
         let end = match event {
             Event::Exited { run, end } => {
-                fleet.service_of(*run).and_then(|service| expected(service, end, now))
+                let service = fleet.service_of(*run).filter(|service| service.phase().run() == Some(*run));
+                service.and_then(|service| policy::expected(service, end, now))
             }
             Event::NotSpawned { run, obstacle: Obstacle::PortTaken(_) } => {
-                fleet.service_of(*run).filter(|service| service.goal() != Goal::Down).map(conflict)
+                fleet.service_of(*run).filter(|service| service.goal() != Goal::Down).map(policy::conflict)
             }
             Event::NotSpawned { obstacle: Obstacle::Refused { .. }, .. } | Event::PortsSeen { .. } => None,
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => None,
@@ -93,49 +80,6 @@ fn running(fleet: &Fleet) -> BTreeSet<RunId> {
     fleet.services().values().filter(is_running).filter_map(|service| service.phase().run()).collect()
 }
 
-/// Whoever finds its port taken spends nothing on it.
-fn conflict(service: &Service) -> Expected {
-    let memory = service.memory();
-    let rests = Rests::ByConflict { failures: memory.failures, restarts: memory.restarts };
-    Expected { service: service.spec().name.clone(), rests }
-}
-
-fn expected(service: &Service, end: &End, now: Moment) -> Option<Expected> {
-    let spec = service.spec();
-    let is_success = is_success(spec, end.outcome);
-    let ended_by_itself = matches!(service.phase(), Phase::Starting(..) | Phase::Running(..));
-    let rests = match (service.goal(), spec.restart) {
-        (Goal::Down, _) => Rests::As(Rest::Stopped),
-        (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
-        (Goal::Up, _) if !ended_by_itself => return None,
-        (Goal::Up, _) if end.taken.is_some() && !is_success => return Some(conflict(service)),
-        (Goal::Up, _) if is_early_failure(service, now) => Rests::AsFatalAtMost,
-        (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
-            Rests::As(Rest::Completed)
-        }
-        (Goal::Up, RestartPolicy::Never) => Rests::As(Rest::Failed),
-        (Goal::Up, RestartPolicy::Always | RestartPolicy::OnFailure) | (Goal::Again, _) => {
-            Rests::AsFatalAtMost
-        }
-    };
-    Some(Expected { service: spec.name.clone(), rests })
-}
-
-/// Whether a run that ends now is tried again whatever its exit code.
-fn is_early_failure(service: &Service, now: Moment) -> bool {
-    let is_starting = matches!(service.phase(), Phase::Starting(..));
-    let lasted = service.phase().live().map(|live| now.since(live.since));
-    let is_early = is_starting || lasted.is_some_and(|lasted| lasted < service.spec().min_uptime);
-    is_early && service.spec().backoff.early_exit == EarlyExit::Failed
-}
-
-fn is_success(spec: &spec::service::Service, outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Code(code) => spec.success_exit_codes.contains(&code),
-        Outcome::Signal(_) | Outcome::Unknown => false,
-    }
-}
-
 pub(super) fn require(holds: bool, words: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(words()) }
 }
@@ -149,6 +93,15 @@ impl World {
         self.supervisor.as_ref()?.fleet.services().get(name).map(Service::phase)
     }
 
+    fn is_declared(&self, name: &ServiceName) -> bool {
+        self.supervisor.as_ref().is_some_and(|it| it.fleet.spec().service(name).is_some())
+    }
+
+    fn processes_of(&self, name: &ServiceName) -> Vec<(RunId, Identity)> {
+        let of_it = self.children.values().filter(|it| it.service == *name && it.is_ours());
+        of_it.map(|child| (child.run, child.identity)).collect()
+    }
+
     pub(super) fn has_process(&self, name: &ServiceName) -> bool {
         self.children.values().any(|child| child.service == *name && child.is_ours())
     }
@@ -157,7 +110,13 @@ impl World {
     pub(super) fn check_spawn(&self, run: RunId, spec: &spec::service::Service) -> Verdict {
         let name = &spec.name;
         let fleet = self.fleet()?;
-        require(!self.is_occupied(name), || format!("run {run} of `{name}` is begun while another lives"))?;
+        if fleet.service_of(run).is_some_and(|it| it.second().is_some()) {
+            self.check_understudy(run, spec)?;
+        } else {
+            require(!self.is_occupied(name), || {
+                format!("run {run} of `{name}` is begun while another lives")
+            })?;
+        }
         require(self.ledger.wants_up(name), || {
             format!("run {run} of `{name}` is begun, and nobody wants it")
         })?;
@@ -190,6 +149,9 @@ impl World {
     pub(super) fn check_stop(&mut self, run: RunId) -> Verdict {
         let fleet = self.fleet()?;
         let Some(service) = fleet.service_of(run) else { return Err(format!("run {run} is nobody's")) };
+        if service.phase().run() != Some(run) {
+            return self.check_stop_of_second(service, run);
+        }
         if service.goal() == Goal::Up {
             return self.check_remedy(run);
         }
@@ -201,9 +163,7 @@ impl World {
     fn leaves_before<'a>(&self, fleet: &'a Fleet, name: &ServiceName) -> Option<&'a ServiceName> {
         let in_the_way = |service: &&Service| {
             let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
-            let has_process =
-                self.is_occupied(&service.spec().name) || matches!(service.phase(), Phase::Spawning { .. });
-            needs_it && has_process && !service.hangs_in_kernel()
+            needs_it && (service.holds_up_order() || self.is_after_stop(&service.spec().name))
         };
         fleet.services().values().find(in_the_way).map(|service| &service.spec().name)
     }
@@ -240,6 +200,9 @@ impl World {
         };
         match verb {
             Verb::Start | Verb::Restart | Verb::Await(Awaited::Ready) => is_ready,
+            Verb::Roll { .. } => is_ready && self.processes_of(name).len() <= 1,
+            Verb::Fit if self.is_declared(name) => is_ready,
+            Verb::Fit => !self.is_occupied(name),
             Verb::Await(Awaited::Alive) => self.has_process(name),
             Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.is_occupied(name),
             Verb::Await(Awaited::Gone) => !self.is_occupied(name),
@@ -255,14 +218,22 @@ impl World {
             Verb::Start | Verb::Restart => {
                 service.goal() == Goal::Up && service.health() != Health::Unhealthy
             }
+            Verb::Fit => {
+                let is_up = service.goal() == Goal::Up && service.health() != Health::Unhealthy;
+                self.is_declared(name) == is_up && (is_up || !service.has_process())
+            }
+            Verb::Roll { .. } => {
+                let is_alone = service.second().is_none() && *service.roll() == Roll::Nothing;
+                service.goal() == Goal::Up && service.health() != Health::Unhealthy && is_alone
+            }
             Verb::Stop | Verb::StopAtOnce | Verb::Kill => {
-                service.goal() == Goal::Down && service.phase().run().is_none() && is_clear
+                service.goal() == Goal::Down && !service.has_process() && is_clear
             }
             Verb::Await(Awaited::Ready) => {
                 service.goal() == Goal::Up && service.health() != Health::Unhealthy
             }
-            Verb::Await(Awaited::Alive) => service.phase().live().is_some(),
-            Verb::Await(Awaited::Gone) => service.phase().run().is_none(),
+            Verb::Await(Awaited::Alive) => service.has_live_process(),
+            Verb::Await(Awaited::Gone) => !service.has_process(),
         };
         is_settled && self.is_done(name, asked.verb, asked.old_runs.get(name).copied())
     }
@@ -290,12 +261,13 @@ impl World {
             }
         }
         self.check_look(&before.look)?;
-        before.end.as_ref().map_or(Ok(()), |end| check_policy(fleet, end))
+        before.end.as_ref().map_or(Ok(()), |end| policy::check(fleet, end))
     }
 
     fn check_turn(&self, fleet: &Fleet, name: &ServiceName, service: &Service) -> Verdict {
         let spec = service.spec();
         match service.phase() {
+            Phase::Waiting if service.second().is_some() => Ok(()),
             Phase::Waiting => {
                 let is_ready =
                     spec.depends_on.iter().all(|(needed, condition)| self.holds(needed, *condition));
@@ -316,6 +288,7 @@ impl World {
         let is_true = told.state == service.state()
             && told.health == service.health()
             && told.run == service.phase().run()
+            && told.second == service.second().map(Second::run)
             && told.reason == fleet.reason(name);
         require(is_true, || {
             format!("{told:?} was told, and `{name}` is {service:?}, because {:?}", fleet.reason(name))
@@ -327,19 +300,7 @@ impl World {
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         let fleet = &supervisor.fleet;
         for (name, service) in fleet.services() {
-            let mut runs = self.children.values().filter(|it| it.service == *name && it.is_ours());
-            let (child, second) = (runs.next(), runs.next());
-            require(second.is_none(), || format!("`{name}` has two live runs"))?;
-            let agrees = match service.phase() {
-                Phase::Spawning { run } => {
-                    supervisor.spawning.contains(run) && child.is_none_or(|child| child.run == *run)
-                }
-                phase => {
-                    phase.live().map(|live| live.identity) == child.map(|child| child.identity)
-                        && phase.run() == child.map(|child| child.run)
-                }
-            };
-            require(agrees, || format!("`{name}` is {:?}, and its process is {child:?}", service.phase()))?;
+            self.check_runs(service, &self.processes_of(name))?;
         }
         for child in self.children.values().filter(|child| child.is_ours()) {
             let is_known = fleet.services().contains_key(&child.service);
@@ -355,9 +316,7 @@ impl World {
             require(!is_late, || format!("the deadline of {ticket:?} has passed: {asked:?}"))?;
             let is_decided = |name: &ServiceName| match fleet.services().get(name) {
                 None => true,
-                Some(service) => {
-                    service.hangs_in_kernel() && is_promised(asked.verb) || self.is_well(name, asked)
-                }
+                Some(service) => is_hopeless(service, asked.verb) || self.is_well(name, asked),
             };
             let is_over = asked.services.iter().all(is_decided);
             require(!is_over, || format!("{ticket:?} has come to its end and is not answered: {asked:?}"))?;
@@ -384,14 +343,6 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 /// How long after SIGKILL the machine must say that a process hangs.
 const KILLED_MAX: Duration = Duration::from_secs(5);
 
-/// Whether somebody answers for what is asked, so that a process that hangs in the kernel has to be told of.
-fn is_promised(verb: Verb) -> bool {
-    match verb {
-        Verb::Start | Verb::Restart | Verb::Stop | Verb::StopAtOnce | Verb::Kill => true,
-        Verb::Await(_) => false,
-    }
-}
-
 fn is_proven(service: &Service, before: &Before, now: Moment) -> bool {
     let Some(live) = service.phase().live() else { return false };
     let has_lasted = !service.spec().can_be_probed() && now.since(live.since) >= service.spec().min_uptime;
@@ -400,28 +351,4 @@ fn is_proven(service: &Service, before: &Before, now: Moment) -> bool {
         Proven::One(run) => run == live.run || has_lasted,
         Proven::Nobody => has_lasted,
     }
-}
-
-fn check_policy(fleet: &Fleet, end: &Expected) -> Verdict {
-    let Some(service) = fleet.services().get(&end.service) else { return Ok(()) };
-    let is_right = match (&end.rests, service.phase()) {
-        (Rests::As(expected), Phase::Resting(rest)) => rest == expected,
-        (Rests::As(_), _) => false,
-        (Rests::ByConflict { failures, restarts }, phase) => {
-            let memory = service.memory();
-            let is_as_declared = match service.spec().on_port_conflict {
-                PortConflict::Fail => *phase == Phase::Resting(Rest::Fatal),
-                PortConflict::Wait | PortConflict::Flush => matches!(phase, Phase::Blocked { .. }),
-            };
-            is_as_declared && memory.failures == *failures && memory.restarts == *restarts
-        }
-        (Rests::AsFatalAtMost, Phase::Resting(rest)) => {
-            let has_retries = service.memory().failures <= service.spec().backoff.max_retries;
-            *rest == Rest::Fatal && !has_retries
-        }
-        (Rests::AsFatalAtMost, _) => true,
-    };
-    require(is_right, || {
-        format!("its policy says something else: `{}` is {:?}", end.service, service.phase())
-    })
 }

@@ -12,11 +12,11 @@ use super::world::{Ending, Journal, Supervisor, Verdict, Violence, World};
 use crate::machine::action::Action;
 use crate::machine::event::{Event, Obstacle, Verb};
 use crate::machine::fleet::Fleet;
-use crate::machine::memory::{Progress, Survivor};
+use crate::machine::memory::{Progress, SecondPlan, Survivor};
 use crate::spec::hooks::Occasion;
 use crate::spec::policy::RestartPolicy;
 use crate::spec::service::Service;
-use crate::vocab::identity::Pid;
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
@@ -183,8 +183,9 @@ impl World {
             return Ok(());
         }
         let memories = supervisor.fleet.services().values().map(|service| service.memory());
-        let matters =
-            |memory: &Survivor| memory.live.is_some() || memory.goal != Goal::Down || memory.restarts > 0;
+        let matters = |memory: &Survivor| {
+            memory.runs().next().is_some() || memory.goal != Goal::Down || memory.restarts > 0
+        };
         let survivors: Vec<Survivor> = memories.filter(matters).collect();
         let last_run = supervisor.fleet.last_run();
         let kept = supervisor.kept.replace(supervisor.fleet.revision());
@@ -245,9 +246,11 @@ impl World {
         let journal = self.journal.clone().unwrap_or(nothing);
         let mut survivors = journal.survivors;
         for survivor in &mut survivors {
-            survivor.live = survivor.live.filter(|live| {
-                self.children.get(&live.identity.pid).is_some_and(|child| child.identity == live.identity)
-            });
+            let lives = |identity: Identity| {
+                self.children.get(&identity.pid).is_some_and(|child| child.identity == identity)
+            };
+            survivor.live = survivor.live.filter(|live| lives(live.identity));
+            survivor.second = survivor.second.filter(|second| lives(second.identity));
         }
         survivors.retain(|survivor| self.file.service(&survivor.service).is_some());
         self.adopt(&survivors);
@@ -263,7 +266,7 @@ impl World {
         for survivor in &survivors {
             self.ledger.want(std::iter::once(&survivor.service), survivor.goal);
         }
-        if survivors.iter().any(|it| it.goal != Goal::Down || it.live.is_some()) {
+        if survivors.iter().any(|it| it.goal != Goal::Down || it.runs().next().is_some()) {
             self.feed(Event::Resumed(survivors.clone()))?;
             self.check_heritage(&survivors)?;
         }
@@ -279,15 +282,19 @@ impl World {
 
     fn adopt(&mut self, survivors: &[Survivor]) {
         let kept: BTreeSet<Pid> =
-            survivors.iter().filter_map(|it| it.live).map(|live| live.identity.pid).collect();
-        for survivor in survivors {
-            let Some(live) = survivor.live else { continue };
-            let Some(child) = self.children.get_mut(&live.identity.pid) else { continue };
+            survivors.iter().flat_map(Survivor::runs).map(|(_, identity, _)| identity.pid).collect();
+        let first = survivors.iter().filter_map(|it| it.live).map(|live| match live.progress {
+            Progress::Stopping { kill_at } => (live.identity, Some(kill_at)),
+            Progress::Starting | Progress::Ready => (live.identity, None),
+        });
+        let second = survivors.iter().filter_map(|it| it.second).map(|second| match second.plan {
+            SecondPlan::Stopping { kill_at } => (second.identity, Some(kill_at)),
+            SecondPlan::Understudy { .. } => (second.identity, None),
+        });
+        for (identity, kill_by) in first.chain(second) {
+            let Some(child) = self.children.get_mut(&identity.pid) else { continue };
             child.keeper = Keeper::Machine;
-            child.kill_by = match live.progress {
-                Progress::Stopping { kill_at } => Some(kill_at),
-                Progress::Starting | Progress::Ready => None,
-            };
+            child.kill_by = kill_by;
         }
         let strays: Vec<Pid> = self.children.keys().filter(|pid| !kept.contains(pid)).copied().collect();
         for pid in strays {

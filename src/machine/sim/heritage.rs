@@ -2,6 +2,7 @@ use super::check::require;
 use super::world::{Verdict, World};
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
 use crate::machine::phase::Phase;
+use crate::machine::service::Service;
 use crate::vocab::state::Goal;
 
 impl World {
@@ -14,17 +15,22 @@ impl World {
             let keeps_goal = memory.goal == survivor.goal
                 || (survivor.goal == Goal::Again && survivor.live.is_none() && memory.goal == Goal::Up);
             // A spawn that the system refuses in the same breath adds to both.
-            let keeps_count = memory.failures >= survivor.failures && memory.restarts >= survivor.restarts;
+            let is_replaced = survivor.live.is_some_and(|live| self.is_replaced(&live, service));
+            let keeps_failures = is_replaced || memory.failures >= survivor.failures;
+            let keeps_count = keeps_failures && memory.restarts >= survivor.restarts;
             let keeps_rest = survivor.rest.is_none() || memory.rest == survivor.rest;
-            let keeps_process = survivor.live.is_none_or(|live| self.is_kept(&live, service.phase()));
-            require(keeps_goal && keeps_count && keeps_rest && keeps_process, || {
+            let keeps_process = survivor.live.is_none_or(|live| self.is_kept(&live, service));
+            let keeps_second = survivor.second.is_none_or(|second| self.keeps_second(&second, service));
+            let keeps_processes = keeps_process && keeps_second;
+            require(keeps_goal && keeps_count && keeps_rest && keeps_processes, || {
                 format!("{survivor:?} is taken over as {service:?}")
             })?;
         }
         Ok(())
     }
 
-    fn is_kept(&self, memory: &LiveMemory, phase: &Phase) -> bool {
+    fn is_kept(&self, memory: &LiveMemory, service: &Service) -> bool {
+        let phase = service.phase();
         let is_the_same = phase.live().is_some_and(|live| {
             (live.run, live.identity, live.since) == (memory.run, memory.identity, memory.since)
         });
@@ -35,6 +41,8 @@ impl World {
             (Progress::Ready, Phase::Starting(..)) => false,
             (Progress::Ready | Progress::Starting, _) => true,
         };
-        is_the_same && has_come_as_far
+        // Its understudy may have been ready on the spot.
+        let is_replaced = self.is_replaced(memory, service);
+        is_replaced || (is_the_same && has_come_as_far)
     }
 }

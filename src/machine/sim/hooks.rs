@@ -128,7 +128,11 @@ impl World {
 
     /// Whether something of a service has to be over before another run of it begins.
     pub(super) fn is_occupied(&self, service: &ServiceName) -> bool {
-        self.has_process(service)
-            || self.supervisor.as_ref().is_some_and(|it| it.hooked.is_after_stop(service))
+        self.has_process(service) || self.is_after_stop(service)
+    }
+
+    /// Whether a `post_stop` of a service is under way.
+    pub(super) fn is_after_stop(&self, service: &ServiceName) -> bool {
+        self.supervisor.as_ref().is_some_and(|it| it.hooked.is_after_stop(service))
     }
 }

@@ -67,6 +67,7 @@ impl Ledger {
             state: State::Stopped,
             health: Health::None,
             run: None,
+            second: None,
             reason: None,
         });
     }

@@ -20,6 +20,10 @@ mod ledger;
 mod operator;
 /// How a world ends: faults stop, and the goal has to be reached.
 mod peace;
+/// What policies make of ends.
+mod policy;
+/// Rolling exchanges.
+mod rolling;
 /// What is done about runs that are unhealthy.
 mod sickness;
 /// Random specs that are legal.

@@ -135,7 +135,7 @@ impl World {
     }
 
     fn order(&mut self) -> Verdict {
-        let verb = match self.rng.u32(0..13) {
+        let verb = match self.rng.u32(0..18) {
             0..=2 => Verb::Start,
             3 | 4 => Verb::Stop,
             5..=7 => Verb::Restart,
@@ -143,9 +143,15 @@ impl World {
             9 => Verb::Await(Awaited::Ready),
             10 => Verb::Await(Awaited::Alive),
             11 => Verb::StopAtOnce,
+            12..=15 => Verb::Roll { ready_within: wait(&mut self.rng, 4000) },
+            16 => Verb::Fit,
             _ => Verb::Await(Awaited::Gone),
         };
-        let names: Vec<ServiceName> = self.file.services().keys().cloned().collect();
+        let Some(supervisor) = &self.supervisor else { return Ok(()) };
+        // Those that the file has no more may be waited for to end.
+        let all = supervisor.fleet.services().keys();
+        let is_named = |name: &&ServiceName| verb == Verb::Fit || self.file.service(name).is_some();
+        let names: Vec<ServiceName> = all.filter(is_named).cloned().collect();
         let share = self.rng.u32(1..=4);
         let chosen = names.into_iter().filter(|_| self.rng.u32(0..4) < share).collect();
         let limit = *self.rng.choice(&[0, 100, 4000]).unwrap_or(&0);
@@ -170,10 +176,21 @@ impl World {
             Verb::Stop | Verb::StopAtOnce | Verb::Restart | Verb::Kill | Verb::Await(_) => {
                 services.iter().cloned().collect()
             }
+            Verb::Roll { .. } => services.iter().cloned().collect(),
+            Verb::Fit => {
+                let (declared, gone): (Vec<_>, Vec<_>) =
+                    services.iter().cloned().partition(|name| fleet.spec().service(name).is_some());
+                let needed = fleet.spec().graph().with_needs(&declared);
+                needed.into_iter().chain(gone).collect()
+            }
         };
         let is_old = |name: &&ServiceName| {
             let is_leaving = fleet.services().get(*name).is_some_and(|service| service.goal() != Goal::Up);
-            verb == Verb::Restart || (verb == Verb::Start && is_leaving)
+            match verb {
+                Verb::Restart | Verb::Roll { .. } => true,
+                Verb::Start | Verb::Fit => is_leaving,
+                Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_) => false,
+            }
         };
         let old = spoken_of.iter().filter(is_old);
         let run_of = |name: &ServiceName| fleet.services().get(name).and_then(|it| it.phase().run());
@@ -183,6 +200,17 @@ impl World {
             Verb::Start | Verb::Restart => {
                 let needed = fleet.spec().graph().with_needs(&services);
                 self.ledger.want(needed.iter(), Goal::Up);
+            }
+            Verb::Roll { .. } => {
+                let is_exchanged = |name: &&ServiceName| fleet.services()[*name].is_exchangeable();
+                let rest: Vec<ServiceName> =
+                    services.iter().filter(|name| !is_exchanged(name)).cloned().collect();
+                self.ledger.want(fleet.spec().graph().with_needs(&rest).iter(), Goal::Up);
+            }
+            Verb::Fit => {
+                let declared: Vec<ServiceName> =
+                    services.iter().filter(|name| fleet.spec().service(name).is_some()).cloned().collect();
+                self.ledger.want(fleet.spec().graph().with_needs(&declared).iter(), Goal::Up);
             }
             Verb::Stop | Verb::StopAtOnce | Verb::Kill => self.ledger.want(services.iter(), Goal::Down),
             Verb::Await(_) => (),

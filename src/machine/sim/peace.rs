@@ -88,6 +88,7 @@ impl World {
 fn is_at_goal(service: &Service, reason: Option<String>) -> bool {
     let waits_in_vain = reason.is_some_and(|reason| reason.starts_with("waits in vain for"));
     match (service.goal(), service.phase()) {
+        _ if service.second().is_some() || service.awaits_exchange() => false,
         (Goal::Again, _) => false,
         (Goal::Down, phase) => *phase == Phase::Resting(Rest::Stopped),
         (Goal::Up, Phase::Running(_, proof)) => matches!(proof.health, Health::Healthy | Health::None),

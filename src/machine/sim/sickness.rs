@@ -4,6 +4,7 @@ use super::agenda::wait;
 use super::check::require;
 use super::world::{Verdict, World};
 use crate::machine::event::{Event, Finding};
+use crate::machine::exchange::Second;
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{NextLook, Phase};
 use crate::machine::service::{Remedy, Service, Trouble};
@@ -89,7 +90,8 @@ impl World {
     /// stays good for a time is looked at by the end of it.
     pub(super) fn check_look(&self, look: &Look) -> Verdict {
         let (Look::Good(run, _) | Look::Bad(run)) = look else { return Ok(()) };
-        let Some(service) = self.fleet()?.service_of(*run) else { return Ok(()) };
+        let of_run = self.fleet()?.service_of(*run);
+        let Some(service) = of_run.filter(|it| it.phase().run() == Some(*run)) else { return Ok(()) };
         let (aspect, proof) = match service.phase() {
             Phase::Starting(_, proof) => (Aspect::Ready, proof),
             Phase::Running(_, proof) => (Aspect::Alive, proof),
@@ -114,6 +116,8 @@ impl World {
                 u32::try_from(spent).is_ok_and(|spent| spent >= budget.restarts_max)
             }
         };
+        // One whose understudy is tried is about to be replaced as it is.
+        let is_left_alone = is_left_alone || service.has_understudy();
         require(is_left_alone, || format!("nothing is done about it: {service:?}"))
     }
 
@@ -123,7 +127,10 @@ impl World {
         let Some(run) = self.rng.choice(runs) else { return Ok(()) };
         let extension = self.rng.bool().then(|| wait(&mut self.rng, 3000));
         let service = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(run));
-        let is_stopping = service.is_some_and(|it| matches!(it.phase(), Phase::Stopping { .. }));
+        let is_stopping = service.is_some_and(|it| match it.second().filter(|second| second.run() == run) {
+            Some(second) => matches!(second, Second::Stopping { .. }),
+            None => matches!(it.phase(), Phase::Stopping { .. }),
+        });
         let until = extension.filter(|_| is_stopping).map(|extension| self.now.after(extension));
         let child = self.children.values_mut().find(|it| it.run == run && it.is_ours());
         if let Some(kill_by) = child.and_then(|child| child.kill_by.as_mut()) {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,13 @@ use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::hooks::{Hook, Hooks, Occasion};
-use crate::spec::limits::Limits;
-use crate::spec::log::{Logs, Rotation};
-use crate::spec::policy::{Asked, Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
+use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
+use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
 use crate::spec::watch::Watch;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
-use crate::vocab::signal::Signal;
 
 /// What a tree may use where that is limited.
 pub(super) const MEMORY_BYTES_MAX: u64 = 512_000_000;
@@ -36,33 +34,11 @@ pub(super) fn is_job(name: &ServiceName) -> bool {
 
 /// A service that declares nothing.
 pub(in crate::machine) fn plain(text: &str) -> Service {
+    let command = Command::new(vec!["true".to_owned()]).unwrap();
     Service {
-        name: name(text),
-        group: None,
-        command: Command::new(vec!["true".to_owned()]).unwrap(),
-        directory: PathBuf::from("/"),
-        env: BTreeMap::new(),
-        ports: Vec::new(),
-        on_port_conflict: PortConflict::Wait,
-        preflight: true,
-        depends_on: Needs::new(),
-        ready: None,
-        live: None,
-        restart: RestartPolicy::Always,
-        backoff: Backoff::default(),
-        stop: Stop { signal: Signal::TERM, timeout: Duration::from_secs(1), asks: Asked::Main },
-        hooks: Hooks::new(),
-        watch: None,
-        limits: Limits::default(),
-        success_exit_codes: BTreeSet::from([0]),
+        stop: Stop { timeout: Duration::from_secs(1), ..Stop::default() },
         min_uptime: Duration::from_millis(100),
-        autostart: true,
-        priority: 0,
-        reload_signal: None,
-        user: None,
-        umask: None,
-        nice: None,
-        logs: Logs { stdout: PathBuf::new(), stderr: PathBuf::new(), rotation: Rotation::default() },
+        ..Service::plain(name(text), command, PathBuf::from("/"))
     }
 }
 
@@ -105,7 +81,7 @@ pub(super) fn fleet(rng: &mut Rng) -> Arc<Fleet> {
         service.depends_on = needs(rng, &services);
         services.push(service);
     }
-    fleet_of(services)
+    fleet_of(alike(services))
 }
 
 /// The fleet after somebody edited its file: services come, go, and change.
@@ -120,7 +96,15 @@ pub(super) fn edited(rng: &mut Rng, before: &Fleet) -> Arc<Fleet> {
             _ => edit(rng, &mut services),
         }
     }
-    fleet_of(services)
+    fleet_of(alike(services))
+}
+
+/// Replicas say the same of how many are exchanged at once.
+fn alike(mut services: Vec<Service>) -> Vec<Service> {
+    let is_replica = |service: &Service| service.replica.of == name("s5");
+    let limit = services.iter().find(|it| is_replica(it)).map_or(1, |it| it.max_unavailable);
+    services.iter_mut().filter(|it| is_replica(it)).for_each(|it| it.max_unavailable = limit);
+    services
 }
 
 fn random(rng: &mut Rng, text: &str) -> Service {
@@ -138,6 +122,12 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.limits.memory_bytes = (rng.u32(0..4) == 0).then_some(MEMORY_BYTES_MAX);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
     service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
+    // Three of them may be replicas of one, which then share no port.
+    if number >= 5 && rng.bool() {
+        service.ports.clear();
+        service.replica = Replica { of: name("s5"), number: u32::from(number - 4) };
+        service.max_unavailable = rng.u32(1..=2);
+    }
     service.autostart = rng.u32(0..10) < 8;
     service.priority = rng.i32(-1..=1);
     if rng.bool() {

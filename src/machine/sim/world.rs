@@ -259,7 +259,11 @@ impl World {
         let Life::Ended(outcome) = child.life else {
             return Err(format!("the world is broken: {pid} is told to have ended and has not"));
         };
-        self.ledger.note_end(&child, outcome);
+        // The end of a run beside the one that counts says nothing of how the service ended.
+        let owner = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(child.run));
+        if owner.is_none_or(|service| service.phase().run() == Some(child.run)) {
+            self.ledger.note_end(&child, outcome);
+        }
         let service = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(child.run));
         let starting = service.filter(|service| matches!(service.phase(), Phase::Starting(..)));
         let taken = starting.and_then(|service| self.taken(service.spec()));
