@@ -1,41 +1,31 @@
-//! The log pump beside `cat > file`: one writer feeds both through a named pipe of the same size, with lines of 100 bytes in
-//! blocks of 64 KiB. cat writes one file; the pump looks for its file again and again, keeps a time index and rotates.
+//! Services that write as fast as they can, and who carries their lines into files: `cat > file` for each of them, procman,
+//! and supervisord; the last two rotate at 50 MB. The same writers, in turn, all in files of one file system.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure fails")]
 
 #[expect(dead_code, reason = "each bench uses its part")]
-#[path = "support/figures.rs"]
-mod figures;
+mod support;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
-use procman::logs::files;
-use procman::logs::pump::{Attachment, Pump, Stream, StreamKey};
-use procman::rundir::channel;
-use procman::spec::log::Rotation;
-use procman::sys::{clock, pipe};
-use procman::vocab::name::ServiceName;
+use support::figures::{self, Samples};
+use support::place::Place;
+use support::proc;
+use support::procman::{self, Procman};
+use support::supervisord::{self, Supervisord};
+use support::writers::{Load, Round, Writers};
 
-use figures::Samples;
+const ROUNDS: usize = 5;
+const MIB: u64 = 1 << 20;
+const GIB: f64 = (1_u64 << 30) as f64;
 
-const ROUNDS: usize = 7;
-const BLOCK_BYTES: usize = 64 * 1024;
-const LINE_BYTES: usize = 100;
-const BLOCKS: usize = 4096;
-const GIB: f64 = (BLOCKS * BLOCK_BYTES) as f64 / (1024.0 * 1024.0 * 1024.0);
-const PIPE_BYTES: usize = 1 << 20;
-
-/// How long the bytes of one round took, and how long they kept a processor busy.
-struct Round {
-    lasted: Duration,
-    busy: Duration,
-}
+const LOADS: [(&str, Load); 3] = [
+    ("one writer, blocks of 64 KiB", Load { writers: 1, block_bytes: 64 << 10, bytes: 512 * MIB }),
+    ("one writer, line by line", Load { writers: 1, block_bytes: 100, bytes: 128 * MIB }),
+    ("eight writers, blocks of 64 KiB", Load { writers: 8, block_bytes: 64 << 10, bytes: 128 * MIB }),
+];
 
 /// The median of each over all rounds.
 struct Medians {
@@ -44,97 +34,102 @@ struct Medians {
 }
 
 fn main() {
-    println!("{:.0} MiB through a named pipe into files, median of {ROUNDS} rounds in turn", GIB * 1024.0);
-    let (mut of_cat, mut of_pump) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        of_cat.push(through_cat());
-        of_pump.push(through_pump());
+    println!("lines of 100 bytes into files, median of {ROUNDS} rounds in turn");
+    let installed = supervisord::installed();
+    for (name, load) in LOADS {
+        println!("{name}");
+        let (mut of_cat, mut of_procman, mut of_supervisord) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            of_cat.push(through_cat(load));
+            of_procman.push(through_procman(load));
+            of_supervisord.extend(installed.clone().map(|bin| through_supervisord(bin, load)));
+        }
+        let procman = medians(load, &of_procman);
+        say("procman", &procman);
+        compare("cat > file", &procman, &medians(load, &of_cat));
+        if !of_supervisord.is_empty() {
+            compare("supervisord", &procman, &medians(load, &of_supervisord));
+        }
     }
-    let (cat, pump) = (medians(&of_cat), medians(&of_pump));
-    for (name, medians) in [("cat > file", &cat), ("the log pump, rotating at 50 MB", &pump)] {
-        let Medians { gib_per_s, busy_s_per_gib } = medians;
-        figures::line(name, &format!("{gib_per_s:5.2} GiB/s   {busy_s_per_gib:5.3} CPU s/GiB"));
-    }
-    let (speed, cost) = (pump.gib_per_s / cat.gib_per_s, pump.busy_s_per_gib / cat.busy_s_per_gib);
-    figures::line("the pump beside cat", &format!("speed x{speed:.2}   CPU x{cost:.2}"));
 }
 
-fn medians(rounds: &[Round]) -> Medians {
+fn medians(load: Load, rounds: &[Round]) -> Medians {
+    let gib = (load.bytes * load.writers as u64) as f64 / GIB;
     let median =
-        |of: fn(&Round) -> Duration| Samples::new(rounds.iter().map(of).collect()).median().as_secs_f64();
+        |of: fn(&Round) -> std::time::Duration| Samples::new(rounds.iter().map(of).collect()).median();
     Medians {
-        gib_per_s: GIB / median(|round| round.lasted),
-        busy_s_per_gib: median(|round| round.busy) / GIB,
+        gib_per_s: gib / median(|round| round.lasted).as_secs_f64(),
+        busy_s_per_gib: median(|round| round.busy).as_secs_f64() / gib,
     }
 }
 
-fn through_cat() -> Round {
-    let dir = tempfile::tempdir().unwrap();
-    let fifo = dir.path().join("fifo");
-    pipe::make_fifo(&fifo).unwrap();
-    let out = File::create(dir.path().join("out.log")).unwrap();
-    let busy = children_busy();
-    let mut cat = Command::new("cat").arg(&fifo).stdout(out).spawn().unwrap();
-    let writer = writer(&fifo);
-    let start = Instant::now();
-    write_all(writer);
-    assert!(cat.wait().unwrap().success(), "cat did not succeed");
-    Round { lasted: start.elapsed(), busy: children_busy() - busy }
+fn say(name: &str, medians: &Medians) {
+    let Medians { gib_per_s, busy_s_per_gib } = medians;
+    figures::line(name, &format!("{gib_per_s:5.2} GiB/s   {busy_s_per_gib:5.3} CPU s/GiB"));
 }
 
-fn through_pump() -> Round {
-    let dir = tempfile::tempdir().unwrap();
-    let fifo = dir.path().join("fifo");
-    let pump = Pump::start(dir.path().to_owned(), clock::unix_ms).unwrap();
-    let service = ServiceName::parse("writer").unwrap();
-    let key = StreamKey { service: service.clone(), stream: Stream::Stdout };
-    let file = dir.path().join("out.log");
-    let pipe = channel::open_reader(&fifo).unwrap();
-    pump.attach(key, Attachment { pipe, file: file.clone(), rotation: Rotation::default() });
-    let writer = writer(&fifo);
-    let start = Instant::now();
-    write_all(writer);
-    pump.drain(service).blocking_recv().unwrap();
-    // The thread is as old as the round.
-    let round = Round { lasted: start.elapsed(), busy: thread_busy(&thread_named("log-pump")) };
-    pump.close();
-    let written: u64 = files::all(&file).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
-    assert_eq!(written, (BLOCKS * BLOCK_BYTES) as u64, "the pump lost or doubled bytes");
+fn compare(name: &str, procman: &Medians, other: &Medians) {
+    say(name, other);
+    let (speed, cost) = (procman.gib_per_s / other.gib_per_s, procman.busy_s_per_gib / other.busy_s_per_gib);
+    figures::line(&format!("procman beside {name}"), &format!("speed x{speed:.2}   CPU x{cost:.2}"));
+}
+
+/// A shell's `writer | cat > file`, for each writer. Each pipe has the size that pipes have.
+fn through_cat(load: Load) -> Round {
+    let place = Place::new();
+    let writers = Writers::compile(&place, load);
+    let mut children = Vec::new();
+    let mut cats = Vec::new();
+    for number in 0..load.writers {
+        let (read, write) = std::io::pipe().unwrap();
+        let command = writers.command();
+        let mut words = command.split(' ');
+        let mut writer = Command::new(words.next().unwrap());
+        children.push(writer.args(words).stdin(Stdio::null()).stdout(write).spawn().unwrap());
+        let file = File::create(place.path().join(format!("{number}.log"))).unwrap();
+        cats.push(Command::new("cat").stdin(read).stdout(file).spawn().unwrap());
+    }
+    let pids = || cats.iter().map(pid).collect();
+    let round = writers.race(pids, &place.path(), |name| name.ends_with(".log"));
+    for mut child in children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    for mut cat in cats {
+        assert!(cat.wait().unwrap().success(), "cat did not succeed");
+    }
     round
 }
 
-/// The writing end; it is there when there is a reader.
-fn writer(fifo: &Path) -> File {
-    let writer = OpenOptions::new().write(true).open(fifo).unwrap();
-    pipe::grow(&writer, PIPE_BYTES).unwrap();
-    writer
+fn pid(child: &Child) -> i32 {
+    child.id().try_into().unwrap()
 }
 
-/// From this thread: it writes, and the pump's thread or cat reads.
-fn write_all(mut writer: File) {
-    let line = [&[b'x'; LINE_BYTES - 1][..], b"\n"].concat();
-    // So many lines fill whole blocks.
-    let lines = line.repeat(BLOCK_BYTES);
-    for block in lines.chunks(BLOCK_BYTES).cycle().take(BLOCKS) {
-        writer.write_all(block).unwrap();
-    }
+fn through_procman(load: Load) -> Round {
+    let place = Place::new();
+    let writers = Writers::compile(&place, load);
+    let services = vec![(writers.command(), None); load.writers];
+    let procman = Procman::new(&place, &procman::config(&services));
+    procman.run("up");
+    let logs = place.path().join("logs");
+    let round = writers.race(
+        || running(&place, procman::binary()),
+        &logs,
+        |name| name.contains(".out.log") && !name.starts_with('.'),
+    );
+    procman.run("down");
+    round
 }
 
-fn children_busy() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
-    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
-    Duration::from_micros(u64::try_from(micros).unwrap())
+fn through_supervisord(bin: PathBuf, load: Load) -> Round {
+    let place = Place::new();
+    let writers = Writers::compile(&place, load);
+    let supervisord = Supervisord::new(bin, &place, &vec![writers.command(); load.writers]);
+    supervisord.start();
+    writers.race(|| running(&place, &supervisord.program()), &place.path(), |name| name.contains("-stdout-"))
 }
 
-fn thread_named(name: &str) -> PathBuf {
-    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| task.path());
-    let is_named =
-        |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name);
-    tasks.filter(is_named).max().unwrap()
-}
-
-/// The first word of schedstat: nanoseconds on a processor.
-fn thread_busy(task: &Path) -> Duration {
-    let statistics = fs::read_to_string(task.join("schedstat")).unwrap();
-    Duration::from_nanos(statistics.split_ascii_whitespace().next().unwrap().parse().unwrap())
+/// Every process of a place that runs this program.
+fn running(place: &Place, program: &std::path::Path) -> Vec<i32> {
+    proc::of_directory(&place.path()).into_iter().filter(|pid| proc::runs(*pid, program)).collect()
 }

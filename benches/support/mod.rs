@@ -12,3 +12,5 @@ pub(crate) mod procman;
 pub(crate) mod service;
 /// supervisord from PyPI, to compare with.
 pub(crate) mod supervisord;
+/// Services that write as fast as they can.
+pub(crate) mod writers;

@@ -103,6 +103,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("on_port_conflict", old.on_port_conflict != new.on_port_conflict),
         ("max_unavailable", old.max_unavailable != new.max_unavailable),
         ("replicas", old.replica != new.replica),
+        ("hold", old.hold != new.hold),
         ("user", old.user != new.user),
         ("umask", old.umask != new.umask),
         ("nice", old.nice != new.nice),

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
@@ -21,6 +21,7 @@ use crate::vocab::port::Endpoint;
 pub(super) struct Places {
     pub(super) services: BTreeSet<ServiceName>,
     pub(super) ports: BTreeMap<(ServiceName, Endpoint), Range<usize>>,
+    pub(super) sockets: BTreeMap<PathBuf, ServiceName>,
     pub(super) needs: BTreeMap<(ServiceName, ServiceName), Range<usize>>,
     pub(super) replicas: BTreeMap<ServiceName, (u32, Range<usize>)>,
 }

@@ -20,6 +20,8 @@ mod env_file;
 mod expand;
 /// `health`, `ready` and `live`.
 mod health;
+/// `hold`, `host` and `sockets`.
+mod hold;
 /// `pre_start`, `post_stop` and their like.
 mod hooks;
 /// `limits`.

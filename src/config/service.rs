@@ -12,9 +12,8 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, hooks, limits, logs, policy, prove, sections, variables, watch};
+use super::{health, hold, hooks, limits, logs, policy, prove, sections, variables, watch};
 use crate::spec::graph::{Condition, Needs};
-use crate::spec::hooks::Hooks;
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service, User};
@@ -35,11 +34,11 @@ pub(super) struct Context<'a> {
     pub(super) machine: Machine,
 }
 
-/// A port can be held by one service only.
-const NOT_FOR_ALL: [&str; 2] = ["port", "ports"];
+/// A port or a socket can be held by one service only.
+const NOT_FOR_ALL: [&str; 3] = ["port", "ports", "sockets"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 3] = ["schedule", "sockets", "stdin"];
+const PLANNED: [&str; 2] = ["schedule", "stdin"];
 
 /// How many replicas there may be.
 const COUNTS: Range<i64> = 1..Replica::COUNT_MAX as i64 + 1;
@@ -83,8 +82,16 @@ pub(super) fn read(
     });
     let around = health::Around { ports: &ports, directory: &directory, machine: context.machine };
     let checks = health::read(&section, &around);
-    let hooks = hooks::read(&section, &directory, context.machine);
-    let service = rest(context, &section, &name)?;
+    let service = rest(context, &section, &name, &directory)?;
+    let holder = hold::Holder {
+        base: context.base,
+        name: &name,
+        command: command.as_ref(),
+        user: service.user.as_ref(),
+        ports: &ports,
+        machine: context.machine,
+    };
+    let hold = hold::read(&section, &holder, places);
     section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
     section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
     let command = command.unwrap_or(service.command);
@@ -94,10 +101,10 @@ pub(super) fn read(
         directory,
         env: own.variables,
         ports: ports.list,
+        hold,
         depends_on: needs,
         ready: checks.ready,
         live: checks.live,
-        hooks,
         ..service
     })
 }
@@ -122,7 +129,12 @@ pub(super) fn refuse_what_is_not_for_all(context: &Context<'_>) {
 }
 
 /// The keys that concern neither the process' start nor other services.
-fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Option<Service> {
+fn rest(
+    context: &Context<'_>,
+    section: &Section<'_>,
+    name: &ServiceName,
+    directory: &Path,
+) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let usual = Stop::default();
     let backoff = section.value("backoff").and_then(|value| policy::backoff(&value));
@@ -143,6 +155,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
         ports: Vec::new(),
         on_port_conflict: policy::port_conflict(section),
         preflight: section.flag("preflight").unwrap_or(true),
+        hold: None,
         depends_on: Needs::new(),
         ready: None,
         live: None,
@@ -153,7 +166,7 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
             asks: asks(section).unwrap_or(usual.asks),
         },
-        hooks: Hooks::new(),
+        hooks: hooks::read(section, directory, context.machine),
         watch: watch::read(section),
         limits: limits::read(section).unwrap_or_default(),
         success_exit_codes: codes.unwrap_or_else(|| BTreeSet::from([0])),

@@ -67,6 +67,11 @@ impl<'a> Section<'a> {
         nodes.map(|node| Value::new(node, self.notes, self.scope)).collect()
     }
 
+    /// The value of a key from the table itself; it counts as asked for where [`Self::value`] is called as well.
+    pub(super) fn own(&self, key: &str) -> Option<Value<'a>> {
+        self.table?.get(key).map(|node| Value::new(node, self.notes, self.scope))
+    }
+
     pub(super) fn text(&self, key: &'static str) -> Option<(String, Value<'a>)> {
         let value = self.value(key)?;
         Some((value.text()?, value))

@@ -1,6 +1,5 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
+use super::holdings::Holdings;
 use super::http::router;
 use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
@@ -27,6 +27,8 @@ use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::spec::fleet::Fleet;
+use crate::sys::letterbox::Letterbox;
+use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
@@ -46,8 +48,10 @@ pub struct Boot {
     pub environment: Environment,
     /// Its guardian, if it has one.
     pub guardian: Option<Identity>,
-    /// The services' pipes, held open by the guardian since the last supervisor died.
-    pub pipes: Vec<OwnedFd>,
+    /// Where the services' pipes are held open beyond the end of a supervisor, shared with its guardian.
+    pub stash: Option<Stash>,
+    /// Where the supervisor before this one left the sockets that it held, and this one leaves them for the next.
+    pub letterbox: Option<Letterbox>,
     /// Which services are started unasked.
     pub start: Start,
 }
@@ -227,6 +231,8 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         environment: boot.environment,
         guardian: boot.guardian,
         applied,
+        stash: boot.stash,
+        holdings: Holdings::recover(boot.letterbox),
         pump,
         door,
         mailbox: mailbox.clone(),
@@ -234,8 +240,6 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     });
     engine.declare_channels(&fleet);
     engine.watch_files(&fleet);
-    // The pump is told to hold them, and their readers are on their way to it.
-    drop(boot.pipes);
     past.end_strays();
     let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);

@@ -12,6 +12,7 @@ use crate::spec::service::Service;
 use crate::sys::listeners::{self, Listener};
 use crate::sys::{process, signal};
 use crate::vocab::identity::Identity;
+use crate::vocab::listen::ListenAddress;
 use crate::vocab::port::{Endpoint, Whose};
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
@@ -27,18 +28,34 @@ impl Engine {
             let live = service.phase().live()?;
             Some((live.identity, (name.clone(), live.run)))
         });
-        Ours { instance: self.paths.instance.clone(), live: live.collect() }
+        let supervisors = self.guardian.into_iter().chain([process::own()]).collect();
+        Ours { instance: self.paths.instance.clone(), live: live.collect(), supervisors }
     }
 
-    /// Somebody else who listens on a port of a service; none when all are free.
+    /// Who keeps a service from its ports at a start. Sockets that are held for a config that is not in force any more
+    /// are closed for it.
+    pub(super) fn in_its_way(&mut self, service: &Service) -> Option<Taken> {
+        let taken = self.taken(service)?;
+        if taken.whose != Whose::Supervisor {
+            return Some(taken);
+        }
+        self.holdings.keep_wanted(&self.fleet);
+        self.taken(service)
+    }
+
+    /// Somebody else who listens on a port of a service; none when all are free, or held for it. Where sockets are to be
+    /// held, their addresses are looked at.
     pub(super) fn taken(&self, service: &Service) -> Option<Taken> {
-        let wanted: BTreeSet<Endpoint> = service.ports.iter().copied().collect();
+        let wanted: BTreeSet<Endpoint> = match &service.hold {
+            None => service.ports.iter().copied().collect(),
+            Some(hold) => self.holdings.missing(hold).filter_map(ListenAddress::endpoint).collect(),
+        };
         let listening = seen(&wanted);
         let in_the_way = |port: &Endpoint| {
             let listener = listening.iter().find(|listener| listener.endpoint.overlaps(port))?;
             self.taken_by(service, *port, listener)
         };
-        service.ports.iter().find_map(in_the_way)
+        wanted.iter().find_map(in_the_way)
     }
 
     fn taken_by(&self, service: &Service, port: Endpoint, listener: &Listener) -> Option<Taken> {
@@ -104,6 +121,7 @@ fn words(holder: Option<&Holder>, whose: &Whose) -> String {
     match whose {
         Whose::Live(service) => format!("{holder}, which is of `{service}`"),
         Whose::Stray(service) => format!("{holder}, a stray of `{service}`"),
+        Whose::Supervisor => format!("{holder}, the supervisor, which holds it for another service"),
         Whose::Foreign => holder.to_string(),
     }
 }

@@ -1,38 +1,35 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::boot::keep_applied;
 use super::diary::Diary;
 use super::exit_on::Underway;
+use super::holdings::Holdings;
 use super::hooks::Hooks;
 use super::http::serve::{Door, Reopened};
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
-use super::preflight::Reading;
 use super::signals::Wish;
 use super::warden::Warden;
 use super::watch::Watches;
-use crate::config::change;
 use crate::config::environment::Environment;
-use crate::config::load::{self, Machine};
 use crate::logs::pump::Pump;
 use crate::machine::event::{Command, Event, Verb};
 use crate::machine::fleet::Fleet;
 use crate::machine::ticket::{Answer, TicketId, Verdict};
 use crate::protocol;
-use crate::protocol::command::{Fate, Rehearsal, ReloadOrder, ShutdownOrder};
+use crate::protocol::command::{Fate, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
-use crate::protocol::reply::{ReloadReport, Report, ServiceResult};
+use crate::protocol::reply::{Report, ServiceResult};
 use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
+use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, exit, memory, process};
 use crate::vocab::identity::{Identity, Pid};
@@ -55,6 +52,7 @@ pub struct Engine {
     pub(super) hooks: Hooks,
     pub(super) watches: Watches,
     pub(super) listening: Option<Listening>,
+    pub(super) holdings: Holdings,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
@@ -65,8 +63,9 @@ pub struct Engine {
     pub(super) guardian: Option<Identity>,
     /// The config that it acts on, as a successor will find it.
     pub(super) applied: Applied,
+    pub(super) stash: Option<Stash>,
     door: Door,
-    config: PathBuf,
+    pub(super) config: PathBuf,
     inbox: mpsc::Receiver<Message>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
     pub(super) ending: Ending,
@@ -93,6 +92,10 @@ pub struct Parts {
     pub guardian: Option<Identity>,
     /// The config that it acts on.
     pub applied: Applied,
+    /// Where pipes are held open beyond its end.
+    pub stash: Option<Stash>,
+    /// The sockets that are held for services.
+    pub holdings: Holdings,
     /// The log pump.
     pub pump: Pump,
     /// The control socket.
@@ -140,6 +143,7 @@ impl Engine {
             hooks: Hooks::default(),
             watches: Watches::default(),
             listening: None,
+            holdings: parts.holdings,
             pump: parts.pump,
             mailbox: parts.mailbox,
             diary: parts.diary,
@@ -148,6 +152,7 @@ impl Engine {
             started: clock::now(),
             guardian: parts.guardian,
             applied: parts.applied,
+            stash: parts.stash,
             door: parts.door,
             config,
             inbox: parts.inbox,
@@ -171,6 +176,7 @@ impl Engine {
                 self.take(Some(message));
             }
             self.end_if_config_says_so();
+            self.holdings.keep_wanted(&self.fleet);
             self.diary.keep(&self.fleet);
             if let Ending::Over(fate) = self.ending {
                 return (Ended { fate, code: self.end_of_all.map_or(0, |(code, _)| code) }, self.pump);
@@ -218,7 +224,7 @@ impl Engine {
         match message {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
-            Some(Message::Machine(event)) => self.feed(event),
+            Some(Message::Machine(event)) => self.feed(self.with_hint(event)),
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Inspect(run)) => self.inspect(run),
@@ -233,11 +239,7 @@ impl Engine {
             Some(Message::Signal(Wish::End)) => self.end_by_signal(),
             Some(Message::Signal(Wish::Reap)) => self.reap(),
             Some(Message::Signal(Wish::Reappear)) => self.reappear(),
-            Some(Message::Signal(Wish::Reload)) => {
-                let (reply, report) = oneshot::channel();
-                self.reload(ReloadOrder { run: Rehearsal::Real }, reply);
-                tokio::spawn(async { report.await.iter().for_each(tell_reloaded) });
-            }
+            Some(Message::Signal(Wish::Reload)) => self.reload_by_signal(),
         }
     }
 
@@ -285,34 +287,6 @@ impl Engine {
         };
         let stderr = if reason.is_some() { self.last_stderr(&service) } else { Vec::new() };
         ServiceResult { service, verdict, state, reason, stderr }
-    }
-
-    fn reload(&mut self, order: ReloadOrder, reply: oneshot::Sender<ReloadReport>) {
-        if self.is_ending() {
-            let problems = Some(ending_problem().what);
-            return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
-        }
-        let read = load::read_whole(&self.config, &self.environment).and_then(|text| {
-            Ok((load::prove(&text, &self.config, &self.environment, Machine::Proven)?, text))
-        });
-        let (fresh, text) = match read {
-            Ok(read) => read,
-            Err(problems) => {
-                let problems = Some(problems.to_string());
-                return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
-            }
-        };
-        let difference = change::difference(self.fleet.spec(), &fresh);
-        self.replace(Reading { order, text, fleet: fresh, difference }, reply);
-    }
-
-    /// Acts on a config from here on.
-    pub(super) fn apply(&mut self, reading: Reading) {
-        self.declare_channels(&reading.fleet);
-        self.watch_files(&reading.fleet);
-        self.applied = Applied { text: reading.text, ..Applied::default() };
-        keep_applied(&self.paths, &self.applied);
-        self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
     }
 
     /// Whether it takes no more orders.
@@ -377,19 +351,6 @@ impl Engine {
         for pid in exit::reap_any_except(&self.leaders.borrow()) {
             tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
         }
-    }
-}
-
-fn tell_reloaded(report: &ReloadReport) {
-    match &report.problems {
-        Some(problems) => tracing::warn!("cannot reload; everything stays as it is\n{problems}"),
-        None if !report.preflight.is_empty() => {
-            let problems = report.preflight.join("\n");
-            tracing::warn!(
-                "cannot reload, services would not start again; everything stays as it is\n{problems}"
-            );
-        }
-        None => tracing::info!(differences = report.differences.len(), "config reloaded"),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::shim::PAST_THE_SHIM;
 use super::warden::Charge;
 use crate::machine::event::Finding;
 use crate::ports::holder;
@@ -8,6 +9,7 @@ use crate::probe::exec::{self, Errand};
 use crate::probe::failed::Failed;
 use crate::probe::{http, tcp};
 use crate::spec::health::{Aspect, Check};
+use crate::spec::hold::Way;
 use crate::spec::service::Service;
 use crate::sys::listeners::{self, Listener};
 use crate::sys::process::Process;
@@ -55,10 +57,11 @@ async fn ask(look: Look) -> Result<Finding, Failed> {
 }
 
 /// The first port that none of these processes holds.
-fn not_held(wanted: &BTreeSet<Endpoint>, listening: &[Listener], tree: &[Process]) -> Option<Endpoint> {
+fn not_held(service: &Service, listening: &[Listener], tree: &[Process]) -> Option<Endpoint> {
     let tree: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
-    let held = listeners::holders(listening, listeners::Reach::These(&tree));
-    wanted.iter().find(|port| !held.iter().any(|held| held.endpoint.overlaps(port))).copied()
+    let held = listeners::holders_by(listening, listeners::Reach::These(&tree), service.first_taken());
+    let is_held = |port: &&Endpoint| held.iter().any(|held| held.endpoint.overlaps(port));
+    service.ports.iter().find(|port| !is_held(port)).copied()
 }
 
 fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
@@ -70,11 +73,16 @@ fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
         Ok(listening) => listening,
         Err(error) => return Some(format!("cannot see who listens: {error}")),
     };
-    let missing = not_held(&wanted, &listening, &charge.near());
+    let missing = not_held(service, &listening, &charge.near());
     let missing = match charge.reach {
         Reach::Near => missing,
-        Reach::Anywhere => missing.and_then(|_| not_held(&wanted, &listening, &charge.tree())),
+        Reach::Anywhere => missing.and_then(|_| not_held(service, &listening, &charge.tree())),
     }?;
+    if service.hold.as_ref().is_some_and(|hold| hold.way == Way::Python) {
+        return Some(format!(
+            "it has not taken its port {missing}, which is held for it; unless it is about to, {PAST_THE_SHIM}"
+        ));
+    }
     if listening.iter().any(|listener| listener.endpoint.overlaps(&missing)) {
         return Some(format!("port {missing} is held by {}", holder::words_for(missing)));
     }

@@ -3,6 +3,8 @@
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;
+/// Where the services' output comes out.
+pub mod channels;
 /// Who else holds the ports of a service that is about to start.
 pub mod conflict;
 /// The journal, kept up to date.
@@ -13,6 +15,8 @@ pub mod engine;
 mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
+/// Listening sockets that are held for services.
+pub mod holdings;
 /// The commands that are run on occasions of a service.
 mod hooks;
 /// The control socket.
@@ -39,10 +43,14 @@ pub mod past;
 pub mod perform;
 /// What is looked at before a living run is replaced.
 pub mod preflight;
+/// The config, read again while services live.
+mod reload;
 /// Other counts of replicas.
 pub mod scale;
 /// Trees and ports of all services, seen at once.
 pub mod scene;
+/// The Python shim that answers `bind` with held sockets.
+pub mod shim;
 /// Signals that the supervisor itself gets.
 pub mod signals;
 /// Status as seen from inside.

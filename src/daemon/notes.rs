@@ -74,7 +74,8 @@ impl Engine {
         };
         let Ok(listening) = listening(service.spec().ports.iter()) else { return };
         let tree: Vec<Pid> = warden.charge().near().iter().map(|process| process.identity.pid).collect();
-        let held = listeners::holders(&listening, Reach::These(&tree));
+        let first = service.spec().first_taken();
+        let held = listeners::holders_by(&listening, Reach::These(&tree), first);
         self.note(&service.spec().name.clone(), &held);
     }
 

@@ -87,11 +87,13 @@ impl Past {
             let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
             let beginning = Beginning::at_end_of(&service.logs.stderr);
             tracing::info!(service = %survivor.service, pid = leader.pid.as_raw(), "taken over");
-            let notebook = Notebook::of_old_run(service, &engine.paths.times, since);
+            let service = service.clone();
+            let notebook = Notebook::of_old_run(&service, &engine.paths.times, since);
             if let (true, Err(error)) = (service.notifies(), engine.listen_to_services()) {
                 tracing::error!(service = %survivor.service, %error, "cannot hear what it tells of itself");
             }
             engine.guard(Guarded { leader, tag, beginning, notebook, reach: Reach::Anywhere });
+            engine.take_back_sockets(run, &service);
         }
         let matters = |survivor: &Survivor| survivor.goal != Goal::Down || survivor.runs().next().is_some();
         if self.survivors.iter().any(matters) {

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::holdings;
 use super::hooks::Call;
 use super::last_words::Beginning;
 use super::look::{Look, look};
@@ -11,17 +10,14 @@ use super::mailbox::Message;
 use super::notebook::Notebook;
 use super::preflight::environment_of;
 use super::warden::{Charge, Warden};
-use crate::logs::pump::{Attachment, Stream, StreamKey};
-use crate::machine;
 use crate::machine::action::{Action, Change};
 use crate::machine::event::{Event, Obstacle};
 use crate::protocol::event::{Event as Told, ServiceChange, What};
-use crate::rundir::channel;
-use crate::spec::fleet::Fleet;
 use crate::spec::health::Aspect;
 use crate::spec::hooks::Occasion;
 use crate::spec::service::Service;
 use crate::sys::clock;
+use crate::sys::handover::Handover;
 use crate::sys::limits::Rlimits;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
@@ -88,47 +84,6 @@ impl Engine {
         }
     }
 
-    /// Makes the channels of every service and hands their readers to the pump; a service that cannot have them says
-    /// so when it is started.
-    pub(super) fn declare_channels(&self, fleet: &Fleet) {
-        for service in fleet.services().values() {
-            if let Err(error) = self.declare_channel_pair(service) {
-                tracing::warn!(service = %service.name, %error, "cannot make its log channels");
-            }
-        }
-    }
-
-    pub(super) fn declare_channel_pair(&self, service: &Service) -> io::Result<()> {
-        let pairs = [
-            (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
-            (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
-        ];
-        // What an earlier config kept apart goes on as it was until its process has ended.
-        let streams = if service.logs.are_joined() { 1 } else { 2 };
-        let lives =
-            self.fleet.services().get(&service.name).is_some_and(machine::service::Service::has_live_process);
-        for (stream, channel, file) in pairs.into_iter().take(streams) {
-            let key = StreamKey { service: service.name.clone(), stream };
-            let rotation = service.logs.rotation;
-            if lives && !channel.exists() {
-                // A new pipe would be read in the place of the one that its process writes into.
-                self.pump.configure(key, file.clone(), rotation);
-                continue;
-            }
-            self.pump.attach(
-                key,
-                Attachment { pipe: channel::open_reader(&channel)?, file: file.clone(), rotation },
-            );
-        }
-        Ok(())
-    }
-
-    fn forget(&self, service: &ServiceName) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            self.pump.detach(StreamKey { service: service.clone(), stream });
-        }
-    }
-
     /// Begins a run, with its `pre_start` if it has one; then what came of it is told when that is over.
     fn start(&mut self, run: RunId, service: &Arc<Service>) -> Option<Event> {
         if !service.hooks.contains_key(&Occasion::PreStart) {
@@ -150,7 +105,8 @@ impl Engine {
     }
 
     fn spawn(&mut self, run: RunId, service: &Arc<Service>) -> Result<Identity, Obstacle> {
-        self.taken(service).map_or(Ok(()), |taken| Err(Obstacle::PortTaken(taken)))?;
+        self.in_its_way(service).map_or(Ok(()), |taken| Err(Obstacle::PortTaken(taken)))?;
+        self.hold_sockets(service)?;
         let tag = Tag { instance: self.paths.instance.clone(), service: service.name.clone(), run };
         let beginning = Beginning::at_end_of(&service.logs.stderr);
         let notebook = Notebook::of_new_run(service);
@@ -197,7 +153,10 @@ impl Engine {
             let told = |error| format!("cannot open the socket that it is to tell of itself to: {error}");
             self.listen_to_services().map_err(told)?;
         }
-        let environment = self.environment_of(service, tag);
+        let mut environment = self.environment_of(service, tag);
+        if let Some(hold) = &service.hold {
+            holdings::announce(hold, &self.paths.python, &mut environment);
+        }
         let search = environment.get("PATH").map(String::as_str);
         let program = service
             .command
@@ -212,6 +171,7 @@ impl Engine {
             environment: &environment,
             directory: &service.directory,
             stdin: None,
+            handover: service.hold.as_ref().map_or(Handover::Nothing, |hold| self.holdings.handover(hold)),
             stdout,
             stderr,
             rlimits: rlimits_of(service),
@@ -220,21 +180,6 @@ impl Engine {
             credentials: credentials_of(service),
         };
         spawn(&launch).map_err(|error| error.to_string())
-    }
-
-    /// The service's ends of its channels. A run directory that was wiped is made again, and the pump follows.
-    pub(super) fn outputs(&self, service: &Service) -> io::Result<[OwnedFd; 2]> {
-        let stdout = self.paths.stdout_channel(&service.name);
-        let stderr = match service.logs.are_joined() {
-            true => stdout.clone(),
-            false => self.paths.stderr_channel(&service.name),
-        };
-        let open = || Ok([channel::open_writer(&stdout)?, channel::open_writer(&stderr)?]);
-        open().or_else(|_| {
-            self.paths.prepare().map_err(io::Error::other)?;
-            self.declare_channel_pair(service)?;
-            open()
-        })
     }
 
     /// The environment of a run.

@@ -158,7 +158,7 @@ impl Engine {
         let problem = |service: &Arc<Service>| {
             let taken = self.taken(service)?;
             let goes = match (&taken.whose, service.on_port_conflict) {
-                (Whose::Live(_), _) | (_, PortConflict::Flush) => true,
+                (Whose::Live(_) | Whose::Supervisor, _) | (_, PortConflict::Flush) => true,
                 (Whose::Stray(_), PortConflict::Wait) => true,
                 (Whose::Stray(_), PortConflict::Fail) => false,
                 (Whose::Foreign, PortConflict::Wait | PortConflict::Fail) => false,

@@ -27,9 +27,7 @@ impl Engine {
         })?;
         let difference = change::difference(self.fleet.spec(), &fresh);
         for service in difference.added.iter().filter_map(|name| fresh.service(name)) {
-            if let Err(error) = self.declare_channel_pair(service) {
-                tracing::warn!(service = %service.name, %error, "cannot make its log channels");
-            }
+            self.declare_channels_of(service);
         }
         self.applied.counts.extend(order.replicas.clone());
         keep_applied(&self.paths, &self.applied);

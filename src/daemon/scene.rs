@@ -21,6 +21,8 @@ pub(super) struct Scene {
     held: BTreeMap<Port, Vec<(Held, ServiceName)>>,
     /// The same by service.
     held_by: BTreeMap<ServiceName, Vec<Held>>,
+    /// Whether the supervisor keeps them open, of those that it is to hold.
+    kept: BTreeMap<Endpoint, bool>,
     /// Who holds assigned ports that none of ours does, and whose that is.
     strangers: BTreeMap<Endpoint, (Holder, Whose)>,
 }
@@ -30,6 +32,8 @@ pub(super) struct Found {
     pub(super) held_by: HeldBy,
     pub(super) pid: Option<Pid>,
     pub(super) whose: Option<Whose>,
+    /// Whether the supervisor keeps it open; none if it is not to.
+    pub(super) kept: Option<bool>,
 }
 
 impl Engine {
@@ -40,25 +44,31 @@ impl Engine {
             tracing::warn!(%error, "cannot see who listens");
             Vec::new()
         });
-        let owner = |(name, tree): (&ServiceName, &Vec<Process>)| {
-            tree.iter().map(|process| (process.identity.pid, name.clone())).collect::<Vec<_>>()
-        };
-        let owners: BTreeMap<Pid, ServiceName> = trees.iter().flat_map(owner).collect();
-        let ours: Vec<Pid> = owners.keys().copied().collect();
         let mut held: BTreeMap<Port, Vec<(Held, ServiceName)>> = BTreeMap::new();
         let mut held_by: BTreeMap<ServiceName, Vec<Held>> = BTreeMap::new();
-        for found in listeners::holders(&listening, Reach::These(&ours)) {
-            let Some(owner) = owners.get(&found.pid) else { continue };
-            held.entry(found.endpoint.port).or_default().push((found, owner.clone()));
-            held_by.entry(owner.clone()).or_default().push(found);
+        for (owner, tree) in &trees {
+            let tree: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
+            let first = self.fleet.services()[owner].spec().first_taken();
+            for found in listeners::holders_by(&listening, Reach::These(&tree), first) {
+                held.entry(found.endpoint.port).or_default().push((found, owner.clone()));
+                held_by.entry(owner.clone()).or_default().push(found);
+            }
         }
-        wanted.retain(|port| on(&held, *port).next().is_none());
+        let kept = self.kept();
+        // Who else has a socket that is held, has it from us.
+        wanted.retain(|port| on(&held, *port).next().is_none() && kept.get(port) != Some(&true));
         let strangers = self.strangers(&wanted, &listening);
         let mut by_number: BTreeMap<Port, Vec<Endpoint>> = BTreeMap::new();
         for listener in listening {
             by_number.entry(listener.endpoint.port).or_default().push(listener.endpoint);
         }
-        Scene { trees, listening: by_number, held, held_by, strangers }
+        Scene { trees, listening: by_number, held, held_by, kept, strangers }
+    }
+
+    fn kept(&self) -> BTreeMap<Endpoint, bool> {
+        let specs = self.fleet.services().values().map(|service| service.spec());
+        let ports = specs.flat_map(|spec| spec.ports.iter().map(move |port| (spec, *port)));
+        ports.filter_map(|(spec, port)| Some((port, self.holdings.keeps(spec, port)?))).collect()
     }
 
     fn strangers(
@@ -113,20 +123,20 @@ impl Scene {
     pub(super) fn port(&self, port: Endpoint, service: &ServiceName) -> Found {
         let ours = on(&self.held, port).min_by_key(|(_, owner)| owner != service);
         let mut listening = self.listening.get(&port.port).into_iter().flatten();
-        match (ours, self.strangers.get(&port)) {
+        let kept = self.kept.get(&port).copied();
+        let (held_by, pid, whose) = match (ours, self.strangers.get(&port)) {
             (Some((held, owner)), _) => {
                 let held_by = if owner == service { HeldBy::Service } else { HeldBy::Other };
-                Found { held_by, pid: Some(held.pid), whose: Some(Whose::Live(owner.clone())) }
+                (held_by, Some(held.pid), Some(Whose::Live(owner.clone())))
             }
-            (None, Some((holder, whose))) => {
-                let pid = Some(holder.identity.pid);
-                Found { held_by: HeldBy::Other, pid, whose: Some(whose.clone()) }
-            }
+            (None, Some((holder, whose))) => (HeldBy::Other, Some(holder.identity.pid), Some(whose.clone())),
+            (None, None) if kept == Some(true) => (HeldBy::Nobody, None, Some(Whose::Supervisor)),
             // Whoever it is may not be seen.
             (None, None) if listening.any(|endpoint| endpoint.overlaps(&port)) => {
-                Found { held_by: HeldBy::Other, pid: None, whose: Some(Whose::Foreign) }
+                (HeldBy::Other, None, Some(Whose::Foreign))
             }
-            (None, None) => Found { held_by: HeldBy::Nobody, pid: None, whose: None },
-        }
+            (None, None) => (HeldBy::Nobody, None, None),
+        };
+        Found { held_by, pid, whose, kept }
     }
 }

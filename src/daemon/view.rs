@@ -93,7 +93,7 @@ impl Engine {
 }
 
 fn service_port(port: Endpoint, found: &Found) -> ServicePort {
-    ServicePort { port, held_by: found.held_by, pid: found.pid }
+    ServicePort { port, held_by: found.held_by, kept: found.kept, pid: found.pid }
 }
 
 /// The login names of users that were met once; the system's list is read for each of them only once.
@@ -113,6 +113,7 @@ fn port_view(service: &ServiceName, port: Endpoint, found: Found, users: &mut Us
         port,
         service: service.clone(),
         held_by: found.held_by,
+        kept: found.kept,
         verdict,
         owner,
         pid: found.pid,

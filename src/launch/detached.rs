@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::rundir::paths::{Paths, Unusable};
 use crate::sys::detach::{Detached, spawn_detached};
+use crate::sys::letterbox::Letterbox;
 use crate::sys::pipe::read_to_end_within;
+use crate::sys::stash::Numbers;
 use crate::vocab::identity::Identity;
 use crate::vocab::run::{Instance, Tag};
 
@@ -57,8 +59,9 @@ pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
     let log = &request.paths.supervisor_log;
     let arguments = ["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
     let file = open_log(log).map_err(LaunchError::Spawn)?;
-    let (identity, read) =
-        spawn_supervisor(request.executable, &arguments, request.paths, file).map_err(LaunchError::Spawn)?;
+    let kit =
+        Kit { program: request.executable, arguments: &arguments, log: file, stash: None, letterbox: None };
+    let (identity, read) = spawn_supervisor(request.paths, kit).map_err(LaunchError::Spawn)?;
     match word_of(read).as_deref() {
         Some("ready\n") => Ok(identity),
         Some("") => Err(LaunchError::Died { log: log.clone() }),
@@ -67,13 +70,18 @@ pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
     }
 }
 
+/// What a process that is to be a supervisor is made with.
+pub(super) struct Kit<'a> {
+    pub(super) program: &'a Path,
+    pub(super) arguments: &'a [OsString],
+    pub(super) log: File,
+    pub(super) stash: Option<Numbers>,
+    pub(super) letterbox: Option<&'a Letterbox>,
+}
+
 /// Makes a process that is to be a supervisor of this fleet, and gives the pipe on which it says whether it is.
-pub(super) fn spawn_supervisor(
-    program: &Path,
-    arguments: &[OsString],
-    paths: &Paths,
-    log: File,
-) -> io::Result<(Identity, PipeReader)> {
+pub(super) fn spawn_supervisor(paths: &Paths, kit: Kit<'_>) -> io::Result<(Identity, PipeReader)> {
+    let Kit { program, arguments, log, stash, letterbox } = kit;
     let (read, write) = io::pipe()?;
     let identity = spawn_detached(Detached {
         program,
@@ -84,6 +92,8 @@ pub(super) fn spawn_supervisor(
         forget: &[Tag::VARIABLE, "PROCMAN_SERVICE"],
         log,
         ready: write.into(),
+        stash,
+        letterbox,
     })?;
     Ok((identity, read))
 }

@@ -1,15 +1,15 @@
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
-use super::upgrade::{self, Program};
-use crate::rundir::channel;
+use super::upgrade::{self, Partner, Program};
 use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::upgrade::Note;
 use crate::sys::fork::{self, Side, Signals};
+use crate::sys::letterbox::Letterbox;
 use crate::sys::lock::FileLock;
+use crate::sys::stash::Stash;
 use crate::sys::{clock, exit, limits, memory, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
@@ -32,8 +32,19 @@ pub struct Post {
     pub guardian: Identity,
     /// Whether another came before it.
     pub turn: Turn,
-    /// The services' pipes, which somebody has to hold until the pump does. None for a first supervisor.
-    pub pipes: Vec<OwnedFd>,
+    /// Where it keeps the services' pipes open beyond its own end.
+    pub stash: Option<Stash>,
+    /// The listening sockets that are held for services, for this supervisor and the next.
+    pub letterbox: Option<Letterbox>,
+}
+
+/// What supervisors leave to each other, and their guardian has a share in.
+#[derive(Debug)]
+pub(super) struct Estate {
+    /// The services' pipes.
+    pub(super) stash: Stash,
+    /// The held sockets.
+    pub(super) letterbox: Letterbox,
 }
 
 /// Whether a supervisor is the first under its guardian.
@@ -60,9 +71,11 @@ pub enum NoGuardian {
 }
 
 impl Post {
-    /// The post of a supervisor that a guardian tries out.
-    pub fn under(guardian: Identity) -> Self {
-        Self { guardian, turn: Turn::Successor, pipes: Vec::new() }
+    /// The post of a supervisor that a guardian tries out, giving it the word of its letterbox.
+    pub fn under(guardian: Partner, letterbox: Option<&str>) -> Self {
+        let Partner { identity, stash } = guardian;
+        let letterbox = letterbox.and_then(Letterbox::of_word);
+        Self { guardian: identity, turn: Turn::Successor, stash: Stash::inherited(stash), letterbox }
     }
 }
 
@@ -86,19 +99,22 @@ pub struct Beginning<'a> {
     /// Where somebody waits for the first supervisor's word; it is left to that one.
     pub ready: &'a mut Option<File>,
     /// A supervisor that lives already: its child, from before it became this program.
-    pub charge: Option<Identity>,
+    pub charge: Option<Partner>,
+    /// The word of the letterbox that this process had before it became this program.
+    pub letterbox: Option<&'a str>,
 }
 
 /// Becomes two processes: a guardian, which is this one and stays in here, and a supervisor, for which this returns. A
 /// supervisor that dies is followed by another; one that ends in peace ends its guardian; one that asks for it is followed
 /// by the procman on disk, or by another of its own kind when that does not become ready. The guardian does nothing else:
-/// it holds no state but the services' pipes from one supervisor to the next, opens no socket, and reaps what its
-/// supervisors leave it (as their subreaper, on Linux).
+/// it holds no state but its share in the stash of the services' pipes and in a letterbox that it never opens, in which
+/// supervisors leave held sockets for each other; it serves nobody, and reaps what its supervisors leave it (as their
+/// subreaper, on Linux).
 ///
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
-    let Beginning { program, ready, mut charge } = beginning;
+    let Beginning { program, ready, charge, letterbox } = beginning;
     paths.prepare()?;
     limits::raise_open_files();
     FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.hold_for_life();
@@ -108,18 +124,21 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
     let signals = Signals::hold(&[&PASSED_ON[..], &[Signal::CHLD]].concat())?;
     let mut quick_deaths = 0;
     let mut turn = if charge.is_some() { Turn::Successor } else { Turn::First };
-    let mut pipes = Vec::new();
+    let stash = charge.and_then(|charge| Stash::inherited(charge.stash)).map_or_else(Stash::new, Ok)?;
+    let letterbox = letterbox.and_then(Letterbox::of_word).map_or_else(Letterbox::new, Ok)?;
+    let estate = Estate { stash, letterbox };
+    let mut charge = charge.map(|charge| charge.identity);
     loop {
         let born = clock::now();
         let outcome = match charge.take().map_or_else(fork::fork_self, |charge| Ok(Side::Parent(charge))) {
             Ok(Side::Child) => {
                 signals.release()?;
-                return Ok(Role::Supervisor(Post { guardian, turn, pipes }));
+                let (stash, letterbox) = (Some(estate.stash), Some(estate.letterbox));
+                return Ok(Role::Supervisor(Post { guardian, turn, stash, letterbox }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
                 *ready = None;
-                pipes = Vec::new();
                 memory::let_go_of_unused();
                 until_it_ends(supervisor, &signals)
             }
@@ -127,13 +146,10 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
             // No process can be made at the moment; the services live meanwhile.
             Err(_) => Outcome::Unknown,
         };
-        if pipes.is_empty() {
-            pipes = channel::hold_all(&paths.channels);
-        }
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
             (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
-                charge = replace(paths, program, guardian);
+                charge = replace(paths, program, guardian, &estate);
                 turn = Turn::Successor;
                 continue;
             }
@@ -152,11 +168,11 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
 
 /// Puts the procman on disk in charge, and becomes its guardian. Returns the supervisor to guard as this program: the new
 /// one when only becoming its guardian failed, none when the old one is to go on.
-fn replace(paths: &Paths, program: &Program, guardian: Identity) -> Option<Identity> {
-    match upgrade::try_out(program, paths, guardian) {
+fn replace(paths: &Paths, program: &Program, guardian: Identity, estate: &Estate) -> Option<Identity> {
+    match upgrade::try_out(program, paths, guardian, estate) {
         Ok(candidate) => {
             note(paths, &Note::Done);
-            let error = upgrade::become_guardian(program, candidate);
+            let error = upgrade::become_guardian(program, candidate, estate);
             tracing::warn!(%error, "the guardian stays of the version that it is");
             Some(candidate)
         }

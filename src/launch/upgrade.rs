@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -7,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::detached::{spawn_supervisor, word_of};
+use super::detached::{Kit, spawn_supervisor, word_of};
+use super::guardian::Estate;
 use crate::rundir::paths::Paths;
+use crate::sys::stash::Numbers;
 use crate::sys::{clock, exit, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::signal::Signal;
@@ -38,10 +41,27 @@ impl Program {
         Ok(Self { executable, config: config.to_owned() })
     }
 
-    fn arguments(&self, role: &str, other: Identity) -> Vec<OsString> {
+    fn arguments(&self, role: &str, other: Identity, estate: &Estate) -> Vec<OsString> {
+        let partner = Partner { identity: other, stash: estate.stash.numbers() }.to_string();
+        let role = [role.into(), partner.into(), "--letterbox".into(), estate.letterbox.word().into()];
         let config = self.config.as_os_str().to_owned();
-        let other = format!("{}:{}", other.pid, other.started.0);
-        vec!["supervise".into(), "--config".into(), config, role.into(), other.into()]
+        ["supervise".into(), "--config".into(), config].into_iter().chain(role).collect()
+    }
+}
+
+/// The other one of guardian and supervisor, for a procman that takes the place of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partner {
+    /// Its process.
+    pub identity: Identity,
+    /// What both share.
+    pub stash: Numbers,
+}
+
+impl fmt::Display for Partner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { identity: Identity { pid, started }, stash } = self;
+        write!(formatter, "{pid}:{}:{stash}", started.0)
     }
 }
 
@@ -49,11 +69,22 @@ impl Program {
 ///
 /// # Errors
 /// Why it is not, in words; it does not run then.
-pub(super) fn try_out(program: &Program, paths: &Paths, guardian: Identity) -> Result<Identity, String> {
+pub(super) fn try_out(
+    program: &Program,
+    paths: &Paths,
+    guardian: Identity,
+    estate: &Estate,
+) -> Result<Identity, String> {
     let refused = |error: io::Error| format!("cannot start {}: {error}", program.executable.display());
     let log = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(refused)?);
-    let arguments = program.arguments("--under", guardian);
-    let (candidate, read) = spawn_supervisor(&program.executable, &arguments, paths, log).map_err(refused)?;
+    let kit = Kit {
+        program: &program.executable,
+        arguments: &program.arguments("--under", guardian, estate),
+        log,
+        stash: Some(estate.stash.numbers()),
+        letterbox: Some(&estate.letterbox),
+    };
+    let (candidate, read) = spawn_supervisor(paths, kit).map_err(refused)?;
     let why = match word_of(read).as_deref() {
         Some("ready\n") => return Ok(candidate),
         Some("") => "it ended without a word".to_owned(),
@@ -75,15 +106,24 @@ fn end(candidate: Identity) {
 }
 
 /// Becomes the guardian of the procman on disk, keeping pid, children and place. Returns only when that is not possible.
-pub(super) fn become_guardian(program: &Program, supervisor: Identity) -> io::Error {
-    Command::new(&program.executable).args(program.arguments("--guard", supervisor)).exec()
+pub(super) fn become_guardian(program: &Program, supervisor: Identity, estate: &Estate) -> io::Error {
+    if let Err(error) = estate.stash.pass_on().and_then(|()| estate.letterbox.keep_through_exec()) {
+        return error;
+    }
+    let arguments = program.arguments("--guard", supervisor, estate);
+    let error = Command::new(&program.executable).args(arguments).exec();
+    // Where even this fails, a program that this process becomes later has some sockets more.
+    let _ = estate.stash.keep_back();
+    error
 }
 
-/// A process as `--under` and `--guard` name it: `PID:START`.
-pub fn parse_identity(text: &str) -> Result<Identity, String> {
+/// A partner as `--under` and `--guard` name it: `PID:START:STASH`.
+pub fn parse_partner(text: &str) -> Result<Partner, String> {
     use crate::vocab::identity::{Pid, StartTime};
-    let bad = || format!("`{text}` is not PID:START");
-    let (pid, started) = text.split_once(':').ok_or_else(bad)?;
+    let bad = || format!("`{text}` is not PID:START:STASH");
+    let (pid, rest) = text.split_once(':').ok_or_else(bad)?;
+    let (started, stash) = rest.split_once(':').ok_or_else(bad)?;
     let pid = pid.parse().ok().and_then(Pid::new).ok_or_else(bad)?;
-    Ok(Identity { pid, started: StartTime(started.parse().map_err(|_| bad())?) })
+    let started = StartTime(started.parse().map_err(|_| bad())?);
+    Ok(Partner { identity: Identity { pid, started }, stash: stash.parse()? })
 }

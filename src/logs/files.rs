@@ -116,6 +116,10 @@ impl Shelf<'_> {
         let numbered = |number| set_aside_path(self.path, number);
         // Where a number is missing, those before it have room to move on, and nothing needs to go.
         let missing = (1..self.keep).find(|number| !numbered(*number).exists());
+        if missing.is_none() {
+            // A rename over a file makes ext4 write what it renames to the disk at once, for who forgets fsync(2).
+            self.remove(&numbered(self.keep))?;
+        }
         for number in (1..missing.unwrap_or(self.keep)).rev() {
             self.replace(&numbered(number), &numbered(number + 1))?;
         }

@@ -1,6 +1,6 @@
 //! The services' output: pumped from named pipes into rotated files, and read back merged, searched and followed. The
-//! pump is one thread of the daemon; reading needs no daemon at all. It may use vocab, spec and sys. Deliberately absent:
-//! ends of files (nobody waits for one), and any decision about services.
+//! pump is one thread of the daemon for each processor, four at most; reading needs no daemon at all. It may use vocab,
+//! spec and sys. Deliberately absent: ends of files (nobody waits for one), and any decision about services.
 
 /// New lines as they come.
 pub mod follow;
@@ -21,12 +21,18 @@ pub mod tail;
 /// When which bytes arrived.
 pub mod times;
 
+/// The file of a series that bytes go to.
+mod current;
 /// Which files make a series, and how rotation moves them.
 pub mod files;
+/// When a stream is looked at next.
+mod pace;
 /// Lines of one stream, oldest file first.
 mod reader;
 /// One stream's way through the pump.
 mod stream;
+/// What a thread of the pump does.
+mod worker;
 
 #[cfg(test)]
 mod tests;

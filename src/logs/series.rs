@@ -1,11 +1,10 @@
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
+use super::current::{Current, LineEnd, Place, Portion};
 use super::files::Shelf;
-use super::times::{Entry, Recorder};
 use crate::spec::log::Rotation;
+use crate::sys::source::{SidePipe, Source};
 
 /// One stream's files: `FILE` is the current one, `FILE.1` the newest of those set aside, up to `FILE.keep`.
 #[derive(Debug)]
@@ -28,29 +27,21 @@ struct Failed {
 /// A rotation that failed is tried again after this many milliseconds.
 const AGAIN_MS: u64 = 5000;
 
-#[derive(Debug)]
-struct Current {
-    file: File,
-    inode: u64,
-    size: u64,
-    ends_with: LineEnd,
-    recorder: Recorder,
-}
-
+/// What one step moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineEnd {
-    Whole,
-    Open,
+pub enum Taken {
+    /// So many bytes, and the pipe was empty then.
+    All(usize),
+    /// So many bytes, perhaps none; there may be more.
+    Some(usize),
 }
 
-/// How much of some bytes was written before an error.
-#[derive(Debug)]
-pub struct Stopped {
-    /// So many bytes are in the files.
-    pub written: usize,
-    /// Why not more.
-    pub error: io::Error,
-}
+/// One step moves so many bytes at most: more than a pipe holds, so that one who gets less has emptied it.
+const STEP_BYTES: usize = 2 << 20;
+
+/// Nothing looks at bytes on their way into a file, until there is room for only so many more: then those that come next
+/// are looked at, to find the line's end at which the file is set aside.
+const LOOK_BYTES: usize = 64 * 1024;
 
 impl Series {
     /// The series of a file; nothing is opened yet. Time indexes lie in the directory `times`.
@@ -68,59 +59,50 @@ impl Series {
         self.rotation = rotation;
     }
 
-    /// Notices that somebody renamed, removed or truncated the current file. Called once for each batch of bytes.
-    pub fn look_again(&mut self) {
-        let Some(current) = &mut self.current else { return };
-        match fs::metadata(&self.path) {
-            Ok(found) if found.ino() == current.inode && found.len() == current.size => (),
-            Ok(found) if found.ino() == current.inode => {
-                current.size = found.len();
-                let _ = current.file.seek(SeekFrom::End(0));
-            }
-            Ok(_) | Err(_) => self.current = None,
+    /// Moves a step's worth of bytes out of the pipe into the current file, or sets that aside at a line's end when it would
+    /// grow too large. No line is cut by that: one that is larger than a file may be has a file
+    /// of its own. A process that is killed anywhere in here leaves files that the next one goes on with.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the pipe is empty. Anything else is the disk's, and what is not in a file is still in the pipe.
+    pub fn take(&mut self, source: &mut Source, side: &mut SidePipe, unix_ms: u64) -> io::Result<Taken> {
+        if self.current.as_mut().is_some_and(|current| current.look_again(&self.path) == Place::Lost) {
+            self.current = None;
         }
-    }
-
-    /// Appends bytes, setting the file aside at a line's end when it would grow too large. No line is cut by that: one
-    /// that is larger than a file may be has a file of its own.
-    pub fn append(&mut self, bytes: &[u8], unix_ms: u64) -> Result<(), Stopped> {
-        let mut written = 0;
-        while written < bytes.len() {
-            let step = self.append_some(&bytes[written..], unix_ms);
-            written += step.map_err(|error| Stopped { written, error })?;
+        if self.current.is_none() && source.waiting() == 0 {
+            // No file is made for bytes that have not come.
+            return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(())
-    }
-
-    /// Appends as much as fits into the current file, or sets it aside; says how much was appended.
-    fn append_some(&mut self, bytes: &[u8], unix_ms: u64) -> io::Result<usize> {
+        let of = |bytes_max| Portion { bytes_max, unix_ms };
         let (size_max, failed) = (self.rotation.size_max, self.failed);
         let current = self.current(unix_ms)?;
-        let room = usize::try_from(size_max.saturating_sub(current.size)).unwrap_or(usize::MAX);
+        let room = usize::try_from(size_max.saturating_sub(current.size())).unwrap_or(usize::MAX);
         let must_wait = failed.is_some_and(|failed| {
-            let grown = current.size.saturating_sub(failed.size);
+            let grown = current.size().saturating_sub(failed.size);
             // At least a byte, or a tiny file would be tried for ever within one call.
             grown < (size_max / 10).max(1) && unix_ms.abs_diff(failed.unix_ms) < AGAIN_MS
         });
-        if bytes.len() <= room || must_wait {
-            return current.write(bytes, unix_ms);
+        if must_wait {
+            return current.take(source, side, of(STEP_BYTES)).map(Taken::All);
         }
-        let after_last_line_that_fits =
-            bytes[..room].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-        let cut = match (after_last_line_that_fits, current.ends_with) {
-            (Some(cut), _) => cut,
-            (None, LineEnd::Whole) if current.size > 0 => 0,
-            // A line that does not fit goes on where it is, and the file ends with it.
-            (None, LineEnd::Whole | LineEnd::Open) => {
-                bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1)
-            }
-        };
-        let written = if cut == 0 { 0 } else { current.write(&bytes[..cut], unix_ms)? };
-        if current.ends_with == LineEnd::Whole && written == cut {
-            let size = current.size;
+        if room > LOOK_BYTES {
+            let bytes_max = STEP_BYTES.min(room - LOOK_BYTES);
+            let taken = current.take(source, side, of(bytes_max))?;
+            return Ok(if taken < bytes_max { Taken::All(taken) } else { Taken::Some(taken) });
+        }
+        let next = source.look(2 * LOOK_BYTES, side)?;
+        if next.len() <= room {
+            return current.take(source, side, of(next.len())).map(Taken::Some);
+        }
+        let line_end = current.line_end()?;
+        let cut = cut(&next, room, line_end, current.size());
+        let taken = if cut == 0 { 0 } else { current.take(source, side, of(cut))? };
+        let last = taken.checked_sub(1).map(|at| next[at]);
+        if taken == cut && last.map_or(line_end == LineEnd::Whole, |byte| byte == b'\n') {
+            let size = current.size();
             self.rotate(Failed { size, unix_ms });
         }
-        Ok(written)
+        Ok(Taken::Some(taken))
     }
 
     fn current(&mut self, unix_ms: u64) -> io::Result<&mut Current> {
@@ -154,53 +136,40 @@ impl Series {
         self.failed = Some(attempt);
     }
 
+    /// Takes these bytes through a pipe.
+    #[cfg(test)]
+    pub(super) fn append(&mut self, mut bytes: &[u8], unix_ms: u64) -> io::Result<()> {
+        use std::io::Write;
+        let (pipe, mut writer) = io::pipe()?;
+        nix::fcntl::fcntl(&pipe, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+        let (mut source, mut side) = (Source::new(pipe.into()), SidePipe::default());
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(4096));
+            writer.write_all(now)?;
+            while source.waiting() > 0 {
+                self.take(&mut source, &mut side, unix_ms)?;
+            }
+            bytes = later;
+        }
+        Ok(())
+    }
+
     fn shelf(&self) -> Shelf<'_> {
         Shelf { path: &self.path, keep: self.rotation.keep, times: &self.times }
     }
 }
 
-impl Current {
-    fn open(path: &Path, times: &Path) -> io::Result<Self> {
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory)?;
+/// How many of the next bytes still go into a file that has no room for all of them, so that it ends with a line.
+fn cut(next: &[u8], room: usize, line_end: LineEnd, size: u64) -> usize {
+    let after_last_line_that_fits = next[..room].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+    match (after_last_line_that_fits, line_end) {
+        (Some(cut), _) => cut,
+        (None, LineEnd::Whole) if size > 0 => 0,
+        // A line that does not fit goes on where it is, and the file ends with it.
+        (None, LineEnd::Whole | LineEnd::Open) => {
+            next.iter().position(|byte| *byte == b'\n').map_or(next.len(), |at| at + 1)
         }
-        // Not with O_APPEND: splice(2) refuses such files.
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).write(true).create(true).truncate(false).mode(0o640).open(path)?;
-        let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::Error::other(format!("{} is not a file", path.display())));
-        }
-        let ends_with = line_end(&mut file, found.len())?;
-        file.seek(SeekFrom::End(0))?;
-        let recorder = Recorder::open(times, found.ino(), found.len());
-        Ok(Self { file, inode: found.ino(), size: found.len(), ends_with, recorder })
     }
-
-    /// Writes what the disk takes; at least one byte, or an error.
-    fn write(&mut self, bytes: &[u8], unix_ms: u64) -> io::Result<usize> {
-        self.recorder.note(Entry { offset: self.size, unix_ms });
-        let written = loop {
-            match self.file.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                result => break result?,
-            }
-        };
-        self.size += u64::try_from(written).unwrap_or_default();
-        self.ends_with = if bytes[..written].ends_with(b"\n") { LineEnd::Whole } else { LineEnd::Open };
-        Ok(written)
-    }
-}
-
-fn line_end(file: &mut File, size: u64) -> io::Result<LineEnd> {
-    if size == 0 {
-        return Ok(LineEnd::Whole);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::Start(size - 1))?;
-    file.read_exact(&mut last)?;
-    Ok(if last == *b"\n" { LineEnd::Whole } else { LineEnd::Open })
 }
 
 #[cfg(test)]
@@ -242,7 +211,6 @@ mod tests {
                 .flat_map(|(number, length)| [vec![b'a' + u8::try_from(number % 26).unwrap(); *length], vec![b'\n']].concat())
                 .collect();
             for chunk in text.chunks(chunk) {
-                series.look_again();
                 series.append(chunk, 1).unwrap();
             }
             let files = files(&path);
@@ -271,7 +239,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut series, path) = series(dir.path(), 1000, 2);
         let mut write = |text: &str| {
-            series.look_again();
             series.append(text.as_bytes(), 1).unwrap();
         };
         write("one\n");
@@ -311,7 +278,6 @@ mod tests {
         let mut text = Vec::new();
         for number in 0..20 {
             let line = format!("line {number}\n");
-            series.look_again();
             series.append(line.as_bytes(), 1).unwrap();
             text.extend(line.into_bytes());
             assert_eq!(fs::read(&path).unwrap(), text);
@@ -353,7 +319,6 @@ mod tests {
                 fs::write(path, text).unwrap();
             }
             for number in 0..20_u64 {
-                series.look_again();
                 series.append(format!("line {number}\n").as_bytes(), number * 10_000).unwrap();
             }
             for (path, text) in (1..5).map(old) {

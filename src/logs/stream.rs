@@ -1,46 +1,62 @@
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-
-use super::series::Series;
+use super::pace::{Look, Next, Pace};
+use super::series::{Series, Taken};
 use crate::spec::log::Rotation;
+use crate::sys::source::{SidePipe, Source};
 
 /// One stream on its way from its pipe into its files.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pipe: OwnedFd,
+    /// The pipe, behind those before it that are not empty yet.
+    sources: VecDeque<Source>,
     series: Series,
     name: String,
     disk: Disk,
+    pace: Pace,
 }
 
 /// Whether the disk takes what comes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Disk {
     Well,
-    /// These bytes were read and not written; nothing more is read until they are. The service waits when its pipe is
-    /// full, and nobody else does.
+    /// Nothing is taken out of the pipe. The service waits when that is full, and nobody else does.
     Stuck {
-        held: Vec<u8>,
         retry_at: Instant,
         pause: Duration,
     },
 }
 
-/// What one turn of a stream came to.
+/// How far a turn goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// The pipe is empty, or the disk is stuck: there is nothing to do before an event or a retry.
-    Idle,
-    /// The turn was used up; there is more.
-    More,
+enum Reach {
+    /// As far as the pace asks.
+    Paced,
+    /// Until the pipe is empty.
+    Whole,
 }
 
-/// A stream may read so many bytes before the others have their turn.
+/// What came of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The pipe is empty, or what is in it may gather.
+    Done,
+    /// The turn was used up; there is more.
+    More,
+    /// The disk is stuck.
+    Stuck(Instant),
+}
+
+/// A stream may move so many bytes before the others have their turn: as much as a pipe can be large.
 const TURN_BYTES: usize = 1 << 20;
+
+/// How large a pipe that fills up may become: what an unprivileged process may have at most on Linux
+/// (`/proc/sys/fs/pipe-max-size`). The kernel takes the memory only as bytes arrive.
+const PIPE_BYTES: usize = 1 << 20;
 
 /// The first pause after an error of the disk, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -48,17 +64,19 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
 impl Stream {
     pub(super) fn new(name: String, pipe: OwnedFd, series: Series) -> Self {
-        Self { pipe, series, name, disk: Disk::Well }
+        let sources = VecDeque::from([Source::new(pipe)]);
+        Self { sources, series, name, disk: Disk::Well, pace: Pace::new() }
     }
 
-    pub(super) fn fd(&self) -> RawFd {
-        self.pipe.as_raw_fd()
+    /// The pipe that its service writes into.
+    pub(super) fn fd(&self) -> Option<RawFd> {
+        self.sources.back().map(|source| source.as_fd().as_raw_fd())
     }
 
     /// Whether this descriptor is of the pipe that is read.
     pub(super) fn reads_from(&self, pipe: &OwnedFd) -> bool {
-        let identity = |pipe: &OwnedFd| nix::sys::stat::fstat(pipe).ok().map(|it| (it.st_dev, it.st_ino));
-        identity(pipe).is_some_and(|other| identity(&self.pipe) == Some(other))
+        let other = identity(pipe);
+        other.is_some() && self.sources.back().and_then(identity) == other
     }
 
     /// Takes over another file or rotation for all further bytes.
@@ -67,29 +85,14 @@ impl Stream {
         self.retry_now();
     }
 
-    /// Reads from another pipe, and gives the old one back, which was drained before. What a stuck disk has left in
-    /// that is held in memory, as much as a pipe can be large.
-    pub(super) fn swap_pipe(&mut self, pipe: OwnedFd, buffer: &mut [u8]) -> OwnedFd {
-        if let Disk::Stuck { held, .. } = &mut self.disk {
-            let held_max = held.len() + TURN_BYTES;
-            while held.len() < held_max {
-                match nix::unistd::read(&self.pipe, buffer) {
-                    Ok(0) => break,
-                    Ok(count) => held.extend(&buffer[..count]),
-                    Err(Errno::EINTR) => (),
-                    Err(_) => break,
-                }
-            }
-        }
-        std::mem::replace(&mut self.pipe, pipe)
+    /// Goes on with another pipe, once those before it are empty.
+    pub(super) fn follow_with(&mut self, pipe: OwnedFd) {
+        self.sources.push_back(Source::new(pipe));
     }
 
-    /// How many bytes wait in memory for a stuck disk.
-    pub(super) fn held(&self) -> usize {
-        match &self.disk {
-            Disk::Well => 0,
-            Disk::Stuck { held, .. } => held.len(),
-        }
+    /// How many bytes are not in a file.
+    pub(super) fn waiting(&self) -> usize {
+        self.sources.iter().map(Source::waiting).sum()
     }
 
     /// The next turn tries a stuck disk, however short the pause was.
@@ -100,65 +103,103 @@ impl Stream {
         }
     }
 
-    /// When the disk is tried again, if it is stuck.
-    pub(super) fn retry_at(&self) -> Option<Instant> {
-        match &self.disk {
-            Disk::Well => None,
-            Disk::Stuck { retry_at, .. } => Some(*retry_at),
+    /// Moves what there is, or as much as one turn allows; says when the next turn is.
+    pub(super) fn turn(&mut self, side: &mut SidePipe, unix_ms: u64) -> Next {
+        let (bytes, end) = self.move_bytes(side, unix_ms, Reach::Paced);
+        let at = Instant::now();
+        let capacity = self.sources.back().map_or(0, Source::capacity);
+        if bytes >= capacity / 2 {
+            self.sources.iter_mut().for_each(|source| source.grow(PIPE_BYTES));
+        }
+        match end {
+            End::Stuck(retry_at) => Next::At(retry_at),
+            End::Done => self.pace.after(Look { at, bytes, capacity }),
+            End::More => match self.pace.after(Look { at, bytes, capacity }) {
+                Next::Event => Next::At(at),
+                later @ Next::At(_) => later,
+            },
         }
     }
 
-    /// Moves bytes until the pipe is empty, the turn is used up or the disk is stuck.
-    pub(super) fn turn(&mut self, buffer: &mut [u8], unix_ms: u64) -> Turn {
-        if self.retry(unix_ms) == Turn::More {
-            return Turn::Idle;
-        }
-        self.series.look_again();
-        let mut moved = 0;
-        while moved < TURN_BYTES {
-            let count = match nix::unistd::read(&self.pipe, buffer) {
-                Ok(0) | Err(Errno::EAGAIN) => return Turn::Idle,
-                Ok(count) => count,
-                Err(Errno::EINTR) => continue,
-                Err(errno) => {
-                    tracing::warn!(stream = self.name, %errno, "cannot read its output");
-                    return Turn::Idle;
+    /// Moves all that is in the pipe at this moment; says when the next turn is. A stuck disk is tried once more, however
+    /// short the time since the last attempt.
+    pub(super) fn drain(&mut self, side: &mut SidePipe, unix_ms: u64) -> Next {
+        // No pipe holds more than so many turns move; a writer that never stops does not hold the others up for longer.
+        const TURNS: usize = 4;
+        self.retry_now();
+        for _ in 0..TURNS {
+            match self.move_bytes(side, unix_ms, Reach::Whole).1 {
+                End::Done => {
+                    self.pace = Pace::new();
+                    return Next::Event;
                 }
-            };
-            moved += count;
-            if let Err(stopped) = self.series.append(&buffer[..count], unix_ms) {
-                self.get_stuck(buffer[stopped.written..count].to_vec(), &stopped.error, PAUSE_FIRST);
-                return Turn::Idle;
+                End::Stuck(retry_at) => return Next::At(retry_at),
+                End::More => (),
             }
         }
-        Turn::More
+        Next::At(Instant::now())
     }
 
-    /// Tries to write what is held, when it is time; `More` says that it is still stuck.
-    fn retry(&mut self, unix_ms: u64) -> Turn {
-        let Disk::Stuck { held, retry_at, pause } = &mut self.disk else { return Turn::Idle };
-        if *retry_at > Instant::now() {
-            return Turn::More;
+    /// Says how many bytes it moved as well.
+    fn move_bytes(&mut self, side: &mut SidePipe, unix_ms: u64, reach: Reach) -> (usize, End) {
+        let mut bytes = 0;
+        let pause = match self.disk {
+            Disk::Well => PAUSE_FIRST,
+            Disk::Stuck { retry_at, .. } if retry_at > Instant::now() => return (0, End::Stuck(retry_at)),
+            Disk::Stuck { pause, .. } => (pause * 2).min(PAUSE_LONGEST),
+        };
+        while bytes < TURN_BYTES {
+            let Some(source) = self.sources.front_mut() else { return (bytes, End::Done) };
+            match self.series.take(source, side, unix_ms) {
+                Ok(Taken::All(taken)) => {
+                    bytes += taken;
+                    self.get_well();
+                    // What has come meanwhile may gather. Where an event is waited for, it is certain only that one comes
+                    // for bytes that come after the pipe was found empty.
+                    if reach == Reach::Paced && self.pace.gathers() && self.sources.len() == 1 {
+                        return (bytes, End::Done);
+                    }
+                }
+                Ok(Taken::Some(taken)) => {
+                    bytes += taken;
+                    self.get_well();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.get_well();
+                    if self.sources.len() == 1 {
+                        return (bytes, End::Done);
+                    }
+                    self.sources.pop_front();
+                }
+                Err(error) => return (bytes, self.get_stuck(&error, pause)),
+            }
         }
-        let (held, pause) = (std::mem::take(held), (*pause * 2).min(PAUSE_LONGEST));
-        self.series.look_again();
-        match self.series.append(&held, unix_ms) {
-            Ok(()) => {
+        (bytes, End::More)
+    }
+
+    fn get_well(&mut self) {
+        match self.disk {
+            Disk::Well => (),
+            Disk::Stuck { .. } => {
                 tracing::info!(stream = self.name, "its log file can be written again; nothing was lost");
                 self.disk = Disk::Well;
-                Turn::Idle
-            }
-            Err(stopped) => {
-                self.get_stuck(held[stopped.written..].to_vec(), &stopped.error, pause);
-                Turn::More
             }
         }
     }
 
-    fn get_stuck(&mut self, held: Vec<u8>, error: &io::Error, pause: Duration) {
-        if matches!(self.disk, Disk::Well) && pause == PAUSE_FIRST {
-            tracing::warn!(stream = self.name, %error, "cannot write its log file; its output waits in its pipe");
+    fn get_stuck(&mut self, error: &io::Error, pause: Duration) -> End {
+        match self.disk {
+            Disk::Well => {
+                tracing::warn!(stream = self.name, %error, "cannot write its log file; its output waits in its pipe");
+            }
+            Disk::Stuck { .. } => (),
         }
-        self.disk = Disk::Stuck { held, retry_at: Instant::now() + pause, pause };
+        let retry_at = Instant::now() + pause;
+        self.disk = Disk::Stuck { retry_at, pause };
+        End::Stuck(retry_at)
     }
+}
+
+fn identity(pipe: &impl AsFd) -> Option<(libc::dev_t, libc::ino_t)> {
+    nix::sys::stat::fstat(pipe).ok().map(|found| (found.st_dev, found.st_ino))
 }

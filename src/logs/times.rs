@@ -27,6 +27,8 @@ const SPAN_MS: u64 = 1000;
 const BUSY_SPAN_MS: u64 = 100;
 const BUSY_BYTES: u64 = 4096;
 
+const ENTRY_BYTES: u64 = 16;
+
 /// Where the index of a log file lies.
 pub(super) fn path(directory: &Path, inode: u64) -> PathBuf {
     directory.join(inode.to_string())
@@ -79,5 +81,14 @@ impl Recorder {
 fn open(path: &Path, size: u64) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).mode(0o600);
-    if size == 0 { options.write(true).truncate(true).open(path) } else { options.append(true).open(path) }
+    if size == 0 {
+        return options.write(true).truncate(true).open(path);
+    }
+    let file = options.append(true).open(path)?;
+    // A disk that was full may have taken a part of an entry.
+    let length = file.metadata()?.len();
+    if length % ENTRY_BYTES > 0 {
+        file.set_len(length - length % ENTRY_BYTES)?;
+    }
+    Ok(file)
 }

@@ -26,8 +26,8 @@ impl Service {
                 self.trouble = Some(Trouble::NotSpawned(Obstacle::PortTaken(taken)));
                 return;
             }
-            // A service that runs is not ended for another that might.
-            (PortConflict::Wait | PortConflict::Flush, Whose::Live(_)) => Eviction::Not,
+            // A service that runs is not ended for another that might, nor is the supervisor.
+            (PortConflict::Wait | PortConflict::Flush, Whose::Live(_) | Whose::Supervisor) => Eviction::Not,
             (PortConflict::Wait, Whose::Foreign) => Eviction::Not,
             (PortConflict::Wait, Whose::Stray(_)) => self.evict(taken.by, now, out),
             (PortConflict::Flush, Whose::Stray(_) | Whose::Foreign) => self.evict(taken.by, now, out),

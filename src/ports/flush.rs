@@ -64,7 +64,7 @@ pub struct Step {
 pub enum Fate {
     /// It is ended.
     End,
-    /// It is a live service on its own port.
+    /// It is a live service on its own port, or the supervisor, which holds it for one.
     SpareOwn,
     /// It is foreign, and nobody agreed.
     RefuseForeign,
@@ -183,6 +183,8 @@ impl Plan {
 fn fate(request: &Request<'_>, assigned: Option<&ServiceName>, holder: &Holder, whose: &Whose) -> Fate {
     match whose {
         Whose::Live(service) if Some(service) == assigned && request.own == Own::Spared => Fate::SpareOwn,
+        // It closes the port when the service is stopped, and with itself.
+        Whose::Supervisor => Fate::SpareOwn,
         Whose::Live(_) | Whose::Stray(_) => Fate::End,
         Whose::Foreign => match &request.foreign {
             Foreign::Ended => Fate::End,

@@ -14,11 +14,16 @@ pub struct Ours {
     pub instance: Instance,
     /// The main process of each live run, with its service and run.
     pub live: BTreeMap<Identity, (ServiceName, RunId)>,
+    /// The supervisor and its guardian, which hold sockets for services.
+    pub supervisors: BTreeSet<Identity>,
 }
 
 impl Ours {
     /// Whose a listener is: by its tag, else by its descent from the main process of a live run.
     pub fn judge(&self, holder: &Holder) -> Whose {
+        if self.supervisors.contains(&holder.identity) {
+            return Whose::Supervisor;
+        }
         if let Some((service, _)) = self.live.get(&holder.identity) {
             return Whose::Live(service.clone());
         }

@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
 use crate::spec::service::User;
+use crate::sys::handover::Handover;
 use crate::sys::limits::Rlimits;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, SpawnError, spawn};
@@ -97,6 +98,7 @@ async fn answers(interpreter: &Interpreter, files: &[String]) -> Result<String, 
         arguments: &arguments,
         environment: &interpreter.environment,
         directory: &interpreter.directory,
+        handover: Handover::Nothing,
         stdout: writer.into(),
         stderr: nowhere.into(),
         umask: interpreter.umask,

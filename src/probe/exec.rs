@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::failed::Failed;
 use crate::spec::service::Command;
 use crate::sys::exit::{self, ExitWatch};
+use crate::sys::handover::Handover;
 use crate::sys::limits::Rlimits;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, spawn};
@@ -128,6 +129,7 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         environment: &errand.environment,
         directory: &errand.directory,
         stdin,
+        handover: Handover::Nothing,
         stdout,
         stderr,
         rlimits: errand.rlimits,

@@ -154,6 +154,10 @@ pub struct ServicePort {
     pub port: Endpoint,
     /// Who holds it, seen from the service.
     pub held_by: HeldBy,
+    /// Whether procman itself keeps it open for the service, so that connections wait while no run is there; none if the
+    /// service declares no `hold`.
+    #[serde(default)]
+    pub kept: Option<bool>,
     /// The process that holds it.
     pub pid: Option<Pid>,
 }
@@ -174,6 +178,9 @@ pub struct PortView {
     /// The service whose process holds it, if it is ours or a stray of ours.
     #[serde(default)]
     pub owner: Option<ServiceName>,
+    /// Whether procman itself keeps it open, as in [`ServicePort::kept`].
+    #[serde(default)]
+    pub kept: Option<bool>,
     /// The process that holds it.
     pub pid: Option<Pid>,
     /// That process' command line.

@@ -88,6 +88,7 @@ pub fn remove_files(paths: &Paths) {
         let _ = fs::remove_file(file);
     }
     let _ = fs::remove_file(paths.notify());
+    let _ = fs::remove_dir_all(&paths.python);
 }
 
 /// The command line of a leftover.

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::sys;
+use crate::vocab::listen::ListenAddress;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::Instance;
 
@@ -31,6 +32,8 @@ pub struct Paths {
     pub journal: PathBuf,
     /// The named pipes of the services' output.
     pub channels: PathBuf,
+    /// The directory of the Python shim.
+    pub python: PathBuf,
     /// The time indexes of the log files.
     pub times: PathBuf,
     /// The supervisor's own log.
@@ -81,8 +84,8 @@ pub enum Unusable {
 }
 
 impl Paths {
-    /// The longest path of a unix socket that macOS takes (`sun_path` has 104 bytes, the last of them NUL); Linux takes 4 more.
-    pub const SOCKET_LEN_MAX: usize = 103;
+    /// The longest path of a unix socket.
+    pub const SOCKET_LEN_MAX: usize = ListenAddress::PATH_LEN_MAX;
 
     /// The paths of the fleet of this config file. Both must be absolute.
     pub fn new(config: &Path, state_dir: &Path) -> Self {
@@ -96,6 +99,7 @@ impl Paths {
             upgrade: own_dir.join("upgrade"),
             journal: own_dir.join("journal"),
             channels: own_dir.join("pipes"),
+            python: own_dir.join("python"),
             times: own_dir.join("times"),
             supervisor_log: own_dir.join("supervisor.log"),
             state_dir: state_dir.to_owned(),

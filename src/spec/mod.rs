@@ -8,6 +8,8 @@ pub mod fleet;
 pub mod graph;
 /// How a service is proven to work.
 pub mod health;
+/// Sockets that the supervisor holds.
+pub mod hold;
 /// Commands on occasions in the life of a service.
 pub mod hooks;
 /// What a service may use.

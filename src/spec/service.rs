@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
+use super::hold::Hold;
 use super::hooks::Hooks;
 use super::limits::Limits;
 use super::log::{Logs, Rotation};
@@ -37,6 +38,8 @@ pub struct Service {
     pub on_port_conflict: PortConflict,
     /// Whether what its start needs is looked at before a living run is replaced.
     pub preflight: bool,
+    /// Sockets that are opened for it and kept from run to run.
+    pub hold: Option<Hold>,
     /// What must hold before it starts.
     pub depends_on: Needs,
     /// How it is proven to be ready while it starts, beyond holding its ports.
@@ -89,6 +92,7 @@ impl Service {
             directory,
             env: BTreeMap::new(),
             ports: Vec::new(),
+            hold: None,
             on_port_conflict: PortConflict::default(),
             preflight: true,
             depends_on: Needs::new(),
@@ -111,6 +115,11 @@ impl Service {
         }
     }
 
+    /// The first descriptor by which a process of it shows that it took a socket, and was not merely given it.
+    pub fn first_taken(&self) -> i32 {
+        self.hold.as_ref().map_or(0, Hold::first_taken)
+    }
+
     /// Whether a process started for `other` is as good as one started for this: nothing that a process takes along
     /// from its start differs.
     pub fn runs_like(&self, other: &Self) -> bool {
@@ -119,6 +128,7 @@ impl Service {
             && self.directory == other.directory
             && self.env == other.env
             && self.ports == other.ports
+            && self.hold == other.hold
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
@@ -128,9 +138,10 @@ impl Service {
             && self.logs.are_joined() == other.logs.are_joined()
     }
 
-    /// Whether two of its runs may live at the same time. A port that each run binds for itself has one holder.
+    /// Whether two of its runs may live at the same time. A port that each run binds for itself has one holder; a held
+    /// one is there for all.
     pub fn may_overlap(&self) -> bool {
-        self.ports.is_empty()
+        self.ports.is_empty() || self.hold.is_some()
     }
 
     /// Whether there is anything to look at while it starts: a port it must hold, or a check it must pass.

@@ -17,6 +17,12 @@ pub fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Lets the waits of this thread end when they are over, and not up to 50 µs later, as the kernel does unasked to wake several
+/// threads at once.
+pub fn wake_on_time() {
+    os::rest::wake_on_time();
+}
+
 /// A text that differs from boot to boot: the kernel's boot id on Linux, the time of the boot on macOS.
 pub fn boot_id() -> String {
     os::rest::boot_id()

@@ -8,8 +8,10 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::setsid;
 
+use super::letterbox::Letterbox;
 use super::os;
 use super::spawn::identity_of;
+use super::stash::{self, Numbers};
 use crate::vocab::identity::Identity;
 
 /// The descriptor under which a detached process finds the pipe that it reports its readiness on.
@@ -32,12 +34,18 @@ pub struct Detached<'a> {
     pub log: File,
     /// Becomes its descriptor [`READY_FD`].
     pub ready: OwnedFd,
+    /// A stash of ours that it gets under the same numbers.
+    pub stash: Option<Numbers>,
+    /// A letterbox of ours, the same way.
+    pub letterbox: Option<&'a Letterbox>,
 }
 
-/// Starts a process in a session of its own, with our environment and no descriptors but 0 to 3. It is our child until
-/// we end.
+/// Starts a process in a session of its own, with our environment and no descriptors but 0 to 3, a stash and a letterbox.
+/// It is our child until we end.
 pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
     let ready = detached.ready.as_raw_fd();
+    let shared = detached.stash;
+    let letterbox = detached.letterbox.map(Letterbox::descriptors);
     let mut command = Command::new(detached.program);
     command
         .args(detached.arguments)
@@ -53,7 +61,10 @@ pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
         setsid()?;
         pass_on(ready)?;
         os::rest::close_on_exec_from(READY_FD + 1);
-        Ok(())
+        if let Some(numbers) = shared {
+            stash::let_through(numbers);
+        }
+        letterbox.into_iter().flatten().try_for_each(keep_open)
     };
     // SAFETY: between fork and exec only setsid, dup2, fcntl and close_range are called; all are async-signal-safe.
     unsafe { command.pre_exec(prepare) };
@@ -63,9 +74,18 @@ pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
 
 /// Makes `fd` the descriptor [`READY_FD`], open across exec.
 fn pass_on(fd: i32) -> io::Result<()> {
-    // SAFETY: both calls take numbers by value; a number that is no open descriptor is an error and nothing else.
-    let done =
-        unsafe { if fd == READY_FD { libc::fcntl(fd, libc::F_SETFD, 0) } else { libc::dup2(fd, READY_FD) } };
+    if fd == READY_FD {
+        return keep_open(fd);
+    }
+    // SAFETY: dup2 takes numbers by value; a number that is no open descriptor is an error and nothing else.
+    let done = unsafe { libc::dup2(fd, READY_FD) };
+    Ok(nix::errno::Errno::result(done).map(drop)?)
+}
+
+/// Leaves a descriptor open across exec.
+fn keep_open(fd: i32) -> io::Result<()> {
+    // SAFETY: fcntl takes numbers by value.
+    let done = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
     Ok(nix::errno::Errno::result(done).map(drop)?)
 }
 

@@ -13,8 +13,14 @@ pub mod exit;
 pub mod forest;
 /// Copies of this process, and the signals and children of the one that stays.
 pub mod fork;
+/// Listening sockets handed to a process that is made.
+pub mod handover;
+/// Descriptors that outlive the process that put them away.
+pub mod letterbox;
 /// Resource limits of this process.
 pub mod limits;
+/// Opening sockets that listen.
+pub mod listen;
 /// Who listens on which port.
 pub mod listeners;
 /// Locks that end with their holder.
@@ -31,8 +37,12 @@ pub mod process;
 pub mod signal;
 /// The peers of sockets.
 pub mod socket;
+/// Bytes from a pipe into a file.
+pub mod source;
 /// Making a process.
 pub mod spawn;
+/// Descriptors that outlive their processes.
+pub mod stash;
 /// Process trees.
 pub mod tree;
 /// Users.

@@ -1,6 +1,6 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +20,9 @@ pub enum Waiting {
     /// They say EAGAIN.
     Never,
 }
+
+/// What every pipe holds at least (PIPE_BUF is no more than that on any system).
+pub const SMALLEST_BYTES: usize = 4096;
 
 /// Makes a named pipe (mode 0600), or leaves the one that is there.
 ///
@@ -53,6 +56,20 @@ pub fn grow(pipe: &impl AsFd, bytes: usize) -> io::Result<usize> {
     os::rest::grow_pipe(pipe.as_fd(), bytes)
 }
 
+/// How many bytes a pipe holds at most.
+pub fn capacity(pipe: &impl AsFd) -> io::Result<usize> {
+    os::rest::pipe_capacity(pipe.as_fd())
+}
+
+/// How many bytes wait in a pipe (FIONREAD, ioctl_pipe(2)).
+pub fn bytes_waiting(pipe: &impl AsFd) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open for the whole call, and the kernel writes one int.
+    let done = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    Errno::result(done)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 /// All that comes out of a pipe until its last writer closes it; none when that takes longer than `limit`.
 pub fn read_to_end_within(pipe: &mut PipeReader, limit: Duration) -> io::Result<Option<Vec<u8>>> {
     let deadline = clock::now().after(limit);
@@ -73,15 +90,4 @@ pub fn read_to_end_within(pipe: &mut PipeReader, limit: Duration) -> io::Result<
             count => bytes.extend_from_slice(&buffer[..count]),
         }
     }
-}
-
-/// How many bytes wait in a pipe (FIONREAD, ioctl_pipe(2)), for tests that have to see one fill.
-#[cfg(test)]
-pub(crate) fn bytes_waiting(pipe: &impl AsFd) -> io::Result<usize> {
-    use std::os::fd::AsRawFd;
-    let mut count: libc::c_int = 0;
-    // SAFETY: the descriptor is open for the whole call, and the kernel writes one int.
-    let done = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
-    nix::errno::Errno::result(done)?;
-    Ok(usize::try_from(count).unwrap_or_default())
 }

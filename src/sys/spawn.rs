@@ -7,12 +7,13 @@ use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, setgid, setuid};
 
+use super::handover::Handover;
 use super::limits::Rlimits;
 use super::{os, process};
 use crate::vocab::identity::{Identity, Pid, StartTime};
 
 /// A process to be made. It gets a session and a group of its own, no terminal, an empty signal mask and the default
-/// dispositions, and no other descriptor of ours.
+/// dispositions, and no descriptor of ours but those that it is handed.
 #[derive(Debug)]
 pub struct Launch<'a> {
     /// The file to execute, absolute.
@@ -27,6 +28,8 @@ pub struct Launch<'a> {
     pub directory: &'a Path,
     /// Its standard input; `/dev/null` if nothing is given.
     pub stdin: Option<OwnedFd>,
+    /// What else it is given.
+    pub handover: Handover<'a>,
     /// Its standard output.
     pub stdout: OwnedFd,
     /// Its standard error.
@@ -119,13 +122,14 @@ pub(super) fn reset_signals() {
 
 #[cfg(test)]
 mod tests {
-    use super::{Launch, SpawnError, spawn};
+    use super::{Handover, Launch, SpawnError, spawn};
     use crate::sys::exit::{self, ExitWatch};
     use crate::sys::limits::Rlimits;
     use crate::sys::process;
     use crate::vocab::outcome::Outcome;
     use std::collections::BTreeMap;
     use std::fs::File;
+    use std::os::fd::AsFd;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::time::{Duration, Instant};
@@ -143,6 +147,7 @@ mod tests {
             directory: Path::new("/"),
             stdin: None,
             rlimits: Rlimits::default(),
+            handover: Handover::Nothing,
             stdout: out.try_clone().unwrap().into(),
             stderr: out.into(),
             umask: Some(0o027),
@@ -206,5 +211,43 @@ mod tests {
         assert!(matches!(spawn(&no_directory), Err(SpawnError::Directory { .. })));
         let no_program = Launch { program: Path::new("/no/such"), ..launch(&[], &environment, null()) };
         assert!(matches!(spawn(&no_program), Err(SpawnError::Program { .. })));
+    }
+
+    #[test]
+    fn a_child_finds_what_it_is_handed_from_descriptor_3_on_and_its_own_pid() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let texts = ["first", "second"];
+        let files = texts.map(|text| {
+            let path = dir.path().join(text);
+            std::fs::write(&path, text).unwrap();
+            File::open(path).unwrap()
+        });
+        let script = "cat <&3; echo; cat <&4; echo; test $LISTEN_PID = $$ && echo $A; exit 3";
+        let arguments = ["-c", script].map(str::to_owned);
+        let environment = BTreeMap::from([("A".to_owned(), "b c".to_owned())]);
+        let fds = files.iter().map(AsFd::as_fd).collect();
+        let handover = Handover::FromThreeWithPid(fds, "LISTEN_PID");
+        let launch = launch(&arguments, &environment, File::create(&path).unwrap());
+        let child = spawn(&Launch { handover, ..launch }).unwrap();
+        assert_eq!(end_of(child), Outcome::Code(3));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\nsecond\nb c\n");
+    }
+
+    #[test]
+    fn as_many_as_are_handed_over_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let null = File::open("/dev/null").unwrap();
+        let arguments = ["-c", "exec ls /dev/fd"].map(str::to_owned);
+        let environment = BTreeMap::new();
+        let handover = Handover::FromThree(vec![null.as_fd(); 4]);
+        let launch = launch(&arguments, &environment, File::create(&path).unwrap());
+        assert_eq!(end_of(spawn(&Launch { handover, ..launch }).unwrap()), Outcome::Code(0));
+        let found = std::fs::read_to_string(&path).unwrap();
+        let mut numbers: Vec<i32> = found.split_whitespace().map(|word| word.parse().unwrap()).collect();
+        numbers.sort_unstable();
+        // Behind them come that by which ls looks, and what the test itself was started with.
+        assert_eq!(numbers[..7], [0, 1, 2, 3, 4, 5, 6], "{found}");
     }
 }

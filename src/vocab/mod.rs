@@ -3,6 +3,8 @@
 
 /// A process that cannot be mistaken for a later one with the same pid.
 pub mod identity;
+/// Where sockets listen.
+pub mod listen;
 /// Durations and sizes as people write them.
 pub mod measure;
 /// Points in time since boot.

@@ -175,6 +175,8 @@ pub enum Whose {
     Live(ServiceName),
     /// Of the fleet, and of no live run.
     Stray(ServiceName),
+    /// The supervisor, which holds the port for a service.
+    Supervisor,
     /// Nobody's that we know.
     Foreign,
 }
@@ -185,6 +187,7 @@ impl Whose {
         match self {
             Self::Live(service) => (Verdict::Ours, Some(service)),
             Self::Stray(service) => (Verdict::Stray, Some(service)),
+            Self::Supervisor => (Verdict::Ours, None),
             Self::Foreign => (Verdict::Foreign, None),
         }
     }
@@ -195,7 +198,7 @@ impl Whose {
 #[serde(rename_all = "lowercase")]
 #[schema(as = PortVerdict)]
 pub enum Verdict {
-    /// Of a live run of the fleet.
+    /// Of a live run of the fleet, or the supervisor's, which holds it for one.
     Ours,
     /// Of the fleet, and of no live run.
     Stray,

@@ -11,9 +11,12 @@
 //! listen-at PLACE     listen on an address and port, such as 127.0.0.2:3000
 //! listen-for PORT MS  listen for so long, and go on at once
 //! udp PORT            wait for datagrams on 127.0.0.1:PORT
+//! serve-fds           answer on every socket of LISTEN_FDS with this pid and the socket's name, over HTTP
+//! serve-stdin         the same on standard input
 //! after MS            wait so long
 //! out TEXT, err TEXT  write a line
 //! lines COUNT         write numbered lines to standard output
+//! numbered FROM COUNT write numbered lines of 100 bytes to standard output, as fast as they go
 //! count MS            write numbered lines from here on, one in so many ms, and keep in `counted/RUN-PID` how many
 //! ignore-term         ignore SIGTERM from here on
 //! child stubborn      fork a child that ignores SIGTERM, in the same group
@@ -38,10 +41,12 @@
     reason = "a puppet that is told nonsense fails its test"
 )]
 
+mod numbered;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::exit;
@@ -50,7 +55,10 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::socket::accept;
 use nix::unistd::{ForkResult, fork, setsid};
+
+use numbered::Numbered;
 
 fn main() {
     let mut words = std::env::args().skip(1);
@@ -79,10 +87,13 @@ fn main() {
                 let port = next();
                 serve(&port, Some(next()), Inheritance::Closed);
             }
+            "serve-fds" => serve_fds(),
+            "serve-stdin" => answer(0, "stdin"),
             "after" => thread::sleep(Duration::from_millis(next().parse().unwrap())),
             "out" => println!("{}", next()),
             "err" => eprintln!("{}", next()),
             "lines" => lines(next().parse().unwrap()),
+            "numbered" => numbered(next().parse().unwrap(), next().parse().unwrap()),
             "count" => count(next().parse().unwrap()),
             "ignore-term" => ignore_term(),
             "child" => match next().as_str() {
@@ -107,6 +118,34 @@ fn main() {
             _ => panic!("the puppet does not know `{word}`"),
         }
     }
+}
+
+fn serve_fds() {
+    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+    assert_eq!(variable("LISTEN_PID"), std::process::id().to_string());
+    let names = variable("LISTEN_FDNAMES");
+    assert_eq!(names.split(':').count().to_string(), variable("LISTEN_FDS"));
+    for (fd, name) in (3..).zip(names.split(':')) {
+        answer(fd, name);
+    }
+}
+
+/// Answers on a socket that somebody else made, one connection after the other.
+fn answer(fd: i32, name: &str) {
+    // SAFETY: whoever started the puppet says that this descriptor is its own.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let name = name.to_owned();
+    thread::spawn(move || {
+        loop {
+            let Ok(accepted) = accept(socket.as_raw_fd()) else { continue };
+            // SAFETY: the kernel just gave this descriptor to us.
+            let mut stream = File::from(unsafe { OwnedFd::from_raw_fd(accepted) });
+            let _ = stream.read(&mut [0; 1024]);
+            let body = format!("{} {name}", std::process::id());
+            let length = body.len();
+            let _ = write!(stream, "HTTP/1.0 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+        }
+    });
 }
 
 enum Inheritance {
@@ -187,6 +226,20 @@ fn lines(count: u64) {
     for number in 0..count {
         writeln!(out, "line {number:012}").unwrap();
     }
+}
+
+/// In blocks, which end anywhere in a line.
+fn numbered(from: u64, count: u64) {
+    const BLOCK_BYTES: usize = 64 * 1024;
+    let mut out = std::io::BufWriter::with_capacity(
+        BLOCK_BYTES,
+        File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap()),
+    );
+    let mut lines = Numbered::from(from);
+    for _ in 0..count {
+        out.write_all(lines.next_line()).unwrap();
+    }
+    out.flush().unwrap();
 }
 
 fn count(pause: u64) {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -34,6 +35,10 @@ pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure
     }
     job.prove_free()
 }
+
+/// How long the journal may take to name a run that was made after a flush, and how often it is asked.
+const RESTARTED_MAX: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Which ports are freed, and what counts as ours.
 struct Job<'a> {
@@ -78,11 +83,23 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Each port is free, or held by the service that it is assigned to, which may have been started again meanwhile.
+    /// Each port is free, or held by the service that it is assigned to, which may have been started again meanwhile. A
+    /// run that is just being made has a held port before the journal knows the run, so one look may come too early.
     fn prove_free(&self) -> Result<(), Failure> {
+        let deadline = Instant::now() + RESTARTED_MAX;
+        loop {
+            match self.look_whether_free() {
+                Err(Failure::NotReached(_)) if Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN),
+                proven_or_not => return proven_or_not,
+            }
+        }
+    }
+
+    fn look_whether_free(&self) -> Result<(), Failure> {
         let plan = self.plan(Foreign::Refused)?;
         let is_own = |step: &Step| match &step.whose {
             Whose::Live(service) => self.ports.get(&step.port) == Some(&Some(service.clone())),
+            Whose::Supervisor => true,
             Whose::Stray(_) | Whose::Foreign => false,
         };
         let held = plan.steps.iter().filter(|step| !is_own(step));
@@ -124,7 +141,7 @@ fn show(plan: &Plan, args: &Flush) -> Result<(), Failure> {
         let text = if args.dry_run {
             system::step_words(step)
         } else {
-            format!("port {}: {} {}", step.port, done(step.fate), step.holder)
+            format!("port {}: {} {}", step.port, done(step), step.holder)
         };
         output::line(&text)?;
     }
@@ -140,9 +157,9 @@ fn show(plan: &Plan, args: &Flush) -> Result<(), Failure> {
 fn view<'a>(step: &'a Step, args: &Flush) -> View<'a> {
     let service = match &step.whose {
         Whose::Live(service) | Whose::Stray(service) => Some(service),
-        Whose::Foreign => None,
+        Whose::Supervisor | Whose::Foreign => None,
     };
-    let done = if args.dry_run { "nothing" } else { done(step.fate) };
+    let done = if args.dry_run { "nothing" } else { done(step) };
     let holder = &step.holder;
     View {
         port: step.port,
@@ -154,8 +171,9 @@ fn view<'a>(step: &'a Step, args: &Flush) -> View<'a> {
     }
 }
 
-fn done(fate: Fate) -> &'static str {
-    match fate {
+fn done(step: &Step) -> &'static str {
+    match step.fate {
+        Fate::SpareOwn if step.whose == Whose::Supervisor => "left alone: held for its service by",
         Fate::End => "ended",
         Fate::SpareOwn => "left alone: a live service on its own port,",
         Fate::RefuseForeign | Fate::RefuseAncestor | Fate::RefuseProtected => "refused:",

@@ -59,7 +59,7 @@ pub(in crate::cli) fn ports(context: &Context, fleet: &Fleet) -> Result<Vec<Port
     let views = assigned.into_iter().map(|(port, service)| {
         let judged = observed.get(&port).map(|holders| {
             let judged = holders.iter().map(|holder| (ours.judge(holder), holder));
-            judged.min_by_key(|(whose, _)| !is_of(whose, &service))
+            judged.min_by_key(|(whose, _)| nearness(whose, &service))
         });
         port_view(port, service, judged)
     });
@@ -69,24 +69,36 @@ pub(in crate::cli) fn ports(context: &Context, fleet: &Fleet) -> Result<Vec<Port
 fn is_of(whose: &Whose, service: &ServiceName) -> bool {
     match whose {
         Whose::Live(owner) | Whose::Stray(owner) => owner == service,
-        Whose::Foreign => false,
+        Whose::Supervisor | Whose::Foreign => false,
+    }
+}
+
+/// Who speaks for a port that several have: its service, else a stranger. The supervisor only keeps it for others.
+fn nearness(whose: &Whose, service: &ServiceName) -> u8 {
+    match whose {
+        own if is_of(own, service) => 0,
+        Whose::Live(_) | Whose::Stray(_) | Whose::Foreign => 1,
+        Whose::Supervisor => 2,
     }
 }
 
 /// A port with what was seen of its holder: nothing when it is free, nobody when this user may not see who it is.
 fn port_view(port: Endpoint, service: ServiceName, judged: Option<Option<(Whose, &Holder)>>) -> PortView {
     let held_by = match &judged {
-        None => HeldBy::Nobody,
+        None | Some(Some((Whose::Supervisor, _))) => HeldBy::Nobody,
         Some(Some((whose, _))) if is_of(whose, &service) => HeldBy::Service,
         Some(_) => HeldBy::Other,
     };
-    let holder = judged.as_ref().and_then(|judged| judged.as_ref().map(|(_, holder)| *holder));
+    let holder =
+        judged.as_ref().and_then(|judged| judged.as_ref()).filter(|(whose, _)| *whose != Whose::Supervisor);
+    let holder = holder.map(|(_, holder)| *holder);
     let whose = judged.map(|judged| judged.map_or(Whose::Foreign, |(whose, _)| whose));
     let (verdict, owner) = whose.map_or((Verdict::Free, None), Whose::verdict);
     PortView {
         port,
         service,
         held_by,
+        kept: None,
         verdict,
         owner,
         pid: holder.map(|holder| holder.identity.pid),
@@ -115,7 +127,9 @@ fn view(fleet: &Fleet, service: &Service, ports: &[PortView], survivors: &[Survi
         goal: Goal::Down,
         health: Health::None,
         pid: None,
-        ports: ports.map(|it| ServicePort { port: it.port, held_by: it.held_by, pid: it.pid }).collect(),
+        ports: ports
+            .map(|it| ServicePort { port: it.port, held_by: it.held_by, kept: None, pid: it.pid })
+            .collect(),
         uptime_s: None,
         restarts: 0,
         exit: None,

@@ -12,9 +12,8 @@ use crate::daemon::boot::{self, Boot, Config, Start};
 use crate::daemon::engine::Ended;
 use crate::launch::detached;
 use crate::launch::guardian::{self, Beginning, Post, Role, Turn};
-use crate::launch::upgrade::{self, Program};
+use crate::launch::upgrade::{self, Partner, Program};
 use crate::protocol::command::Fate;
-use crate::vocab::identity::Identity;
 use crate::vocab::run::{Instance, Tag};
 use crate::vocab::selection::Selection;
 
@@ -23,9 +22,10 @@ use crate::vocab::selection::Selection;
 pub(in crate::cli) fn run_detached(context: &Context, args: &Supervise) -> Result<(), Failure> {
     log();
     let ready = detached::take_ready_pipe();
+    let letterbox = args.letterbox.as_deref();
     match args.under {
-        Some(guardian) => be_supervisor(context, ready, Start::Nothing, Post::under(guardian)),
-        None => be_guarded(context, ready, Start::Nothing, args.guard),
+        Some(guardian) => be_supervisor(context, ready, Start::Nothing, Post::under(guardian, letterbox)),
+        None => be_guarded(context, ready, Start::Nothing, (args.guard, letterbox)),
     }
 }
 
@@ -34,17 +34,17 @@ pub(in crate::cli) fn run_attached(context: &Context, services: Selection) -> Re
     become_marked(context)?;
     detached::keep_inherited_descriptors();
     log();
-    be_guarded(context, None, Start::Services(services), None)
+    be_guarded(context, None, Start::Services(services), (None, None))
 }
 
 fn be_guarded(
     context: &Context,
     mut ready: Option<File>,
     start: Start,
-    charge: Option<Identity>,
+    (charge, letterbox): (Option<Partner>, Option<&str>),
 ) -> Result<(), Failure> {
     let program = Program::this(&context.config).map_err(cannot_restart)?;
-    let beginning = Beginning { program: &program, ready: &mut ready, charge };
+    let beginning = Beginning { program: &program, ready: &mut ready, charge, letterbox };
     match guardian::guard(&context.paths, beginning) {
         Ok(Role::Supervisor(post)) => be_supervisor(context, ready, start, post),
         Ok(Role::Over(0)) => Ok(()),
@@ -68,7 +68,8 @@ fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Pos
         paths: context.paths.clone(),
         environment: context.environment.clone(),
         guardian: Some(post.guardian),
-        pipes: post.pipes,
+        stash: post.stash,
+        letterbox: post.letterbox,
         start,
     };
     match (boot::run(boot, ready), post.turn) {

@@ -114,7 +114,10 @@ pub(in crate::cli) fn ours(context: &Context) -> Ours {
         let runs: Vec<_> = entry.runs().collect();
         runs.into_iter().map(move |(run, identity)| (identity, (entry.service.clone(), run)))
     });
-    Ours { instance: context.paths.instance.clone(), live: live.collect() }
+    let live = live.collect();
+    let instance = context.paths.instance.clone();
+    let supervisors = leftovers::marked(&instance).into_iter().collect();
+    Ours { instance, live, supervisors }
 }
 
 /// Every living process of this fleet.
@@ -241,6 +244,7 @@ pub(in crate::cli) fn step_words(step: &Step) -> String {
     let whose = match &step.whose {
         Whose::Live(service) => format!("of `{service}`"),
         Whose::Stray(service) => format!("a stray of `{service}`"),
+        Whose::Supervisor => "the supervisor, which holds it for its service".to_owned(),
         Whose::Foreign => "foreign".to_owned(),
     };
     let what = match step.fate {

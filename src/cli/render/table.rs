@@ -116,9 +116,12 @@ fn complaint(service: &ServiceView) -> Option<String> {
         let holder = port.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         format!("port {} is held by another process{holder}", port.port)
     });
+    let unkept =
+        service.ports.iter().find(|port| port.kept == Some(false) && service.state == State::Running);
+    let unkept = unkept.map(|port| format!("port {} is not held by procman until the next start", port.port));
     let says = service.says.as_ref().map(|says| format!("says: {says}"));
     let exit = exit.filter(|_| !service.is_as_wanted());
-    let why = service.reason.clone().or(foreign).or(exit).or(says)?;
+    let why = service.reason.clone().or(foreign).or(unkept).or(exit).or(says)?;
     Some(format!("{}: {why}", service.name))
 }
 

@@ -16,6 +16,7 @@ use crate::vocab::signal::Signal;
 mod bad_input;
 mod expansion;
 mod health;
+mod hold;
 mod replicas;
 
 fn load_text(text: &str) -> Result<Fleet, Problems> {

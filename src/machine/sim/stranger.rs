@@ -81,7 +81,7 @@ impl World {
         let taken = self.taken(service).filter(|taken| taken.by == Some(holder));
         let Some(taken) = taken else { return Ok(()) };
         let is_allowed = match (service.on_port_conflict, &taken.whose) {
-            (PortConflict::Fail, _) | (_, Whose::Live(_)) => false,
+            (PortConflict::Fail, _) | (_, Whose::Live(_) | Whose::Supervisor) => false,
             (PortConflict::Wait, whose) => *whose != Whose::Foreign,
             (PortConflict::Flush, _) => true,
         };

@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::ffi::{CString, NulError, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
@@ -11,6 +11,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{chdir, setsid};
 
 use super::rest;
+use crate::sys::handover::Handover;
 use crate::sys::spawn::{Credentials, Launch, SpawnError, reset_signals};
 
 /// Makes the process, as posix_spawn(3) does: it runs in our memory and on a stack of its own, while this thread waits,
@@ -58,7 +59,11 @@ struct Plan<'a> {
     directory: CString,
     arguments: Words,
     environment: Words,
+    /// The entry of the environment that is the pid.
+    pid: Option<PidEntry>,
     null: File,
+    /// What it gets after standard error.
+    handed: Vec<OwnedFd>,
     /// What kept the child from becoming the program. It is written in the child, and in our memory.
     failed: Cell<Option<(Step, Errno)>>,
 }
@@ -68,13 +73,18 @@ impl<'a> Plan<'a> {
         let arguments =
             std::iter::once(launch.argument_zero).chain(launch.arguments.iter().map(String::as_str));
         let environment = launch.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let mut environment = Words::new(environment.map(CString::new))?;
+        let pid = launch.handover.pid_variable().map(PidEntry::new);
+        environment.extend(pid.iter().map(PidEntry::as_ptr));
         Ok(Self {
             launch,
             program: CString::new(launch.program.as_os_str().as_bytes())?,
             directory: CString::new(launch.directory.as_os_str().as_bytes())?,
             arguments: Words::new(arguments.map(CString::new))?,
-            environment: Words::new(environment.map(CString::new))?,
+            environment,
+            pid,
             null: File::open("/dev/null")?,
+            handed: launch.handover.copies()?,
             failed: Cell::new(None),
         })
     }
@@ -88,7 +98,7 @@ impl<'a> Plan<'a> {
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
         // SAFETY: the child runs `run` on a stack that nobody else uses and that lives until this thread goes on, which is
         // when the child has its own memory or has ended (CLONE_VFORK). It reads this plan, which lives as long, and
-        // writes nothing of ours but `failed`.
+        // writes nothing of ours but `failed` and the digits of `pid`.
         let pid = unsafe {
             let top = stack.as_mut_ptr().add(stack.capacity());
             libc::clone(run, top.cast(), flags, std::ptr::from_ref(self).cast_mut().cast())
@@ -117,14 +127,22 @@ impl<'a> Plan<'a> {
     }
 
     fn prepare(&self) -> Result<(), Errno> {
-        let stdin = self.launch.stdin.as_ref().map_or(self.null.as_raw_fd(), AsRawFd::as_raw_fd);
+        let given = self.launch.stdin.as_ref().map(AsRawFd::as_raw_fd);
+        let held = || self.launch.handover.stdin().map(|fd| fd.as_raw_fd());
+        let stdin = given.or_else(held).unwrap_or(self.null.as_raw_fd());
         let standard = [stdin, self.launch.stdout.as_raw_fd(), self.launch.stderr.as_raw_fd()];
-        take_own_descriptors(standard.into_iter().max().unwrap_or_default())?;
+        let handed = self.handed.iter().map(OwnedFd::as_raw_fd);
+        take_own_descriptors(handed.clone().chain(standard).max().unwrap_or_default())?;
         for (number, fd) in (0..).zip(standard) {
             // SAFETY: the table of descriptors is the child's own, and the three are above those that they replace: Rust
             // opens 0, 1 and 2 before main if they are closed.
             Errno::result(unsafe { libc::dup2(fd, number) })?;
         }
+        for (number, fd) in (Handover::FIRST..).zip(handed) {
+            // SAFETY: as above; what this closes was needed for the standard ones alone.
+            Errno::result(unsafe { libc::dup2(fd, number) })?;
+        }
+        self.pid.iter().for_each(PidEntry::write);
         setsid()?;
         reset_signals();
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
@@ -205,5 +223,46 @@ impl Words {
         let strings = strings.collect::<Result<Vec<CString>, NulError>>()?;
         let pointers = strings.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect();
         Ok(Self { _strings: strings, pointers })
+    }
+
+    /// Adds strings that somebody else keeps.
+    fn extend(&mut self, more: impl Iterator<Item = *const c_char>) {
+        self.pointers.pop();
+        self.pointers.extend(more.chain([std::ptr::null()]));
+    }
+}
+
+/// `NAME=` and room for the digits of any pid, in which the child writes its own.
+struct PidEntry {
+    bytes: Vec<Cell<u8>>,
+    digits_at: usize,
+}
+
+impl PidEntry {
+    /// A pid has at most ten digits, and a string a NUL at its end.
+    const ROOM: usize = 11;
+
+    fn new(variable: &str) -> Self {
+        let name = variable.bytes().chain([b'=']);
+        let bytes: Vec<Cell<u8>> = name.chain([0; Self::ROOM]).map(Cell::new).collect();
+        Self { digits_at: bytes.len() - Self::ROOM, bytes }
+    }
+
+    fn as_ptr(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
+
+    /// Runs in the child, and allocates nothing.
+    fn write(&self) {
+        let mut rest = std::process::id();
+        let mut digits = [0; Self::ROOM];
+        let mut count = 0;
+        while rest > 0 && count < Self::ROOM - 1 {
+            digits[count] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+            count += 1;
+        }
+        let places = self.bytes.iter().skip(self.digits_at);
+        places.zip(digits[..count].iter().rev()).for_each(|(place, digit)| place.set(*digit));
     }
 }

@@ -163,15 +163,14 @@ fn address_of_hex(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// Those of the listeners that this process holds: its descriptors are links that name the inode.
-pub(in crate::sys) fn held_by(pid: Pid, listening: &[Listener]) -> impl Iterator<Item = &Listener> {
-    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
-    let inodes: Vec<u64> = links
-        .filter_map(|link| {
-            let target = fs::read_link(link.ok()?.path()).ok()?;
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
-        .collect();
+/// Those of the listeners that this process holds by a descriptor that is not below `first`.
+pub(in crate::sys) fn held_by(
+    pid: Pid,
+    listening: &[Listener],
+    first: i32,
+) -> impl Iterator<Item = &Listener> {
+    let sockets = super::process::sockets(pid).filter(|(number, _)| *number >= first);
+    let inodes: Vec<u64> = sockets.map(|(_, inode)| inode).collect();
     listening.iter().filter(move |listener| inodes.contains(&listener.key))
 }
 

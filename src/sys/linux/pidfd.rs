@@ -99,6 +99,20 @@ fn open(pid: Pid) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Copies of the sockets of another process (pidfd_getfd(2), Linux 5.6), one by one; none where we may not.
+pub(in crate::sys) fn sockets_of(pid: Pid) -> impl Iterator<Item = OwnedFd> {
+    let pidfd = open(pid).ok();
+    super::process::sockets(pid).filter_map(move |(number, _)| copy(pidfd.as_ref()?, number).ok())
+}
+
+fn copy(pidfd: &OwnedFd, number: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: pidfd_getfd takes numbers by value, and both descriptors are checked by the kernel.
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
+    let raw = i32::try_from(Errno::result(raw)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just gave this descriptor to us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
 fn send_through(fd: &OwnedFd, signal: Signal) -> Result<(), SendError> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open for the whole call, and a null siginfo asks the kernel to fill in kill(2)'s.

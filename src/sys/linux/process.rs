@@ -133,6 +133,17 @@ pub(in crate::sys) fn variable(pid: Pid, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
+/// The descriptors of a process that are sockets, each with its inode (proc_pid_fd(5)).
+pub(in crate::sys) fn sockets(pid: Pid) -> impl Iterator<Item = (i32, u64)> {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    links.filter_map(|link| {
+        let link = link.ok()?;
+        let target = fs::read_link(link.path()).ok()?;
+        let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
+        Some((link.file_name().to_str()?.parse().ok()?, inode))
+    })
+}
+
 pub(in crate::sys) fn started(time: StartTime) -> Moment {
     Moment::since_boot(ticks(time.0))
 }

@@ -5,11 +5,15 @@ use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::socket::MsgFlags;
 use nix::sys::stat::{major, minor};
 
 use crate::vocab::identity::Pid;
 
 pub(in crate::sys) use super::pidfd::outcome;
+
+/// How a message is received that is to stay where it is: its descriptors come as copies (unix(7)).
+pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::MSG_PEEK;
 
 pub(in crate::sys) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -25,6 +29,17 @@ pub(in crate::sys) fn grow_pipe(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<
     let wanted = i32::try_from(bytes).unwrap_or(i32::MAX);
     let size = fcntl(fd, FcntlArg::F_SETPIPE_SZ(wanted))?;
     Ok(usize::try_from(size).unwrap_or_default())
+}
+
+/// F_GETPIPE_SZ of fcntl(2).
+pub(in crate::sys) fn pipe_capacity(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let size = fcntl(fd, FcntlArg::F_GETPIPE_SZ)?;
+    Ok(usize::try_from(size).unwrap_or_default())
+}
+
+/// PR_SET_TIMERSLACK of prctl(2) on this thread.
+pub(in crate::sys) fn wake_on_time() {
+    let _ = nix::sys::prctl::set_timerslack(1);
 }
 
 /// The process that holds a flock(2) on a file, by proc_locks(5).

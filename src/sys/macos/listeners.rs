@@ -23,8 +23,12 @@ pub(in crate::sys) fn among(protocol: Protocol, _ports: &BTreeSet<Port>) -> io::
         .collect())
 }
 
-/// Those of the listeners that this process holds.
-pub(in crate::sys) fn held_by(pid: Pid, listening: &[Listener]) -> impl Iterator<Item = &Listener> {
+/// Those of the listeners that this process holds; by which descriptor is not told.
+pub(in crate::sys) fn held_by(
+    pid: Pid,
+    listening: &[Listener],
+    _first: i32,
+) -> impl Iterator<Item = &Listener> {
     let key = u64::try_from(pid.as_raw()).unwrap_or_default();
     listening.iter().filter(move |listener| listener.key == key)
 }

@@ -12,3 +12,5 @@ pub(super) mod pidfd;
 pub(super) mod process;
 /// What else differs.
 pub(super) mod rest;
+/// Bytes from a pipe into a file.
+pub(super) mod source;

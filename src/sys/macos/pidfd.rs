@@ -1,6 +1,6 @@
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
@@ -9,7 +9,7 @@ use nix::sys::wait::WaitStatus;
 use crate::sys::exit::OpenError;
 use crate::sys::process;
 use crate::sys::signal::{SendError, send_by_pid};
-use crate::vocab::identity::Identity;
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::outcome::Outcome;
 use crate::vocab::signal::Signal;
 
@@ -84,6 +84,11 @@ pub(in crate::sys) fn outcome(status: WaitStatus) -> Outcome {
 /// macOS has no handle of a process that a signal could be sent through.
 pub(in crate::sys) fn send(to: Identity, signal: Signal) -> Result<(), SendError> {
     send_by_pid(to, signal)
+}
+
+/// macOS lets no process copy another's descriptors without a task port.
+pub(in crate::sys) fn sockets_of(_pid: Pid) -> impl Iterator<Item = OwnedFd> {
+    std::iter::empty()
 }
 
 /// The error of a call that this system does not have.

@@ -2,10 +2,16 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+use nix::sys::socket::MsgFlags;
+
 use super::pidfd::unsupported;
 use crate::vocab::identity::Pid;
 
 pub(in crate::sys) use super::pidfd::outcome;
+
+/// How a message is received that is to stay where it is: descriptors cannot be looked at (bsd/kern/uipc_socket.c gives
+/// their kernel pointers away), so it is taken out and put in again.
+pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::empty();
 
 /// The time of the boot by sysctl KERN_BOOTTIME.
 pub(in crate::sys) fn boot_id() -> String {
@@ -27,6 +33,14 @@ pub(in crate::sys) fn adopt_orphans() -> io::Result<()> {
 pub(in crate::sys) fn grow_pipe(_fd: BorrowedFd<'_>, _bytes: usize) -> io::Result<usize> {
     Err(unsupported("call that sets the size of a pipe"))
 }
+
+/// What a pipe grows to (bsd/kern/sys_pipe.c).
+pub(in crate::sys) fn pipe_capacity(_fd: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(64 * 1024)
+}
+
+/// Timers are as sharp as the kernel likes.
+pub(in crate::sys) fn wake_on_time() {}
 
 /// The kernel does not tell who holds a flock(2).
 pub(in crate::sys) fn lock_holder(_path: &Path) -> Option<Pid> {

@@ -55,6 +55,6 @@ fn whatever_happens_each_service_runs_once_no_line_is_doubled_and_nothing_is_lef
     let scans = observer.end();
     let ledger = Ledger::read(&storm);
     println!("{}; {scans} looks at all processes; {}", storm.summary(), ledger.summary());
-    ledger.check(storm.deaths);
+    ledger.check(storm.deaths_of_both);
     storm.end();
 }

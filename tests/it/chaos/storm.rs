@@ -55,6 +55,8 @@ pub(super) struct Storm {
     pub(super) fleet: Fleet,
     /// So often a supervisor was killed.
     pub(super) deaths: usize,
+    /// So often it had no guardian then.
+    pub(super) deaths_of_both: usize,
     /// Log directories that were taken away, oldest first.
     pub(super) taken_away: usize,
     dice: fastrand::Rng,
@@ -72,6 +74,7 @@ impl Storm {
         Self {
             fleet: Fleet::new(&config(ports, "")),
             deaths: 0,
+            deaths_of_both: 0,
             taken_away: 0,
             dice: fastrand::Rng::with_seed(seed),
             seed,
@@ -139,14 +142,17 @@ impl Storm {
         let died = Instant::now();
         self.deaths += 1;
         wait_until("the supervisor is dead", || (!is_alive(old)).then_some(()));
+        let mut was_unguarded = false;
         wait_until("another one is in charge", || {
             let ran = self.fleet.run("status --json");
             if ran.stderr.contains("no supervisor is running for this config") {
                 // Its guardian had been killed before. Whether all is well at that very moment is not asked.
                 self.fleet.run("up -q");
+                was_unguarded = true;
             }
             self.fleet.supervisor_pid_if_any().filter(|pid| *pid != old)
         });
+        self.deaths_of_both += usize::from(was_unguarded);
         self.longest_absence = self.longest_absence.max(died.elapsed());
     }
 

@@ -1,0 +1,95 @@
+use super::{check, check_service, load_service};
+use crate::spec::hold::Way;
+use crate::spec::service::Service;
+
+fn text(service: &Service) -> Vec<String> {
+    service.hold.as_ref().unwrap().addresses.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn held_sockets_are_ports_at_hosts_and_paths_in_their_order() {
+    let one = load_service("command = \"python3 -m http.server\"\nport = 3000\nhold = \"python\"");
+    assert_eq!(
+        (text(&one), one.hold.as_ref().unwrap().way),
+        (vec!["127.0.0.1:3000".to_owned()], Way::Python)
+    );
+    assert_eq!(one.hold.as_ref().unwrap().first_taken(), 4);
+    let many = load_service(
+        "command = \"sh\"\nports = [3000, 3001]\nhold = \"listen-fds\"\nhost = [\"127.0.0.1\", \"::1\"]\n\
+         sockets = [\"backend/a.sock\"]",
+    );
+    let found = text(&many);
+    assert_eq!(found[..4], ["127.0.0.1:3000", "[::1]:3000", "127.0.0.1:3001", "[::1]:3001"]);
+    assert!(found[4].ends_with("/backend/a.sock"), "{}", found[4]);
+    assert_eq!(many.hold.as_ref().unwrap().first_taken(), 0);
+    assert!(load_service("command = \"sh\"\nport = 3000").hold.is_none());
+}
+
+#[test]
+fn a_port_with_an_address_is_held_there_and_host_is_for_the_others() {
+    let service = load_service(
+        "command = \"sh\"\nports = [3000, \"[::1]:3001\", \"0.0.0.0:3002\"]\nhold = \"listen-fds\"\n\
+         host = \"127.0.0.2\"",
+    );
+    assert_eq!(text(&service), ["127.0.0.2:3000", "[::1]:3001", "0.0.0.0:3002"]);
+}
+
+#[test]
+fn what_cannot_be_held_is_refused_with_a_way_out() {
+    for (body, line, pieces) in [
+        ("hold = \"fds\"\nport = 3000", 3, &["`fds` is not a way", "listen-fds"][..]),
+        ("hold = \"stdin\"", 3, &["no socket to hold", "declare `port = N`"]),
+        (
+            "hold = \"listen-fds\"\nports = [3000, \"5353/udp\"]",
+            3,
+            &["port 5353/udp cannot be held", "without `hold`"],
+        ),
+        (
+            "hold = \"listen-fds\"\nports = [\"0.0.0.0:3000\", \"[::]:3000\"]",
+            3,
+            &["0.0.0.0:3000 and [::]:3000 cannot both be held", "keep the one"],
+        ),
+        (
+            "hold = \"stdin\"\nhost = \"::1\"\nport = \"127.0.0.1:3000\"",
+            4,
+            &["each has one here", "remove it"],
+        ),
+        ("hold = \"stdin\"\nports = [3000, 3001]", 3, &["one socket, and here are 2", "listen-fds"]),
+        (
+            "host = \"127.0.0.1\"\nport = 3000",
+            3,
+            &["`host` is about sockets that procman holds", "add `hold"],
+        ),
+        ("sockets = [\"a.sock\"]", 3, &["`sockets` is about", "add `hold"]),
+        ("hold = \"python\"\nsockets = [\"a.sock\"]", 4, &["not for unix sockets", "listen-fds"]),
+        (
+            "hold = \"stdin\"\nhost = \"localhost\"\nport = 3000",
+            4,
+            &["`localhost` is not an address", "0.0.0.0"],
+        ),
+        (
+            "hold = \"listen-fds\"\nhost = [\"::\", \"::1\"]\nport = 3000",
+            4,
+            &["is alone", "takes IPv4 as well"],
+        ),
+        ("hold = \"listen-fds\"\nhost = [\"::1\", \"::1\"]\nport = 3000", 4, &["stands here twice"]),
+        ("hold = \"stdin\"\nsockets = [\"no/a.sock\"]", 4, &["does not exist", "make it"]),
+        ("hold = \"stdin\"\nsockets = [\"backend\"]", 4, &["is not the path of a socket"]),
+        ("hold = \"stdin\"\nsockets = [\"a.sock\", \"a.sock\"]", 4, &["`api` declares this socket already"]),
+    ] {
+        check_service(&format!("command = \"sh\"\n{body}"), &[(line, pieces)]);
+    }
+    let long = "x".repeat(120);
+    check_service(
+        &format!("command = \"sh\"\nhold = \"stdin\"\nsockets = [\"{long}\"]"),
+        &[(4, &["too long for a socket", "at most 103 bytes"])],
+    );
+    check_service(
+        "command = \"python3 -I main.py\"\nport = 3000\nhold = \"python\"",
+        &[(4, &["`-I` makes Python ignore the shim", "remove that flag"])],
+    );
+    check(
+        "[defaults]\nsockets = [\"a.sock\"]\n[services.a]\ncommand = \"sh\"\n",
+        &[(2, &["cannot be the same for all"])],
+    );
+}

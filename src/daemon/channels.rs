@@ -1,0 +1,116 @@
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::engine::Engine;
+use crate::logs::pump::{Attachment, Stream, StreamKey};
+use crate::machine;
+use crate::rundir::channel;
+use crate::spec::fleet::Fleet;
+use crate::spec::service::Service;
+use crate::sys::stash::Stash;
+use crate::vocab::name::ServiceName;
+
+/// A pipe that was opened for a stream, on its way to the pump.
+type Opened = (StreamKey, Attachment);
+
+impl Engine {
+    /// Makes the channels of every service and hands their readers to the pump; a service that cannot have them says
+    /// so when it is started.
+    pub(super) fn declare_channels(&self, fleet: &Fleet) {
+        let before = self.stash.as_ref().map(Stash::contents);
+        let mut opened = Vec::new();
+        for service in fleet.services().values() {
+            match self.open_channels(service) {
+                Ok(pair) => opened.extend(pair),
+                Err(error) => {
+                    tracing::warn!(service = %service.name, %error, "cannot make its log channels");
+                }
+            }
+        }
+        // A pipe that could not be opened once more, and one of a service or a stream that is to go, has no
+        // other hold.
+        let is_of_all = opened.len() == fleet.services().values().map(|it| streams_of(it)).sum::<usize>()
+            && self.fleet.services().values().all(|before| {
+                let after = fleet.services().get(&before.spec().name);
+                after.is_some_and(|after| streams_of(after) >= streams_of(before.spec()))
+            });
+        self.read_from(opened);
+        if let (Some(stash), Some(before)) = (self.stash.as_ref().filter(|_| is_of_all), before) {
+            if let Err(error) = stash.let_go(before) {
+                tracing::debug!(%error, "cannot let go of pipes that are held twice");
+            }
+        }
+    }
+
+    /// The same for one service that is new.
+    pub(super) fn declare_channels_of(&self, service: &Service) {
+        match self.open_channels(service) {
+            Ok(pair) => self.read_from(pair),
+            Err(error) => {
+                tracing::warn!(service = %service.name, %error, "cannot make its log channels");
+            }
+        }
+    }
+
+    /// Nobody writes into the channels of a service that has left the config.
+    pub(super) fn forget(&self, service: &ServiceName) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.pump.detach(StreamKey { service: service.clone(), stream });
+        }
+    }
+
+    /// The service's ends of its channels. A run directory that was wiped is made again, and the pump follows.
+    pub(super) fn outputs(&self, service: &Service) -> io::Result<[OwnedFd; 2]> {
+        let stdout = self.paths.stdout_channel(&service.name);
+        let stderr = match service.logs.are_joined() {
+            true => stdout.clone(),
+            false => self.paths.stderr_channel(&service.name),
+        };
+        let open = || Ok([channel::open_writer(&stdout)?, channel::open_writer(&stderr)?]);
+        open().or_else(|_| {
+            self.paths.prepare().map_err(io::Error::other)?;
+            self.read_from(self.open_channels(service)?);
+            open()
+        })
+    }
+
+    fn open_channels(&self, service: &Service) -> io::Result<Vec<Opened>> {
+        let pairs = [
+            (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
+            (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
+        ];
+        let lives =
+            self.fleet.services().get(&service.name).is_some_and(machine::service::Service::has_live_process);
+        let mut opened = Vec::with_capacity(pairs.len());
+        // What an earlier config kept apart goes on as it was until its process has ended.
+        for (stream, channel, file) in pairs.into_iter().take(streams_of(service)) {
+            let key = StreamKey { service: service.name.clone(), stream };
+            let rotation = service.logs.rotation;
+            if lives && !channel.exists() {
+                // A new pipe would be read in the place of the one that its process writes into.
+                self.pump.configure(key, file.clone(), rotation);
+                continue;
+            }
+            let pipe = channel::open_reader(&channel)?;
+            opened.push((key, Attachment { pipe, file: file.clone(), rotation }));
+        }
+        Ok(opened)
+    }
+
+    /// Before anybody writes into a pipe, it is held where it outlives this process: a service that ends while there is no
+    /// supervisor leaves its last lines in it.
+    fn read_from(&self, opened: Vec<Opened>) {
+        let pipes: Vec<_> = opened.iter().map(|(_, attachment)| attachment.pipe.as_fd()).collect();
+        if let Some(Err(error)) = self.stash.as_ref().map(|stash| stash.put(&pipes)) {
+            tracing::warn!(%error, "cannot hold log pipes beyond the supervisor's end; last lines may be lost then");
+        }
+        for (key, attachment) in opened {
+            self.pump.attach(key, attachment);
+        }
+    }
+}
+
+/// How many channels a service has: one when its standard error goes where its standard output goes.
+fn streams_of(service: &Service) -> usize {
+    if service.logs.are_joined() { 1 } else { 2 }
+}

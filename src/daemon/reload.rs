@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::boot::keep_applied;
+use super::engine::{Engine, ending_problem};
+use super::preflight::Reading;
+use crate::config::change;
+use crate::config::load::{self, Machine};
+use crate::machine::event::Event;
+use crate::protocol::command::{Rehearsal, ReloadOrder};
+use crate::protocol::reply::ReloadReport;
+use crate::rundir::applied::Applied;
+
+impl Engine {
+    /// Reads the config again and, if all services would start by it, acts on it.
+    pub(super) fn reload(&mut self, order: ReloadOrder, reply: oneshot::Sender<ReloadReport>) {
+        if self.is_ending() {
+            let problems = Some(ending_problem().what);
+            return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
+        }
+        let read = load::read_whole(&self.config, &self.environment).and_then(|text| {
+            Ok((load::prove(&text, &self.config, &self.environment, Machine::Proven)?, text))
+        });
+        let (fresh, text) = match read {
+            Ok(read) => read,
+            Err(problems) => {
+                let problems = Some(problems.to_string());
+                return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
+            }
+        };
+        let difference = change::difference(self.fleet.spec(), &fresh);
+        self.replace(Reading { order, text, fleet: fresh, difference }, reply);
+    }
+
+    /// Acts on a config from here on.
+    pub(super) fn apply(&mut self, reading: Reading) {
+        self.declare_channels(&reading.fleet);
+        self.watch_files(&reading.fleet);
+        self.applied = Applied { text: reading.text, ..Applied::default() };
+        keep_applied(&self.paths, &self.applied);
+        self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
+    }
+
+    /// Reloads because of SIGHUP: what comes of it is told in the supervisor's log.
+    pub(super) fn reload_by_signal(&mut self) {
+        let (reply, report) = oneshot::channel();
+        self.reload(ReloadOrder { run: Rehearsal::Real }, reply);
+        tokio::spawn(async { report.await.iter().for_each(tell_reloaded) });
+    }
+}
+
+fn tell_reloaded(report: &ReloadReport) {
+    match &report.problems {
+        Some(problems) => tracing::warn!("cannot reload; everything stays as it is\n{problems}"),
+        None if !report.preflight.is_empty() => {
+            let problems = report.preflight.join("\n");
+            tracing::warn!(
+                "cannot reload, services would not start again; everything stays as it is\n{problems}"
+            );
+        }
+        None => tracing::info!(differences = report.differences.len(), "config reloaded"),
+    }
+}

@@ -1,0 +1,175 @@
+"""Answers bind() on the ports that procman holds for this service with the held sockets.
+
+procman puts the directory of this file in front of PYTHONPATH, so that Python runs it at its start, and lists the
+sockets in PROCMAN_HELD. A program then takes over a socket that is listening already, in which connections wait while
+one run follows another. Ports that are not held, port 0, UDP and unix sockets are none of its business.
+"""
+
+import os
+import sys
+
+
+def declared():
+    """The descriptor, host and port of each socket that was handed down."""
+    for word in os.environ.get("PROCMAN_HELD", "").split():
+        number, _, address = word.partition("=")
+        host, _, port = address.rpartition(":")
+        yield int(number), host.strip("[]"), int(port)
+
+
+class Held:
+    """A held socket, and the descriptor by which this process has it."""
+
+    def __init__(self, number, family, packed, shown, port):
+        self.number, self.family, self.packed = number, family, packed
+        self.shown, self.port = shown, port
+        self.inode = os.fstat(number).st_ino
+
+    def is_open(self):
+        try:
+            return os.fstat(self.number).st_ino == self.inode
+        except OSError:
+            return False
+
+
+def install():
+    import socket
+    from _socket import socket as plain
+
+    inet = (socket.AF_INET, socket.AF_INET6)
+    wildcards = {family: bytes(4 if family == socket.AF_INET else 16) for family in inet}
+    said = set()
+
+    def packed(family, host):
+        return socket.inet_pton(family, host.partition("%")[0])
+
+    def address_of(sock):
+        """Where a socket listens; None if it does not."""
+        try:
+            if sock.family not in inet or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return None
+            host, port = sock.getsockname()[:2]
+            return sock.family, packed(sock.family, host), port
+        except OSError:
+            return None
+
+    def inherited():
+        """What was handed down and is there: a child may have closed it, and have something else in its place."""
+        for number, host, port in declared():
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM, 0, number)
+            except OSError:
+                continue
+            address = family, packed(family, host), port
+            is_it = address_of(sock) == address
+            sock.detach()
+            if is_it:
+                yield Held(number, address[0], address[1], host, port)
+
+    held = list(inherited())
+    addresses = {(one.family, one.packed, one.port) for one in held}
+    if not held:
+        return
+
+    def say(asked, text):
+        if (asked, text) not in said:
+            said.add((asked, text))
+            sys.stderr.write("procman: %s\n" % text)
+            sys.stderr.flush()
+
+    def resolved(sock, address):
+        """The host that bind() would take, in the family of the socket."""
+        host = address[0]
+        if host == "":
+            return wildcards[sock.family]
+        try:
+            return packed(sock.family, host)
+        except (OSError, TypeError, AttributeError):
+            found = socket.getaddrinfo(host, None, sock.family, socket.SOCK_STREAM)
+            return packed(sock.family, found[0][4][0])
+
+    def covers(one, family, asked):
+        if one.family == family and one.packed in (asked, wildcards[family]):
+            return True
+        # Held without a restriction to IPv6, which is the system's usual way.
+        return one.family == socket.AF_INET6 and one.packed == wildcards[one.family]
+
+    def choose(sock, address):
+        """The held socket that answers a bind() to this address; None if none does."""
+        if sock.family not in inet or sock.type & 15 != socket.SOCK_STREAM or len(address) < 2:
+            return None
+        on_port = [one for one in held if one.port == address[1] and one.is_open()]
+        if not on_port:
+            return None
+        asked = resolved(sock, address)
+        on_port.sort(key=lambda one: (one.packed != asked, one.family != sock.family))
+        for one in on_port:
+            if covers(one, sock.family, asked):
+                return one
+        shown = socket.inet_ntop(sock.family, asked)
+        if asked == wildcards[sock.family]:
+            text = 'the program asks for %s and gets %s, where port %d is held; `host = "%s"` would hold that'
+            say(asked, text % (shown, on_port[0].shown, address[1], shown))
+            return on_port[0]
+        text = 'port %d is not held at %s; `host = ["%s", "%s"]` would hold it there, too'
+        say(asked, text % (address[1], shown, on_port[0].shown, shown))
+        return None
+
+    def bind(self, address):
+        one = choose(self, address) if isinstance(address, tuple) else None
+        if one is None:
+            return plain.bind(self, address)
+        number, timeout = self.fileno(), self.gettimeout()
+        os.dup2(one.number, number, os.get_inheritable(number))
+        if self.family != one.family:
+            plain.__init__(self, one.family, socket.SOCK_STREAM, self.proto, number)
+        # Whether it waits belongs to the socket, and is as the run before this one left it.
+        self.settimeout(timeout)
+
+    def listen(self, *backlog):
+        # It listens already, with the longest queue that the system gives.
+        if address_of(self) not in addresses:
+            return plain.listen(self, *backlog)
+
+    def shutdown(self, how):
+        # This would end the listening of all who have the socket, and of the next run.
+        if address_of(self) not in addresses:
+            return plain.shutdown(self, how)
+
+    socket.socket.bind, socket.socket.listen, socket.socket.shutdown = bind, listen, shutdown
+    keep_in_children(held)
+
+
+def keep_in_children(held):
+    """Lets Python children have the sockets, too: subprocess and multiprocessing close what they are not told to keep."""
+    try:
+        import _posixsubprocess
+    except ImportError:
+        return
+    plain = _posixsubprocess.fork_exec
+
+    def fork_exec(*words):
+        keep = set(words[3]).union(one.number for one in held if one.is_open())
+        return plain(*(words[:3] + (tuple(sorted(keep)),) + words[4:]))
+
+    _posixsubprocess.fork_exec = fork_exec
+
+
+def chain():
+    """Runs the sitecustomize that Python would have found without this one."""
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    spec = PathFinder.find_spec("sitecustomize", [it for it in sys.path if os.path.abspath(it) != here])
+    if spec is not None and spec.loader is not None:
+        module = module_from_spec(spec)
+        sys.modules["sitecustomize"] = module
+        spec.loader.exec_module(module)
+
+
+try:
+    install()
+finally:
+    chain()

@@ -1,0 +1,78 @@
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+
+use crate::sys::source::Target;
+
+/// A pipe, and what was read from it and not yet written.
+#[derive(Debug)]
+pub(in crate::sys) struct Source {
+    pipe: OwnedFd,
+    held: Vec<u8>,
+}
+
+/// Nothing is needed here: what is looked at is held.
+#[derive(Debug, Default)]
+pub(in crate::sys) struct SidePipe;
+
+/// As much as a pipe holds (bsd/kern/sys_pipe.c).
+const READ_BYTES: usize = 64 * 1024;
+
+impl Source {
+    pub(in crate::sys) fn new(pipe: OwnedFd) -> Self {
+        Self { pipe, held: Vec::new() }
+    }
+
+    pub(in crate::sys) fn pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
+    pub(in crate::sys) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(in crate::sys) fn move_into(
+        &mut self,
+        target: Target<'_>,
+        _side: &mut SidePipe,
+    ) -> io::Result<usize> {
+        let Target { file, offset, bytes_max } = target;
+        self.fill()?;
+        let written = file.write_at(&self.held[..bytes_max.min(self.held.len())], offset)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.held.drain(..written);
+        if self.held.is_empty() {
+            self.held = Vec::new();
+        }
+        Ok(written)
+    }
+
+    pub(in crate::sys) fn look(&mut self, bytes_max: usize, _side: &mut SidePipe) -> io::Result<Vec<u8>> {
+        self.fill()?;
+        Ok(self.held[..bytes_max.min(self.held.len())].to_vec())
+    }
+
+    /// Reads when nothing is held.
+    fn fill(&mut self) -> io::Result<()> {
+        if !self.held.is_empty() {
+            return Ok(());
+        }
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match nix::unistd::read(&self.pipe, &mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
+                Ok(count) => {
+                    buffer.truncate(count);
+                    self.held = buffer;
+                    return Ok(());
+                }
+                Err(Errno::EINTR) => (),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
