@@ -94,6 +94,7 @@ fn answer_to(action: Action) -> Option<Event> {
         Action::Stop { run, .. } | Action::Kill { run } => Some(Event::Exited { run, end: clean_end() }),
         Action::Answer { .. } | Action::Publish(_) | Action::Forget(_) => None,
         Action::LookAtPorts { .. } | Action::FreePort { .. } => None,
+        Action::Hook { .. } | Action::CallOff { .. } | Action::Measure { .. } => None,
     }
 }
 

@@ -169,7 +169,8 @@ fn refuse_keys_of_other_kinds(section: &Section<'_>, kind: &str) {
     }
 }
 
-fn positive(value: &Value<'_>) -> Option<Duration> {
+/// A duration that is longer than nothing.
+pub(super) fn positive(value: &Value<'_>) -> Option<Duration> {
     match value.duration()? {
         Duration::ZERO => {
             value.add("this must be longer than nothing", "write \"5s\", say");

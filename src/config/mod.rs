@@ -22,6 +22,10 @@ mod expand;
 mod health;
 /// `hold`, `host` and `sockets`.
 mod hold;
+/// `pre_start`, `post_stop` and their like.
+mod hooks;
+/// `limits`.
+mod limits;
 /// `stdout`, `stderr` and `log`.
 mod logs;
 /// `backoff`, and the ports of a service.
@@ -40,6 +44,8 @@ mod table;
 mod value;
 /// `env` and `env_file`.
 mod variables;
+/// `watch`.
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, hold, logs, policy, prove, sections, variables};
+use super::{health, hold, hooks, limits, logs, policy, prove, sections, variables, watch};
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
@@ -38,7 +38,7 @@ pub(super) struct Context<'a> {
 const NOT_FOR_ALL: [&str; 3] = ["port", "ports", "sockets"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 6] = ["limits", "post_stop", "pre_start", "schedule", "stdin", "watch"];
+const PLANNED: [&str; 2] = ["schedule", "stdin"];
 
 /// How many replicas there may be.
 const COUNTS: Range<i64> = 1..Replica::COUNT_MAX as i64 + 1;
@@ -82,7 +82,7 @@ pub(super) fn read(
     });
     let around = health::Around { ports: &ports, directory: &directory, machine: context.machine };
     let checks = health::read(&section, &around);
-    let service = rest(context, &section, &name)?;
+    let service = rest(context, &section, &name, &directory)?;
     let holder = hold::Holder {
         base: context.base,
         name: &name,
@@ -129,7 +129,12 @@ pub(super) fn refuse_what_is_not_for_all(context: &Context<'_>) {
 }
 
 /// The keys that concern neither the process' start nor other services.
-fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Option<Service> {
+fn rest(
+    context: &Context<'_>,
+    section: &Section<'_>,
+    name: &ServiceName,
+    directory: &Path,
+) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let usual = Stop::default();
     let backoff = section.value("backoff").and_then(|value| policy::backoff(&value));
@@ -161,6 +166,9 @@ fn rest(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Opt
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
             asks: asks(section).unwrap_or(usual.asks),
         },
+        hooks: hooks::read(section, directory, context.machine),
+        watch: watch::read(section),
+        limits: limits::read(section).unwrap_or_default(),
         success_exit_codes: codes.unwrap_or_else(|| BTreeSet::from([0])),
         min_uptime: section.duration("min_uptime").unwrap_or(MIN_UPTIME),
         autostart: section.flag("autostart").unwrap_or(true),

@@ -262,6 +262,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         inbox,
     });
     engine.declare_channels(&fleet);
+    engine.watch_files(&fleet);
     past.end_strays();
     engine.cgroups.iter().for_each(Home::sweep);
     let start = past.what_to_start(boot.config, boot.start);

@@ -9,6 +9,7 @@ use super::diary::Diary;
 use super::exit_on::Underway;
 use super::guardianship::Hire;
 use super::holdings::Holdings;
+use super::hooks::Hooks;
 use super::http::serve::Door;
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
@@ -16,6 +17,7 @@ use super::notes::Note;
 use super::notify::Listening;
 use super::signals::Wish;
 use super::warden::Warden;
+use super::watch::Watches;
 use crate::config::environment::Environment;
 use crate::logs::pump::Pump;
 use crate::machine::event::{Command, Event, Verb};
@@ -47,6 +49,8 @@ pub struct Engine {
     pub(super) leaders: watch::Sender<BTreeSet<Pid>>,
     /// Looks that are under way.
     pub(super) looks: BTreeMap<RunId, AbortHandle>,
+    pub(super) hooks: Hooks,
+    pub(super) watches: Watches,
     pub(super) listening: Option<Listening>,
     pub(super) holdings: Holdings,
     pub(super) pump: Pump,
@@ -144,6 +148,8 @@ impl Engine {
             wardens: BTreeMap::new(),
             leaders: watch::Sender::new(BTreeSet::new()),
             looks: BTreeMap::new(),
+            hooks: Hooks::default(),
+            watches: Watches::default(),
             listening: None,
             holdings: parts.holdings,
             pump: parts.pump,
@@ -230,6 +236,7 @@ impl Engine {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
             Some(Message::Machine(event)) => self.feed(self.with_hint(event)),
+            Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Inspect(run)) => self.inspect(run),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),

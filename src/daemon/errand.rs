@@ -1,28 +1,30 @@
 use super::engine::Engine;
-use super::perform::credentials_of;
-use super::warden::Charge;
-use crate::probe::exec::Errand;
+use super::perform::{credentials_of, rlimits_of};
+use crate::probe::exec::{Channels, Errand};
 use crate::spec::health::{Aspect, Check};
 use crate::spec::service::{Command, Service};
 use crate::vocab::run::{RunId, Tag};
 
 impl Engine {
     /// The command that answers for one aspect of a run, if one does, or why it cannot be run.
-    pub(super) fn errand(
-        &self,
-        service: &Service,
-        aspect: Aspect,
-        charge: &Charge,
-    ) -> Option<Result<Errand, String>> {
+    pub(super) fn errand(&self, service: &Service, aspect: Aspect) -> Option<Result<Errand, String>> {
         match &service.health(aspect)?.check {
-            Check::Exec(command) => Some(self.errand_of(service, command, charge)),
+            Check::Exec(command) => Some(self.errand_of(service, command, Channels::Caught)),
             Check::Tcp { .. } | Check::Http(_) | Check::Heartbeat { .. } => None,
             Check::Log(_) | Check::Notify { .. } => None,
         }
     }
 
-    fn errand_of(&self, service: &Service, command: &Command, charge: &Charge) -> Result<Errand, String> {
-        let tag = Tag { run: RunId::NONE, ..charge.tag.clone() };
+    /// A command of a service, made ready to run beside it. What it is run as is no run: so a check or a hook is not taken
+    /// for a process of the service's.
+    pub(super) fn errand_of(
+        &self,
+        service: &Service,
+        command: &Command,
+        channels: Channels,
+    ) -> Result<Errand, String> {
+        let instance = self.paths.instance.clone();
+        let tag = Tag { instance, service: service.name.clone(), run: RunId::NONE };
         let environment = self.environment_of(service, &tag);
         let search = environment.get("PATH").map(String::as_str);
         let program = command.resolve(&service.directory, search);
@@ -32,10 +34,12 @@ impl Engine {
             program,
             environment,
             directory: service.directory.clone(),
+            rlimits: rlimits_of(service),
             umask: service.umask,
             nice: service.nice,
             credentials: credentials_of(service),
             tag,
+            channels,
             reach: self.reach,
             waited_for: self.leaders.clone(),
         })

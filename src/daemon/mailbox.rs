@@ -23,6 +23,8 @@ use crate::vocab::run::RunId;
 pub enum Message {
     /// Something happened to a run.
     Machine(machine::event::Event),
+    /// A hook is over.
+    Hook(super::hooks::Ended),
     /// A process told of itself.
     Notice(Notice),
     /// It is time to look at what a run listens on.

@@ -11,7 +11,7 @@ pub mod conflict;
 pub mod diary;
 /// The sole owner of the state.
 pub mod engine;
-/// The commands that judge services, made ready.
+/// Commands of services beside their own, made ready.
 mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
@@ -19,6 +19,8 @@ pub mod exit_on;
 pub mod guardianship;
 /// Listening sockets that are held for services.
 pub mod holdings;
+/// The commands that are run on occasions of a service.
+mod hooks;
 /// The control socket.
 pub mod http;
 /// The last lines of standard error of a run.
@@ -59,5 +61,7 @@ pub mod signals;
 pub mod view;
 /// One run's process, watched and ended with its whole tree.
 pub mod warden;
+/// Files whose change starts a service again.
+mod watch;
 /// What one run has told of itself.
 mod words;

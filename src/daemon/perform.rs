@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use super::holdings;
+use super::hooks::Call;
 use super::last_words::Beginning;
 use super::look::{Look, look};
 use super::mailbox::Message;
@@ -13,10 +14,12 @@ use crate::machine::action::{Action, Change};
 use crate::machine::event::{Event, Obstacle};
 use crate::protocol::event::{Event as Told, ServiceChange, What};
 use crate::spec::health::Aspect;
+use crate::spec::hooks::Occasion;
 use crate::spec::service::Service;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
 use crate::sys::handover::Handover;
+use crate::sys::limits::Rlimits;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::Reach;
 use crate::vocab::identity::Identity;
@@ -36,10 +39,12 @@ impl Engine {
     /// Does one thing that the machine asks for; returns what the machine must know at once.
     pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Spawn { run, service } => Some(match self.spawn(run, &service) {
-                Ok(identity) => Event::Spawned { run, identity },
-                Err(obstacle) => Event::NotSpawned { run, obstacle },
-            }),
+            Action::Spawn { run, service } => self.start(run, &service),
+            Action::Hook { run, service, occasion, cause } => {
+                self.hook(Call { run, service, occasion, cause });
+                None
+            }
+            Action::CallOff { run } => self.call_off(run),
             Action::Stop { run, stop } => {
                 self.with_warden(run, |warden| warden.stop(stop));
                 None
@@ -60,6 +65,11 @@ impl Engine {
                 self.free_port(&service, holder);
                 None
             }
+            Action::Measure { run } => {
+                let tree = self.wardens.get(&run)?.charge().tree();
+                let memory_bytes = tree.iter().map(|process| process.usage.memory_bytes).sum();
+                Some(Event::Measured { run, memory_bytes })
+            }
             Action::Publish(change) => {
                 self.publish(change);
                 None
@@ -72,6 +82,26 @@ impl Engine {
                 self.forget(&service);
                 None
             }
+        }
+    }
+
+    /// Begins a run, with its `pre_start` if it has one; then what came of it is told when that is over.
+    fn start(&mut self, run: RunId, service: &Arc<Service>) -> Option<Event> {
+        if !service.hooks.contains_key(&Occasion::PreStart) {
+            return Some(self.spawned(run, service));
+        }
+        if let Some(taken) = self.taken(service) {
+            return Some(Event::NotSpawned { run, obstacle: Obstacle::PortTaken(taken) });
+        }
+        self.hook(Call { run, service: Arc::clone(service), occasion: Occasion::PreStart, cause: None });
+        None
+    }
+
+    /// Makes the process of a run; says what came of it.
+    pub(super) fn spawned(&mut self, run: RunId, service: &Arc<Service>) -> Event {
+        match self.spawn(run, service) {
+            Ok(identity) => Event::Spawned { run, identity },
+            Err(obstacle) => Event::NotSpawned { run, obstacle },
         }
     }
 
@@ -112,6 +142,7 @@ impl Engine {
             look.abort();
         }
         self.noted.remove(&run);
+        self.end_hooks_of_life(run);
         if let Some(warden) = self.wardens.remove(&run) {
             let pid = warden.charge().leader.pid;
             self.leaders.send_modify(|leaders| {
@@ -143,9 +174,11 @@ impl Engine {
             arguments: service.command.arguments(),
             environment: &environment,
             directory: &service.directory,
+            stdin: None,
             handover: service.hold.as_ref().map_or(Handover::Nothing, |hold| self.holdings.handover(hold)),
             stdout,
             stderr,
+            rlimits: rlimits_of(service),
             umask: service.umask,
             nice: service.nice,
             credentials: credentials_of(service),
@@ -172,7 +205,7 @@ impl Engine {
     fn probe(&mut self, run: RunId, service: Arc<Service>, aspect: Aspect) {
         let Some(warden) = self.wardens.get(&run) else { return };
         let charge = warden.charge().clone();
-        let errand = self.errand(&service, aspect, &charge);
+        let errand = self.errand(&service, aspect);
         let mailbox = self.mailbox.clone();
         let look = tokio::spawn(async move {
             let finding = look(Look { service, aspect, charge, errand }).await;
@@ -213,6 +246,17 @@ impl Engine {
             }
             None => Vec::new(),
         }
+    }
+}
+
+/// What the system holds the processes of a service to.
+pub(super) fn rlimits_of(service: &Service) -> Rlimits {
+    let limits = service.limits;
+    Rlimits {
+        open_files: limits.open_files,
+        processes: limits.processes,
+        core_bytes: limits.core_bytes,
+        cpu_seconds: limits.cpu_time.map(|time| time.as_secs()),
     }
 }
 

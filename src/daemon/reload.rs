@@ -36,6 +36,7 @@ impl Engine {
     /// Acts on a config from here on.
     pub(super) fn apply(&mut self, reading: Reading) {
         self.declare_channels(&reading.fleet);
+        self.watch_files(&reading.fleet);
         self.applied = Applied { text: reading.text, ..Applied::default() };
         keep_applied(&self.paths, &self.applied);
         self.feed(Event::Reconfigured(Arc::new(reading.fleet)));

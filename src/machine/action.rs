@@ -4,6 +4,7 @@ use super::event::Taken;
 use super::ticket::{Answer, TicketId};
 use crate::spec;
 use crate::spec::health::Aspect;
+use crate::spec::hooks::Occasion;
 use crate::spec::policy::Stop;
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
@@ -54,6 +55,29 @@ pub enum Action {
         service: Arc<spec::service::Service>,
         /// The process.
         holder: Identity,
+    },
+    /// Measure the tree of a run; answered by `Measured`.
+    Measure {
+        /// Which run.
+        run: RunId,
+    },
+    /// Run the command that a service has for an occasion. That of `pre_start` is no such action: it is a part of
+    /// `Spawn`. The end of `pre_stop` and of `post_stop` is answered by `Hooked`.
+    Hook {
+        /// For which run.
+        run: RunId,
+        /// Whose.
+        service: Arc<spec::service::Service>,
+        /// Which.
+        occasion: Occasion,
+        /// What failed, in words, if something did.
+        cause: Option<String>,
+    },
+    /// Give up a start whose `pre_start` is under way; answered by `CalledOff`. Where the process is made already there
+    /// is nothing to be done: `Spawned` or `NotSpawned` is under way.
+    CallOff {
+        /// Which run.
+        run: RunId,
     },
     /// Tell whoever listens that a service is not as it was.
     Publish(Change),

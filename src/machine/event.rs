@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::memory::Survivor;
 use super::ticket::TicketId;
 use crate::spec;
+use crate::spec::hooks::Occasion;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -32,6 +33,20 @@ pub enum Event {
         /// What kept it.
         obstacle: Obstacle,
     },
+    /// The start of a run was called off before its process was made.
+    CalledOff {
+        /// Which run.
+        run: RunId,
+    },
+    /// A hook that its service waits for is over, with success or not.
+    Hooked {
+        /// Whose.
+        service: ServiceName,
+        /// For which run.
+        run: RunId,
+        /// Which.
+        occasion: Occasion,
+    },
     /// A run's main process ended, and its tree was cleared.
     Exited {
         /// Which run.
@@ -45,6 +60,20 @@ pub enum Event {
         run: RunId,
         /// The answer.
         finding: Finding,
+    },
+    /// A file changed that a service watches, and nothing more for a while.
+    FileChanged {
+        /// Which service.
+        service: ServiceName,
+        /// Which file.
+        path: String,
+    },
+    /// The tree of a run was measured.
+    Measured {
+        /// Which run.
+        run: RunId,
+        /// Its resident bytes.
+        memory_bytes: u64,
     },
     /// A run told of itself (sd_notify(3)), so that a look may find something else than the last one.
     Notified {

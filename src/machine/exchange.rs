@@ -150,7 +150,7 @@ impl Service {
     /// Whether it has a run that can be exchanged: one that is wanted, and lives.
     pub fn is_exchangeable(&self) -> bool {
         let lives = matches!(self.phase, Phase::Starting(..) | Phase::Running(..));
-        lives && self.goal == Goal::Up && self.standing == Standing::Declared
+        lives && !self.has_hooks_of_stop() && self.goal == Goal::Up && self.standing == Standing::Declared
     }
 
     /// Whether it waits for its turn to be exchanged.
@@ -190,7 +190,10 @@ impl Service {
     /// The understudy is not wanted any more.
     pub(super) fn drop_understudy(&mut self, now: Moment, out: &mut Vec<Action>) {
         match self.second {
-            Some(Second::Spawning { run, .. }) => {
+            Some(Second::Spawning { run, casting }) => {
+                if casting != Casting::Dropped {
+                    out.push(Action::CallOff { run });
+                }
                 self.second = Some(Second::Spawning { run, casting: Casting::Dropped });
             }
             Some(Second::Starting(Trial { live, .. })) => self.retire(live, now, out),
@@ -229,6 +232,8 @@ impl Service {
         self.second = None;
         self.trouble = None;
         self.failures = 0;
+        self.begin_upkeep(now);
+        out.extend(self.phase.run().and_then(|run| self.hook_of_ready(run)));
         if let Some(before) = before {
             self.retire(before, now, out);
         }
@@ -267,6 +272,11 @@ impl Service {
         if casting != Casting::Dropped {
             self.fail_exchange(explain::obstacle_words(obstacle));
         }
+    }
+
+    /// The start of an understudy was given up.
+    pub(super) fn on_second_called_off(&mut self) {
+        self.second.take_if(|second| matches!(second, Second::Spawning { .. }));
     }
 
     pub(super) fn on_second_exited(&mut self, end: End, now: Moment) {

@@ -14,21 +14,23 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
     let order = outlook.order();
     let service = order.services.get(name)?;
     match &service.phase {
-        Phase::Resting(Rest::Stopped | Rest::Completed) => second_hangs(service).or_else(|| residue(service)),
+        Phase::Resting(Rest::Stopped | Rest::Completed) => {
+            second_hangs(service).or_else(|| residue(service)).or_else(|| hook(service))
+        }
         Phase::Resting(Rest::Failed) => Some(last_end(service)),
         Phase::Resting(Rest::Fatal) => Some(fatal(service)),
-        Phase::Waiting => {
-            second_ends(service).or_else(|| outlook.wait_of(name).map(|wait| waiting(order, &wait)))
-        }
-        Phase::Spawning { .. } => None,
+        Phase::Waiting => second_ends(service)
+            .or_else(|| outlook.wait_of(name).map(|wait| waiting(order, &wait)))
+            .or_else(|| hook(service)),
+        Phase::Spawning { .. } => hook(service),
         Phase::Starting(..) if service.goal != Goal::Up => Some(leaving(order, name)),
         Phase::Running(..) if service.goal != Goal::Up => Some(leaving(order, name)),
         Phase::Starting(_, _) => unfit(service).map(|what| format!("not ready: {what}")),
         Phase::Running(_, proof) if proof.health == Health::Unhealthy => {
             unfit(service).map(|what| format!("unhealthy: {what}"))
         }
-        Phase::Running(..) => None,
-        Phase::Stopping { .. } => condemned(service),
+        Phase::Running(..) => service.watched.reason(),
+        Phase::Stopping { .. } => condemned(service).or_else(|| hook(service)),
         Phase::Killing { patience: Patience::RunOut, live } => Some(hang_words(live)),
         Phase::Killing { patience: Patience::Until(_), .. } => {
             Some(format!("did not end within {} and was sent SIGKILL", Brief(service.spec.stop.timeout)))
@@ -40,6 +42,11 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
             Eviction::InVain { .. } => format!("{}, which cannot be ended", taken_words(taken)),
         }),
     }
+}
+
+/// Which of its hooks it waits for.
+fn hook(service: &Service) -> Option<String> {
+    service.hook_under_way().map(|occasion| format!("runs its {}", occasion.key()))
 }
 
 fn hang_words(live: &Live) -> String {
@@ -97,7 +104,7 @@ fn unfit(service: &Service) -> Option<String> {
 fn condemned(service: &Service) -> Option<String> {
     match &service.trouble {
         Some(Trouble::Condemned { cause, remedy }) if service.goal == Goal::Up => Some(match remedy {
-            Remedy::Restart => format!("is restarted: {cause}"),
+            Remedy::Restart | Remedy::Fail => format!("is restarted: {cause}"),
             Remedy::Stop => format!("is stopped: {cause}"),
         }),
         Some(Trouble::Condemned { .. } | Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
@@ -108,6 +115,9 @@ fn fatal(service: &Service) -> String {
     let tries = service.spec.backoff.max_retries.saturating_add(1);
     match &service.trouble {
         Some(Trouble::NotSpawned(_)) => last_end(service),
+        Some(Trouble::Condemned { cause, remedy: Remedy::Fail }) => {
+            format!("{cause} (given up after {tries} quick failures)")
+        }
         Some(Trouble::Condemned { cause, .. }) => format!("was stopped: {cause}"),
         Some(Trouble::Unfit(_)) | None => {
             format!("{} (given up after {tries} quick failures)", last_end(service))
@@ -118,6 +128,7 @@ fn fatal(service: &Service) -> String {
 fn last_end(service: &Service) -> String {
     match (&service.trouble, &service.last) {
         (Some(Trouble::NotSpawned(obstacle)), _) => obstacle_words(obstacle),
+        (Some(Trouble::Condemned { cause, remedy: Remedy::Fail }), _) => cause.clone(),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
     }
@@ -133,6 +144,16 @@ pub(super) fn obstacle_words(obstacle: &Obstacle) -> String {
 
 fn taken_words(Taken { port, holder, .. }: &Taken) -> String {
     format!("cannot start: port {port} is held by {holder}")
+}
+
+/// How a run has failed that has just ended.
+pub(super) fn failure(service: &Service, condemned: Option<&Trouble>) -> String {
+    match condemned {
+        Some(Trouble::Condemned { cause, .. }) => cause.clone(),
+        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => {
+            service.last.as_ref().map(run_words).unwrap_or_default()
+        }
+    }
 }
 
 /// How a run ended.

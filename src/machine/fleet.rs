@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::action::Action;
 use super::event::Event;
 use super::explain;
+use super::hooks::Hold;
 use super::order::{Order, Outlook};
 use super::phase::Phase;
 use super::publish::Look;
@@ -84,6 +85,21 @@ impl Fleet {
                 Place::First => service.on_not_spawned(obstacle, now, out),
                 Place::Second => service.on_second_not_spawned(&obstacle),
             }),
+            Event::CalledOff { run } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_called_off(),
+                Place::Second => service.on_second_called_off(),
+            }),
+            Event::Hooked { service, run, occasion } => {
+                let over = Hold::of(run, occasion);
+                self.change(&service, |service| service.on_hooked(over, now, out));
+            }
+            Event::FileChanged { service, path } => {
+                self.change(&service, |service| service.on_file_changed(path, now));
+            }
+            Event::Measured { run, memory_bytes } => self.of_run(run, |service, place| match place {
+                Place::First => service.on_measured(memory_bytes, now, out),
+                Place::Second => (),
+            }),
             Event::Exited { run, end } => self.of_run(run, |service, place| match place {
                 Place::First => service.on_exited(end, now, out),
                 Place::Second => service.on_second_exited(end, now),
@@ -114,7 +130,7 @@ impl Fleet {
 
     /// When to call [`Fleet::handle`] next even if nothing happens, and what for.
     pub fn deadline(&self) -> Option<(Moment, &'static str)> {
-        let of_services = self.services.values().filter_map(Service::timer);
+        let of_services = self.services.values().flat_map(Service::timers);
         let of_tickets =
             self.tickets.values().filter_map(|ticket| Some((ticket.deadline?, "a command's answer is due")));
         of_services.chain(of_tickets).min()
@@ -191,11 +207,14 @@ impl Fleet {
     }
 
     fn fire_timers(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let is_due = |service: &Service| service.timer().is_some_and(|(at, _)| at <= now);
+        let is_due = |service: &Service| service.timers().any(|(at, _)| at <= now);
         let due: Vec<ServiceName> =
             self.services.iter().filter(|(_, it)| is_due(it)).map(|(name, _)| name.clone()).collect();
         for name in due {
-            self.change(&name, |service| service.on_time(now, out));
+            self.change(&name, |service| {
+                service.on_time(now, out);
+                service.on_time_of_upkeep(now, out);
+            });
         }
     }
 
@@ -206,7 +225,9 @@ impl Fleet {
             let is_up = matches!(service.phase, Phase::Starting(..) | Phase::Running(..));
             if is_up && service.is_leaving() && self.order().may_stop(&name) {
                 self.change(&name, |service| service.stop(now, out));
-            } else if service.may_spawn() && self.order().may_start(&name) {
+            } else if let Some(run) = service.start_in_vain() {
+                self.change(&name, |service| service.call_off(run, out));
+            } else if service.may_spawn() && !service.is_after_stop() && self.order().may_start(&name) {
                 let run = self.next_run();
                 self.change(&name, |service| service.spawn(run, out));
             }

@@ -119,7 +119,7 @@ impl Judge<'_> {
             return Some(Verdict::Failed(why));
         }
         match &service.phase {
-            Phase::Resting(_) if service.second.is_some() => None,
+            Phase::Resting(_) if service.second.is_some() || service.is_after_stop() => None,
             Phase::Resting(_) => {
                 let is_clear = service.last.as_ref().is_none_or(|last| last.end.left.is_empty());
                 Some(if is_clear { Verdict::Done } else { self.failed(name) })
@@ -141,7 +141,7 @@ impl Judge<'_> {
                 Phase::Backoff { .. } | Phase::Blocked { .. } => false,
             },
             Awaited::Alive => service.has_live_process(),
-            Awaited::Gone => !service.has_process(),
+            Awaited::Gone => !service.is_occupied(),
         };
         let is_lost = awaited != Awaited::Gone && service.phase == Phase::Resting(Rest::Fatal);
         match (is_seen, is_lost) {

@@ -1,4 +1,5 @@
 use super::exchange::{Second, Trial};
+use super::hooks::Hold;
 use super::phase::{Live, Phase, Rest};
 use super::service::{Remedy, Service, Trouble};
 use crate::vocab::identity::Identity;
@@ -104,7 +105,10 @@ impl SecondMemory {
 impl Service {
     /// What the next supervisor must know of it.
     pub fn memory(&self) -> Survivor {
+        // A stop whose signal was not sent yet begins anew, with its `pre_stop`.
+        let is_asked = !matches!(self.hold, Hold::PreStop(_));
         let progress = match &self.phase {
+            Phase::Stopping { .. } if !is_asked => Progress::Starting,
             Phase::Running(..) => Progress::Ready,
             Phase::Stopping { kill_at, .. } => Progress::Stopping { kill_at: *kill_at },
             Phase::Killing { live, .. } => Progress::Stopping { kill_at: live.since },
@@ -120,7 +124,7 @@ impl Service {
                 Phase::Resting(Rest::Stopped) => None,
                 Phase::Resting(rest) => Some(rest),
                 Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..) => None,
-                Phase::Stopping { .. } | Phase::Killing { .. } if self.is_stopped_for_good() => {
+                Phase::Stopping { .. } | Phase::Killing { .. } if is_asked && self.is_stopped_for_good() => {
                     Some(Rest::Fatal)
                 }
                 Phase::Stopping { .. } | Phase::Killing { .. } => None,
@@ -147,6 +151,7 @@ impl Service {
                     let cause = "its check failed".to_owned();
                     self.trouble = Some(Trouble::Condemned { cause, remedy: Remedy::Stop });
                 }
+                self.begin_upkeep(now);
                 self.resumed_phase(live, now)
             }
             (None, Goal::Down, _) => Phase::Resting(Rest::Stopped),

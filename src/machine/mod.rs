@@ -18,6 +18,8 @@ pub mod exchange;
 pub mod explain;
 /// All services together: the one entry, `Fleet::handle`.
 pub mod fleet;
+/// What is run on occasions of a service, and what waits for it.
+mod hooks;
 /// Whether a command has reached what it was given for.
 pub mod judge;
 /// What of a service outlives its supervisor.
@@ -42,6 +44,11 @@ pub mod ticket;
 mod timer;
 /// Whose turn it is to be exchanged.
 mod turn;
+
+/// What a run that is up is looked after by, beyond its checks.
+mod upkeep;
+/// What a change of watched files does.
+mod watch;
 
 /// Thousands of seeded worlds.
 #[cfg(test)]

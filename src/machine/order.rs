@@ -61,7 +61,9 @@ impl<'a> Order<'a> {
     /// for: nobody knows whether it ever ends.
     pub(super) fn ends_before(self, name: &ServiceName) -> impl Iterator<Item = &'a ServiceName> {
         self.dependents_of(name).filter(move |dependent| {
-            self.services.get(*dependent).is_some_and(|it| it.is_leaving() && it.holds_up_order())
+            self.services
+                .get(*dependent)
+                .is_some_and(|it| it.is_leaving() && (it.holds_up_order() || it.is_after_stop()))
         })
     }
 

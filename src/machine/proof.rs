@@ -80,17 +80,18 @@ impl Service {
             return;
         }
         match finding {
-            Finding::Good => self.on_good(Duration::MAX, now),
-            Finding::GoodFor(time) => self.on_good(time, now),
+            Finding::Good => self.on_good(Duration::MAX, now, out),
+            Finding::GoodFor(time) => self.on_good(time, now, out),
             Finding::Bad(what) => self.on_bad(what, now, out),
         }
     }
 
-    fn on_good(&mut self, time: Duration, now: Moment) {
+    fn on_good(&mut self, time: Duration, now: Moment, out: &mut Vec<Action>) {
         match self.phase.clone() {
             Phase::Starting(live, _) => {
                 self.trouble = None;
                 self.phase = Phase::Running(live, self.proof_of_ready(live, time, now));
+                out.extend(self.hook_of_ready(live.run));
             }
             Phase::Running(live, mut proof) => {
                 proof.successes = proof.successes.saturating_add(1);

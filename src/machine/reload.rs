@@ -7,6 +7,7 @@ use super::service::{Service, Standing};
 use crate::spec;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
+use crate::vocab::state::Goal;
 
 /// Whether services were forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Fleet {
     /// Forgets services that the config has no more once nothing of them is left to be ended. Their tickets can be
     /// judged once more: what else was awaited of them will not come to pass.
     pub(super) fn forget_removed(&mut self, out: &mut Vec<Action>) -> Removal {
-        let has_ended = |name: &&ServiceName| self.services.get(*name).is_none_or(|it| !it.has_process());
+        let has_ended = |name: &&ServiceName| self.services.get(*name).is_none_or(|it| !it.is_occupied());
         let over: Vec<ServiceName> = self.removed.iter().filter(has_ended).cloned().collect();
         for name in &over {
             self.removed.remove(name);
@@ -73,5 +74,30 @@ impl Fleet {
             out.push(Action::Forget(name.clone()));
         }
         if over.is_empty() { Removal::None } else { Removal::Some }
+    }
+}
+
+impl Service {
+    /// The config has it in another shape: what can be applied to a living process is, the rest by a new run. One that
+    /// an earlier config had removed is as good as a new one.
+    pub(super) fn reconfigure(&mut self, spec: Arc<spec::service::Service>, now: Moment) {
+        let before = std::mem::replace(&mut self.spec, spec);
+        let standing = std::mem::replace(&mut self.standing, Standing::Declared);
+        self.look_anew(&before, now);
+        if before.limits != self.spec.limits {
+            self.begin_upkeep(now);
+        }
+        match standing {
+            Standing::Removed if self.spec.autostart => self.want_up(),
+            Standing::Removed => (),
+            Standing::Declared if self.goal == Goal::Down || before.runs_like(&self.spec) => (),
+            Standing::Declared => self.want_again(),
+        }
+    }
+
+    /// The config has it no more.
+    pub(super) fn remove(&mut self) {
+        self.want_down();
+        self.standing = Standing::Removed;
     }
 }

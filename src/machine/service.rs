@@ -5,7 +5,10 @@ use super::action::Action;
 use super::backoff;
 use super::event::{End, Obstacle};
 use super::exchange::{Roll, Second};
-use super::phase::{Live, Patience, Phase, Rest};
+use super::explain;
+use super::hooks::Hold;
+use super::phase::{Live, NextLook, Phase, Rest};
+use super::watch::Watched;
 use crate::spec;
 use crate::spec::policy::{EarlyExit, RestartPolicy};
 use crate::vocab::identity::Identity;
@@ -20,6 +23,10 @@ pub struct Service {
     pub(super) spec: Arc<spec::service::Service>,
     pub(super) goal: Goal,
     pub(super) phase: Phase,
+    pub(super) hold: Hold,
+    /// When its memory is measured next.
+    pub(super) measure: NextLook,
+    pub(super) watched: Watched,
     pub(super) second: Option<Second>,
     pub(super) roll: Roll,
     pub(super) standing: Standing,
@@ -72,6 +79,8 @@ pub enum Remedy {
     Restart,
     /// Nothing.
     Stop,
+    /// What follows any run that has failed.
+    Fail,
 }
 
 /// How long after SIGKILL the kernel is suspected of holding a process.
@@ -83,6 +92,9 @@ impl Service {
             spec,
             goal: Goal::Down,
             phase: Phase::Resting(Rest::Stopped),
+            hold: Hold::Free,
+            measure: NextLook::Never,
+            watched: Watched::default(),
             second: None,
             roll: Roll::Nothing,
             standing: Standing::Declared,
@@ -122,6 +134,7 @@ impl Service {
     /// Its state in the words of the contract.
     pub fn state(&self) -> State {
         match &self.phase {
+            Phase::Resting(_) if self.is_after_stop() => State::Stopping,
             Phase::Resting(Rest::Stopped) if self.second.is_some() => State::Stopping,
             Phase::Resting(Rest::Stopped) => State::Stopped,
             Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
@@ -175,6 +188,7 @@ impl Service {
     /// It is wanted down; a process it has is ended when its turn comes.
     pub(super) fn want_down(&mut self) {
         self.goal = Goal::Down;
+        self.watched = Watched::default();
         self.forget_exchange();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
@@ -196,27 +210,6 @@ impl Service {
         self.forget_exchange();
     }
 
-    /// Asks its process to end.
-    pub(super) fn stop(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if let Phase::Starting(live, _) | Phase::Running(live, _) = self.phase {
-            out.push(Action::Stop { run: live.run, stop: self.spec.stop });
-            self.phase = Phase::Stopping { live, kill_at: now.after(self.spec.stop.timeout) };
-            self.trouble = None;
-        }
-    }
-
-    /// Ends its process without asking.
-    pub(super) fn kill(&mut self, now: Moment, out: &mut Vec<Action>) {
-        match self.phase {
-            Phase::Starting(live, _) | Phase::Running(live, _) | Phase::Stopping { live, .. } => {
-                out.push(Action::Kill { run: live.run });
-                self.phase = Phase::Killing { live, patience: Patience::Until(now.after(KILL_PATIENCE)) };
-            }
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => (),
-            Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => (),
-        }
-    }
-
     /// Begins a run.
     pub(super) fn spawn(&mut self, run: RunId, out: &mut Vec<Action>) {
         assert!(self.phase == Phase::Waiting, "only a waiting service starts; this one is {:?}", self.phase);
@@ -229,13 +222,14 @@ impl Service {
             return;
         }
         self.trouble = None;
+        self.hold = Hold::Free;
+        self.begin_upkeep(now);
         self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
     }
 
     pub(super) fn on_not_spawned(&mut self, obstacle: Obstacle, now: Moment, out: &mut Vec<Action>) {
-        if !matches!(self.phase, Phase::Spawning { .. }) {
-            return;
-        }
+        let Phase::Spawning { run } = self.phase else { return };
+        self.hold = Hold::Free;
         if self.goal == Goal::Down {
             self.phase = Phase::Resting(Rest::Stopped);
             return;
@@ -243,9 +237,10 @@ impl Service {
         self.goal = Goal::Up;
         match obstacle {
             Obstacle::PortTaken(taken) => self.meet(taken, now, out),
-            Obstacle::Refused { .. } => {
+            Obstacle::Refused { why } => {
+                out.extend(self.hook_of_failure(run, why.clone()));
                 self.fail_quickly(now);
-                self.trouble = Some(Trouble::NotSpawned(obstacle));
+                self.trouble = Some(Trouble::NotSpawned(Obstacle::Refused { why }));
             }
         }
     }
@@ -262,6 +257,11 @@ impl Service {
         self.last = Some(LastRun { run: live.run, end, lasted });
         self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
+        let has_failed = remedy(condemned.as_ref()).is_some() || !(was_asked || self.is_success(outcome));
+        if has_failed && self.goal == Goal::Up && taken.is_none() {
+            out.extend(self.hook_of_failure(live.run, explain::failure(self, condemned.as_ref())));
+        }
+        self.hold_after(live.run, out);
         match (self.goal, is_clear) {
             (Goal::Up, _) if self.has_understudy() => self.promote(),
             (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
@@ -277,6 +277,11 @@ impl Service {
                 self.failures = 0;
                 self.phase = Phase::Waiting;
             }
+            (Goal::Up, true) if remedy(condemned.as_ref()) == Some(Remedy::Fail) => {
+                self.forgive_after(lasted);
+                self.fail_quickly(now);
+                self.trouble = condemned;
+            }
             (Goal::Up, true) if was_asked => {
                 self.restarts += u64::from(remedy(condemned.as_ref()).is_some());
                 self.phase = Phase::Waiting;
@@ -288,13 +293,6 @@ impl Service {
                 self.goal = Goal::Up;
                 self.fail_quickly(now);
             }
-        }
-    }
-
-    fn is_success(&self, outcome: Outcome) -> bool {
-        match outcome {
-            Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
-            Outcome::Signal(_) | Outcome::Unknown => false,
         }
     }
 
@@ -315,11 +313,23 @@ impl Service {
         } else if !ran.is_clear || is_early {
             self.fail_quickly(now);
         } else {
-            if ran.lasted >= self.spec.backoff.reset_after {
-                self.failures = 0;
-            }
+            self.forgive_after(ran.lasted);
             self.restarts += 1;
             self.phase = Phase::Waiting;
+        }
+    }
+
+    fn is_success(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
+            Outcome::Signal(_) | Outcome::Unknown => false,
+        }
+    }
+
+    /// A run that was long enough makes up for the failures before it.
+    fn forgive_after(&mut self, lasted: Duration) {
+        if lasted >= self.spec.backoff.reset_after {
+            self.failures = 0;
         }
     }
 
@@ -333,26 +343,6 @@ impl Service {
         let delay = backoff::delay(&self.spec.backoff, self.failures);
         self.phase =
             if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
-    }
-
-    /// The config has it in another shape: what can be applied to a living process is, the rest by a new run. One that
-    /// an earlier config had removed is as good as a new one.
-    pub(super) fn reconfigure(&mut self, spec: Arc<spec::service::Service>, now: Moment) {
-        let before = std::mem::replace(&mut self.spec, spec);
-        let standing = std::mem::replace(&mut self.standing, Standing::Declared);
-        self.look_anew(&before, now);
-        match standing {
-            Standing::Removed if self.spec.autostart => self.want_up(),
-            Standing::Removed => (),
-            Standing::Declared if self.goal == Goal::Down || before.runs_like(&self.spec) => (),
-            Standing::Declared => self.want_again(),
-        }
-    }
-
-    /// The config has it no more.
-    pub(super) fn remove(&mut self) {
-        self.want_down();
-        self.standing = Standing::Removed;
     }
 }
 

@@ -15,6 +15,7 @@ impl Service {
         if let (Phase::Starting(live, _), false) = (&self.phase, self.spec.can_be_probed()) {
             let live = *live;
             self.phase = Phase::Running(live, self.standing_proof(live, now));
+            out.extend(self.hook_of_ready(live.run));
             return;
         }
         match &mut self.phase {

@@ -8,6 +8,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use crate::spec::service::User;
 use crate::sys::handover::Handover;
+use crate::sys::limits::Rlimits;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, SpawnError, spawn};
 use crate::vocab::identity::Identity;
@@ -90,6 +91,8 @@ async fn answers(interpreter: &Interpreter, files: &[String]) -> Result<String, 
     let words = interpreter.words.iter().skip(1).cloned();
     let arguments: Vec<String> = words.chain(options).chain(files.iter().cloned()).collect();
     let launch = Launch {
+        stdin: None,
+        rlimits: Rlimits::default(),
         program: &interpreter.program,
         argument_zero: interpreter.words.first().map_or("python3", String::as_str),
         arguments: &arguments,

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::failed::Failed;
 use crate::spec::service::Command;
 use crate::sys::exit::{self, ExitWatch};
 use crate::sys::handover::Handover;
+use crate::sys::limits::Rlimits;
 use crate::sys::signal;
 use crate::sys::spawn::{Credentials, Launch, spawn};
 use crate::sys::tree::{self, Reach};
@@ -19,7 +21,7 @@ use crate::vocab::outcome::Outcome;
 use crate::vocab::run::Tag;
 use crate::vocab::signal::Signal;
 
-/// A command that judges a service, with all that it is run with.
+/// A command of a service beside its own, with all that it is run with.
 #[derive(Debug)]
 pub struct Errand {
     /// What is run.
@@ -30,6 +32,8 @@ pub struct Errand {
     pub environment: BTreeMap<String, String>,
     /// Its working directory.
     pub directory: PathBuf,
+    /// What the system holds it to.
+    pub rlimits: Rlimits,
     /// Its file mode creation mask, if not ours.
     pub umask: Option<u32>,
     /// Its nice value, if not ours.
@@ -38,10 +42,28 @@ pub struct Errand {
     pub credentials: Option<Credentials>,
     /// What its processes carry. It is not the tag of the service's run, whose processes they are not.
     pub tag: Tag,
+    /// Where it reads and writes.
+    pub channels: Channels,
     /// Where its processes are when their parents have gone.
     pub reach: Reach,
     /// The children that somebody waits for, this one among them while it lives.
     pub waited_for: watch::Sender<BTreeSet<Pid>>,
+}
+
+/// Where a command reads and writes.
+#[derive(Debug)]
+pub enum Channels {
+    /// It reads nothing, and of what it writes the end is kept, for whoever asks why it failed.
+    Caught,
+    /// These.
+    Given {
+        /// Its standard input.
+        stdin: OwnedFd,
+        /// Its standard output.
+        stdout: OwnedFd,
+        /// Its standard error.
+        stderr: OwnedFd,
+    },
 }
 
 /// How much of its output is kept, from the end.
@@ -92,17 +114,25 @@ fn brief(command: &Command) -> String {
 
 fn begin(errand: Errand) -> Result<(Words, Hold), String> {
     let told = |error: io::Error| error.to_string();
-    let (reader, writer) = io::pipe().map_err(told)?;
-    let output = Receiver::from_owned_fd(reader.into()).map_err(told)?;
+    let (stdin, stdout, stderr, output) = match errand.channels {
+        Channels::Given { stdin, stdout, stderr } => (Some(stdin), stdout, stderr, None),
+        Channels::Caught => {
+            let (reader, writer) = io::pipe().map_err(told)?;
+            let output = Receiver::from_owned_fd(reader.into()).map_err(told)?;
+            (None, writer.try_clone().map_err(told)?.into(), writer.into(), Some(output))
+        }
+    };
     let launch = Launch {
         program: &errand.program,
         argument_zero: errand.command.program(),
         arguments: errand.command.arguments(),
         environment: &errand.environment,
         directory: &errand.directory,
+        stdin,
         handover: Handover::Nothing,
-        stdout: writer.try_clone().map_err(told)?.into(),
-        stderr: writer.into(),
+        stdout,
+        stderr,
+        rlimits: errand.rlimits,
         umask: errand.umask,
         nice: errand.nice,
         credentials: errand.credentials,
@@ -113,12 +143,12 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         children.insert(leader.pid);
     });
     let Errand { tag, reach, waited_for, .. } = errand;
-    Ok((Words { output: Some(output), bytes: Vec::new() }, Hold { leader, tag, reach, waited_for }))
+    Ok((Words { output, bytes: Vec::new() }, Hold { leader, tag, reach, waited_for }))
 }
 
 /// What a command says.
 struct Words {
-    /// None when nobody can write into it any more.
+    /// None when nobody can write into it any more, or it goes elsewhere.
     output: Option<Receiver>,
     bytes: Vec<u8>,
 }
@@ -197,7 +227,7 @@ impl Hold {
             }
         };
         if tokio::time::timeout(KILLED_MAX, cleared).await.is_err() {
-            tracing::warn!(tag = %self.tag, "processes of a check do not end");
+            tracing::warn!(tag = %self.tag, "processes of a command do not end");
         }
     }
 
@@ -236,141 +266,4 @@ impl Drop for Hold {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Errand, attempt};
-    use crate::probe::failed::Failed;
-    use crate::spec::service::Command;
-    use crate::sys::tree::Reach;
-    use crate::sys::{exit, process};
-    use crate::vocab::identity::Pid;
-    use crate::vocab::run::Tag;
-    use std::collections::{BTreeMap, BTreeSet};
-    use std::path::Path;
-    use std::time::{Duration, Instant};
-    use tokio::sync::watch;
-
-    struct Rig {
-        dir: tempfile::TempDir,
-        children: watch::Sender<BTreeSet<Pid>>,
-        runtime: tokio::runtime::Runtime,
-    }
-
-    impl Rig {
-        fn new() -> Self {
-            let _ = exit::adopt_orphans();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            Self { dir: tempfile::tempdir().unwrap(), children: watch::Sender::default(), runtime }
-        }
-
-        fn errand(&self, script: &str) -> Errand {
-            let command = Command::new(["sh", "-c", script].map(str::to_owned).to_vec()).unwrap();
-            let tag =
-                Tag::parse(&format!("{}/api/0", self.dir.path().file_name().unwrap().display())).unwrap();
-            let path = ("PATH".to_owned(), "/usr/bin:/bin".to_owned());
-            Errand {
-                program: "/bin/sh".into(),
-                command,
-                environment: BTreeMap::from([path, (Tag::VARIABLE.to_owned(), tag.to_string())]),
-                directory: self.dir.path().to_owned(),
-                umask: None,
-                nice: None,
-                credentials: None,
-                tag,
-                reach: Reach::Near,
-                waited_for: self.children.clone(),
-            }
-        }
-
-        fn run(&self, script: &str, limit: Duration) -> Result<(), Failed> {
-            let result = self.runtime.block_on(attempt(self.errand(script), limit));
-            assert!(self.children.borrow().is_empty(), "nobody is waited for any more");
-            result
-        }
-
-        /// The pids that the scripts wrote.
-        fn pids(&self) -> Vec<Pid> {
-            let text = std::fs::read_to_string(self.dir.path().join("pids")).unwrap_or_default();
-            text.lines().filter_map(|line| Pid::new(line.trim().parse().ok()?)).collect()
-        }
-    }
-
-    const LONG: Duration = Duration::from_secs(20);
-
-    /// Zombies are reaped by whoever runs the checks, as those of services are.
-    fn is_gone(pid: Pid) -> bool {
-        process::read(pid).is_none_or(|process| !process.is_alive())
-    }
-
-    /// What was sent SIGKILL ends in its own time.
-    fn wait_until_gone(pids: &[Pid]) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !pids.iter().all(|pid| is_gone(*pid)) {
-            assert!(Instant::now() < deadline, "{pids:?}");
-            std::thread::yield_now();
-        }
-    }
-
-    fn open_files() -> usize {
-        std::fs::read_dir(Path::new("/dev/fd")).unwrap().count()
-    }
-
-    #[test]
-    fn a_command_passes_with_code_0_and_else_its_last_line_says_why() {
-        let rig = Rig::new();
-        assert!(rig.run("echo fine; exit 0", LONG).is_ok());
-        let failed = rig.run("echo first; echo queue is stuck >&2; echo; exit 3", LONG).unwrap_err();
-        let words =
-            "`sh -c 'echo first; echo queue is stuck >&2; echo; exit 3'` exited with code 3: queue is stuck";
-        assert_eq!(failed.to_string(), words);
-        assert!(matches!(rig.run("kill -9 $$", LONG), Err(Failed::Command { words: None, .. })));
-        // More than a pipe holds.
-        assert!(rig.run("head -c 300000 /dev/zero", LONG).is_ok());
-    }
-
-    #[test]
-    fn a_command_that_takes_too_long_ends_with_its_whole_tree() {
-        let rig = Rig::new();
-        let script = "echo $$ >> pids; sleep 60 & echo $! >> pids; echo waiting; \
-                      setsid sh -c 'echo $$ >> pids; sleep 60' & wait";
-        let start = Instant::now();
-        let failed = rig.run(script, Duration::from_millis(400)).unwrap_err();
-        assert!(failed.to_string().ends_with("did not end within 400ms: waiting"), "{failed}");
-        assert!(start.elapsed() < Duration::from_secs(10));
-        let pids = rig.pids();
-        assert_eq!(pids.len(), 3);
-        wait_until_gone(&pids);
-    }
-
-    #[test]
-    fn what_a_command_leaves_behind_ends_with_it_and_no_descriptor_stays_open() {
-        let rig = Rig::new();
-        rig.run("exit 0", LONG).unwrap();
-        let before = open_files();
-        for _ in 0..20 {
-            rig.run("setsid sh -c 'echo $$ >> pids; exec sleep 60' & sleep 0.05; exit 0", LONG).unwrap();
-        }
-        // Other tests of this process open files, too, but not so many for long.
-        assert!(open_files() < before + 15, "{} and then {}", before, open_files());
-        wait_until_gone(&rig.pids());
-    }
-
-    #[test]
-    fn a_command_that_is_given_up_halfway_ends() {
-        let rig = Rig::new();
-        let given_up = async {
-            let errand = rig.errand("echo $$ >> pids; sleep 60");
-            tokio::select! {
-                _ = attempt(errand, LONG) => (),
-                () = async { while rig.pids().is_empty() { tokio::time::sleep(Duration::from_millis(2)).await } } => (),
-            }
-        };
-        rig.runtime.block_on(given_up);
-        let pid = rig.pids()[0];
-        let deadline = Instant::now() + LONG;
-        while !is_gone(pid) {
-            assert!(Instant::now() < deadline);
-            std::thread::yield_now();
-        }
-        assert!(rig.children.borrow().is_empty());
-    }
-}
+mod tests;

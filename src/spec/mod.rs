@@ -10,6 +10,10 @@ pub mod graph;
 pub mod health;
 /// Sockets that the supervisor holds.
 pub mod hold;
+/// Commands on occasions in the life of a service.
+pub mod hooks;
+/// What a service may use.
+pub mod limits;
 /// Where output goes.
 pub mod log;
 /// When a run is followed by another, and how a run is ended.
@@ -24,3 +28,5 @@ pub mod script;
 pub mod service;
 /// The supervisor's own settings.
 pub mod supervisor;
+/// Files whose change starts a service again.
+pub mod watch;

@@ -5,9 +5,12 @@ use std::time::Duration;
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
 use super::hold::Hold;
+use super::hooks::Hooks;
+use super::limits::Limits;
 use super::log::{Logs, Rotation};
 use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use super::replicas::Replica;
+use super::watch::Watch;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
 use crate::vocab::signal::Signal;
@@ -49,6 +52,12 @@ pub struct Service {
     pub backoff: Backoff,
     /// How a run is ended.
     pub stop: Stop,
+    /// What is run on occasions of its life.
+    pub hooks: Hooks,
+    /// What it may use.
+    pub limits: Limits,
+    /// Which files start it again when they change.
+    pub watch: Option<Watch>,
     /// Exit codes that mean success; 0 unless the config says otherwise.
     pub success_exit_codes: BTreeSet<i32>,
     /// A run shorter than this failed quickly; a service without ports and check is running after this time.
@@ -92,6 +101,9 @@ impl Service {
             restart: RestartPolicy::Always,
             backoff: Backoff::default(),
             stop: Stop::default(),
+            hooks: Hooks::new(),
+            limits: Limits::default(),
+            watch: None,
             success_exit_codes: BTreeSet::from([0]),
             min_uptime: Duration::from_secs(1),
             autostart: true,
@@ -120,6 +132,7 @@ impl Service {
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
+            && self.limits.hold_like(&other.limits)
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()
             && self.logs.are_joined() == other.logs.are_joined()

@@ -1,5 +1,39 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+/// What a process is held to (setrlimit(2)); what is not given stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rlimits {
+    /// How many files it may have open (RLIMIT_NOFILE).
+    pub open_files: Option<u64>,
+    /// How many processes and threads its user may have (RLIMIT_NPROC).
+    pub processes: Option<u64>,
+    /// How large its core dump may be, in bytes (RLIMIT_CORE).
+    pub core_bytes: Option<u64>,
+    /// How much CPU time it may use, in seconds (RLIMIT_CPU).
+    pub cpu_seconds: Option<u64>,
+}
+
+impl Rlimits {
+    /// Holds this process to them. It makes system calls alone, and may be called between fork and exec.
+    ///
+    /// # Errors
+    /// EPERM: more than the hard limit is for root alone.
+    pub fn take_on(&self) -> nix::Result<()> {
+        let limits = [
+            (Resource::RLIMIT_NOFILE, self.open_files),
+            (Resource::RLIMIT_NPROC, self.processes),
+            (Resource::RLIMIT_CORE, self.core_bytes),
+            (Resource::RLIMIT_CPU, self.cpu_seconds),
+        ];
+        for (resource, limit) in limits {
+            if let Some(limit) = limit {
+                setrlimit(resource, limit, limit)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Raises the soft limit of open files to the hard one (getrlimit(2)); a system that refuses leaves it as it was.
 pub fn raise_open_files() {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };

@@ -8,6 +8,7 @@ use nix::sys::stat::{Mode, umask};
 
 use super::cgroup::Cgroup;
 use super::handover::Handover;
+use super::limits::Rlimits;
 use super::{os, process};
 use crate::vocab::identity::{Identity, Pid, StartTime};
 
@@ -25,12 +26,16 @@ pub struct Launch<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Its working directory.
     pub directory: &'a Path,
+    /// Its standard input; `/dev/null` if nothing is given.
+    pub stdin: Option<OwnedFd>,
     /// What else it is given.
     pub handover: Handover<'a>,
     /// Its standard output.
     pub stdout: OwnedFd,
     /// Its standard error.
     pub stderr: OwnedFd,
+    /// What the system holds it to, where that is not what we are held to.
+    pub rlimits: Rlimits,
     /// Its file mode creation mask, if not ours.
     pub umask: Option<u32>,
     /// Its nice value, if not ours.
@@ -121,6 +126,7 @@ pub(super) fn reset_signals() {
 mod tests {
     use super::{Handover, Launch, SpawnError, spawn};
     use crate::sys::exit::{self, ExitWatch};
+    use crate::sys::limits::Rlimits;
     use crate::sys::process;
     use crate::vocab::outcome::Outcome;
     use std::collections::BTreeMap;
@@ -141,6 +147,8 @@ mod tests {
             arguments,
             environment,
             directory: Path::new("/"),
+            stdin: None,
+            rlimits: Rlimits::default(),
             handover: Handover::Nothing,
             stdout: out.try_clone().unwrap().into(),
             stderr: out.into(),

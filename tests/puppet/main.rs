@@ -25,6 +25,7 @@
 //! child hidden        fork a child through a double fork, in a session of its own, with an empty environment
 //! child family COUNT  fork that many descendants, through sessions of their own and double forks in turn
 //! child flies MS      fork a child each so many ms that leaves an orphan and ends, as that does, and is never waited for
+//! hold-mb COUNT       keep so many megabytes of memory
 //! touch FILE          make a file
 //! wait-for FILE       wait until a file is there
 //! exit CODE           end with that code
@@ -102,6 +103,7 @@ fn main() {
                 "flies" => flies(next().parse().unwrap()),
                 kind => child(kind),
             },
+            "hold-mb" => drop(vec![1_u8; next().parse::<usize>().unwrap() * 1_000_000].leak()),
             "touch" => drop(File::create(next()).unwrap()),
             "wait-for" => wait_for(&next()),
             "exit-if" => {

@@ -327,11 +327,11 @@ fn who_depends_on_a_service_with_a_problem_depends_on_a_service() {
 #[test]
 fn an_unknown_key_of_the_defaults_is_said_once_and_as_theirs() {
     check(
-        "[defaults]\nstop_timeot = \"1s\"\nwatch = true\ncommnd = \"x\"\n\
+        "[defaults]\nstop_timeot = \"1s\"\nschedule = true\ncommnd = \"x\"\n\
          [services.a]\ncommand = \"sh\"\n[services.b]\ncommand = \"sh\"\n[services.c]\ncommand = \"sh\"\n",
         &[
             (2, &["unknown key `stop_timeot` in [defaults]", "did you mean `stop_timeout`?"]),
-            (3, &["unknown key `watch` in [defaults]", "planned and not there yet"]),
+            (3, &["unknown key `schedule` in [defaults]", "planned and not there yet"]),
             (4, &["unknown key `commnd` in [defaults]", "did you mean `command`?"]),
         ],
     );

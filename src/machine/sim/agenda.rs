@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::machine::event::Event;
+use crate::spec::hooks::Occasion;
 use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 
@@ -20,6 +22,12 @@ pub(super) enum Due {
     Looked(RunId, Pid, Life),
     /// The daemon is told what became of a spawn.
     Spawned(Event, Life),
+    /// The `pre_start` of a run is over.
+    Prepared(RunId, Life),
+    /// The tree of a run is measured.
+    Measured(RunId, Life),
+    /// A hook of a run is over.
+    Hooked(ServiceName, RunId, Occasion, Life),
     /// Somebody does something.
     Act,
     /// The daemon dies some actions later.

@@ -48,6 +48,10 @@ impl Before {
             Event::NotSpawned { .. } | Event::Exited { .. } | Event::Notified { .. } => Proven::Nobody,
             Event::PortsSeen { .. } => Proven::Nobody,
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
+            Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::Measured { .. }
+            | Event::FileChanged { .. } => Proven::Nobody,
         };
         let end = match event {
             Event::Exited { run, end } => {
@@ -61,9 +65,14 @@ impl Before {
             Event::NotSpawned { obstacle: Obstacle::Refused { .. }, .. } | Event::PortsSeen { .. } => None,
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => None,
             Event::Probed { .. } | Event::Notified { .. } | Event::Reconfigured(_) => None,
-            Event::Resumed(_) | Event::Tick => None,
+            Event::Resumed(_)
+            | Event::Tick
+            | Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::FileChanged { .. }
+            | Event::Measured { .. } => None,
         };
-        Self { running: running(fleet), proven, end, look: sickness::Look::of(event) }
+        Self { running: running(fleet), proven, end, look: sickness::Look::of(fleet, event) }
     }
 }
 
@@ -94,7 +103,7 @@ impl World {
         of_it.map(|child| (child.run, child.identity)).collect()
     }
 
-    fn has_process(&self, name: &ServiceName) -> bool {
+    pub(super) fn has_process(&self, name: &ServiceName) -> bool {
         self.children.values().any(|child| child.service == *name && child.is_ours())
     }
 
@@ -105,7 +114,7 @@ impl World {
         if fleet.service_of(run).is_some_and(|it| it.second().is_some()) {
             self.check_understudy(run, spec)?;
         } else {
-            require(!self.has_process(name), || {
+            require(!self.is_occupied(name), || {
                 format!("run {run} of `{name}` is begun while another lives")
             })?;
         }
@@ -155,7 +164,7 @@ impl World {
     fn leaves_before<'a>(&self, fleet: &'a Fleet, name: &ServiceName) -> Option<&'a ServiceName> {
         let in_the_way = |service: &&Service| {
             let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
-            needs_it && service.holds_up_order()
+            needs_it && (service.holds_up_order() || self.is_after_stop(&service.spec().name))
         };
         fleet.services().values().find(in_the_way).map(|service| &service.spec().name)
     }
@@ -194,10 +203,10 @@ impl World {
             Verb::Start | Verb::Restart | Verb::Await(Awaited::Ready) => is_ready,
             Verb::Roll { .. } => is_ready && self.processes_of(name).len() <= 1,
             Verb::Fit if self.is_declared(name) => is_ready,
-            Verb::Fit => !self.has_process(name),
+            Verb::Fit => !self.is_occupied(name),
             Verb::Await(Awaited::Alive) => self.has_process(name),
-            Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.has_process(name),
-            Verb::Await(Awaited::Gone) => !self.has_process(name),
+            Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.is_occupied(name),
+            Verb::Await(Awaited::Gone) => !self.is_occupied(name),
         }
     }
 
@@ -212,7 +221,7 @@ impl World {
             }
             Verb::Fit => {
                 let is_up = service.goal() == Goal::Up && service.health() != Health::Unhealthy;
-                self.is_declared(name) == is_up
+                self.is_declared(name) == is_up && (is_up || !service.has_process())
             }
             Verb::Roll { .. } => {
                 let is_alone = service.second().is_none() && *service.roll() == Roll::Nothing;
@@ -263,7 +272,7 @@ impl World {
             Phase::Waiting => {
                 let is_ready =
                     spec.depends_on.iter().all(|(needed, condition)| self.holds(needed, *condition));
-                require(!is_ready, || format!("`{name}` waits for nothing"))
+                require(!is_ready || self.is_occupied(name), || format!("`{name}` waits for nothing"))
             }
             Phase::Starting(..) | Phase::Running(..) if service.goal() != Goal::Up => {
                 let first = self.leaves_before(fleet, name);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::agenda::{Due, Life as Daemon, Start, wait};
 use super::check::require;
 use super::child::{Character, Child, Keeper, Life, identity};
+use super::hooks::Hooked;
 use super::ledger::Ends;
 use super::spec_maker::is_job;
 use super::world::{Ending, Journal, Supervisor, Verdict, Violence, World};
@@ -12,6 +13,7 @@ use crate::machine::action::Action;
 use crate::machine::event::{Event, Obstacle, Verb};
 use crate::machine::fleet::Fleet;
 use crate::machine::memory::{Progress, SecondPlan, Survivor};
+use crate::spec::hooks::Occasion;
 use crate::spec::policy::RestartPolicy;
 use crate::spec::service::Service;
 use crate::vocab::identity::{Identity, Pid};
@@ -24,7 +26,23 @@ impl World {
     /// Does one thing that the machine asks for.
     pub(super) fn perform(&mut self, action: Action, events: &mut VecDeque<Event>) -> Verdict {
         match action {
-            Action::Spawn { run, service } => self.spawn(run, &service, events),
+            Action::Spawn { run, service } => {
+                self.check_spawn(run, &service)?;
+                if service.hooks.contains_key(&Occasion::PreStart) {
+                    self.prepare(run, &service);
+                } else {
+                    self.make(run, &service, events);
+                }
+                Ok(())
+            }
+            Action::Hook { run, service, occasion, .. } => self.hook(run, &service, occasion),
+            Action::Measure { run } => {
+                self.child_of(run, None)?;
+                let at = self.now.after(wait(&mut self.rng, 5));
+                self.agenda.plan(at, Due::Measured(run, self.daemon));
+                Ok(())
+            }
+            Action::CallOff { run } => self.call_off(run, events),
             Action::Stop { run, stop } => self.stop(run, stop.signal),
             Action::Kill { run } => self.kill(run),
             Action::Probe { run, service, .. } => {
@@ -58,7 +76,7 @@ impl World {
     }
 
     /// The process of a run that an action names; nothing else may be named.
-    fn child_of(&mut self, run: RunId, service: Option<&Service>) -> Result<&mut Child, String> {
+    pub(super) fn child_of(&mut self, run: RunId, service: Option<&Service>) -> Result<&mut Child, String> {
         let owner = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(run));
         let name = owner.map(|service| service.spec().name.clone());
         let child = self.children.values_mut().find(|child| child.run == run && child.is_ours());
@@ -69,8 +87,7 @@ impl World {
         Ok(child)
     }
 
-    fn spawn(&mut self, run: RunId, service: &Arc<Service>, events: &mut VecDeque<Event>) -> Verdict {
-        self.check_spawn(run, service)?;
+    pub(super) fn make(&mut self, run: RunId, service: &Arc<Service>, events: &mut VecDeque<Event>) {
         let event = match self.taken(service) {
             Some(taken) => Event::NotSpawned { run, obstacle: Obstacle::PortTaken(taken) },
             None if self.rng.u32(0..100) < self.temper.refusals() => {
@@ -92,7 +109,6 @@ impl World {
         } else {
             events.push_back(event);
         }
-        Ok(())
     }
 
     fn bear(&mut self, run: RunId, service: &Service) -> crate::vocab::identity::Identity {
@@ -130,7 +146,7 @@ impl World {
     }
 
     fn stop(&mut self, run: RunId, signal: Signal) -> Verdict {
-        self.check_stop(run)?;
+        self.check_asked(run)?;
         let now = self.now;
         let timeout = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(run));
         let timeout = timeout.map_or(Duration::ZERO, |service| service.spec().stop.timeout);
@@ -243,6 +259,7 @@ impl World {
             spawning: BTreeSet::new(),
             doom: None,
             ending: Ending::NotYet,
+            hooked: Hooked::default(),
             kept: None,
         });
         self.ledger.open(self.file.services().keys(), journal.ends);

@@ -6,6 +6,7 @@ use super::world::Verdict;
 use crate::machine::action::Change;
 use crate::machine::event::{Finding, Verb};
 use crate::machine::ticket::TicketId;
+use crate::spec::watch::Watch;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -25,6 +26,10 @@ pub(super) struct Ledger {
     wanted: BTreeMap<ServiceName, Goal>,
     /// How many looks in a row found a run unfit.
     unfit: BTreeMap<RunId, u32>,
+    /// Runs that were found to use more than they may.
+    greedy: BTreeSet<RunId>,
+    /// When a service was started again for a file.
+    edited: BTreeMap<ServiceName, Vec<Moment>>,
     /// When a service's run was ended because it was unhealthy.
     remedied: BTreeMap<ServiceName, Vec<Moment>>,
 }
@@ -47,6 +52,8 @@ impl Ledger {
         self.told.clear();
         self.wanted.clear();
         self.remedied.clear();
+        self.greedy.clear();
+        self.edited.clear();
         for name in services {
             self.declare(name);
         }
@@ -69,6 +76,9 @@ impl Ledger {
     pub(super) fn want<'a>(&mut self, services: impl Iterator<Item = &'a ServiceName>, goal: Goal) {
         for name in services {
             self.wanted.insert(name.clone(), goal);
+            if goal == Goal::Down {
+                self.edited.remove(name);
+            }
         }
     }
 
@@ -135,6 +145,22 @@ impl Ledger {
     /// How many looks in a row found a run unfit.
     pub(super) fn unfit_looks(&self, run: RunId) -> u32 {
         self.unfit.get(&run).copied().unwrap_or(0)
+    }
+
+    /// A service was started again for a file; says how often that was so of late.
+    pub(super) fn note_edit(&mut self, name: &ServiceName, now: Moment) -> usize {
+        let edits = self.edited.entry(name.clone()).or_default();
+        edits.retain(|at| now.since(*at) < Watch::LOOP_WITHIN);
+        edits.push(now);
+        edits.len()
+    }
+
+    pub(super) fn note_greed(&mut self, run: RunId) {
+        self.greedy.insert(run);
+    }
+
+    pub(super) fn is_greedy(&self, run: RunId) -> bool {
+        self.greedy.contains(&run)
     }
 
     pub(super) fn note_remedy(&mut self, name: &ServiceName, now: Moment) {

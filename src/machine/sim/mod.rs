@@ -12,6 +12,8 @@ mod child;
 mod deputy;
 /// What the next daemon must still know.
 mod heritage;
+/// Hooks, and when they may be run.
+mod hooks;
 /// The books on commands and publications.
 mod ledger;
 /// What people do.
@@ -28,6 +30,8 @@ mod sickness;
 pub(super) mod spec_maker;
 /// Who else listens on ports.
 mod stranger;
+/// What is measured of runs.
+mod upkeep;
 /// One world: its time, its daemon, and what happens next.
 mod world;
 /// The tests.

@@ -101,6 +101,7 @@ impl World {
             0 => self.feed(Event::Tick),
             1 => self.abandon(),
             2 | 8 => self.notify(),
+            9 => self.edit_file(),
             3..=5 => self.tell_again(),
             6 | 7 => {
                 self.squat();
@@ -258,8 +259,10 @@ fn run_of(event: &Event) -> Option<RunId> {
     match event {
         Event::Spawned { run, .. } | Event::NotSpawned { run, .. } => Some(*run),
         Event::Exited { run, .. } | Event::Probed { run, .. } => Some(*run),
-        Event::Notified { run, .. } => Some(*run),
+        Event::Measured { run, .. } => Some(*run),
+        Event::Notified { run, .. } | Event::CalledOff { run } | Event::Hooked { run, .. } => Some(*run),
         Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) | Event::PortsSeen { .. } => None,
+        Event::FileChanged { .. } => None,
         Event::Resumed(_) | Event::Tick => None,
     }
 }

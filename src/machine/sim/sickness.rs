@@ -5,6 +5,7 @@ use super::check::require;
 use super::world::{Verdict, World};
 use crate::machine::event::{Event, Finding};
 use crate::machine::exchange::Second;
+use crate::machine::fleet::Fleet;
 use crate::machine::phase::{NextLook, Phase};
 use crate::machine::service::{Remedy, Service, Trouble};
 use crate::spec::health::{Aspect, OnUnhealthy};
@@ -19,8 +20,10 @@ pub(super) enum Look {
 }
 
 impl Look {
-    pub(super) fn of(event: &Event) -> Self {
+    pub(super) fn of(fleet: &Fleet, event: &Event) -> Self {
         match event {
+            // It began under another spec, and asked something else.
+            Event::Probed { run, .. } if !is_under_way(fleet, *run) => Self::None,
             Event::Probed { run, finding: Finding::Good } => Self::Good(*run, Duration::MAX),
             Event::Probed { run, finding: Finding::GoodFor(time) } => Self::Good(*run, *time),
             Event::Probed { run, finding: Finding::Bad(_) } => Self::Bad(*run),
@@ -29,7 +32,18 @@ impl Look {
             }
             Event::Exited { .. } | Event::Notified { .. } | Event::Reconfigured(_) => Self::None,
             Event::PortsSeen { .. } | Event::Resumed(_) | Event::Tick => Self::None,
+            Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::Measured { .. }
+            | Event::FileChanged { .. } => Self::None,
         }
+    }
+}
+
+fn is_under_way(fleet: &Fleet, run: RunId) -> bool {
+    match fleet.service_of(run).map(Service::phase) {
+        Some(Phase::Starting(_, proof) | Phase::Running(_, proof)) => proof.next == NextLook::UnderWay,
+        Some(_) | None => false,
     }
 }
 
@@ -48,6 +62,9 @@ impl World {
     pub(super) fn check_remedy(&mut self, run: RunId) -> Verdict {
         let fleet = self.fleet()?;
         let Some(service) = fleet.service_of(run) else { return Err(format!("run {run} is nobody's")) };
+        if self.is_ended_for_greed(run, service, fleet.reason(&service.spec().name).as_ref()) {
+            return Ok(());
+        }
         let (name, unfit) = (service.spec().name.clone(), self.ledger.unfit_looks(run));
         let before = |within| self.ledger.remedies(&name, within, self.now);
         let is_due = remedies(service).any(|(retries, remedy)| match remedy {

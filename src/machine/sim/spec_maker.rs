@@ -8,12 +8,17 @@ use fastrand::Rng;
 use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
+use crate::spec::hooks::{Hook, Hooks, Occasion};
 use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
+use crate::spec::watch::Watch;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
+
+/// What a tree may use where that is limited.
+pub(super) const MEMORY_BYTES_MAX: u64 = 512_000_000;
 
 /// Every name that a world knows. Those that begin with a `j` are jobs: they end by themselves if their policy lets
 /// them, and only they are waited for to complete.
@@ -112,6 +117,9 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     set_checks(rng, &mut service);
     service.restart = random_policy(rng, &service.name);
     service.backoff = random_backoff(rng);
+    service.hooks = random_hooks(rng);
+    service.watch = (rng.u32(0..4) == 0).then(watch);
+    service.limits.memory_bytes = (rng.u32(0..4) == 0).then_some(MEMORY_BYTES_MAX);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
     service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
     // Three of them may be replicas of one, which then share no port.
@@ -165,6 +173,19 @@ fn random_conflict(rng: &mut Rng) -> PortConflict {
         1 | 2 => PortConflict::Flush,
         _ => PortConflict::Wait,
     }
+}
+
+fn watch() -> Watch {
+    Watch { paths: vec!["*".to_owned()], ignore: Vec::new(), debounce: Watch::DEBOUNCE }
+}
+
+/// Half of all services have no hook.
+fn random_hooks(rng: &mut Rng) -> Hooks {
+    let share = *rng.choice(&[0, 0, 3, 6]).unwrap_or(&0);
+    let command = Command::new(vec!["true".to_owned()]).unwrap();
+    let hook = Hook { command, timeout: Duration::from_millis(rng.u64(600..2000)) };
+    let chosen = Occasion::ALL.into_iter().filter(|_| rng.u32(0..10) < share);
+    chosen.map(|occasion| (occasion, hook.clone())).collect()
 }
 
 fn random_policy(rng: &mut Rng, name: &ServiceName) -> RestartPolicy {
@@ -229,7 +250,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
     let at = rng.usize(0..services.len());
     let service = &mut services[at];
     let number: u16 = service.name.as_str()[1..].parse().unwrap();
-    match rng.u32(0..10) {
+    match rng.u32(0..12) {
         0 => {
             service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
         }
@@ -239,6 +260,8 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
         5 => service.restart = random_policy(rng, &service.name),
         6 => service.backoff = random_backoff(rng),
         8 => service.on_port_conflict = random_conflict(rng),
+        9 => service.hooks = random_hooks(rng),
+        10 => service.limits.memory_bytes = rng.bool().then_some(MEMORY_BYTES_MAX),
         7 => service.min_uptime = Duration::from_millis(rng.u64(1..2000)),
         _ => service.autostart = !service.autostart,
     }

@@ -7,6 +7,7 @@ use fastrand::Rng;
 use super::agenda::{Agenda, Due, Life as Daemon, Start, wait};
 use super::check::Before;
 use super::child::{Child, Life};
+use super::hooks::Hooked;
 use super::ledger::{Ends, Ledger};
 use super::operator::Temper;
 use super::spec_maker;
@@ -17,6 +18,7 @@ use crate::machine::memory::Survivor;
 use crate::machine::phase::Phase;
 use crate::machine::ticket::TicketId;
 use crate::spec;
+use crate::spec::hooks::Occasion;
 use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
 use crate::vocab::port::Endpoint;
@@ -79,6 +81,10 @@ impl Violence {
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => Self::AfterTheirTime,
             Event::PortsSeen { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
             Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
+            Event::CalledOff { .. }
+            | Event::Hooked { .. }
+            | Event::Measured { .. }
+            | Event::FileChanged { .. } => Self::AfterTheirTime,
         }
     }
 }
@@ -91,6 +97,7 @@ pub(super) struct Supervisor {
     /// It dies when it has done so many more actions.
     pub(super) doom: Option<u32>,
     pub(super) ending: Ending,
+    pub(super) hooked: Hooked,
     /// What the journal was last written for.
     pub(super) kept: Option<Revision>,
 }
@@ -210,7 +217,13 @@ impl World {
             Due::Told(pid, daemon) if daemon == self.daemon => self.tell_of_end(pid),
             Due::Looked(run, pid, daemon) if daemon == self.daemon => self.tell_of_look(run, pid),
             Due::Spawned(event, daemon) if daemon == self.daemon => self.feed(event),
+            Due::Prepared(run, daemon) if daemon == self.daemon => self.prepared(run),
+            Due::Hooked(service, run, occasion, daemon) if daemon == self.daemon => {
+                self.hooked(service, run, occasion)
+            }
             Due::Told(..) | Due::Looked(..) | Due::Spawned(..) => Ok(()),
+            Due::Measured(run, daemon) if daemon == self.daemon => self.measured(run),
+            Due::Prepared(..) | Due::Hooked(..) | Due::Measured(..) => Ok(()),
             Due::Act => self.act(),
             Due::Doom => {
                 let left = self.rng.u32(0..8);
@@ -274,7 +287,9 @@ impl World {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let Some(supervisor) = &mut self.supervisor else { return Ok(()) };
-            if let Event::Spawned { run, .. } | Event::NotSpawned { run, .. } = &event {
+            if let Event::Spawned { run, .. } | Event::NotSpawned { run, .. } | Event::CalledOff { run } =
+                &event
+            {
                 supervisor.spawning.remove(run);
             }
             let before = Before::of(&supervisor.fleet, &event, self.now);
@@ -301,6 +316,10 @@ impl World {
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => self.past.push(event),
             Event::Spawned { .. } | Event::NotSpawned { .. } => self.past.push(event),
             Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
+            Event::FileChanged { .. } => (),
+            // Of a `post_stop` nothing is told twice: the next daemon may give its run number again.
+            Event::Hooked { occasion: Occasion::PostStop, .. } => (),
+            Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => self.past.push(event),
             Event::Reconfigured(_) | Event::Resumed(_) => (),
         }
     }
@@ -325,14 +344,15 @@ fn told(event: &Event) -> String {
             format!("{event:?}")
         }
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
-        Event::PortsSeen { .. } => format!("{event:?}"),
+        Event::PortsSeen { .. } | Event::Measured { .. } | Event::FileChanged { .. } => format!("{event:?}"),
+        Event::CalledOff { .. } | Event::Hooked { .. } => format!("{event:?}"),
         Event::Resumed(_) | Event::Tick => format!("{event:?}"),
     }
 }
 
 fn words(service: &spec::service::Service) -> String {
     format!(
-        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}",
+        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}",
         service.depends_on,
         service.restart,
         service.backoff.max_retries,
@@ -343,5 +363,7 @@ fn words(service: &spec::service::Service) -> String {
         service.ready,
         service.live,
         service.autostart,
+        service.hooks.keys(),
+        service.limits,
     )
 }

@@ -165,7 +165,9 @@ impl<'a> Plan<'a> {
     }
 
     fn prepare(&self) -> Result<(), Errno> {
-        let stdin = self.launch.handover.stdin().map_or(self.null.as_raw_fd(), |fd| fd.as_raw_fd());
+        let given = self.launch.stdin.as_ref().map(AsRawFd::as_raw_fd);
+        let held = || self.launch.handover.stdin().map(|fd| fd.as_raw_fd());
+        let stdin = given.or_else(held).unwrap_or(self.null.as_raw_fd());
         let standard = [stdin, self.launch.stdout.as_raw_fd(), self.launch.stderr.as_raw_fd()];
         let handed = self.handed.iter().map(OwnedFd::as_raw_fd);
         take_own_descriptors(handed.clone().chain(standard).max().unwrap_or_default())?;
@@ -182,7 +184,8 @@ impl<'a> Plan<'a> {
         setsid()?;
         reset_signals();
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-        let Launch { umask, nice, credentials, .. } = self.launch;
+        let Launch { rlimits, umask, nice, credentials, .. } = self.launch;
+        rlimits.take_on()?;
         take_on(*umask, *nice, credentials.as_ref()).map_err(|error| errno_of(&error))
     }
 }

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -36,7 +36,8 @@ fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
             command
         }
     };
-    let stdin = launch.handover.stdin().map(|fd| fd.try_clone_to_owned()).transpose()?;
+    let given = launch.stdin.as_ref().map(AsFd::as_fd);
+    let stdin = given.or(launch.handover.stdin()).map(|fd| fd.try_clone_to_owned()).transpose()?;
     command
         .args(launch.arguments)
         .env_clear()
@@ -46,6 +47,7 @@ fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
         .stdout(launch.stdout.try_clone()?)
         .stderr(launch.stderr.try_clone()?);
     let (mask, nice, credentials) = (launch.umask, launch.nice, launch.credentials.clone());
+    let rlimits = launch.rlimits;
     let prepare = move || {
         let _keep = &occupied;
         for (number, fd) in (Handover::FIRST..).zip(&handed) {
@@ -54,6 +56,7 @@ fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
         }
         setsid()?;
         reset_signals();
+        rlimits.take_on()?;
         take_on(mask, nice, credentials.as_ref())
     };
     // SAFETY: between fork and exec only system calls are made, on data that was allocated before the fork.
