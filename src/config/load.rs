@@ -254,7 +254,7 @@ fn fleet_problem(problem: &NotAFleet, places: &Places) -> Option<Problem> {
         }
         NotAFleet::PortShared { service, .. } => {
             let hint = format!(
-                "keep one replica, or declare no port and let each take its own: its number is in {}",
+                "declare `hold`, so that they share it, keep one replica, or let each take a port of its own by {}",
                 Replica::VARIABLE
             );
             (places.replicas.get(service).map(|(_, span)| span), hint)

@@ -22,7 +22,7 @@ pub type Counts = BTreeMap<ServiceName, u32>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cannot exchange {} run by run: each run binds its ports for itself, and one alone can hold them; nothing was touched\n\
-     hint: name services without ports, or restart these without `--rolling`",
+     hint: declare `hold`, so that its runs share what procman holds, or restart without `--rolling`",
     names(.services)
 )]
 pub struct NoOverlap {

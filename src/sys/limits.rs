@@ -1,3 +1,4 @@
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// What a process is held to (setrlimit(2)); what is not given stays as it is.
@@ -21,7 +22,6 @@ impl Rlimits {
     pub fn take_on(&self) -> nix::Result<()> {
         let limits = [
             (Resource::RLIMIT_NOFILE, self.open_files),
-            (Resource::RLIMIT_NPROC, self.processes),
             (Resource::RLIMIT_CORE, self.core_bytes),
             (Resource::RLIMIT_CPU, self.cpu_seconds),
         ];
@@ -30,8 +30,16 @@ impl Rlimits {
                 setrlimit(resource, limit, limit)?;
             }
         }
-        Ok(())
+        self.processes.map_or(Ok(()), limit_processes)
     }
+}
+
+/// nix knows RLIMIT_NPROC on Linux alone.
+fn limit_processes(count: u64) -> nix::Result<()> {
+    let limits = libc::rlimit { rlim_cur: count, rlim_max: count };
+    // SAFETY: the pointer is to a live variable of that type.
+    let done = unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limits) };
+    Errno::result(done).map(drop)
 }
 
 /// Raises the soft limit of open files to the hard one (getrlimit(2)); a system that refuses leaves it as it was.

@@ -14,6 +14,7 @@ use crate::harness::{Fleet, free_port, procman, wait_until};
 
 pub(crate) mod load;
 mod ports;
+mod rolling;
 
 use load::{Load, request};
 
