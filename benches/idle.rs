@@ -20,7 +20,7 @@ use support::supervisord::{self, Supervisord};
 const SERVICES: usize = 8;
 
 /// What start-up still has to do is done by then: services without ports count as running after `min_uptime`.
-const SETTLED: Duration = Duration::from_secs(3);
+const SETTLED: Duration = Duration::from_secs(7);
 const OBSERVED: Duration = Duration::from_secs(10);
 
 fn main() {

@@ -224,7 +224,7 @@ impl Engine {
     fn note_use(&mut self, message: &Message) {
         let is_look = match message {
             Message::Machine(event) => matches!(event, Event::Probed { .. }),
-            other => matches!(other, Message::Notice(_) | Message::Inspect(_)),
+            other => matches!(other, Message::Notice(_)),
         };
         if !is_look {
             self.busy_until = Some(clock::now().after(QUIET));
