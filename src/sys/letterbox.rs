@@ -1,24 +1,19 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg,
-    sendmsg, socketpair,
-};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockType, UnixAddr, recvmsg, sendmsg};
 
 use super::descriptor::out_of_the_way;
-use super::detach::READY_FD;
+use super::pair::Pair;
 use super::{clock, os, process};
 
-/// A pair of sockets in which descriptors lie under a text (unix(7), SCM_RIGHTS). What lies there stays open as long as any
-/// process has the box, which every copy of that process inherits: the next one finds it when the one that put it there is
-/// dead, and nobody has had to do anything meanwhile. One process at a time uses it.
+/// A pair of sockets in which descriptors lie under a text. What lies there stays open as long as any process has the box,
+/// which every copy of that process inherits: the next one finds it when the one that put it there is dead, and nobody has
+/// had to do anything meanwhile. One process at a time uses it.
 #[derive(Debug)]
 pub struct Letterbox {
-    slot: OwnedFd,
-    tray: OwnedFd,
+    pub(super) pair: Pair,
 }
 
 /// Descriptors, and what was written on them.
@@ -40,38 +35,7 @@ impl Letter {
 impl Letterbox {
     /// An empty one.
     pub fn new() -> io::Result<Self> {
-        let (slot, tray) = socketpair(AddressFamily::Unix, SockType::Datagram, None, SockFlag::empty())?;
-        for end in [&slot, &tray] {
-            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        }
-        Ok(Self { slot: out_of_the_way(slot), tray: out_of_the_way(tray) })
-    }
-
-    /// The numbers of its two descriptors.
-    pub(super) fn numbers(&self) -> [RawFd; 2] {
-        [self.slot.as_raw_fd(), self.tray.as_raw_fd()]
-    }
-
-    /// The box that this process was started with; none when these are not descriptors. It is to be asked once.
-    pub(super) fn inherited([slot, tray]: [RawFd; 2]) -> Option<Self> {
-        Some(Self { slot: inherited(slot)?, tray: inherited(tray)? })
-    }
-
-    /// Lets it through an exec of this process.
-    pub(super) fn pass_on(&self) -> io::Result<()> {
-        self.set_flags(FdFlag::empty())
-    }
-
-    /// Keeps it from programs that this process becomes.
-    pub(super) fn keep_back(&self) -> io::Result<()> {
-        self.set_flags(FdFlag::FD_CLOEXEC)
-    }
-
-    fn set_flags(&self, flags: FdFlag) -> io::Result<()> {
-        for end in [&self.slot, &self.tray] {
-            fcntl(end, FcntlArg::F_SETFD(flags))?;
-        }
-        Ok(())
+        Pair::new(SockType::Datagram).map(|pair| Self { pair })
     }
 
     /// All that lies in it, oldest first; copies stay there. If this process dies at any point, everything is in it at
@@ -126,7 +90,7 @@ impl Letterbox {
         let rights = [ControlMessage::ScmRights(&raw)];
         let control = if raw.is_empty() { &[][..] } else { &rights[..] };
         let text = [IoSlice::new(text.as_bytes())];
-        sendmsg::<UnixAddr>(self.slot.as_raw_fd(), &text, control, MsgFlags::MSG_DONTWAIT, None)?;
+        sendmsg::<UnixAddr>(self.pair.entry.as_raw_fd(), &text, control, MsgFlags::MSG_DONTWAIT, None)?;
         Ok(())
     }
 
@@ -135,7 +99,8 @@ impl Letterbox {
         let mut control = nix::cmsg_space!([RawFd; Letter::DESCRIPTORS_MAX]);
         let mut buffers = [IoSliceMut::new(&mut text)];
         let flags = flags | MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<UnixAddr>(self.tray.as_raw_fd(), &mut buffers, Some(&mut control), flags)?;
+        let message =
+            recvmsg::<UnixAddr>(self.pair.exit.as_raw_fd(), &mut buffers, Some(&mut control), flags)?;
         let length = message.bytes;
         let mut descriptors: Vec<OwnedFd> = Vec::new();
         for part in message.cmsgs()? {
@@ -158,17 +123,6 @@ impl Letterbox {
         }
         Ok(())
     }
-}
-
-fn inherited(raw: RawFd) -> Option<OwnedFd> {
-    if raw <= READY_FD {
-        return None;
-    }
-    // SAFETY: fcntl takes numbers by value.
-    let closed = unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) };
-    Errno::result(closed).ok()?;
-    // SAFETY: the descriptor is open, and only the caller of this function, once at the start of the process, owns it.
-    Some(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 #[cfg(test)]

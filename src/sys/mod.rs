@@ -33,6 +33,8 @@ pub mod lock;
 pub mod memory;
 /// Datagrams of sd_notify(3), with their senders.
 pub mod notify;
+/// Two sockets that outlive the process that made them.
+mod pair;
 /// Named pipes.
 pub mod pipe;
 /// One process: who it is, what it runs, what it uses.
