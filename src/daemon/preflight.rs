@@ -72,13 +72,23 @@ impl Engine {
     /// Restarts services, unless one of them would not start again: then none is touched.
     pub(super) fn restart(&mut self, command: Command, answer: oneshot::Sender<Report>) {
         let services = command.services.iter().filter_map(|name| self.fleet.spec().service(name));
-        let services: Vec<Arc<Service>> = services.filter(|service| service.preflight).cloned().collect();
+        let services: Vec<Arc<Service>> = services.cloned().collect();
+        self.look_at_starts(services, |found| Message::Foreseen(command, answer, found));
+    }
+
+    /// Looks at the starts of services while everything else goes on, and hears of it by a message.
+    fn look_at_starts(
+        &self,
+        mut services: Vec<Arc<Service>>,
+        message: impl FnOnce(Foresights) -> Message + Send + 'static,
+    ) {
+        services.retain(|service| service.preflight);
         let (environment, mailbox) = (self.environment.clone(), self.mailbox.clone());
-        let obtainable = self.unobtainable(&services);
+        let unobtainable = self.unobtainable(&services);
         tokio::spawn(async move {
             let mut found = foresee_all(services, &environment).await;
-            add(&mut found, obtainable);
-            mailbox.send(Message::Foreseen(command, answer, found)).await;
+            add(&mut found, unobtainable);
+            mailbox.send(message(found)).await;
         });
     }
 
@@ -119,14 +129,8 @@ impl Engine {
         let is_replaced = |changed: &&Changed| changed.effect == Effect::NewRun && lives(&changed.service);
         let replaced = reading.difference.changed.iter().filter(is_replaced);
         let services = replaced.filter_map(|changed| reading.fleet.service(&changed.service));
-        let services: Vec<Arc<Service>> = services.filter(|service| service.preflight).cloned().collect();
-        let (environment, mailbox) = (self.environment.clone(), self.mailbox.clone());
-        let unobtainable = self.unobtainable(&services);
-        tokio::spawn(async move {
-            let mut found = foresee_all(services, &environment).await;
-            add(&mut found, unobtainable);
-            mailbox.send(Message::Replace(Box::new(reading), answer, found)).await;
-        });
+        let services: Vec<Arc<Service>> = services.cloned().collect();
+        self.look_at_starts(services, |found| Message::Replace(Box::new(reading), answer, found));
     }
 
     /// The starts that a new config brings have been looked at.
