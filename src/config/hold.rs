@@ -124,7 +124,9 @@ fn refuse_what_cannot_be(
                     "use `hold = \"listen-fds\"` for this one, or let the program make it",
                 );
             }
-            if let Some(user) = holder.user.filter(|user| user.uid != nix::unistd::geteuid().as_raw()) {
+            if let Some(user) =
+                holder.user.filter(|user| user.credentials.uid != nix::unistd::geteuid().as_raw())
+            {
                 value.add(
                     format!(
                         "`{}` may not read the Python shim, which lies in the state directory",

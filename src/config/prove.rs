@@ -6,6 +6,7 @@ use nix::unistd::{Gid, Uid, User as Login};
 
 use super::value::Value;
 use crate::spec::service::{Command, User};
+use crate::vocab::credentials::Credentials;
 
 /// Notes a program that is not there.
 pub(super) fn program(command: &Command, directory: &Path, path_variable: Option<&str>, value: &Value<'_>) {
@@ -61,7 +62,8 @@ pub(super) fn user(name: &str, value: &Value<'_>) -> Option<User> {
         return None;
     }
     let groups = groups_of(&login);
-    Some(User { uid: login.uid.as_raw(), gid: login.gid.as_raw(), home: login.dir, name: login.name, groups })
+    let credentials = Credentials { uid: login.uid.as_raw(), gid: login.gid.as_raw(), groups };
+    Some(User { credentials, home: login.dir, name: login.name })
 }
 
 #[cfg(not(target_os = "macos"))]

@@ -111,7 +111,7 @@ pub(super) fn read(
 
 /// Notes a service that could not tell of itself: the socket lies where nobody but the supervisor's user may go.
 fn refuse_deaf(section: &Section<'_>, user: Option<&User>, checks: &health::Checks) {
-    let is_other = user.is_some_and(|user| user.uid != nix::unistd::geteuid().as_raw());
+    let is_other = user.is_some_and(|user| user.credentials.uid != nix::unistd::geteuid().as_raw());
     let (true, true, Some(value)) = (is_other, checks.notify(), section.value("user")) else { return };
     value.add(
         "`notify` works for services that run as the same user as the supervisor",

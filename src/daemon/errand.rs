@@ -1,5 +1,4 @@
 use super::engine::Engine;
-use super::perform::{credentials_of, rlimits_of};
 use crate::probe::exec::{Channels, Errand};
 use crate::spec::health::{Aspect, Check};
 use crate::spec::service::{Command, Service};
@@ -34,10 +33,10 @@ impl Engine {
             program,
             environment,
             directory: service.directory.clone(),
-            rlimits: rlimits_of(service),
+            rlimits: service.limits.rlimits,
             umask: service.umask,
             nice: service.nice,
-            credentials: credentials_of(service),
+            credentials: service.credentials(),
             tag,
             channels,
             reach: self.reach,

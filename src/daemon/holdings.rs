@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use super::engine::Engine;
-use super::perform::credentials_of;
 use super::shim;
 use crate::machine;
 use crate::machine::event::Obstacle;
@@ -114,7 +113,7 @@ impl Holdings {
     /// another run has it as well.
     pub(super) fn hold(&mut self, service: &Service, hold: &Hold, used: Use) -> Result<(), Unheld> {
         let mut news = false;
-        let owner = credentials_of(service);
+        let owner = service.credentials();
         for address in &hold.addresses {
             match self.held.get(address).filter(|socket| listen::listens_at(socket, address)) {
                 Some(socket) if used == Use::Alone => {

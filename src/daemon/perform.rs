@@ -19,8 +19,7 @@ use crate::spec::service::Service;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
 use crate::sys::handover::Handover;
-use crate::sys::limits::Rlimits;
-use crate::sys::spawn::{Credentials, Launch, spawn};
+use crate::sys::spawn::{Launch, spawn};
 use crate::sys::tree::Reach;
 use crate::vocab::identity::Identity;
 use crate::vocab::name::ServiceName;
@@ -178,10 +177,10 @@ impl Engine {
             handover: service.hold.as_ref().map_or(Handover::Nothing, |hold| self.holdings.handover(hold)),
             stdout,
             stderr,
-            rlimits: rlimits_of(service),
+            rlimits: service.limits.rlimits,
             umask: service.umask,
             nice: service.nice,
-            credentials: credentials_of(service),
+            credentials: service.credentials(),
             cgroup: cgroup.as_ref(),
         };
         spawn(&launch).map_err(|error| error.to_string())
@@ -247,21 +246,4 @@ impl Engine {
             None => Vec::new(),
         }
     }
-}
-
-/// What the system holds the processes of a service to.
-pub(super) fn rlimits_of(service: &Service) -> Rlimits {
-    let limits = service.limits;
-    Rlimits {
-        open_files: limits.open_files,
-        processes: limits.processes,
-        core_bytes: limits.core_bytes,
-        cpu_seconds: limits.cpu_time.map(|time| time.as_secs()),
-    }
-}
-
-/// Who a service and its checks run as, if not as we do.
-pub(super) fn credentials_of(service: &Service) -> Option<Credentials> {
-    let user = service.user.as_ref()?;
-    Some(Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() })
 }

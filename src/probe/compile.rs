@@ -8,10 +8,10 @@ use tokio::net::unix::pipe::Receiver;
 
 use crate::spec::service::User;
 use crate::sys::handover::Handover;
-use crate::sys::limits::Rlimits;
 use crate::sys::signal;
-use crate::sys::spawn::{Credentials, Launch, SpawnError, spawn};
+use crate::sys::spawn::{Launch, SpawnError, spawn};
 use crate::vocab::identity::Identity;
+use crate::vocab::rlimits::Rlimits;
 use crate::vocab::signal::Signal;
 
 /// A Python as services start it. Those that start the same one ask it together: it takes longer to start than to compile.
@@ -103,11 +103,7 @@ async fn answers(interpreter: &Interpreter, files: &[String]) -> Result<String, 
         stderr: nowhere.into(),
         umask: interpreter.umask,
         nice: interpreter.nice,
-        credentials: interpreter.user.as_ref().map(|user| Credentials {
-            uid: user.uid,
-            gid: user.gid,
-            groups: user.groups.clone(),
-        }),
+        credentials: interpreter.user.as_ref().map(|user| user.credentials.clone()),
         cgroup: None,
     };
     let process = spawn(&launch).map_err(|error| match error {

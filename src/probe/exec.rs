@@ -12,12 +12,13 @@ use super::failed::Failed;
 use crate::spec::service::Command;
 use crate::sys::exit::{self, ExitWatch};
 use crate::sys::handover::Handover;
-use crate::sys::limits::Rlimits;
 use crate::sys::signal;
-use crate::sys::spawn::{Credentials, Launch, spawn};
+use crate::sys::spawn::{Launch, spawn};
 use crate::sys::tree::{self, Reach};
+use crate::vocab::credentials::Credentials;
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::outcome::Outcome;
+use crate::vocab::rlimits::Rlimits;
 use crate::vocab::run::Tag;
 use crate::vocab::signal::Signal;
 

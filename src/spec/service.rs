@@ -11,6 +11,7 @@ use super::log::{Logs, Rotation};
 use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
 use super::replicas::Replica;
 use super::watch::Watch;
+use crate::vocab::credentials::Credentials;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
 use crate::vocab::signal::Signal;
@@ -132,7 +133,7 @@ impl Service {
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
-            && self.limits.hold_like(&other.limits)
+            && self.limits.rlimits == other.limits.rlimits
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()
             && self.logs.are_joined() == other.logs.are_joined()
@@ -142,6 +143,11 @@ impl Service {
     /// one is there for all.
     pub fn may_overlap(&self) -> bool {
         self.ports.is_empty() || self.hold.is_some()
+    }
+
+    /// Who its processes run as, if not as the supervisor does.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.user.as_ref().map(|user| user.credentials.clone())
     }
 
     /// Whether there is anything to look at while it starts: a port it must hold, or a check it must pass.
@@ -235,12 +241,8 @@ fn is_executable(file: &Path) -> bool {
 pub struct User {
     /// The login name.
     pub name: String,
-    /// The user id.
-    pub uid: u32,
-    /// The primary group id.
-    pub gid: u32,
+    /// What makes a process that user's.
+    pub credentials: Credentials,
     /// The home directory, which becomes `HOME`.
     pub home: PathBuf,
-    /// All group ids, the primary one included.
-    pub groups: Vec<u32>,
 }

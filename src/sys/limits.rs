@@ -1,37 +1,24 @@
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// What a process is held to (setrlimit(2)); what is not given stays as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rlimits {
-    /// How many files it may have open (RLIMIT_NOFILE).
-    pub open_files: Option<u64>,
-    /// How many processes and threads its user may have (RLIMIT_NPROC).
-    pub processes: Option<u64>,
-    /// How large its core dump may be, in bytes (RLIMIT_CORE).
-    pub core_bytes: Option<u64>,
-    /// How much CPU time it may use, in seconds (RLIMIT_CPU).
-    pub cpu_seconds: Option<u64>,
-}
+use crate::vocab::rlimits::Rlimits;
 
-impl Rlimits {
-    /// Holds this process to them. It makes system calls alone, and may be called between fork and exec.
-    ///
-    /// # Errors
-    /// EPERM: more than the hard limit is for root alone.
-    pub fn take_on(&self) -> nix::Result<()> {
-        let limits = [
-            (Resource::RLIMIT_NOFILE, self.open_files),
-            (Resource::RLIMIT_CORE, self.core_bytes),
-            (Resource::RLIMIT_CPU, self.cpu_seconds),
-        ];
-        for (resource, limit) in limits {
-            if let Some(limit) = limit {
-                setrlimit(resource, limit, limit)?;
-            }
+/// Holds this process to them. It makes system calls alone, and may be called between fork and exec.
+///
+/// # Errors
+/// EPERM: more than the hard limit is for root alone.
+pub fn take_on(limits: &Rlimits) -> nix::Result<()> {
+    let known = [
+        (Resource::RLIMIT_NOFILE, limits.open_files),
+        (Resource::RLIMIT_CORE, limits.core_bytes),
+        (Resource::RLIMIT_CPU, limits.cpu_time.map(|time| time.as_secs())),
+    ];
+    for (resource, limit) in known {
+        if let Some(limit) = limit {
+            setrlimit(resource, limit, limit)?;
         }
-        self.processes.map_or(Ok(()), limit_processes)
     }
+    limits.processes.map_or(Ok(()), limit_processes)
 }
 
 /// nix knows RLIMIT_NPROC on Linux alone.

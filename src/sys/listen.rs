@@ -11,7 +11,7 @@ use nix::sys::socket::{Backlog, getsockopt, listen, sockopt};
 
 use super::descriptor::out_of_the_way;
 use super::os;
-use super::spawn::Credentials;
+use crate::vocab::credentials::Credentials;
 use crate::vocab::identity::Pid;
 use crate::vocab::listen::ListenAddress;
 

@@ -8,9 +8,10 @@ use nix::sys::stat::{Mode, umask};
 
 use super::cgroup::Cgroup;
 use super::handover::Handover;
-use super::limits::Rlimits;
 use super::{os, process};
+use crate::vocab::credentials::Credentials;
 use crate::vocab::identity::{Identity, Pid, StartTime};
+use crate::vocab::rlimits::Rlimits;
 
 /// A process to be made. It gets a session and a group of its own, no terminal, an empty signal mask and the default
 /// dispositions, and no descriptor of ours but those that it is handed.
@@ -44,17 +45,6 @@ pub struct Launch<'a> {
     pub credentials: Option<Credentials>,
     /// The cgroup that is made for it to be born in, if it gets one. Where that is refused it is made outside of one.
     pub cgroup: Option<&'a Cgroup>,
-}
-
-/// Who a process runs as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user.
-    pub uid: u32,
-    /// The primary group.
-    pub gid: u32,
-    /// All groups.
-    pub groups: Vec<u32>,
 }
 
 /// Why no process was made.
@@ -126,9 +116,9 @@ pub(super) fn reset_signals() {
 mod tests {
     use super::{Handover, Launch, SpawnError, spawn};
     use crate::sys::exit::{self, ExitWatch};
-    use crate::sys::limits::Rlimits;
     use crate::sys::process;
     use crate::vocab::outcome::Outcome;
+    use crate::vocab::rlimits::Rlimits;
     use std::collections::BTreeMap;
     use std::fs::File;
     use std::os::fd::AsFd;

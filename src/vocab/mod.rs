@@ -3,6 +3,8 @@
 
 /// Pieces of process trees.
 pub mod branch;
+/// Who a process runs as.
+pub mod credentials;
 /// A process that cannot be mistaken for a later one with the same pid.
 pub mod identity;
 /// Where sockets listen.
@@ -19,6 +21,8 @@ pub mod outcome;
 pub mod port;
 /// The restart modes as data: which steps, in which order.
 pub mod restart;
+/// What the system holds a process to.
+pub mod rlimits;
 /// One life of a service, and the tag that its processes carry.
 pub mod run;
 /// Which of them a command means: `all`, `group:*`, globs.

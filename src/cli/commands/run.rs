@@ -3,7 +3,7 @@ use std::process::Command;
 use crate::cli::args::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::launch::attached::{Guise, User, become_command};
+use crate::launch::attached::{Guise, become_command};
 use crate::spec::replicas::Replica;
 use crate::vocab::selection::Selection;
 
@@ -28,8 +28,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Run) -> Result<(), Failure> 
     }
     command.envs(&service.env).env("PROCMAN_SERVICE", service.name.as_str());
     command.env(Replica::VARIABLE, service.replica.number.to_string());
-    let user =
-        service.user.as_ref().map(|user| User { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
-    let error = become_command(command, Guise { umask: service.umask, nice: service.nice, user });
+    let (umask, nice, credentials) = (service.umask, service.nice, service.credentials());
+    let error = become_command(command, Guise { umask, nice, credentials });
     Err(Failure::System(format!("cannot run `{program}`: {error}")))
 }

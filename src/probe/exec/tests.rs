@@ -1,10 +1,10 @@
 use super::{Channels, Errand, attempt};
 use crate::probe::failed::Failed;
 use crate::spec::service::Command;
-use crate::sys::limits::Rlimits;
 use crate::sys::tree::Reach;
 use crate::sys::{exit, process};
 use crate::vocab::identity::Pid;
+use crate::vocab::rlimits::Rlimits;
 use crate::vocab::run::Tag;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

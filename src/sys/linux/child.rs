@@ -15,6 +15,7 @@ use nix::unistd::{chdir, setsid};
 
 use super::cgroup;
 use crate::sys::handover::Handover;
+use crate::sys::limits;
 use crate::sys::spawn::{Launch, SpawnError, reset_signals, take_on};
 
 /// Makes the process, as posix_spawn(3) does: it runs in our memory and on a stack of its own, while this thread waits,
@@ -185,7 +186,7 @@ impl<'a> Plan<'a> {
         reset_signals();
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
         let Launch { rlimits, umask, nice, credentials, .. } = self.launch;
-        rlimits.take_on()?;
+        limits::take_on(rlimits)?;
         take_on(*umask, *nice, credentials.as_ref()).map_err(|error| errno_of(&error))
     }
 }

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::unistd::setsid;
 
 use crate::sys::handover::Handover;
+use crate::sys::limits;
 use crate::sys::spawn::{Launch, SpawnError, reset_signals, take_on};
 
 /// Makes the process by fork(2) and exec(3). A variable that is to be its pid is set by a shell that becomes the program, so
@@ -56,7 +57,7 @@ fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
         }
         setsid()?;
         reset_signals();
-        rlimits.take_on()?;
+        limits::take_on(&rlimits)?;
         take_on(mask, nice, credentials.as_ref())
     };
     // SAFETY: between fork and exec only system calls are made, on data that was allocated before the fork.
