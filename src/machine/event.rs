@@ -198,3 +198,14 @@ pub enum Finding {
     /// Something is amiss, in words.
     Bad(String),
 }
+
+impl Finding {
+    /// For how long what was found holds, or what is amiss.
+    pub fn good_for(self) -> Result<Duration, String> {
+        match self {
+            Self::Good => Ok(Duration::MAX),
+            Self::GoodFor(time) => Ok(time),
+            Self::Bad(what) => Err(what),
+        }
+    }
+}

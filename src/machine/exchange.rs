@@ -149,8 +149,12 @@ impl Service {
 
     /// Whether it has a run that can be exchanged: one that is wanted, and lives.
     pub fn is_exchangeable(&self) -> bool {
-        let lives = matches!(self.phase, Phase::Starting(..) | Phase::Running(..));
-        lives && !self.has_hooks_of_stop() && self.goal == Goal::Up && self.standing == Standing::Declared
+        self.may_be_exchanged() && !self.has_hooks_of_stop()
+    }
+
+    /// Whether it has a run that is wanted and lives.
+    pub(super) fn may_be_exchanged(&self) -> bool {
+        self.phase.is_up() && self.goal == Goal::Up && self.standing == Standing::Declared
     }
 
     /// Whether it waits for its turn to be exchanged.
@@ -240,7 +244,7 @@ impl Service {
     }
 
     /// The run that counted has ended while its understudy is tried: that counts from here on, ready or not.
-    pub(super) fn promote(&mut self) {
+    pub(super) fn promote(&mut self, now: Moment) {
         match self.second.take() {
             Some(Second::Spawning { run, casting: Casting::Tried { .. } }) => {
                 self.phase = Phase::Spawning { run };
@@ -248,6 +252,7 @@ impl Service {
             Some(Second::Starting(trial)) => {
                 self.trouble = trial.unfit.map(Trouble::Unfit);
                 self.phase = Phase::Starting(trial.live, trial.proof);
+                self.begin_upkeep(now);
             }
             other => self.second = other,
         }
@@ -304,19 +309,13 @@ impl Service {
             return;
         }
         let Trial { live, proof, .. } = trial.clone();
-        match finding {
-            Finding::Good => {
-                let ready = Phase::Running(live, self.proof_of_ready(live, Duration::MAX, now));
-                self.replace_first(ready, now, out);
-            }
-            Finding::GoodFor(time) => {
+        match finding.good_for() {
+            Ok(time) => {
                 let ready = Phase::Running(live, self.proof_of_ready(live, time, now));
                 self.replace_first(ready, now, out);
             }
-            Finding::Bad(what) => {
-                let mut proof = proof.failed(now, self.retries(Aspect::Ready));
-                proof.looks = proof.looks.saturating_add(1);
-                proof.next = NextLook::At(now.after(self.pace_of_start(proof, now)));
+            Err(what) => {
+                let proof = self.proof_of_failed_start(proof, now);
                 let why = format!("the new run did not become ready: {what}");
                 let trial = Trial { proof, unfit: Some(what), ..trial.clone() };
                 self.second = Some(Second::Starting(trial));

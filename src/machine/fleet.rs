@@ -6,7 +6,6 @@ use super::event::Event;
 use super::explain;
 use super::hooks::Hold;
 use super::order::{Order, Outlook};
-use super::phase::Phase;
 use super::publish::Look;
 use super::reload::Removal;
 use super::runs::Place;
@@ -222,7 +221,7 @@ impl Fleet {
     fn settle(&mut self, now: Moment, out: &mut Vec<Action>) {
         while let Some((_, name)) = self.pending.pop_first() {
             let Some(service) = self.services.get(&name) else { continue };
-            let is_up = matches!(service.phase, Phase::Starting(..) | Phase::Running(..));
+            let is_up = service.phase.is_up();
             if is_up && service.is_leaving() && self.order().may_stop(&name) {
                 self.change(&name, |service| service.stop(now, out));
             } else if let Some(run) = service.start_in_vain() {

@@ -39,22 +39,17 @@ pub(super) const HOOK_PATIENCE: Duration = Duration::from_secs(2);
 impl Service {
     /// What is to be done about an occasion, if its spec says anything of it.
     pub(super) fn hook(&self, run: RunId, occasion: Occasion) -> Option<Action> {
-        self.spec.hooks.contains_key(&occasion).then(|| Action::Hook {
-            run,
-            service: Arc::clone(&self.spec),
-            occasion,
-            cause: None,
-        })
+        self.hook_because(run, occasion, None)
+    }
+
+    fn hook_because(&self, run: RunId, occasion: Occasion, cause: Option<String>) -> Option<Action> {
+        let service = self.spec.hooks.contains_key(&occasion).then(|| Arc::clone(&self.spec))?;
+        Some(Action::Hook { run, service, occasion, cause })
     }
 
     /// What is to be done about a failure, if its spec says anything of it.
     pub(super) fn hook_of_failure(&self, run: RunId, cause: String) -> Option<Action> {
-        self.spec.hooks.contains_key(&Occasion::OnFailure).then(|| Action::Hook {
-            run,
-            service: Arc::clone(&self.spec),
-            occasion: Occasion::OnFailure,
-            cause: Some(cause),
-        })
+        self.hook_because(run, Occasion::OnFailure, Some(cause))
     }
 
     /// What is to be done about a run that is ready, and that is to stay.

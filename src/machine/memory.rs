@@ -163,7 +163,7 @@ impl Service {
         };
         self.second = memory.second.map(|second| self.resumed_second(second));
         if self.phase == Phase::Waiting {
-            self.promote();
+            self.promote(now);
         }
     }
 

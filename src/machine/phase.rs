@@ -131,6 +131,11 @@ pub enum Patience {
 }
 
 impl Phase {
+    /// Whether its process lives and was not asked to end.
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Starting(..) | Self::Running(..))
+    }
+
     /// The live process, in every phase that has one.
     pub fn live(&self) -> Option<&Live> {
         match self {

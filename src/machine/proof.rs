@@ -79,11 +79,18 @@ impl Service {
         if proof.next != NextLook::UnderWay {
             return;
         }
-        match finding {
-            Finding::Good => self.on_good(Duration::MAX, now, out),
-            Finding::GoodFor(time) => self.on_good(time, now, out),
-            Finding::Bad(what) => self.on_bad(what, now, out),
+        match finding.good_for() {
+            Ok(time) => self.on_good(time, now, out),
+            Err(what) => self.on_bad(what, now, out),
         }
+    }
+
+    /// The proof of a run that starts, after a look that found something amiss.
+    pub(super) fn proof_of_failed_start(&self, proof: Proof, now: Moment) -> Proof {
+        let mut proof = proof.failed(now, self.retries(Aspect::Ready));
+        proof.looks = proof.looks.saturating_add(1);
+        proof.next = NextLook::At(now.after(self.pace_of_start(proof, now)));
+        proof
     }
 
     fn on_good(&mut self, time: Duration, now: Moment, out: &mut Vec<Action>) {
@@ -112,9 +119,7 @@ impl Service {
     fn on_bad(&mut self, what: String, now: Moment, out: &mut Vec<Action>) {
         let (proof, aspect) = match self.phase.clone() {
             Phase::Starting(live, proof) => {
-                let mut proof = proof.failed(now, self.retries(Aspect::Ready));
-                proof.looks = proof.looks.saturating_add(1);
-                proof.next = NextLook::At(now.after(self.pace_of_start(proof, now)));
+                let proof = self.proof_of_failed_start(proof, now);
                 self.phase = Phase::Starting(live, proof);
                 (proof, Aspect::Ready)
             }
@@ -195,11 +200,12 @@ impl Service {
     pub(super) fn look_anew(&mut self, before: &spec::service::Service, now: Moment) {
         let has_same_ports = before.ports == self.spec.ports;
         let waits_as_long = self.spec.can_be_probed() || before.min_uptime == self.spec.min_uptime;
-        if !(has_same_ports && before.ready == self.spec.ready && waits_as_long) {
+        let starts_alike = has_same_ports && before.ready == self.spec.ready && waits_as_long;
+        if !starts_alike {
             self.look_anew_at_second();
         }
         match self.phase {
-            Phase::Starting(..) if has_same_ports && before.ready == self.spec.ready && waits_as_long => (),
+            Phase::Starting(..) if starts_alike => (),
             Phase::Running(..) if has_same_ports && before.live == self.spec.live => (),
             Phase::Starting(live, _) => {
                 self.trouble = None;

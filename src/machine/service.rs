@@ -263,7 +263,7 @@ impl Service {
         }
         self.hold_after(live.run, out);
         match (self.goal, is_clear) {
-            (Goal::Up, _) if self.has_understudy() => self.promote(),
+            (Goal::Up, _) if self.has_understudy() => self.promote(now),
             (Goal::Up, _) if remedy(condemned.as_ref()) == Some(Remedy::Stop) => {
                 self.trouble = condemned;
                 self.phase = Phase::Resting(Rest::Fatal);

@@ -65,7 +65,7 @@ impl Fleet {
 
     /// Of replicas the lowest numbers go first, and only so many at once.
     fn is_turn_of(&self, service: &Service) -> bool {
-        if !service.awaits_exchange() || service.second.is_some() || !service.is_exchangeable() {
+        if !service.awaits_exchange() || service.second.is_some() || !service.may_be_exchanged() {
             return false;
         }
         let Replica { of, number } = &service.spec.replica;
@@ -78,6 +78,11 @@ impl Fleet {
 
     fn forbids_exchange(&self, service: &Service) -> Option<String> {
         let name = &service.spec.name;
+        if service.has_hooks_of_stop() {
+            return Some(
+                "cannot be exchanged: its hooks of a stop run when no other run is there".to_owned(),
+            );
+        }
         if !service.spec.may_overlap() {
             return Some("cannot be exchanged: only one of its runs can hold its ports".to_owned());
         }

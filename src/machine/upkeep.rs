@@ -44,7 +44,7 @@ impl Service {
             return;
         }
         self.begin_upkeep(now);
-        let is_up = matches!(self.phase, Phase::Starting(..) | Phase::Running(..));
+        let is_up = self.phase.is_up();
         let Some(limit) = self.spec.limits.memory_bytes.filter(|limit| memory_bytes > *limit) else { return };
         // One whose understudy is tried is about to be replaced as it is.
         if is_up && !self.is_leaving() && !self.has_understudy() {

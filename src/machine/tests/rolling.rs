@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Rig, failed, identity, needing};
@@ -9,6 +10,8 @@ use crate::machine::phase::Phase;
 use crate::machine::sim::spec_maker::{health_of, name, plain, port_of};
 use crate::machine::ticket::Verdict;
 use crate::spec::graph::Condition;
+use crate::spec::hooks::{Hook, Occasion};
+use crate::spec::limits::Limits;
 use crate::spec::policy::RestartPolicy;
 use crate::spec::replicas::Replica;
 use crate::spec::service::Service;
@@ -304,4 +307,37 @@ fn a_fit_waits_for_those_that_came_and_for_those_that_went() {
     rig.end(gone, 0);
     assert_eq!(rig.verdict(2, "web-2"), Some(&Verdict::Done));
     assert_eq!(rig.verdict(2, "other"), Some(&Verdict::Done));
+}
+
+#[test]
+fn the_memory_of_a_run_that_is_promoted_is_measured() {
+    let limits = Limits { memory_bytes: Some(1), ..Limits::default() };
+    let (mut rig, old, new) = Rig::rolling(Service { limits, ..checked("web") });
+    rig.pass(2001);
+    let measured = |rig: &Rig, run| {
+        rig.done.iter().any(|action| matches!(action, Action::Measure { run: measured } if *measured == run))
+    };
+    assert!(measured(&rig, old) && !measured(&rig, new));
+    rig.end(old, 1);
+    assert_eq!(rig.run("web"), new);
+    rig.pass(2001);
+    assert!(measured(&rig, new));
+}
+
+#[test]
+fn a_replica_that_gets_hooks_of_its_stop_before_its_turn_is_not_waited_for() {
+    let with_hooks = |services: Vec<Service>| {
+        let hook = Hook { command: plain("a").command, timeout: Duration::from_secs(1) };
+        let hooks = BTreeMap::from([(Occasion::PostStop, hook)]);
+        services.into_iter().map(|service| Service { hooks: hooks.clone(), ..service }).collect()
+    };
+    let mut rig = Rig::up(replicas(2, 1));
+    rig.ask(2, ROLL, &["web", "web-2"]);
+    let new = rig.second("web").unwrap();
+    rig.reload(with_hooks(replicas(2, 1)));
+    rig.end(rig.run("web"), 0);
+    rig.pass(1);
+    assert_eq!(rig.run("web"), new);
+    rig.pass(1000);
+    failed(rig.verdict(2, "web-2"), "cannot be exchanged: its hooks of a stop");
 }
