@@ -158,6 +158,21 @@ fn a_reload_sees_what_an_included_file_says_and_a_successor_what_was_applied() {
 }
 
 #[test]
+fn a_successor_does_not_run_what_was_put_beside_the_config_after_it_was_applied() {
+    let it = Drop::new(CONFIG);
+    fs::create_dir_all(it.fleet.path().join("conf.d")).unwrap();
+    it.run("up --timeout 20s").expect(0);
+    let before = it.states();
+    it.write("conf.d/later.conf", "[program:later]\ncommand={puppet} stay\nstartsecs=0\n");
+    let supervisor = it.supervisor().unwrap();
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    wait_until("another supervisor has it", || it.supervisor().filter(|pid| *pid != supervisor));
+    assert!(before.keys().eq(it.states().keys()), "{:?}", it.states());
+    it.run("reload").expect(0);
+    wait_until("a reload brings it", || it.states().contains_key("later").then_some(()));
+}
+
+#[test]
 fn a_stop_that_asks_the_group_reaches_children_before_their_parent_has_ended() {
     let script = "#!/bin/sh\n\
         (trap 'echo asked > child; exit 0' TERM; while :; do sleep 0.05; done) &\n\

@@ -6,6 +6,7 @@ use crate::cli::output;
 use crate::config::environment::Environment;
 use crate::config::find;
 use crate::config::load;
+use crate::config::supervisord::ctl;
 use crate::config::supervisord::json::Report;
 use crate::config::supervisord::load as dialect;
 use crate::config::supervisord::model::Reading;
@@ -35,7 +36,7 @@ fn expanded(args: &Import, text: &str, config: &Path, working_directory: &Path) 
     let trust = Trust::AsItStands;
     let ground = Ground { config, working_directory, environment: &environment, host, trust };
     let reading = read(text, ground, Includes::OnDisk);
-    output::json(&Report::of(&reading))?;
+    output::json(&Report::of(&reading, &ctl::read(text, ground)))?;
     if reading.outcome.is_ok() { Ok(()) } else { Err(Failure::Said(2)) }
 }
 

@@ -5,7 +5,7 @@ use super::reader::{Ground, Reader};
 use super::refusal::Refusal;
 
 /// Reads `[supervisorctl]`, which supervisorctl takes from the main file alone: it knows no `[include]`.
-pub(super) fn read(text: &str, ground: Ground<'_>) -> Result<Ctl, Refusal> {
+pub fn read(text: &str, ground: Ground<'_>) -> Result<Ctl, Refusal> {
     let mut ini = Ini::default();
     ini.read(0, &ground.config.display().to_string(), text)?;
     let Some(section) = ini.section("supervisorctl") else {

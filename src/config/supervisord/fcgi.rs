@@ -9,7 +9,7 @@ use super::value::{octal_type, port};
 /// Reads the socket of `[fcgi-program:NAME]`.
 pub(super) fn read(reader: &Reader<'_>, section: &Section) -> Result<FastCgi, Refusal> {
     let mut names = reader.with_here();
-    let bare = section.name.split_once(':').map_or("", |(_, name)| name);
+    let bare = section.bare_name();
     names.set("program_name", python::strip(bare));
     let here = reader.with_here();
     let options = reader.options(section, &here);

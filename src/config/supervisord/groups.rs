@@ -3,11 +3,11 @@ use std::collections::BTreeSet;
 use super::fcgi;
 use super::ini::Section;
 use super::model::{Group, GroupKind, Program};
-use super::programs::{self, NAMES, Source};
+use super::programs::{self, Source, own_name};
 use super::python::int;
 use super::reader::{Options, Reader};
 use super::refusal::Refusal;
-use super::value::{boolean, list, name};
+use super::value::{boolean, list};
 
 /// What goes along while groups are read.
 pub(super) struct Groups<'a> {
@@ -117,7 +117,7 @@ impl Groups<'_> {
         let reader = self.reader;
         let names = reader.with_here();
         let options = reader.options(section, &names);
-        let name = section.name.split_once(':').map_or("", |(_, name)| name).to_owned();
+        let name = section.bare_name().to_owned();
         let priority = self.priority(section, "-1")?;
         let buffer_size = options.value("buffer_size", "10", int)?;
         if buffer_size < 1 {
@@ -145,12 +145,6 @@ impl Groups<'_> {
         let socket = fcgi::read(self.reader, section)?;
         self.homogeneous(section, GroupKind::FastCgi(socket))
     }
-}
-
-/// The name behind the colon of a section's name.
-fn own_name(section: &Section) -> Result<String, Refusal> {
-    let bare = section.name.split_once(':').map_or("", |(_, name)| name);
-    name(bare).map_err(|what| Refusal::at(section.place.clone(), what).hint(NAMES))
 }
 
 fn events(options: Options<'_>) -> Result<Vec<String>, Refusal> {

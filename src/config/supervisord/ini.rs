@@ -21,6 +21,13 @@ pub(super) struct Section {
     options: Options,
 }
 
+impl Section {
+    /// What stands behind the colon of its name; nothing, if it has none.
+    pub(super) fn bare_name(&self) -> &str {
+        self.name.split_once(':').map_or("", |(_, name)| name)
+    }
+}
+
 /// The options of a section in the order of their first coming.
 #[derive(Debug, Clone, Default)]
 struct Options {

@@ -7,6 +7,7 @@ use super::model::{
     AutoRestart, Ctl, Destination, Expanded, FastCgi, Group, GroupKind, Output, Owner, Program, Reading,
     RpcInterface, Server, Settings,
 };
+use super::refusal::Refusal;
 
 /// What `procman import --expanded` prints: the whole fleet, or why there is none.
 #[derive(Debug, Serialize)]
@@ -60,8 +61,8 @@ pub struct GroupReport<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report of a reading.
-    pub fn of(reading: &'a Reading) -> Self {
+    /// The report of a reading, and of what supervisorctl makes of the same file.
+    pub fn of(reading: &'a Reading, ctl: &'a Result<Ctl, Refusal>) -> Self {
         let error = reading.outcome.as_ref().err().and_then(|refusals| refusals.first());
         Self {
             ok: reading.outcome.is_ok(),
@@ -70,7 +71,7 @@ impl<'a> Report<'a> {
             fleet: reading.outcome.as_ref().ok().map(FleetReport::of),
             warnings: &reading.warnings,
             infos: &reading.infos,
-            supervisorctl: match &reading.supervisorctl {
+            supervisorctl: match ctl {
                 Ok(ctl) => CtlReport::Read(ctl),
                 Err(refusal) => CtlReport::Refused { error: &refusal.what },
             },

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::model::{File, Reading, Remark};
-use super::read::{Includes, read};
+use super::read::{Includes, included, read};
 use super::reader::{Ground, Trust};
 use super::refusal::{Place, Refusal};
 use super::translate::{Purpose, translate};
@@ -23,15 +23,17 @@ pub fn is_dialect(path: &Path, text: &str) -> bool {
     }
 }
 
-/// Stands before the name of an included file in a text that holds all of them.
-const NEXT_FILE: char = '\u{1e}';
+/// Stands before the name of an included file in a text that holds all of them, and at its end.
+const NEXT_FILE: &str = "\u{1e}";
 
 /// The main file's text with those of the files that it includes behind it: what was read once is proven, applied and
 /// kept as one, whatever becomes of the files.
 pub fn whole(text: String, path: &Path, environment: &Environment) -> String {
-    let reading = reading(&text, path, environment, Trust::AsItStands);
-    let included = reading.files.iter().skip(1);
-    included.fold(text, |whole, file| format!("{whole}{NEXT_FILE}{}\n{}", file.name, file.text))
+    let host = host();
+    let included = included(&text, ground(path, environment, &host, Trust::AsItStands));
+    let Some(files) = included else { return text };
+    let add = |whole, file: File| format!("{whole}{NEXT_FILE}{}\n{}", file.name, file.text);
+    files.into_iter().fold(text, add) + NEXT_FILE
 }
 
 /// Reads a text of [`whole`], or the main file's alone: includes are then found on the disk.
@@ -44,9 +46,13 @@ fn reading(text: &str, path: &Path, environment: &Environment, trust: Trust) -> 
     };
     let found: Vec<File> = parts.filter_map(named).collect();
     let host = host();
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    let ground = Ground { config: path, working_directory: directory, environment, host: &host, trust };
-    read(main, ground, if found.is_empty() { Includes::OnDisk } else { Includes::Found(found) })
+    let includes = if text.contains(NEXT_FILE) { Includes::Found(found) } else { Includes::OnDisk };
+    read(main, ground(path, environment, &host, trust), includes)
+}
+
+fn ground<'a>(path: &'a Path, environment: &'a Environment, host: &'a str, trust: Trust) -> Ground<'a> {
+    let working_directory = path.parent().unwrap_or(Path::new("/"));
+    Ground { config: path, working_directory, environment, host, trust }
 }
 
 /// The machine's name.

@@ -18,7 +18,7 @@ pub mod stop_signal;
 pub mod translate;
 
 /// `[supervisorctl]`.
-mod ctl;
+pub mod ctl;
 /// `[fcgi-program:NAME]`.
 mod fcgi;
 /// Python's `%` for texts.

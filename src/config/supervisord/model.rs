@@ -31,8 +31,6 @@ impl Expanded {
 pub struct Reading {
     /// The fleet, or every reason why there is none; supervisord says only the first.
     pub outcome: Result<Expanded, Vec<Refusal>>,
-    /// What supervisorctl takes from the main file, or why it takes nothing.
-    pub supervisorctl: Result<Ctl, Refusal>,
     /// The files that were read, the main one first.
     pub files: Vec<File>,
     /// Whether the main file has no `[supervisord]` section, and was read as if one that has included it.

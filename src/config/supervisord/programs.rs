@@ -64,8 +64,7 @@ const NUMPROCS_MAX: i64 = 10_000;
 
 fn read_section(source: Source<'_>, warnings: &mut Vec<String>) -> Result<Vec<Program>, Refusal> {
     let Source { reader, section, group, .. } = source;
-    let bare = section.name.split_once(':').map_or("", |(_, name)| name);
-    let program = name(bare).map_err(|what| Refusal::at(section.place.clone(), what).hint(NAMES))?;
+    let program = own_name(section)?;
     let mut names = reader.with_here();
     names.set("program_name", program);
     names.set("host_node_name", reader.ground.host);
@@ -82,6 +81,11 @@ fn read_section(source: Source<'_>, warnings: &mut Vec<String>) -> Result<Vec<Pr
     }
     programs.sort_by(|one, other| one.priority.cmp(&other.priority).then_with(|| one.name.cmp(&other.name)));
     Ok(programs)
+}
+
+/// The name behind the colon of a section's name.
+pub(super) fn own_name(section: &Section) -> Result<String, Refusal> {
+    name(section.bare_name()).map_err(|what| Refusal::at(section.place.clone(), what).hint(NAMES))
 }
 
 /// The way out of a bad name.

@@ -8,7 +8,7 @@ use super::model::{Expanded, File, Reading};
 use super::python::{directory_of, join, normal};
 use super::reader::{Ground, Reader, here};
 use super::refusal::{Place, Refusal};
-use super::{ctl, include, known, servers, settings};
+use super::{include, known, servers, settings};
 
 /// Where included files come from.
 pub enum Includes {
@@ -20,16 +20,7 @@ pub enum Includes {
 
 /// Reads a config of supervisord: the main file's text, whatever it includes, and everything expanded.
 pub fn read(text: &str, ground: Ground<'_>, includes: Includes) -> Reading {
-    let main = File { name: ground.config.display().to_string(), text: text.to_owned() };
-    let mut reading = Reading {
-        outcome: Err(Vec::new()),
-        supervisorctl: ctl::read(text, ground),
-        files: vec![main],
-        is_fragment: false,
-        warnings: Vec::new(),
-        infos: Vec::new(),
-        remarks: Vec::new(),
-    };
+    let mut reading = begun(text, ground);
     reading.outcome = match merge(&mut reading, ground, includes) {
         Ok(ini) => {
             reading.remarks = known::remarks(&ini);
@@ -38,6 +29,26 @@ pub fn read(text: &str, ground: Ground<'_>, includes: Includes) -> Reading {
         Err(refusal) => Err(vec![refusal]),
     };
     reading
+}
+
+/// A reading of which nothing is known but the main file.
+fn begun(text: &str, ground: Ground<'_>) -> Reading {
+    let main = File { name: ground.config.display().to_string(), text: text.to_owned() };
+    Reading {
+        outcome: Err(Vec::new()),
+        files: vec![main],
+        is_fragment: false,
+        warnings: Vec::new(),
+        infos: Vec::new(),
+        remarks: Vec::new(),
+    }
+}
+
+/// The files that the main file includes, as they are on the disk; none if they cannot all be had.
+pub fn included(text: &str, ground: Ground<'_>) -> Option<Vec<File>> {
+    let mut reading = begun(text, ground);
+    merge(&mut reading, ground, Includes::OnDisk).ok()?;
+    Some(reading.files.split_off(1))
 }
 
 /// Reads the main file and what it includes into one.
