@@ -253,7 +253,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         guardian: boot.guardian,
         applied,
         stash: boot.estate.stash,
-        holdings: Holdings::recover(Some(boot.estate.letterbox)),
+        holdings: Holdings::recover(boot.estate.letterbox),
         cgroups,
         hire: boot.hire,
         pump,

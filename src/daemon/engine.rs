@@ -224,7 +224,8 @@ impl Engine {
     fn note_use(&mut self, message: &Message) {
         let is_look = match message {
             Message::Machine(event) => matches!(event, Event::Probed { .. }),
-            other => matches!(other, Message::Notice(_)),
+            // The end of a check; that of a run comes as an event as well.
+            other => matches!(other, Message::Notice(_) | Message::Signal(Wish::Reap)),
         };
         if !is_look {
             self.busy_until = Some(clock::now().after(QUIET));
@@ -240,11 +241,8 @@ impl Engine {
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Inspect(run)) => self.inspect(run),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),
-            Some(Message::Status(reply)) => {
-                let _ = reply.send(self.status());
-            }
-            Some(Message::Trees(reply)) => {
-                let _ = reply.send(self.drawn_trees());
+            Some(Message::Status(detail, reply)) => {
+                let _ = reply.send(self.status(detail));
             }
             Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
             Some(Message::Reload(order, reply)) => self.reload(order, reply),
@@ -375,11 +373,4 @@ pub(super) fn ending_problem() -> Problem {
         what: "cannot do that: the supervisor is about to end".to_owned(),
         hint: Some("`procman up` starts a new one".to_owned()),
     }
-}
-
-/// Asks the engine for its status and waits for the answer.
-pub async fn status(mailbox: &Mailbox) -> Option<protocol::status::Status> {
-    let (reply, answer) = oneshot::channel();
-    mailbox.send(Message::Status(reply)).await;
-    answer.await.ok()
 }

@@ -25,7 +25,7 @@ use crate::vocab::state::Goal;
 #[derive(Debug)]
 pub struct Holdings {
     held: BTreeMap<ListenAddress, OwnedFd>,
-    letterbox: Option<Letterbox>,
+    letterbox: Letterbox,
 }
 
 /// Who has a socket beside the run that is about to get it.
@@ -82,8 +82,8 @@ impl Engine {
 
 impl Holdings {
     /// What the supervisor before this one held.
-    pub fn recover(letterbox: Option<Letterbox>) -> Self {
-        let letters = letterbox.as_ref().map_or(Ok(Vec::new()), Letterbox::read).unwrap_or_else(|error| {
+    pub fn recover(letterbox: Letterbox) -> Self {
+        let letters = letterbox.read().unwrap_or_else(|error| {
             tracing::error!(%error, "cannot take over the sockets that are held for services");
             Vec::new()
         });
@@ -184,13 +184,12 @@ impl Holdings {
     }
 
     fn leave_for_the_next(&self) {
-        let Some(letterbox) = &self.letterbox else { return };
         let sockets: Vec<(&ListenAddress, &OwnedFd)> = self.held.iter().collect();
         let letters = sockets.chunks(Letter::DESCRIPTORS_MAX).map(|chunk| {
             let text: Vec<String> = chunk.iter().map(|(address, _)| address.to_string()).collect();
             (text.join("\n"), chunk.iter().map(|(_, socket)| socket.as_fd()).collect::<Vec<BorrowedFd<'_>>>())
         });
-        if let Err(error) = letterbox.replace(letters) {
+        if let Err(error) = self.letterbox.replace(letters) {
             tracing::warn!(%error, "held sockets would not outlive this supervisor");
         }
     }

@@ -45,7 +45,6 @@ impl Line {
 
 #[derive(Debug)]
 struct UnderWay {
-    run: RunId,
     occasion: Occasion,
     task: AbortHandle,
 }
@@ -118,7 +117,7 @@ impl Engine {
             }
             mailbox.send(Message::Hook(Ended { service, run, occasion, result })).await;
         });
-        let under_way = UnderWay { run, occasion, task: task.abort_handle() };
+        let under_way = UnderWay { occasion, task: task.abort_handle() };
         if let Some(earlier) = self.hooks.0.insert(key, under_way) {
             earlier.task.abort();
         }
@@ -154,20 +153,23 @@ impl Engine {
 
     /// A run is over, and with it the occasion of what is run while it lives.
     pub(super) fn end_hooks_of_life(&mut self, run: RunId) {
-        let is_over = |it: &UnderWay| match it.occasion {
-            Occasion::PostStart | Occasion::PreStop => it.run == run,
+        self.abort_hook_of_life(run, |occasion| match occasion {
+            Occasion::PostStart | Occasion::PreStop => true,
             Occasion::PreStart | Occasion::PostStop | Occasion::OnFailure => false,
-        };
-        self.hooks.0.values().filter(|it| is_over(it)).for_each(|it| it.task.abort());
-        self.hooks.0.retain(|_, it| !is_over(it));
+        });
     }
 
     /// Ends the `pre_start` of a run, if it is under way.
     pub(super) fn call_off(&mut self, run: RunId) -> Option<Event> {
-        let is_it = |it: &UnderWay| it.run == run && it.occasion == Occasion::PreStart;
-        let key = self.hooks.0.iter().find(|(_, it)| is_it(it)).map(|(key, _)| *key)?;
-        self.hooks.0.remove(&key)?.task.abort();
+        self.abort_hook_of_life(run, |occasion| occasion == Occasion::PreStart)?;
         Some(Event::CalledOff { run })
+    }
+
+    /// Ends what is under way in the life of a run, if it is what is meant.
+    fn abort_hook_of_life(&mut self, run: RunId, is_meant: impl Fn(Occasion) -> bool) -> Option<()> {
+        let key = (run, Line::Life);
+        self.hooks.0.get(&key).filter(|it| is_meant(it.occasion))?;
+        self.hooks.0.remove(&key).map(|it| it.task.abort())
     }
 
     fn errand_of_hook(&self, call: &Call, command: &Command) -> Result<Errand, String> {

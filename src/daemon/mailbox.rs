@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,10 +12,17 @@ use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
 use crate::sys::notify::Notice;
-use crate::vocab::branch::Branch;
 use crate::vocab::identity::Identity;
-use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
+
+/// How much of a status is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Each service at a glance.
+    AtAGlance,
+    /// Each service with its process tree.
+    WithTrees,
+}
 
 /// What reaches the engine.
 #[derive(Debug)]
@@ -34,9 +40,7 @@ pub enum Message {
     /// The starts of services that are to be restarted have been looked at.
     Foreseen(machine::event::Command, oneshot::Sender<Report>, Foresights),
     /// A client wants to know how things stand.
-    Status(oneshot::Sender<Status>),
-    /// A client wants to see the process tree of each service.
-    Trees(oneshot::Sender<BTreeMap<ServiceName, Vec<Branch>>>),
+    Status(Detail, oneshot::Sender<Status>),
     /// A client or a signal wants the config to be read again.
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
     /// The starts that a config brings have been looked at.

@@ -36,8 +36,7 @@ struct Search {
 impl Notebook {
     /// The book of a run that is about to begin.
     pub(super) fn of_new_run(service: &Service) -> Self {
-        let beginnings = files_of(service).map(Scan::at_end_of);
-        Self::begin(clock::now(), beginnings.to_vec())
+        Self::begin(clock::now(), files_of(service).map(Scan::at_end_of).collect())
     }
 
     /// The book of a run that began then, of whose looks nothing is known any more.
@@ -45,8 +44,10 @@ impl Notebook {
         let age = clock::now().since(since);
         let unix_ms = clock::unix_ms().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         let reads_logs = service.checks().any(|check| matches!(check, Check::Log(_)));
-        let files = files_of(service).into_iter().filter(|_| reads_logs);
-        Self::begin(since, files.map(|path| Scan::since(path, times_dir, unix_ms)).collect())
+        // A check that comes with a reload asks for lines from then on.
+        let scan =
+            |path| if reads_logs { Scan::since(path, times_dir, unix_ms) } else { Scan::at_end_of(path) };
+        Self::begin(since, files_of(service).map(scan).collect())
     }
 
     fn begin(since: Moment, beginnings: Vec<Scan>) -> Self {
@@ -103,6 +104,32 @@ impl Notebook {
     }
 }
 
-fn files_of(service: &Service) -> [&Path; 2] {
-    [&service.logs.stdout, &service.logs.stderr]
+fn files_of(service: &Service) -> impl Iterator<Item = &Path> {
+    let apart = (!service.logs.are_joined()).then_some(service.logs.stderr.as_path());
+    std::iter::once(service.logs.stdout.as_path()).chain(apart)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Notebook;
+    use crate::machine::event::Finding;
+    use crate::spec::health::Pattern;
+    use crate::spec::service::{Command, Service};
+    use crate::sys::clock;
+    use crate::vocab::name::ServiceName;
+
+    #[test]
+    fn a_check_that_a_run_of_before_gets_later_sees_what_it_writes_from_then_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let command = Command::new(vec!["true".to_owned()]).unwrap();
+        let mut service = Service::plain(ServiceName::parse("api").unwrap(), command, dir.path().to_owned());
+        service.logs.stderr = service.logs.stdout.clone();
+        std::fs::create_dir_all(dir.path().join("logs")).unwrap();
+        std::fs::write(&service.logs.stdout, "ready\n").unwrap();
+        let book = Notebook::of_old_run(&service, dir.path(), clock::now());
+        let pattern = Pattern::new("ready").unwrap();
+        assert!(matches!(book.line(&pattern), Finding::Bad(_)));
+        std::fs::write(&service.logs.stdout, "ready\nready\n").unwrap();
+        assert_eq!(book.line(&pattern), Finding::Good);
+    }
 }

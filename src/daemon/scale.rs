@@ -32,6 +32,7 @@ impl Engine {
         self.applied.counts.extend(order.replicas.clone());
         keep_applied(&self.paths, &self.applied);
         if !difference.is_empty() {
+            self.watch_files(&fresh);
             self.feed(Event::Reconfigured(Arc::new(fresh)));
         }
         let services = difference.added.into_iter().chain(difference.removed).collect();

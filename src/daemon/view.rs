@@ -1,19 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
+use super::mailbox::Detail;
 use super::notes;
 use super::scene::{Found, Scene};
 use crate::machine::exchange::Second;
 use crate::protocol::status::{Part, PortView, SecondView, ServicePort, ServiceView, Status, SupervisorView};
 use crate::sys::{clock, process, tree};
-use crate::vocab::branch::Branch;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Verdict, Whose};
 
 impl Engine {
     /// How things stand, looked at afresh.
-    pub(super) fn status(&mut self) -> Status {
+    pub(super) fn status(&mut self, detail: Detail) -> Status {
         let scene = self.look_around();
         let wardens = &self.wardens;
         self.meter.keep_only(|run| wardens.contains_key(&run));
@@ -22,8 +22,11 @@ impl Engine {
             self.note(name, scene.held_by(name));
         }
         let replicated = self.fleet.spec().replicated().into_iter().cloned().collect();
-        let services: Vec<ServiceView> =
+        let mut services: Vec<ServiceView> =
             names.iter().map(|name| self.service_view(name, &scene, &replicated)).collect();
+        if detail == Detail::WithTrees {
+            services.iter_mut().for_each(|view| view.tree = Some(tree::draw(scene.tree_of(&view.name))));
+        }
         let mut users = Users::default();
         let ports =
             services.iter().flat_map(|service| service.ports.iter().map(|port| (&service.name, port.port)));
@@ -34,11 +37,6 @@ impl Engine {
         ports.sort_by_key(|view| view.port);
         ports.dedup_by_key(|view| view.port);
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
-    }
-
-    /// The process tree of each service.
-    pub(super) fn drawn_trees(&self) -> BTreeMap<ServiceName, Vec<Branch>> {
-        self.trees().into_iter().map(|(name, tree)| (name, tree::draw(&tree))).collect()
     }
 
     fn supervisor_view(&self) -> SupervisorView {

@@ -87,3 +87,19 @@ fn a_service_that_changes_its_own_files_is_not_started_again_for_ever() {
     assert!(reason.contains("started again 5 times within 10s, at last for src/self.py"), "{reason}");
     assert_eq!(fleet.service("api").state, State::Running);
 }
+
+#[test]
+fn replicas_that_scaling_makes_watch_files_as_the_first_does() {
+    let fleet = Fleet::new(WATCHING);
+    std::fs::create_dir_all(fleet.path().join("src")).unwrap();
+    fleet.run("up").expect(0);
+    fleet.run("scale api=2").expect(0);
+    let pids = || ["api", "api-2"].map(|name| fleet.service(name).pid);
+    let before = pids();
+    std::fs::write(fleet.path().join("src/main.py"), "1").unwrap();
+    wait_until("both have another process", || {
+        let after = pids();
+        let is_new = |(old, new): (&Option<_>, &Option<_>)| new.is_some() && old != new;
+        before.iter().zip(&after).all(is_new).then_some(())
+    });
+}

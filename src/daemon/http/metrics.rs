@@ -11,7 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::refusal::{self, Refusal};
-use crate::daemon::mailbox::{Mailbox, Message};
+use crate::daemon::mailbox::{Detail, Mailbox, Message};
 use crate::protocol::problem::Problem;
 use crate::protocol::status::{ServiceView, Status, SupervisorView};
 use crate::vocab::port::HeldBy;
@@ -26,7 +26,8 @@ type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
 /// How things stand as OpenMetrics, looked at afresh for each scrape.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, description = "OpenMetrics text", body = String, content_type = OPEN_METRICS), (status = "default", description = "A refusal", body = Problem)))]
 pub async fn show(State(mailbox): State<Mailbox>) -> Result<Response, Refusal> {
-    let status = mailbox.ask(Message::Status).await.ok_or_else(refusal::ending)?;
+    let status = mailbox.ask(|reply| Message::Status(Detail::AtAGlance, reply)).await;
+    let status = status.ok_or_else(refusal::ending)?;
     let text = exposition(&status).map_err(|_| refusal::ending())?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 
 use super::refusal::{self, Refusal};
-use crate::daemon::mailbox::{Mailbox, Message};
+use crate::daemon::mailbox::{Detail, Mailbox, Message};
 use crate::protocol::problem::Problem;
 use crate::protocol::status::Status;
 
@@ -12,14 +12,10 @@ pub async fn show(
     State(mailbox): State<Mailbox>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Status>, Refusal> {
-    let mut status = mailbox.ask(Message::Status).await.ok_or_else(refusal::ending)?;
-    if wants_trees(query.as_deref().unwrap_or_default()) {
-        let mut trees = mailbox.ask(Message::Trees).await.ok_or_else(refusal::ending)?;
-        for service in &mut status.services {
-            service.tree = Some(trees.remove(&service.name).unwrap_or_default());
-        }
-    }
-    Ok(Json(status))
+    let wants_trees = wants_trees(query.as_deref().unwrap_or_default());
+    let detail = if wants_trees { Detail::WithTrees } else { Detail::AtAGlance };
+    let status = mailbox.ask(|reply| Message::Status(detail, reply)).await;
+    status.map(Json).ok_or_else(refusal::ending)
 }
 
 fn wants_trees(query: &str) -> bool {
