@@ -173,7 +173,6 @@ impl Engine {
             arguments: service.command.arguments(),
             environment: &environment,
             directory: &service.directory,
-            stdin: None,
             handover: service.hold.as_ref().map_or(Handover::Nothing, |hold| self.holdings.handover(hold)),
             stdout,
             stderr,

@@ -58,15 +58,13 @@ impl<'a> Watch<'a> {
             if let Some(outcome) = self.ear.as_mut().and_then(Ear::hear) {
                 return outcome;
             }
+            // Looked at before the first wait, too: a signal that came before this process was this program is forgotten.
+            let ended = std::iter::from_fn(fork::reap_one).filter(|(pid, _)| *pid == supervisor.pid).last();
+            if let Some((_, outcome)) = ended {
+                return outcome;
+            }
             match self.signals.next() {
-                Some(Signal::CHLD) | None => {
-                    let ended =
-                        std::iter::from_fn(fork::reap_one).filter(|(pid, _)| *pid == supervisor.pid).last();
-                    if let Some((_, outcome)) = ended {
-                        return outcome;
-                    }
-                }
-                Some(Signal::IO) => (),
+                Some(Signal::CHLD | Signal::IO) | None => (),
                 Some(Signal::USR1) => self.mend(),
                 // One that is just ending gets no more signals, and needs none.
                 Some(passed) => drop(signal::send(supervisor, passed)),

@@ -91,7 +91,6 @@ async fn answers(interpreter: &Interpreter, files: &[String]) -> Result<String, 
     let words = interpreter.words.iter().skip(1).cloned();
     let arguments: Vec<String> = words.chain(options).chain(files.iter().cloned()).collect();
     let launch = Launch {
-        stdin: None,
         rlimits: Rlimits::default(),
         program: &interpreter.program,
         argument_zero: interpreter.words.first().map_or("python3", String::as_str),

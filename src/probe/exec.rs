@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -129,8 +129,7 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
         arguments: errand.command.arguments(),
         environment: &errand.environment,
         directory: &errand.directory,
-        stdin,
-        handover: Handover::Nothing,
+        handover: stdin.as_ref().map_or(Handover::Nothing, |fd| Handover::Stdin(fd.as_fd())),
         stdout,
         stderr,
         rlimits: errand.rlimits,

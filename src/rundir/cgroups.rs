@@ -41,9 +41,7 @@ pub fn confined(paths: &Paths) -> Vec<Leftover> {
 
 /// The service in whose cgroup this process lives.
 pub fn inside_of(paths: &Paths) -> Option<ServiceName> {
-    let own = process::own().pid;
-    let runs = find(paths).map(|home| home.runs()).unwrap_or_default();
-    runs.into_iter().find(|(.., cgroup)| cgroup.members().contains(&own)).map(|(service, ..)| service)
+    find(paths)?.service_of_own()
 }
 
 /// Kills all who live in the cgroups of the fleet's runs, and whom they fork meanwhile; a cgroup in which one of those lives

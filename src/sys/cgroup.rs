@@ -71,12 +71,18 @@ impl Home {
 
     /// Every run that has one.
     pub fn runs(&self) -> Vec<(ServiceName, RunId, Cgroup)> {
-        let found = subdirectories(&self.path).into_iter();
         let run = |path: PathBuf| {
-            let (run, service) = path.file_name()?.to_str()?.split_once('-')?;
-            Some((ServiceName::parse(service).ok()?, RunId(run.parse().ok()?), Cgroup { path: path.clone() }))
+            let (run, service) = run_of(path.file_name()?.to_str()?)?;
+            Some((service, run, Cgroup { path }))
         };
-        found.filter_map(run).collect()
+        subdirectories(&self.path).into_iter().filter_map(run).collect()
+    }
+
+    /// The service in the cgroup of one of whose runs this process lives.
+    pub fn service_of_own(&self) -> Option<ServiceName> {
+        let own = os::cgroup::own().ok()?;
+        let below = own.strip_prefix(&self.path).ok()?;
+        run_of(below.iter().next()?.to_str()?).map(|(_, service)| service)
     }
 
     /// Removes the cgroups of runs whose processes have all ended.
@@ -94,6 +100,12 @@ impl Home {
     pub fn remove(&self) -> io::Result<()> {
         remove_directories(&self.path)
     }
+}
+
+/// The run of a cgroup with this name.
+fn run_of(name: &str) -> Option<(RunId, ServiceName)> {
+    let (run, service) = name.split_once('-')?;
+    Some((RunId(run.parse().ok()?), ServiceName::parse(service).ok()?))
 }
 
 impl Cgroup {

@@ -27,9 +27,7 @@ pub struct Launch<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Its working directory.
     pub directory: &'a Path,
-    /// Its standard input; `/dev/null` if nothing is given.
-    pub stdin: Option<OwnedFd>,
-    /// What else it is given.
+    /// What it is given beside its output.
     pub handover: Handover<'a>,
     /// Its standard output.
     pub stdout: OwnedFd,
@@ -137,7 +135,6 @@ mod tests {
             arguments,
             environment,
             directory: Path::new("/"),
-            stdin: None,
             rlimits: Rlimits::default(),
             handover: Handover::Nothing,
             stdout: out.try_clone().unwrap().into(),

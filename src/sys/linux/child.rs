@@ -75,7 +75,8 @@ struct Plan<'a> {
     environment: Words,
     /// The entry of the environment that is the pid.
     pid: Option<PidEntry>,
-    null: File,
+    /// Its standard input, if it is given none.
+    null: Option<File>,
     /// What it gets after standard error.
     handed: Vec<OwnedFd>,
     /// What kept the child from becoming the program.
@@ -97,7 +98,7 @@ impl<'a> Plan<'a> {
             arguments: Words::new(arguments.map(CString::new))?,
             environment,
             pid,
-            null: File::open("/dev/null")?,
+            null: launch.handover.stdin().is_none().then(|| File::open("/dev/null")).transpose()?,
             handed: launch.handover.copies()?,
             failed: Word::new()?,
         })
@@ -123,6 +124,8 @@ impl<'a> Plan<'a> {
             Err(errno @ (Errno::EAGAIN | Errno::ENOMEM)) => Some(Err(errno)),
             Err(errno) => {
                 refused(&errno.into());
+                // It is made outside of it.
+                let _ = cgroup.remove();
                 None
             }
         }
@@ -165,11 +168,13 @@ impl<'a> Plan<'a> {
         (Step::Executing, Errno::last())
     }
 
+    fn stdin(&self) -> RawFd {
+        let given = self.launch.handover.stdin().map(|fd| fd.as_raw_fd());
+        given.or(self.null.as_ref().map(AsRawFd::as_raw_fd)).unwrap_or_default()
+    }
+
     fn prepare(&self) -> Result<(), Errno> {
-        let given = self.launch.stdin.as_ref().map(AsRawFd::as_raw_fd);
-        let held = || self.launch.handover.stdin().map(|fd| fd.as_raw_fd());
-        let stdin = given.or_else(held).unwrap_or(self.null.as_raw_fd());
-        let standard = [stdin, self.launch.stdout.as_raw_fd(), self.launch.stderr.as_raw_fd()];
+        let standard = [self.stdin(), self.launch.stdout.as_raw_fd(), self.launch.stderr.as_raw_fd()];
         let handed = self.handed.iter().map(OwnedFd::as_raw_fd);
         take_own_descriptors(handed.clone().chain(standard).max().unwrap_or_default())?;
         for (number, fd) in (0..).zip(standard) {

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -37,8 +37,7 @@ fn command_of(launch: &Launch<'_>) -> io::Result<Command> {
             command
         }
     };
-    let given = launch.stdin.as_ref().map(AsFd::as_fd);
-    let stdin = given.or(launch.handover.stdin()).map(|fd| fd.try_clone_to_owned()).transpose()?;
+    let stdin = launch.handover.stdin().map(|fd| fd.try_clone_to_owned()).transpose()?;
     command
         .args(launch.arguments)
         .env_clear()
