@@ -121,16 +121,9 @@ impl Shelf<'_> {
             self.remove(&numbered(self.keep))?;
         }
         for number in (1..missing.unwrap_or(self.keep)).rev() {
-            self.replace(&numbered(number), &numbered(number + 1))?;
+            fs::rename(numbered(number), numbered(number + 1))?;
         }
-        self.replace(&on_its_way, &numbered(1))
-    }
-
-    fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let replaced = inode(to);
-        fs::rename(from, to)?;
-        self.forget_times(replaced);
-        Ok(())
+        fs::rename(&on_its_way, numbered(1))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

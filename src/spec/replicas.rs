@@ -107,14 +107,14 @@ fn with_replicas(services: Vec<Service>, counts: &Counts) -> (Vec<Service>, Vec<
         services.retain(|name, _| !surplus.contains(name));
         let Some(first) = services.get(of).cloned() else { continue };
         if *count > 1 {
-            problems.extend(taken(of, 1, &services));
+            problems.extend(name_of(of, 1).ok().and_then(|name| taken(of, &name, &services)));
             problems.extend(unshareable(&first, *count));
         }
         let mut names = Vec::new();
         for number in 2..=*count {
             match name_of(of, number) {
                 Ok(name) => {
-                    problems.extend(taken(of, number, &services));
+                    problems.extend(taken(of, &name, &services));
                     services.entry(name.clone()).or_insert_with(|| first.as_replica(&name, number));
                     names.push(name);
                 }
@@ -132,9 +132,12 @@ fn name_of(of: &ServiceName, number: u32) -> Result<ServiceName, NotAFleet> {
 }
 
 /// The name of a replica that somebody else has. Nobody may be called as commands call the first, either.
-fn taken(of: &ServiceName, number: u32, services: &BTreeMap<ServiceName, Service>) -> Option<NotAFleet> {
-    let name = name_of(of, number).ok()?;
-    let holder = services.get(&name).filter(|holder| holder.replica.of != *of)?;
+fn taken(
+    of: &ServiceName,
+    name: &ServiceName,
+    services: &BTreeMap<ServiceName, Service>,
+) -> Option<NotAFleet> {
+    let holder = services.get(name).filter(|holder| holder.replica.of != *of)?;
     Some(NotAFleet::ReplicaNameTaken { of: of.clone(), name: holder.name.clone() })
 }
 

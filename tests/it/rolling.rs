@@ -259,3 +259,13 @@ fn one_replica_that_crashes_concerns_no_other() {
     assert!(after["web"] == before["web"] && after["web-3"] == before["web-3"]);
     assert_eq!(fleet.service("web").restarts, 0);
 }
+
+#[test]
+fn a_dry_run_of_down_has_scaled_replicas_before_what_they_need() {
+    let fleet =
+        web("depends_on = [\"db\"]\n[services.db]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("scale web=2 -q").expect(0);
+    let told = fleet.run("down --dry-run").expect(0).stdout;
+    let at = |name: &str| told.find(name).unwrap_or_else(|| panic!("{name} is not in {told}"));
+    assert!(at("web-2") < at("db"), "{told}");
+}

@@ -93,7 +93,7 @@ struct Stopped {
 }
 
 fn show_plan(context: &Context, args: &Down) -> Result<(), Failure> {
-    let fleet = context.prove()?;
+    let fleet = context.prove_as_scaled()?;
     let status = runtime()?.block_on(system::status_if_any(context))?;
     let planned = match &status {
         Some(status) => Planned {

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::system;
 use crate::cli::context::Context;
@@ -18,8 +19,9 @@ pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Re
     let fleet = context.prove_as_scaled()?;
     let survivors = survivors(context);
     let ports = ports(context, &fleet)?;
-    let services =
-        fleet.services().values().map(|service| view(&fleet, service, &ports, &survivors)).collect();
+    let replicated = fleet.replicated();
+    let view = |service: &Arc<Service>| view(service, &replicated, &ports, &survivors);
+    let services = fleet.services().values().map(view).collect();
     let pid = match unreachable {
         Unreachable::Silent { identity, .. } => identity.map(|identity| identity.pid),
         Unreachable::Absent | Unreachable::Returning { .. } | Unreachable::Denied { .. } => None,
@@ -120,8 +122,13 @@ fn port_view(port: Endpoint, service: ServiceName, judged: Option<Option<(Whose,
     }
 }
 
-fn view(fleet: &Fleet, service: &Service, ports: &[PortView], survivors: &[Survivor]) -> ServiceView {
-    let is_replicated = fleet.replicated().contains(&service.replica.of);
+fn view(
+    service: &Service,
+    replicated: &BTreeSet<&ServiceName>,
+    ports: &[PortView],
+    survivors: &[Survivor],
+) -> ServiceView {
+    let is_replicated = replicated.contains(&service.replica.of);
     let own: Vec<&Survivor> = survivors.iter().filter(|survivor| survivor.service == service.name).collect();
     let reason = match own.len() {
         0 => None,
