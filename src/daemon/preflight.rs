@@ -15,6 +15,8 @@ use crate::spec::fleet::Fleet;
 use crate::spec::policy::PortConflict;
 use crate::spec::replicas::Replica;
 use crate::spec::service::Service;
+use crate::sys::listeners::{self, Listener, Reach};
+use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Whose;
 use crate::vocab::run::{Instance, Tag};
@@ -157,8 +159,20 @@ impl Engine {
         let _ = answer.send(report);
     }
 
-    /// Ports that somebody holds who does not go by himself and is not made to.
+    /// Ports that somebody holds who does not go by himself and is not made to. Most services hold their own, which one
+    /// look at all of them tells; only for the rest every process of the machine is looked at.
     fn unobtainable(&self, services: &[Arc<Service>]) -> Vec<(ServiceName, String)> {
+        let trees = self.trees();
+        let wanted = services.iter().flat_map(|service| service.ports.iter().copied()).collect();
+        let listening = listeners::on(&wanted).unwrap_or_default();
+        let is_its_own = |service: &Service| {
+            let tree = trees.get(&service.name).into_iter().flatten();
+            let tree: Vec<Pid> = tree.map(|process| process.identity.pid).collect();
+            let held = listeners::holders(&listening, Reach::These(&tree));
+            let is_held = |listener: &Listener| held.iter().any(|held| held.endpoint == listener.endpoint);
+            let on_ports = |it: &&Listener| service.ports.iter().any(|port| port.overlaps(&it.endpoint));
+            !listening.is_empty() && listening.iter().filter(on_ports).all(is_held)
+        };
         let problem = |service: &Arc<Service>| {
             let taken = self.taken(service)?;
             let goes = match (&taken.whose, service.on_port_conflict) {
@@ -170,7 +184,7 @@ impl Engine {
             (!goes)
                 .then(|| (service.name.clone(), format!("port {} is held by {}", taken.port, taken.holder)))
         };
-        services.iter().filter_map(problem).collect()
+        services.iter().filter(|service| !is_its_own(service)).filter_map(problem).collect()
     }
 }
 
