@@ -1,5 +1,5 @@
-//! What crosses the control socket: the JSON of `/v1`. Client and daemon share these types, so they cannot disagree.
-//! Fields are added, never renamed or removed. Deliberately absent: HTTP itself, and any decision.
+//! What crosses the control socket: the JSON of `/v1`, and the XML-RPC of `/RPC2`. Client and daemon share these types, so
+//! they cannot disagree. Fields are added, never renamed or removed. Deliberately absent: HTTP itself, and any decision.
 
 /// What a client may ask for.
 pub mod command;
@@ -11,3 +11,5 @@ pub mod problem;
 pub mod reply;
 /// Services, ports and supervisor at a glance.
 pub mod status;
+/// supervisord's protocol: calls, answers and faults.
+pub mod xmlrpc;
