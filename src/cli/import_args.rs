@@ -5,7 +5,7 @@ use clap::Args;
 /// `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// supervisord's config file
+    /// supervisord's config file, a Procfile, or a compose file
     pub file: PathBuf,
     /// Print every process that the file comes to as JSON, looking at nothing but the file and its includes
     #[arg(long)]

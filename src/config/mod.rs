@@ -7,6 +7,8 @@ pub mod change;
 pub mod environment;
 /// Which file is meant.
 pub mod find;
+/// The formats of others that can be imported: Procfile and compose.
+pub mod foreign;
 /// From the file to the fleet.
 pub mod load;
 /// What is wrong with a file.
@@ -46,6 +48,8 @@ mod value;
 mod variables;
 /// `watch`.
 mod watch;
+/// services.toml, written.
+mod writer;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod harness;
 mod health;
 mod hold;
 mod hooks;
+mod import;
 mod init;
 mod lifecycle;
 mod limits;

@@ -290,11 +290,3 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
     check("bogus line\n", 2, &["parsing errors", "supervisord.conf:2:1"]);
     check("nodaemon=true\n", 2, &["there are no programs to run", "[program:NAME]"]);
 }
-
-#[test]
-fn import_refuses_what_is_no_config_of_supervisord() {
-    let fleet = Fleet::new("[services.a]\ncommand = \"true\"\n");
-    fleet.run("import services.toml").expect(2).says(&["no config of supervisord", ".conf"]);
-    fleet.run("import nowhere.conf").expect(2).says(&["cannot read nowhere.conf"]);
-    fleet.run("import services.toml --env broken").expect(2).says(&["NAME=VALUE"]);
-}

@@ -5,6 +5,9 @@ use crate::cli::import_args::Import;
 use crate::cli::output;
 use crate::config::environment::Environment;
 use crate::config::find;
+use crate::config::foreign::compose;
+use crate::config::foreign::imported::Imported;
+use crate::config::foreign::procfile::{self, DotEnv};
 use crate::config::load;
 use crate::config::supervisord::ctl;
 use crate::config::supervisord::json::Report;
@@ -14,19 +17,71 @@ use crate::config::supervisord::read::{Includes, read};
 use crate::config::supervisord::reader::{Ground, Trust};
 use crate::config::supervisord::translate::{Purpose, Translation, translate};
 
-/// Reads supervisord's config and prints what it comes to. Nothing is started, and nothing is written.
+/// Reads another manager's config and prints what it comes to. Nothing is started, and nothing is written.
 pub(in crate::cli) fn run(args: &Import) -> Result<(), Failure> {
     let here = std::env::current_dir()
         .map_err(|error| Failure::System(format!("cannot tell the working directory: {error}")))?;
     let config = find::find(Some(&args.file), &here, &Environment::default())?;
     let text = load::read_text(&config).map_err(Failure::Config)?;
-    if !dialect::is_dialect(&config, &text) {
-        let name = config.display();
-        let hint =
-            "hint: name a file that ends in .conf or .ini, or has a [supervisord] or [program:…] section";
-        return Err(Failure::Usage(format!("cannot import {name}: it is no config of supervisord\n{hint}")));
+    match Format::of(&config, &text) {
+        Some(Format::Supervisord) if args.expanded => expanded(args, &text, &config, &here),
+        Some(Format::Supervisord) => translated(args, &text, &config),
+        Some(Format::Procfile | Format::Compose) if args.expanded => {
+            let what = "`--expanded` is for configs of supervisord";
+            Err(Failure::Usage(format!("{what}\nhint: leave it out, and a services.toml is printed")))
+        }
+        Some(Format::Procfile) => {
+            let is_beside = config.with_file_name(".env").exists();
+            let dot_env = if is_beside { DotEnv::Beside } else { DotEnv::Absent };
+            foreign(&procfile::read(&text, dot_env), &config)
+        }
+        Some(Format::Compose) => foreign(&compose::read(&text), &config),
+        None => {
+            let name = config.display();
+            let hint = "hint: name a config of supervisord (*.conf, *.ini), a Procfile, or a compose file (*.yaml, *.yml)";
+            Err(Failure::Usage(format!("cannot import {name}: it is none of a known kind\n{hint}")))
+        }
     }
-    if args.expanded { expanded(args, &text, &config, &here) } else { translated(args, &text, &config) }
+}
+
+/// Whose file it is.
+enum Format {
+    Supervisord,
+    Procfile,
+    Compose,
+}
+
+impl Format {
+    /// By its name, or by its sections.
+    fn of(config: &Path, text: &str) -> Option<Self> {
+        let name = config.file_name().unwrap_or_default().to_string_lossy();
+        let ending = config.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("yaml" | "yml") => Some(Self::Compose),
+            _ if name.starts_with("Procfile") => Some(Self::Procfile),
+            _ => dialect::is_dialect(config, text).then_some(Self::Supervisord),
+        }
+    }
+}
+
+/// A Procfile or a compose file as a services.toml; what is changed or left out is said, a line each.
+fn foreign(imported: &Imported, config: &Path) -> Result<(), Failure> {
+    let name = config.file_name().unwrap_or_default().to_string_lossy();
+    if !imported.text.is_empty() {
+        print(&name, &imported.text)?;
+    }
+    for remark in imported.remarks.iter().chain(&imported.refusals) {
+        output::say(&format!("{name}:{}: {}", remark.line, remark.what));
+    }
+    match (imported.text.is_empty(), imported.refusals.is_empty()) {
+        (true, _) => Err(Failure::Said(2)),
+        (false, false) => Err(Failure::Said(1)),
+        (false, true) => Ok(()),
+    }
+}
+
+fn print(name: &str, text: &str) -> Result<(), Failure> {
+    output::line(&format!("# From {name}, by `procman import`.\n\n{}", text.trim_end()))
 }
 
 /// Every process as JSON. The same file gives the same answer on every machine.
@@ -61,7 +116,7 @@ fn translated(args: &Import, text: &str, config: &Path) -> Result<(), Failure> {
     };
     let translation = translate(fleet, &reading.files, Purpose::Reading);
     let name = config.file_name().unwrap_or_default().to_string_lossy();
-    output::line(&format!("# From {name}, by `procman import`.\n\n{}", translation.text.trim_end()))?;
+    print(&name, &translation.text)?;
     tell(&reading, &translation);
     if translation.refusals.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
 }

@@ -51,5 +51,3 @@ mod user;
 mod value;
 /// Words of commands and variables of environments.
 mod words;
-/// TOML.
-mod writer;

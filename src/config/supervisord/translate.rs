@@ -7,7 +7,7 @@ use super::naming;
 use super::refusal::{Place, Refusal};
 use super::remarks;
 use super::words;
-use super::writer::{self, Table, quoted};
+use crate::config::writer::{self, Table, quoted};
 
 /// A fleet of supervisord's as a services.toml.
 #[derive(Debug)]
@@ -52,9 +52,8 @@ pub fn translate(fleet: &Expanded, files: &[File], purpose: Purpose) -> Translat
         }
         translator.refuse_kind(group);
     }
-    let (mut tables, sections): (Vec<Table>, Vec<Place>) = found.into_iter().unzip();
-    let shared = writer::share(&mut tables);
-    let (text, spans) = translator.write(&shared, &tables);
+    let (tables, sections): (Vec<Table>, Vec<Place>) = found.into_iter().unzip();
+    let (text, spans) = writer::whole(translator.head(), tables);
     Translation {
         text,
         remarks: translator.remarks,
@@ -146,7 +145,7 @@ impl Translator<'_> {
             return Some(quoted(&program.command));
         }
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        Some(format!("[{}]", words.join(", ")))
+        Some(writer::array(&words))
     }
 
     fn environment(&self, program: &Program, table: &mut Table) {
@@ -244,36 +243,13 @@ impl Translator<'_> {
         }
     }
 
-    fn write(&self, shared: &[(&'static str, String)], tables: &[Table]) -> (String, Vec<Range<usize>>) {
-        let mut text = String::new();
-        if self.fleet.supervisord.childlogdir != "/tmp" {
-            text.push_str(&format!(
-                "[supervisor]\nlog_dir = {}\n\n",
-                quoted(&self.fleet.supervisord.childlogdir)
-            ));
+    /// What stands before the services.
+    fn head(&self) -> String {
+        match self.fleet.supervisord.childlogdir.as_str() {
+            "/tmp" => String::new(),
+            directory => format!("[supervisor]\nlog_dir = {}\n\n", quoted(directory)),
         }
-        if !shared.is_empty() {
-            text.push_str(&format!("[defaults]\n{}\n", writer::lines(shared)));
-        }
-        let mut spans = Vec::new();
-        for table in tables {
-            let start = text.len();
-            for comment in &table.comments {
-                text.push_str(&format!("# {comment}\n"));
-            }
-            text.push_str(&format!("[services.{}]\n{}\n", key(&table.name), writer::lines(&table.keys)));
-            spans.push(start..text.len());
-        }
-        let end = text.trim_end().len();
-        text.truncate(end);
-        text.push('\n');
-        (text, spans)
     }
-}
-
-/// A service's name as a key: one with a dot is quoted.
-fn key(name: &str) -> String {
-    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 /// When it is started again: supervisord's waits grow by a second each, an exit within startsecs is always a failure,
@@ -286,7 +262,7 @@ fn restart(program: &Program, table: &mut Table) {
     }
     if program.exitcodes != [0] {
         let codes: Vec<String> = program.exitcodes.iter().map(i64::to_string).collect();
-        table.set("success_exit_codes", format!("[{}]", codes.join(", ")));
+        table.set("success_exit_codes", writer::array(&codes));
     }
     if program.startsecs != 1 {
         table.set("min_uptime", writer::seconds(program.startsecs));

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// One service on its way into a services.toml: its keys with their values as they are written.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ const SHARED: [&str; 11] = [
 ];
 
 /// Moves what all tables say alike out of them.
-pub(super) fn share(tables: &mut [Table]) -> Vec<(&'static str, String)> {
+fn share(tables: &mut [Table]) -> Vec<(&'static str, String)> {
     if tables.len() < 2 {
         return Vec::new();
     }
@@ -50,8 +51,35 @@ pub(super) fn share(tables: &mut [Table]) -> Vec<(&'static str, String)> {
     shared
 }
 
+/// The tables as text behind `head`, and where each of them is in it.
+pub(super) fn whole(head: String, mut tables: Vec<Table>) -> (String, Vec<Range<usize>>) {
+    let shared = share(&mut tables);
+    let mut text = head;
+    if !shared.is_empty() {
+        text.push_str(&format!("[defaults]\n{}\n", lines(&shared)));
+    }
+    let mut spans = Vec::new();
+    for table in &tables {
+        let start = text.len();
+        for comment in &table.comments {
+            text.push_str(&format!("# {comment}\n"));
+        }
+        text.push_str(&format!("[services.{}]\n{}\n", key(&table.name), lines(&table.keys)));
+        spans.push(start..text.len());
+    }
+    let end = text.trim_end().len();
+    text.truncate(end);
+    text.push('\n');
+    (text, spans)
+}
+
+/// A service's name as a key: one with a dot is quoted.
+fn key(name: &str) -> String {
+    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
+}
+
 /// `key = value` lines.
-pub(super) fn lines(keys: &[(&'static str, String)]) -> String {
+fn lines(keys: &[(&'static str, String)]) -> String {
     keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
 }
 
@@ -72,15 +100,25 @@ pub(super) fn quoted(text: &str) -> String {
     written
 }
 
-/// A table of TOML on one line.
+/// An array of TOML on one line, of values as they are written.
+pub(super) fn array(values: &[String]) -> String {
+    format!("[{}]", values.join(", "))
+}
+
+/// A table of TOML on one line, of texts.
 pub(super) fn inline_table(values: &BTreeMap<String, String>) -> String {
+    let written = values.iter().map(|(name, value)| (name.clone(), quoted(value)));
+    table(&written.collect::<Vec<_>>())
+}
+
+/// A table of TOML on one line, of values as they are written.
+pub(super) fn table(values: &[(String, String)]) -> String {
     let is_bare = |key: &str| {
         !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
     };
     // A key is no value: no variable stands in it.
     let key = |key: &str| if is_bare(key) { key.to_owned() } else { quoted(key).replace("$$", "$") };
-    let pairs: Vec<String> =
-        values.iter().map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
+    let pairs: Vec<String> = values.iter().map(|(name, value)| format!("{} = {value}", key(name))).collect();
     format!("{{ {} }}", pairs.join(", "))
 }
 
