@@ -278,6 +278,9 @@ pub struct Logs {
     /// Only the last N lines [default: 100, or all with --since or --grep]
     #[arg(short = 'n', long = "lines", value_name = "N")]
     pub lines: Option<usize>,
+    /// Set the log files aside, whatever their sizes are
+    #[arg(long, conflicts_with_all = ["follow", "lines", "since", "until", "grep", "stdout", "stderr"])]
+    pub rotate_now: bool,
     /// Only what was written since then: `5m` (ago), `20:15`, `2026-11-25 20:15`
     #[arg(long, value_name = "WHEN")]
     pub since: Option<When>,

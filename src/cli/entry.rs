@@ -44,6 +44,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Signal(signal) => commands::order::signal(&context()?, &signal),
         Verb::Flush(flush) => commands::flush::run(&context()?, &flush),
         Verb::Ports(ports) => commands::ports::run(&context()?, &ports),
+        Verb::Logs(logs) if logs.rotate_now => commands::rotate::run(&context()?, &logs),
         Verb::Logs(logs) => commands::logs::run(&context()?, &logs),
         Verb::Events(events) => commands::events::run(&context()?, &events),
         Verb::Reload(reload) => commands::reload::run(&context()?, &reload),

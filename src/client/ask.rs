@@ -11,6 +11,7 @@ use super::connection::{Client, PATIENCE, Unreachable, diagnose};
 use super::lines::Lines;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
 use crate::protocol::event::Event;
+use crate::protocol::logs::{RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{Line, ReloadReport, Report};
 use crate::protocol::status::Status;
@@ -65,6 +66,12 @@ impl Client {
     /// Reads the config again.
     pub async fn reload(&mut self, order: ReloadOrder) -> Result<ReloadReport, AskError> {
         let answer = self.post("/v1/reload", &order).await?;
+        self.whole(answer).await
+    }
+
+    /// Sets log files aside.
+    pub async fn rotate_logs(&mut self, order: RotateOrder) -> Result<RotateReport, AskError> {
+        let answer = self.post("/v1/logs/rotate", &order).await?;
         self.whole(answer).await
     }
 

@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use super::service::Context;
 use super::table::{Room, Section};
-use crate::spec::log::{Logs, Rotation};
+use super::value::Value;
+use crate::spec::log::{Compression, Every, Logs, Rotation};
+use crate::vocab::measure::{Bytes, parse_duration};
 use crate::vocab::name::ServiceName;
 
 /// Reads `stdout`, `stderr` and `log`.
@@ -15,7 +17,8 @@ pub(super) fn read(context: &Context<'_>, section: &Section<'_>, name: &ServiceN
         Some(_) | None => file(context, section, "stderr"),
     };
     let stderr = stderr.unwrap_or_else(|| directory.join(format!("{name}.err.log")));
-    Logs { stdout, stderr, rotation: rotation(section) }
+    let files = if stdout == stderr { 1 } else { 2 };
+    Logs { rotation: rotation(section, files), stdout, stderr }
 }
 
 /// A log file that is said, or a note of why it cannot be one: what cannot be renamed cannot be set aside.
@@ -30,14 +33,65 @@ fn file(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Opti
     Some(file)
 }
 
-fn rotation(section: &Section<'_>) -> Rotation {
+/// Reads `log`; `files` are the service's.
+fn rotation(section: &Section<'_>, files: u64) -> Rotation {
     let usual = Rotation::default();
     let rotation = section.value("log").and_then(|value| {
         let section = value.section()?;
         let size_max = section.size("max_size").unwrap_or(usual.size_max);
         let keep = section.integer("keep", 0..10_001).and_then(|keep| u32::try_from(keep).ok());
+        let rotation = Rotation {
+            size_max,
+            keep: keep.unwrap_or(usual.keep),
+            every: section.text("rotate").and_then(|(text, value)| every(&text, &value)),
+            total_max: total(&section, size_max, files),
+            compression: compression(&section),
+        };
         section.refuse_others(Room { name: "log", planned: &[] });
-        Some(Rotation { size_max, keep: keep.unwrap_or(usual.keep) })
+        Some(rotation)
     });
     rotation.unwrap_or(usual)
+}
+
+fn every(text: &str, value: &Value<'_>) -> Option<Every> {
+    let part = match text {
+        "never" => return None,
+        "daily" => Some(Every::DAY),
+        "hourly" => Some(Every::HOUR),
+        other => parse_duration(other).ok().and_then(Every::new),
+    };
+    if part.is_none() {
+        value.add(
+            format!("`{text}` is no part of a day"),
+            "write \"daily\", \"hourly\" or a duration in minutes of which a day has a whole number, such as \"6h\" or \"15m\"",
+        );
+    }
+    part
+}
+
+/// The current files alone may grow to their largest size; what is beyond that is for those set aside.
+fn total(section: &Section<'_>, size_max: u64, files: u64) -> Option<u64> {
+    let value = section.value("max_total")?;
+    let total = value.size()?;
+    let current = size_max.saturating_mul(files);
+    if total <= current {
+        let hint = format!(
+            "the current files alone may take {}; write more, or a smaller `max_size`",
+            Bytes(current)
+        );
+        value.add("`max_total` leaves no room for files set aside", hint);
+    }
+    Some(total)
+}
+
+fn compression(section: &Section<'_>) -> Compression {
+    let Some((text, value)) = section.text("compress") else { return Compression::None };
+    match text.as_str() {
+        "none" => Compression::None,
+        "gzip" => Compression::Gzip,
+        other => {
+            value.add(format!("`{other}` is no compression"), "write \"gzip\" or \"none\"");
+            Compression::None
+        }
+    }
 }

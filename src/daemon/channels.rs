@@ -3,13 +3,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::engine::Engine;
-use crate::logs::pump::{Attachment, Stream, StreamKey};
+use crate::logs::pump::{Attachment, Destination, StreamKey};
 use crate::machine;
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
+use crate::spec::log::Logs;
 use crate::spec::service::Service;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
 
 /// A pipe that was opened for a stream, on its way to the pump.
 type Opened = (StreamKey, Attachment);
@@ -78,36 +80,36 @@ impl Engine {
     /// A service that lives on from an earlier supervisor may write into pipes whose names are gone: they are read on.
     pub(super) fn recover_channels(&self, service: &Service, main: Pid) {
         let pairs = [
-            (Stream::Stdout, 1, self.paths.stdout_channel(&service.name), &service.logs.stdout),
-            (Stream::Stderr, 2, self.paths.stderr_channel(&service.name), &service.logs.stderr),
+            (Stream::Stdout, 1, self.paths.stdout_channel(&service.name)),
+            (Stream::Stderr, 2, self.paths.stderr_channel(&service.name)),
         ];
-        let open = |(stream, descriptor, path, file): (Stream, i32, PathBuf, &PathBuf)| {
+        let open = |(stream, descriptor, path): (Stream, i32, PathBuf)| {
             let pipe = channel::open_removed(&path, main, descriptor)?;
             let key = StreamKey { service: service.name.clone(), stream };
-            Some((key, Attachment { pipe, file: file.clone(), rotation: service.logs.rotation }))
+            Some((key, Attachment { pipe, destination: destination(service, stream) }))
         };
         self.read_from(pairs.into_iter().filter_map(open).collect());
     }
 
     fn open_channels(&self, service: &Service) -> io::Result<Vec<Opened>> {
         let pairs = [
-            (Stream::Stdout, self.paths.stdout_channel(&service.name), &service.logs.stdout),
-            (Stream::Stderr, self.paths.stderr_channel(&service.name), &service.logs.stderr),
+            (Stream::Stdout, self.paths.stdout_channel(&service.name)),
+            (Stream::Stderr, self.paths.stderr_channel(&service.name)),
         ];
         let lives =
             self.fleet.services().get(&service.name).is_some_and(machine::service::Service::has_live_process);
         let mut opened = Vec::with_capacity(pairs.len());
         // What an earlier config kept apart goes on as it was until its process has ended.
-        for (stream, channel, file) in pairs.into_iter().take(streams_of(service)) {
+        for (stream, channel) in pairs.into_iter().take(streams_of(service)) {
             let key = StreamKey { service: service.name.clone(), stream };
-            let rotation = service.logs.rotation;
+            let destination = destination(service, stream);
             if lives && !channel.exists() {
                 // A new pipe would be read in the place of the one that its process writes into.
-                self.pump.configure(key, file.clone(), rotation);
+                self.pump.configure(key, destination);
                 continue;
             }
             let pipe = channel::open_reader(&channel)?;
-            opened.push((key, Attachment { pipe, file: file.clone(), rotation }));
+            opened.push((key, Attachment { pipe, destination }));
         }
         Ok(opened)
     }
@@ -123,6 +125,17 @@ impl Engine {
             self.pump.attach(key, attachment);
         }
     }
+}
+
+/// Where a stream of a service goes.
+fn destination(service: &Service, stream: Stream) -> Destination {
+    let Logs { stdout, stderr, rotation } = &service.logs;
+    let (file, other) = match stream {
+        Stream::Stdout => (stdout, stderr),
+        Stream::Stderr => (stderr, stdout),
+    };
+    let beside = (!service.logs.are_joined()).then(|| other.clone());
+    Destination { file: file.clone(), beside, rotation: *rotation }
 }
 
 /// How many channels a service has: one when its standard error goes where its standard output goes.

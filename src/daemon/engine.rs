@@ -246,6 +246,7 @@ impl Engine {
             }
             Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
             Some(Message::Reload(order, reply)) => self.reload(order, reply),
+            Some(Message::RotateLogs(order, reply)) => self.rotate_logs(&order, reply),
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
             Some(Message::Signal(Wish::End)) => self.end_by_signal(),

@@ -8,6 +8,7 @@ use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
 use crate::protocol::event::Event;
+use crate::protocol::logs::{RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
@@ -45,6 +46,8 @@ pub enum Message {
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
     /// The starts that a config brings have been looked at.
     Replace(Box<Reading>, oneshot::Sender<ReloadReport>, Foresights),
+    /// A client wants log files to be set aside.
+    RotateLogs(RotateOrder, oneshot::Sender<Result<RotateReport, Problem>>),
     /// A client wants the supervisor to end.
     Shutdown(TicketId, ShutdownOrder, Reply),
     /// Something was removed from the run directory.

@@ -49,6 +49,8 @@ pub mod perform;
 pub mod preflight;
 /// The config, read again while services live.
 mod reload;
+/// Log files, set aside on request.
+mod rotate;
 /// Other counts of replicas.
 pub mod scale;
 /// Trees and ports of all services, seen at once.

@@ -93,20 +93,21 @@ impl Track {
     }
 
     fn successor_name(&self) -> Option<(PathBuf, u64)> {
-        let mut newest = None;
-        let mut newer = None;
+        let is_current = |(path, _): &(PathBuf, u64)| *path == self.source.file;
+        let mut younger = Vec::new();
         for found in files::newest_first(&self.source.file) {
             match &self.file {
-                Some(open) if open.inode == found.1 => return newer,
-                Some(_) => (),
-                None => return Some(found).filter(|(path, _)| *path == self.source.file),
+                Some(open) if open.inode == found.1 => return younger.pop(),
+                Some(_) => younger.push(found),
+                None => return Some(found).filter(is_current),
             }
-            newest.get_or_insert_with(|| found.clone());
-            newer = Some(found);
         }
-        // It was removed, or moved out of the series: the oldest that is younger cannot be told, so go on with the
-        // current one.
-        newest.filter(|(path, _)| *path == self.source.file)
+        // It was compressed, removed, or moved out of the series. What was written to after it is younger.
+        let written = self.file.as_ref()?.file.metadata().ok()?.modified().ok()?;
+        let is_younger = |(path, _): &(PathBuf, u64)| {
+            std::fs::metadata(path).and_then(|found| found.modified()).is_ok_and(|it| it > written)
+        };
+        younger.into_iter().rev().find(|found| is_younger(found) || is_current(found))
     }
 
     /// Reads what is there, up to a turn; says whether that was all.

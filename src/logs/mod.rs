@@ -21,14 +21,22 @@ pub mod tail;
 /// When which bytes arrived.
 pub mod times;
 
+/// Parts of a day.
+mod calendar;
+/// What a log file holds.
+mod content;
 /// The file of a series that bytes go to.
 mod current;
-/// Which files make a series, and how rotation moves them.
+/// Which files make a series.
 pub mod files;
 /// When a stream is looked at next.
 mod pace;
+/// Compressing what was set aside.
+mod press;
 /// Lines of one stream, oldest file first.
 mod reader;
+/// The files of a series as rotation moves them.
+mod shelf;
 /// One stream's way through the pump.
 mod stream;
 /// What a thread of the pump does.

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use mio::Waker;
 use tokio::sync::oneshot;
 
+use super::press::Pressed;
 use super::worker::Worker;
 use crate::spec::log::Rotation;
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
 
 /// The pump's handle. Clones are cheap; no call waits for the disk.
 #[derive(Debug, Clone)]
@@ -25,7 +27,7 @@ pub struct Pump {
 #[derive(Debug)]
 struct Thread {
     requests: mpsc::Sender<Request>,
-    waker: Waker,
+    waker: Arc<Waker>,
 }
 
 /// Which stream of which service.
@@ -37,34 +39,48 @@ pub struct StreamKey {
     pub stream: Stream,
 }
 
-/// A stream of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
 /// Where a stream comes from and goes to.
 #[derive(Debug)]
 pub struct Attachment {
     /// The reading end of its pipe, which never waits.
     pub pipe: OwnedFd,
+    /// Where its bytes go.
+    pub destination: Destination,
+}
+
+/// Where the bytes of a stream go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
     /// Its current log file.
     pub file: PathBuf,
-    /// When that is set aside.
+    /// That of the service's other stream, which shares its largest size.
+    pub beside: Option<PathBuf>,
+    /// When it is set aside.
     pub rotation: Rotation,
+}
+
+/// What came of setting a log file aside on request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetAside {
+    /// It is.
+    Done,
+    /// There is nothing in it.
+    Empty,
+    /// Its last line has no end yet; it will be when that comes.
+    AtLineEnd,
+    /// It cannot be.
+    Failed(String),
 }
 
 /// The queue has no bound, and needs none: requests are as rare as starts and ends of services.
 #[derive(Debug)]
 pub(super) enum Request {
     Attach(StreamKey, Attachment),
-    Configure(StreamKey, PathBuf, Rotation),
+    Configure(StreamKey, Destination),
     Detach(StreamKey),
     Drain(ServiceName, oneshot::Sender<()>),
+    SetAside(StreamKey, oneshot::Sender<(SetAside, usize)>),
+    Pressed(usize, io::Result<Pressed>),
     Close(mpsc::Sender<()>),
 }
 
@@ -87,9 +103,17 @@ impl Pump {
         self.of(&key.service).request(Request::Attach(key, attachment));
     }
 
-    /// Another file or rotation for a stream that goes on in the pipe it has.
-    pub fn configure(&self, key: StreamKey, file: PathBuf, rotation: Rotation) {
-        self.of(&key.service).request(Request::Configure(key, file, rotation));
+    /// Another destination for a stream that goes on in the pipe it has.
+    pub fn configure(&self, key: StreamKey, destination: Destination) {
+        self.of(&key.service).request(Request::Configure(key, destination));
+    }
+
+    /// Sets the stream's log file aside with all that its pipe holds at this moment; says what came of it, and how many bytes
+    /// wait because they cannot be written. No answer comes for a stream that is not there.
+    pub fn set_aside(&self, key: StreamKey) -> oneshot::Receiver<(SetAside, usize)> {
+        let (done, answer) = oneshot::channel();
+        self.of(&key.service).request(Request::SetAside(key, done));
+        answer
     }
 
     /// Writes what is in the stream's pipe and lets go of it.
@@ -127,7 +151,7 @@ impl Pump {
 impl Thread {
     fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel();
-        let (worker, waker) = Worker::new(inbox, times, unix_ms)?;
+        let (worker, waker) = Worker::new((requests.clone(), inbox), times, unix_ms)?;
         thread::Builder::new()
             .name("log-pump".to_owned())
             .stack_size(256 * 1024)

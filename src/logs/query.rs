@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::pattern::Pattern;
-use super::pump::Stream;
 use super::reader::{self, Reader, Scope, TimedLine};
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
 
 /// Which lines are wanted.
 #[derive(Debug, Clone)]

@@ -1,10 +1,11 @@
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
+use super::content::Content;
 use super::files;
 use super::pattern::Pattern;
 use super::query::End;
@@ -30,7 +31,7 @@ pub(super) struct Scope {
 }
 
 struct Open {
-    file: io::Take<File>,
+    file: io::Take<Content>,
     /// Bytes that were read; those from `start` on have not been handed over, and those before `whole` are whole lines.
     block: Vec<u8>,
     start: usize,
@@ -67,7 +68,10 @@ impl Reader {
         for path in files::all(path).into_iter().rev() {
             let Ok(file) = File::open(&path) else { continue };
             let limit = limit(&file, scope.end)?;
-            let (found_at, found) = start_of_last_lines(file, limit, wanted)?;
+            let (found_at, found) = match Content::of(&path, file) {
+                Content::Plain(file) => start_of_last_lines(file, limit, wanted)?,
+                Content::Pressed(decoder) => start_of_last_lines_behind(decoder, wanted)?,
+            };
             needed.push(path);
             start = found_at;
             wanted = wanted.saturating_sub(found);
@@ -93,8 +97,10 @@ impl Reader {
             }
             let Some(path) = self.files.next() else { return Ok(None) };
             self.open = match Open::at(&path, &self.times_dir, &self.scope, 0) {
-                // A file may be set aside or dropped while others are read.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                // A file may be compressed, set aside or dropped while others are read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Open::at(&files::pressed_form(&path), &self.times_dir, &self.scope, 0).ok()
+                }
                 opened => Some(opened?),
             };
         }
@@ -105,15 +111,18 @@ impl Open {
     fn at(path: &Path, times_dir: &Path, scope: &Scope, offset: u64) -> io::Result<Self> {
         let file = File::open(path)?;
         let found = file.metadata()?;
-        let limit = limit(&file, scope.end)?;
-        let modified = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let modified_ms = u64::try_from(modified.as_millis()).unwrap_or(u64::MAX);
+        let content = Content::of(path, file);
+        let limit = match &content {
+            Content::Plain(file) => limit(file, scope.end)?,
+            Content::Pressed(_) => u64::MAX,
+        };
+        let modified_ms = times::modified_ms(&found).unwrap_or(u64::MAX);
         let times = times::read(times_dir, found.ino());
         let first =
             scope.since_ms.map_or(0, |since_ms| first_since(&times, since_ms, modified_ms).min(limit));
         let offset = offset.max(first);
         let mut open = Self {
-            file: file.take(limit),
+            file: content.take(limit),
             block: Vec::new(),
             start: 0,
             whole: 0,
@@ -128,7 +137,7 @@ impl Open {
     /// Goes to an offset, or behind the line that it lies in the midst of.
     fn skip_to(&mut self, offset: u64) -> io::Result<()> {
         let Some(before) = offset.checked_sub(1) else { return Ok(()) };
-        self.file.get_mut().seek(SeekFrom::Start(before))?;
+        self.file.get_mut().skip_to(before)?;
         self.file.set_limit(self.file.limit().saturating_sub(before));
         self.offset = before;
         self.next(None).map(|_| ())
@@ -247,6 +256,32 @@ fn start_of_last_lines(mut file: File, limit: u64, count: usize) -> io::Result<(
         block_end = block_start;
     }
     Ok((0, if limit > 0 { found + 1 } else { 0 }))
+}
+
+/// The same for what can be read only from its beginning to its end.
+fn start_of_last_lines_behind(mut content: impl Read, count: usize) -> io::Result<(u64, usize)> {
+    let mut begins = VecDeque::from([0]);
+    let mut block = vec![0; 64 * 1024];
+    let mut offset = 0;
+    loop {
+        let length = content.read(&mut block)?;
+        if length == 0 {
+            break;
+        }
+        for at in memchr::memchr_iter(b'\n', &block[..length]) {
+            begins.push_back(offset + u64::try_from(at).unwrap_or_default() + 1);
+            if begins.len() > count + 1 {
+                begins.pop_front();
+            }
+        }
+        offset += u64::try_from(length).unwrap_or_default();
+    }
+    // What would begin at the very end is no line.
+    if begins.back() == Some(&offset) {
+        begins.pop_back();
+    }
+    let found = begins.len().min(count);
+    Ok((begins.get(begins.len() - found).copied().unwrap_or(offset), found))
 }
 
 /// So many bytes are looked at for the last whole line.

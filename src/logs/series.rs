@@ -1,19 +1,46 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::calendar;
 use super::current::{Current, LineEnd, Place, Portion};
-use super::files::Shelf;
-use crate::spec::log::Rotation;
+use super::press::{self, Job, Pressed};
+use super::pump::{Destination, SetAside};
+use super::shelf::Shelf;
+use super::times;
+use crate::spec::log::Compression;
 use crate::sys::source::{SidePipe, Source};
 
 /// One stream's files: `FILE` is the current one, `FILE.1` the newest of those set aside, up to `FILE.keep`.
 #[derive(Debug)]
 pub struct Series {
-    path: PathBuf,
-    rotation: Rotation,
+    destination: Destination,
     times: PathBuf,
     current: Option<Current>,
     failed: Option<Failed>,
+    due: Due,
+    /// Whether a file was set aside since somebody took note of that.
+    has_rotated: bool,
+}
+
+/// When the current file is set aside whatever its size is, in milliseconds since 1970 UTC.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// From then on, as soon as it ends with a line; none while it is empty.
+    at_ms: Option<u64>,
+    /// When that is seen to, if no bytes come before.
+    alarm_ms: Option<u64>,
+}
+
+impl Due {
+    const NEVER: Self = Self { at_ms: None, alarm_ms: None };
+
+    fn at(at_ms: u64) -> Self {
+        Self { at_ms: Some(at_ms), alarm_ms: Some(at_ms) }
+    }
+
+    fn has_come(self, unix_ms: u64) -> bool {
+        self.at_ms.is_some_and(|at_ms| at_ms <= unix_ms)
+    }
 }
 
 /// A rotation that failed. The current file grows on, and before the next attempt it grows by a tenth of its largest
@@ -45,18 +72,110 @@ const LOOK_BYTES: usize = 64 * 1024;
 
 impl Series {
     /// The series of a file; nothing is opened yet. Time indexes lie in the directory `times`.
-    pub fn new(path: PathBuf, rotation: Rotation, times: PathBuf) -> Self {
-        Self { path, rotation, times, current: None, failed: None }
+    pub fn new(destination: Destination, times: PathBuf) -> Self {
+        let has_rotated = true;
+        let (current, failed) = (None, None);
+        let mut series = Self { destination, times, current, failed, due: Due::NEVER, has_rotated };
+        series.due = series.due_of_file();
+        series
     }
 
-    /// Takes over another path or rotation for all further bytes.
-    pub fn configure(&mut self, path: PathBuf, rotation: Rotation) {
-        if path != self.path {
+    /// Takes over another destination for all further bytes.
+    pub fn configure(&mut self, destination: Destination) {
+        if destination == self.destination {
+            return;
+        }
+        if destination.file != self.destination.file {
             self.current = None;
             self.failed = None;
         }
-        self.path = path;
-        self.rotation = rotation;
+        self.destination = destination;
+        self.due = self.due_of_file();
+        self.has_rotated = true;
+    }
+
+    /// When the current file is set aside though no bytes may come by then.
+    pub(super) fn alarm(&self) -> Option<u64> {
+        self.due.alarm_ms
+    }
+
+    /// Whether there may be more files to compress than the last time.
+    pub(super) fn take_note_of_rotation(&mut self) -> bool {
+        let is_news = std::mem::take(&mut self.has_rotated);
+        is_news && self.destination.rotation.compression == Compression::Gzip
+    }
+
+    /// What is to be compressed next.
+    pub(super) fn to_press(&self) -> Option<Job> {
+        match self.destination.rotation.compression {
+            Compression::None => None,
+            Compression::Gzip => press::next(&self.destination.file, &self.times),
+        }
+    }
+
+    /// Puts what was compressed into its place.
+    pub(super) fn place(&self, pressed: &Pressed) -> io::Result<()> {
+        self.shelf().replace(pressed.replaced, &pressed.made)
+    }
+
+    /// The alarm's time has come. A file whose last line has no end waits for that, and one that cannot be set aside for the
+    /// next bytes.
+    pub(super) fn ring(&mut self, unix_ms: u64) {
+        self.due.alarm_ms = None;
+        if self.due.has_come(unix_ms) {
+            let _ = self.set_aside_now(unix_ms);
+        }
+    }
+
+    /// Sets the current file aside whatever its size is.
+    pub(super) fn set_aside_now(&mut self, unix_ms: u64) -> SetAside {
+        self.look_again();
+        let size = std::fs::metadata(&self.destination.file).map_or(0, |found| found.len());
+        if size == 0 {
+            return SetAside::Empty;
+        }
+        let line_end = self.current(unix_ms).and_then(|current| current.line_end());
+        match line_end {
+            Ok(LineEnd::Whole) => match self.rotate(Failed { size, unix_ms }) {
+                Ok(()) => SetAside::Done,
+                Err(error) => SetAside::Failed(error.to_string()),
+            },
+            Ok(LineEnd::Open) => {
+                self.due.at_ms = Some(unix_ms);
+                SetAside::AtLineEnd
+            }
+            Err(error) => SetAside::Failed(error.to_string()),
+        }
+    }
+
+    /// When a file that is there is to be set aside: counted from its first bytes, as far as that is known.
+    fn due_of_file(&self) -> Due {
+        let (Some(every), Ok(found)) = (self.destination.rotation.every, self.destination.file.metadata())
+        else {
+            return Due::NEVER;
+        };
+        let began_ms = times::first(&self.times, &found);
+        began_ms.filter(|_| found.len() > 0).map_or(Due::NEVER, |it| Due::at(calendar::end(every, it)))
+    }
+
+    /// The first bytes of a file say when it is to be set aside.
+    fn begin_part_of_day(&mut self, unix_ms: u64) {
+        let (Some(every), None) = (self.destination.rotation.every, self.due.at_ms) else { return };
+        if self.current.as_ref().is_some_and(|current| current.size() > 0) {
+            self.due = Due::at(calendar::end(every, unix_ms));
+        }
+    }
+
+    /// Notices what others have done to the current file.
+    fn look_again(&mut self) {
+        let Some(current) = &mut self.current else { return };
+        let place = current.look_again(&self.destination.file);
+        if place == Place::Lost || current.size() == 0 {
+            self.due = Due::NEVER;
+        }
+        if place == Place::Lost {
+            self.current = None;
+        }
     }
 
     /// Moves a step's worth of bytes out of the pipe into the current file, or sets that aside at a line's end when it would
@@ -66,17 +185,23 @@ impl Series {
     /// # Errors
     /// `WouldBlock` when the pipe is empty. Anything else is the disk's, and what is not in a file is still in the pipe.
     pub fn take(&mut self, source: &mut Source, side: &mut SidePipe, unix_ms: u64) -> io::Result<Taken> {
-        if self.current.as_mut().is_some_and(|current| current.look_again(&self.path) == Place::Lost) {
-            self.current = None;
-        }
+        let taken = self.take_step(source, side, unix_ms)?;
+        self.begin_part_of_day(unix_ms);
+        Ok(taken)
+    }
+
+    fn take_step(&mut self, source: &mut Source, side: &mut SidePipe, unix_ms: u64) -> io::Result<Taken> {
+        self.look_again();
         if self.current.is_none() && source.waiting() == 0 {
             // No file is made for bytes that have not come.
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let of = |bytes_max| Portion { bytes_max, unix_ms };
-        let (size_max, failed) = (self.rotation.size_max, self.failed);
+        let (size_max, failed, is_due) =
+            (self.destination.rotation.size_max, self.failed, self.due.has_come(unix_ms));
         let current = self.current(unix_ms)?;
-        let room = usize::try_from(size_max.saturating_sub(current.size())).unwrap_or(usize::MAX);
+        let room = if is_due { 0 } else { size_max.saturating_sub(current.size()) };
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         let must_wait = failed.is_some_and(|failed| {
             let grown = current.size().saturating_sub(failed.size);
             // At least a byte, or a tiny file would be tried for ever within one call.
@@ -100,7 +225,7 @@ impl Series {
         let last = taken.checked_sub(1).map(|at| next[at]);
         if taken == cut && last.map_or(line_end == LineEnd::Whole, |byte| byte == b'\n') {
             let size = current.size();
-            self.rotate(Failed { size, unix_ms });
+            let _ = self.rotate(Failed { size, unix_ms });
         }
         Ok(Taken::Some(taken))
     }
@@ -110,28 +235,39 @@ impl Series {
             if let (Err(error), None) = (self.shelf().finish(), self.failed) {
                 self.fail(&error, Failed { size: 0, unix_ms });
             }
-            self.current = Some(Current::open(&self.path, &self.times)?);
+            self.current = Some(Current::open(&self.destination.file, &self.times)?);
         }
         self.current.as_mut().ok_or_else(|| io::Error::other("the log file was just opened"))
     }
 
-    /// Sets the current file aside. Where that fails it stays the current one: bytes that are written are written,
-    /// whatever becomes of the file's name.
-    fn rotate(&mut self, attempt: Failed) {
-        match self.shelf().set_aside() {
-            Ok(()) => {
-                self.current = None;
-                if self.failed.take().is_some() {
-                    tracing::info!(file = %self.path.display(), "a full log file can be set aside again");
-                }
-            }
-            Err(error) => self.fail(&error, attempt),
+    /// Sets the current file aside. Where that fails it stays the current one, and that is noted: bytes that are written are
+    /// written, whatever becomes of the file's name.
+    fn rotate(&mut self, attempt: Failed) -> io::Result<()> {
+        self.shelf().set_aside().inspect_err(|error| self.fail(error, attempt))?;
+        self.current = None;
+        self.due = Due::NEVER;
+        self.has_rotated = true;
+        if self.failed.take().is_some() {
+            tracing::info!(file = %self.destination.file.display(), "a full log file can be set aside again");
+        }
+        self.trim();
+        Ok(())
+    }
+
+    /// What the current files may grow to is kept free.
+    fn trim(&self) {
+        let Destination { beside, rotation, .. } = &self.destination;
+        let Some(total_max) = rotation.total_max else { return };
+        let current_files = 1 + u64::from(beside.is_some());
+        let bytes_max = total_max.saturating_sub(current_files.saturating_mul(rotation.size_max));
+        if let Err(error) = self.shelf().trim(beside.as_deref(), bytes_max) {
+            tracing::warn!(file = %self.destination.file.display(), %error, "cannot remove old log files");
         }
     }
 
     fn fail(&mut self, error: &io::Error, attempt: Failed) {
         if self.failed.is_none() {
-            tracing::warn!(file = %self.path.display(), %error, "cannot set a full log file aside; it grows on");
+            tracing::warn!(file = %self.destination.file.display(), %error, "cannot set a full log file aside; it grows on");
         }
         self.failed = Some(attempt);
     }
@@ -155,7 +291,7 @@ impl Series {
     }
 
     fn shelf(&self) -> Shelf<'_> {
-        Shelf { path: &self.path, keep: self.rotation.keep, times: &self.times }
+        Shelf { path: &self.destination.file, keep: self.destination.rotation.keep, times: &self.times }
     }
 }
 
@@ -173,172 +309,4 @@ fn cut(next: &[u8], room: usize, line_end: LineEnd, size: u64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Series;
-    use crate::logs::files::{all, set_aside_path};
-    use crate::spec::log::Rotation;
-    use proptest::prelude::*;
-    use std::fs;
-    use std::path::{Path, PathBuf};
-
-    fn series(dir: &Path, size_max: u64, keep: u32) -> (Series, PathBuf) {
-        let path = dir.join("logs/a.out.log");
-        fs::create_dir_all(dir.join("times")).unwrap();
-        (Series::new(path.clone(), Rotation { size_max, keep }, dir.join("times")), path)
-    }
-
-    /// The files of a series, oldest first.
-    fn files(path: &Path) -> Vec<Vec<u8>> {
-        let aside = (1..1000).map(|number| set_aside_path(path, number)).take_while(|path| path.exists());
-        let mut files: Vec<PathBuf> = aside.collect();
-        files.reverse();
-        files.push(path.to_owned());
-        files.iter().filter_map(|path| fs::read(path).ok()).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn rotation_loses_nothing_doubles_nothing_and_cuts_no_line(
-            lines in proptest::collection::vec(0_usize..60, 1..60),
-            chunk in 1_usize..50,
-            size_max in 1_u64..120,
-        ) {
-            let dir = tempfile::tempdir().unwrap();
-            let (mut series, path) = series(dir.path(), size_max, 900);
-            let text: Vec<u8> = lines
-                .iter()
-                .enumerate()
-                .flat_map(|(number, length)| [vec![b'a' + u8::try_from(number % 26).unwrap(); *length], vec![b'\n']].concat())
-                .collect();
-            for chunk in text.chunks(chunk) {
-                series.append(chunk, 1).unwrap();
-            }
-            let files = files(&path);
-            prop_assert_eq!(files.concat(), text);
-            for file in &files[..files.len() - 1] {
-                prop_assert!(file.ends_with(b"\n"));
-                let lines = file.iter().filter(|byte| **byte == b'\n').count();
-                prop_assert!(file.len() as u64 <= size_max || lines == 1 || file[..file.len() - 1].contains(&b'\n'));
-            }
-        }
-    }
-
-    #[test]
-    fn only_so_many_files_are_kept_and_their_indexes_go_with_them() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut series, path) = series(dir.path(), 10, 2);
-        for number in 0..9 {
-            series.append(format!("line {number}\n").as_bytes(), 1).unwrap();
-        }
-        assert_eq!(files(&path).concat(), b"line 6\nline 7\nline 8\n");
-        assert_eq!(fs::read_dir(dir.path().join("times")).unwrap().count(), 3);
-    }
-
-    #[test]
-    fn a_file_that_is_renamed_removed_or_truncated_from_outside_is_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut series, path) = series(dir.path(), 1000, 2);
-        let mut write = |text: &str| {
-            series.append(text.as_bytes(), 1).unwrap();
-        };
-        write("one\n");
-        fs::rename(&path, dir.path().join("moved")).unwrap();
-        write("two\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
-        fs::write(&path, "").unwrap();
-        write("three\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
-        fs::remove_dir_all(path.parent().unwrap()).unwrap();
-        write("four\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "four\n");
-    }
-
-    #[test]
-    fn an_open_line_of_an_earlier_life_is_not_cut() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut first, path) = series(dir.path(), 10, 2);
-        first.append(b"12345678", 1).unwrap();
-        let (mut second, _) = series(dir.path(), 10, 2);
-        second.append(b"9abc\nnext\n", 1).unwrap();
-        assert_eq!(files(&path), [b"123456789abc\n".to_vec(), b"next\n".to_vec()]);
-    }
-
-    fn is_quiet(dir: &Path) -> bool {
-        !dir.join("logs/a.out.log.rotating").exists()
-    }
-
-    #[test]
-    fn a_rotation_that_fails_doubles_nothing_holds_nothing_up_and_is_tried_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut series, path) = series(dir.path(), 10, 2);
-        // No file can take the name of a directory that is not empty.
-        let obstacle = set_aside_path(&path, 1);
-        fs::create_dir_all(obstacle.join("x")).unwrap();
-        fs::create_dir_all(set_aside_path(&path, 2).join("x")).unwrap();
-        let mut text = Vec::new();
-        for number in 0..20 {
-            let line = format!("line {number}\n");
-            series.append(line.as_bytes(), 1).unwrap();
-            text.extend(line.into_bytes());
-            assert_eq!(fs::read(&path).unwrap(), text);
-            assert!(is_quiet(dir.path()));
-        }
-        fs::remove_dir_all(&obstacle).unwrap();
-        fs::remove_dir_all(set_aside_path(&path, 2)).unwrap();
-        series.append(b"last\n", 1).unwrap();
-        assert_eq!(files(&path), [text, b"last\n".to_vec()]);
-    }
-
-    #[test]
-    fn a_rotation_that_failed_waits_for_bytes_or_for_time() {
-        let check = |bytes: usize, unix_ms: u64, is_tried: bool| {
-            let dir = tempfile::tempdir().unwrap();
-            let (mut series, path) = series(dir.path(), 100, 2);
-            let obstacle = dir.path().join("logs/a.out.log.rotating");
-            fs::create_dir_all(obstacle.join("x")).unwrap();
-            series.append(&[[b'x'; 98].as_slice(), b"\nyy\n"].concat(), 1).unwrap();
-            fs::remove_dir_all(&obstacle).unwrap();
-            series.append(&[vec![b'z'; bytes - 1], b"\n".to_vec()].concat(), unix_ms).unwrap();
-            series.append(b"end\n", unix_ms).unwrap();
-            assert_eq!(set_aside_path(&path, 1).exists(), is_tried, "{bytes} {unix_ms}");
-        };
-        check(2, 2, false);
-        check(8, 2, true);
-        check(2, 5001, true);
-    }
-
-    #[test]
-    fn a_rotation_that_always_fails_eats_no_history() {
-        // The current file cannot be renamed, or those before it cannot be moved on.
-        for stuck in ["a.out.log.rotating", "a.out.log.5"] {
-            let dir = tempfile::tempdir().unwrap();
-            let (mut series, path) = series(dir.path(), 10, 5);
-            fs::create_dir_all(path.with_file_name(stuck).join("x")).unwrap();
-            let old = |number| (set_aside_path(&path, number), format!("old {number}\n"));
-            for (path, text) in (1..5).map(old) {
-                fs::write(path, text).unwrap();
-            }
-            for number in 0..20_u64 {
-                series.append(format!("line {number}\n").as_bytes(), number * 10_000).unwrap();
-            }
-            for (path, text) in (1..5).map(old) {
-                assert_eq!(fs::read_to_string(path).unwrap(), text, "{stuck}");
-            }
-            assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 20, "{stuck}");
-        }
-    }
-
-    #[test]
-    fn a_rotation_that_a_death_cut_short_is_finished() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut series, path) = series(dir.path(), 100, 3);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path.with_file_name("a.out.log.rotating"), "two\n").unwrap();
-        fs::write(set_aside_path(&path, 1), "one\n").unwrap();
-        fs::write(set_aside_path(&path, 3), "zero\n").unwrap();
-        assert_eq!(all(&path).len(), 4, "readers see every file of it");
-        series.append(b"three\n", 1).unwrap();
-        assert!(is_quiet(dir.path()));
-        assert_eq!(files(&path).concat(), b"zero\none\ntwo\nthree\n");
-    }
-}
+mod tests;

@@ -1,12 +1,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::pace::{Look, Next, Pace};
+use super::pump::Destination;
 use super::series::{Series, Taken};
-use crate::spec::log::Rotation;
 use crate::sys::source::{SidePipe, Source};
 
 /// One stream on its way from its pipe into its files.
@@ -79,9 +78,14 @@ impl Stream {
         other.is_some() && self.sources.back().and_then(identity) == other
     }
 
-    /// Takes over another file or rotation for all further bytes.
-    pub(super) fn configure(&mut self, file: PathBuf, rotation: Rotation) {
-        self.series.configure(file, rotation);
+    /// Its files.
+    pub(super) fn series(&mut self) -> &mut Series {
+        &mut self.series
+    }
+
+    /// Takes over another destination for all further bytes.
+    pub(super) fn configure(&mut self, destination: Destination) {
+        self.series.configure(destination);
         self.retry_now();
     }
 

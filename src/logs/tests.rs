@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use super::follow::Follower;
 use super::pattern::Pattern;
-use super::pump::{Attachment, Pump, Stream, StreamKey};
+use super::pump::{Attachment, Destination, Pump, StreamKey};
 use super::query::{self, Query, Source};
 use super::series::Series;
 use crate::spec::log::Rotation;
 use crate::sys::pipe::{self, Waiting};
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
+
+mod compressed;
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
@@ -25,6 +28,14 @@ fn wait_until(condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+fn rotation(size_max: u64, keep: u32) -> Rotation {
+    Rotation { size_max, keep, ..Rotation::default() }
+}
+
+fn series(file: &Path, rotation: Rotation, times: PathBuf) -> Series {
+    Series::new(Destination { file: file.to_owned(), beside: None, rotation }, times)
 }
 
 struct Rig {
@@ -61,7 +72,7 @@ impl Rig {
         pipe::make_fifo(&self.fifo(service)).unwrap();
         let pipe = pipe::open_read_write(&self.fifo(service), Waiting::Never).unwrap();
         let key = StreamKey { service: name(service), stream: Stream::Stdout };
-        self.pump.attach(key, Attachment { pipe, file, rotation });
+        self.pump.attach(key, Attachment { pipe, destination: Destination { file, beside: None, rotation } });
     }
 
     fn drain(&self, service: &str) {
@@ -77,7 +88,7 @@ fn whole(path: &Path) -> String {
 #[test]
 fn the_pump_brings_every_byte_of_many_streams_into_its_file() {
     let rig = Rig::new();
-    let rotation = Rotation { size_max: 10_000, keep: 1000 };
+    let rotation = rotation(10_000, 1000);
     let mut writers: BTreeMap<String, File> = (0..8)
         .map(|number| format!("s{number}"))
         .map(|service| (service.clone(), rig.stream(&service, rotation)))
@@ -160,7 +171,7 @@ fn another_file_takes_what_comes_after_it_was_named() {
     let rig = Rig::new();
     let mut writer = rig.stream("a", Rotation::default());
     writer.write_all(b"one\n").unwrap();
-    rig.attach("a", rig.path("logs").join("other"), Rotation { size_max: 8, keep: 3 });
+    rig.attach("a", rig.path("logs").join("other"), rotation(8, 3));
     rig.drain("a");
     writer.write_all(b"two\nthree\nfour\n").unwrap();
     rig.drain("a");
@@ -190,8 +201,8 @@ fn written(dir: &Path) -> Query {
         file: dir.join("logs").join(service),
     });
     for (at, source) in sources.iter().enumerate() {
-        let rotation = Rotation { size_max: 20, keep: 50 };
-        let mut series = Series::new(source.file.clone(), rotation, dir.join("times"));
+        let rotation = rotation(20, 50);
+        let mut series = series(&source.file, rotation, dir.join("times"));
         for step in 0..6_u64 {
             let time = 10_000 + step * 3000 + u64::try_from(at).unwrap() * 1000;
             series.append(format!("{}{step}\n", source.service).as_bytes(), time).unwrap();
@@ -245,7 +256,7 @@ fn a_follower_sees_every_line_once_through_rotations() {
     let file = sources[0].file.clone();
     let times = dir.path().join("times");
     let writer = std::thread::spawn(move || {
-        let mut series = Series::new(file, Rotation { size_max: 200, keep: 10_000 }, times);
+        let mut series = series(&file, rotation(200, 10_000), times);
         for number in 0..3000 {
             series.append(format!("line {number}").as_bytes(), 1).unwrap();
             series.append(b"\n", 1).unwrap();
@@ -269,7 +280,7 @@ fn only_lines_that_begin_in_the_wanted_time_are_read() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("times")).unwrap();
     let file = dir.path().join("a");
-    let mut series = Series::new(file.clone(), Rotation::default(), dir.path().join("times"));
+    let mut series = series(&file, Rotation::default(), dir.path().join("times"));
     // The index has an entry in the midst of the second line.
     for (text, unix_ms) in [("one\ntw", 10_000), ("o\nthree\n", 20_000), ("four\n", 30_000)] {
         series.append(text.as_bytes(), unix_ms).unwrap();

@@ -1,7 +1,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// When which bytes of a log file arrived. Raw lines carry no time, so a file beside them does: entries of 16 bytes, an
 /// offset and the milliseconds since 1970 from which on bytes behind it arrived, both little-endian. It is named by the
@@ -47,6 +48,18 @@ pub fn read(directory: &Path, inode: u64) -> Vec<Entry> {
         .collect();
     entries.sort_by_key(|entry| entry.offset);
     entries
+}
+
+/// When the first byte of a log file arrived; by when it was last written where there is no index.
+pub(super) fn first(directory: &Path, log: &fs::Metadata) -> Option<u64> {
+    let indexed = read(directory, log.ino()).first().filter(|entry| entry.offset == 0).map(|it| it.unix_ms);
+    indexed.or_else(|| modified_ms(log))
+}
+
+/// When a file was last written.
+pub(super) fn modified_ms(file: &fs::Metadata) -> Option<u64> {
+    let modified = file.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(modified.as_millis()).ok()
 }
 
 impl Recorder {

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,13 +11,14 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::pace::Next;
-use super::pump::{self, Attachment, Request, StreamKey};
+use super::press::{Press, Pressed};
+use super::pump::{Attachment, Destination, Request, SetAside, StreamKey};
 use super::series::Series;
 use super::stream::Stream;
-use crate::spec::log::Rotation;
 use crate::sys::clock;
 use crate::sys::source::SidePipe;
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream;
 
 /// What a thread of the pump does, and all that it has.
 pub(super) struct Worker {
@@ -29,6 +31,9 @@ pub(super) struct Worker {
     next_token: usize,
     /// Every lane that is looked at at a time.
     timers: BTreeSet<(Instant, usize)>,
+    /// Every lane whose file is set aside by the wall clock, and when.
+    alarms: BTreeSet<(u64, usize)>,
+    press: Press,
     side: SidePipe,
 }
 
@@ -36,6 +41,7 @@ pub(super) struct Worker {
 struct Lane {
     stream: Stream,
     wait: Wait,
+    alarm: Option<u64>,
 }
 
 /// Who waits for a time makes no events: a busy writer wakes nobody.
@@ -59,12 +65,12 @@ const POLL_SHORTEST: Duration = Duration::from_millis(1);
 impl Worker {
     /// A worker, and what wakes it for a request.
     pub(super) fn new(
-        inbox: mpsc::Receiver<Request>,
+        (back, inbox): (mpsc::Sender<Request>, mpsc::Receiver<Request>),
         times: PathBuf,
         unix_ms: fn() -> u64,
-    ) -> io::Result<(Self, Waker)> {
+    ) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let worker = Self {
             poll,
             inbox,
@@ -74,6 +80,8 @@ impl Worker {
             tokens: BTreeMap::new(),
             next_token: 0,
             timers: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            press: Press::new(back, Arc::clone(&waker)),
             side: SidePipe::default(),
         };
         Ok((worker, waker))
@@ -92,6 +100,7 @@ impl Worker {
             for token in tokens {
                 self.turn(token);
             }
+            self.ring();
             if self.obey() == Going::Over {
                 return;
             }
@@ -99,8 +108,11 @@ impl Worker {
     }
 
     fn wait(&mut self, events: &mut Events) {
-        let first = self.timers.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
-        let timeout = match first {
+        let timer = self.timers.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let alarm = self.alarms.first().map(|(at_ms, _)| at_ms.saturating_sub((self.unix_ms)()));
+        // Rounded up: no moment is looked at before it has come.
+        let alarm = alarm.map(|rest_ms| Duration::from_millis(rest_ms.saturating_add(1)));
+        let timeout = match timer.into_iter().chain(alarm).min() {
             Some(rest) if rest < POLL_SHORTEST => {
                 thread::sleep(rest);
                 Some(Duration::ZERO)
@@ -121,6 +133,73 @@ impl Worker {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
         let next = lane.stream.turn(&mut self.side, (self.unix_ms)());
         self.wait_for(token, next);
+        self.look_after(token);
+    }
+
+    /// What a turn has changed of the stream's files may be a reason to compress one, or another time to set one aside.
+    fn look_after(&mut self, token: usize) {
+        let Some(lane) = self.lanes.get_mut(&token) else { return };
+        let alarm = lane.stream.series().alarm();
+        if alarm != lane.alarm {
+            lane.alarm.map(|at_ms| self.alarms.remove(&(at_ms, token)));
+            alarm.map(|at_ms| self.alarms.insert((at_ms, token)));
+            lane.alarm = alarm;
+        }
+        if lane.stream.series().take_note_of_rotation() {
+            self.press.enqueue(token);
+            self.press_next();
+        }
+    }
+
+    /// Sets files aside whose time has come, also those of services that are silent.
+    fn ring(&mut self) {
+        if self.alarms.is_empty() {
+            return;
+        }
+        let now_ms = (self.unix_ms)();
+        let due: Vec<usize> = self.alarms.iter().take_while(|(at, _)| *at <= now_ms).map(|it| it.1).collect();
+        for token in due {
+            if let Some(lane) = self.lanes.get_mut(&token) {
+                lane.stream.series().ring(now_ms);
+            }
+            self.look_after(token);
+        }
+    }
+
+    fn press_next(&mut self) {
+        while let Some(token) = self.press.next() {
+            let Some(lane) = self.lanes.get_mut(&token) else { continue };
+            let Some(job) = lane.stream.series().to_press() else { continue };
+            let path = job.path.clone();
+            if let Err(error) = self.press.begin(token, job) {
+                tracing::warn!(file = %path.display(), %error, "cannot compress a log file");
+            }
+        }
+    }
+
+    fn pressed(&mut self, token: usize, pressed: io::Result<Pressed>) {
+        self.press.rest();
+        let placed = match (pressed, self.lanes.get_mut(&token)) {
+            (Ok(pressed), Some(lane)) => lane.stream.series().place(&pressed),
+            (Ok(pressed), None) => std::fs::remove_file(&pressed.made),
+            (Err(error), _) => Err(error),
+        };
+        match placed {
+            Ok(()) => self.press.enqueue(token),
+            // It is tried again after the next rotation.
+            Err(error) => tracing::warn!(%error, "cannot compress a log file; it stays as it is"),
+        }
+        self.press_next();
+    }
+
+    fn set_aside(&mut self, key: &StreamKey) -> Option<(SetAside, usize)> {
+        let token = *self.tokens.get(key)?;
+        self.drain_one(token);
+        let lane = self.lanes.get_mut(&token)?;
+        let came = lane.stream.series().set_aside_now((self.unix_ms)());
+        let waiting = lane.stream.waiting();
+        self.look_after(token);
+        Some((came, waiting))
     }
 
     fn wait_for(&mut self, token: usize, next: Next) {
@@ -149,12 +228,18 @@ impl Worker {
         while let Ok(request) = self.inbox.try_recv() {
             match request {
                 Request::Attach(key, attachment) => self.attach(key, attachment),
-                Request::Configure(key, file, rotation) => self.configure(&key, file, rotation),
+                Request::Configure(key, destination) => self.configure(&key, destination),
                 Request::Detach(key) => self.detach(&key),
                 Request::Drain(service, done) => {
                     self.drain(&service);
                     let _ = done.send(());
                 }
+                Request::SetAside(key, done) => {
+                    if let Some(came) = self.set_aside(&key) {
+                        let _ = done.send(came);
+                    }
+                }
+                Request::Pressed(token, pressed) => self.pressed(token, pressed),
                 Request::Close(done) => {
                     self.drain_all();
                     let _ = done.send(());
@@ -166,12 +251,12 @@ impl Worker {
     }
 
     fn attach(&mut self, key: StreamKey, attachment: Attachment) {
-        let Attachment { pipe, file, rotation } = attachment;
         match self.tokens.get(&key) {
-            Some(token) => self.attach_again(*token, Attachment { pipe, file, rotation }),
+            Some(token) => self.attach_again(*token, attachment),
             None => {
+                let Attachment { pipe, destination } = attachment;
                 let name = format!("{} {:?}", key.service, key.stream).to_lowercase();
-                let series = Series::new(file, rotation, self.times.clone());
+                let series = Series::new(destination, self.times.clone());
                 self.take_on(key, Stream::new(name, pipe, series));
             }
         }
@@ -182,15 +267,16 @@ impl Worker {
         self.next_token += 1;
         // What is in it already makes an event as well.
         register(&self.poll, &stream, token);
-        self.lanes.insert(token, Lane { stream, wait: Wait::Event });
+        self.lanes.insert(token, Lane { stream, wait: Wait::Event, alarm: None });
         self.tokens.insert(key, token);
+        self.look_after(token);
     }
 
     /// A reload attaches every stream again, and for most of them nothing is different: the open file and the pipe stay. A
     /// pipe that another one follows is emptied first, whenever the disk takes what is in it.
     fn attach_again(&mut self, token: usize, attachment: Attachment) {
-        let Attachment { pipe, file, rotation } = attachment;
-        self.reconfigure(token, file, rotation);
+        let Attachment { pipe, destination } = attachment;
+        self.reconfigure(token, destination);
         let Some(lane) = self.lanes.get_mut(&token) else { return };
         if !lane.stream.reads_from(&pipe) {
             self.follow_with(token, pipe);
@@ -205,17 +291,17 @@ impl Worker {
         self.turn(token);
     }
 
-    fn configure(&mut self, key: &StreamKey, file: PathBuf, rotation: Rotation) {
+    fn configure(&mut self, key: &StreamKey, destination: Destination) {
         if let Some(token) = self.tokens.get(key).copied() {
-            self.reconfigure(token, file, rotation);
+            self.reconfigure(token, destination);
         }
     }
 
     /// What is there belongs where it went so far.
-    fn reconfigure(&mut self, token: usize, file: PathBuf, rotation: Rotation) {
+    fn reconfigure(&mut self, token: usize, destination: Destination) {
         self.drain_one(token);
         if let Some(lane) = self.lanes.get_mut(&token) {
-            lane.stream.configure(file, rotation);
+            lane.stream.configure(destination);
         }
         self.turn(token);
     }
@@ -228,6 +314,7 @@ impl Worker {
             Wait::Event => deregister(&self.poll, &lane.stream),
             Wait::Until(at) => drop(self.timers.remove(&(at, token))),
         }
+        lane.alarm.map(|at_ms| self.alarms.remove(&(at_ms, token)));
         let bytes = lane.stream.waiting();
         if bytes > 0 {
             tracing::warn!(service = %key.service, bytes, "its log file cannot be written; its last output is lost");
@@ -235,7 +322,7 @@ impl Worker {
     }
 
     fn drain(&mut self, service: &ServiceName) {
-        for which in [pump::Stream::Stdout, pump::Stream::Stderr] {
+        for which in [stream::Stream::Stdout, stream::Stream::Stderr] {
             let key = StreamKey { service: service.clone(), stream: which };
             if let Some(token) = self.tokens.get(&key).copied() {
                 self.drain_one(token);
@@ -254,6 +341,7 @@ impl Worker {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
         let next = lane.stream.drain(&mut self.side, (self.unix_ms)());
         self.wait_for(token, next);
+        self.look_after(token);
     }
 }
 

@@ -5,6 +5,8 @@
 pub mod command;
 /// What happened, as it happens.
 pub mod event;
+/// Log files and their lines.
+pub mod logs;
 /// Why a request was refused.
 pub mod problem;
 /// What a command came to, streamed as it goes.

@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
 
 /// Where a service's output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,12 @@ impl Logs {
         self.stdout == self.stderr
     }
 
+    /// Each file, with the stream that it is of.
+    pub fn files(&self) -> impl Iterator<Item = (Stream, &Path)> {
+        let stderr = (!self.are_joined()).then_some((Stream::Stderr, self.stderr.as_path()));
+        std::iter::once((Stream::Stdout, self.stdout.as_path())).chain(stderr)
+    }
+
     /// Files of another service beside these of `service`: named after it where these are, else with its name before.
     pub(super) fn renamed(&self, service: &ServiceName, other: &ServiceName) -> Self {
         let beside = |file: &Path| {
@@ -30,17 +38,55 @@ impl Logs {
     }
 }
 
-/// When a log file is set aside, and how many are kept.
+/// When a log file is set aside, and what becomes of those set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
     /// A file that would grow beyond this many bytes is set aside, at a line's end.
     pub size_max: u64,
     /// How many set-aside files are kept (`NAME.out.log.1` is the newest).
     pub keep: u32,
+    /// A file is set aside at the end of each such part of the day as well.
+    pub every: Option<Every>,
+    /// All log files of the service together never take more bytes than this; the oldest go first.
+    pub total_max: Option<u64>,
+    /// How files set aside are kept.
+    pub compression: Compression,
 }
 
 impl Default for Rotation {
     fn default() -> Self {
-        Self { size_max: 50_000_000, keep: 10 }
+        Self { size_max: 50_000_000, keep: 10, every: None, total_max: None, compression: Compression::None }
     }
+}
+
+/// A part of a day in whole minutes, of which a day has a whole number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Every(u32);
+
+impl Every {
+    /// A whole day.
+    pub const DAY: Self = Self(24 * 60);
+    /// An hour.
+    pub const HOUR: Self = Self(60);
+
+    /// None if a day is no whole number of these, or they are no whole number of minutes.
+    pub fn new(part: Duration) -> Option<Self> {
+        let minutes = u32::try_from(part.as_secs() / 60).ok().filter(|minutes| *minutes > 0)?;
+        let is_whole = part == Duration::from_secs(u64::from(minutes) * 60);
+        (is_whole && Self::DAY.0 % minutes == 0).then_some(Self(minutes))
+    }
+
+    /// How long it is.
+    pub fn minutes(self) -> u32 {
+        self.0
+    }
+}
+
+/// How files set aside are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// As gzip files (RFC 1952), with `.gz` behind their number.
+    Gzip,
 }

@@ -51,6 +51,8 @@ pub mod source;
 pub mod spawn;
 /// Descriptors that outlive their processes.
 pub mod stash;
+/// How a thread stands beside others.
+pub mod thread;
 /// Process trees.
 pub mod tree;
 /// Users.

@@ -31,3 +31,5 @@ pub mod selection;
 pub mod signal;
 /// States and health in supervisord's words.
 pub mod state;
+/// A service's two outputs.
+pub mod stream;

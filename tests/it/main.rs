@@ -21,6 +21,7 @@ mod ports;
 mod preflight;
 mod restart;
 mod rolling;
+mod rotation;
 mod soak;
 mod socket;
 mod supervisord;

@@ -12,11 +12,11 @@ use crate::cli::output;
 use crate::logs::follow::{Follower, PAUSE};
 use crate::logs::pattern::Pattern;
 use crate::logs::printable::printable;
-use crate::logs::pump::Stream;
 use crate::logs::query::{self, Line, Query, Source};
 use crate::spec::fleet::Fleet;
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
+use crate::vocab::stream::Stream;
 
 /// So many lines are shown when nothing narrows them.
 const USUAL_LINES: usize = 100;

@@ -28,6 +28,8 @@ pub(super) mod reload;
 pub(super) mod restart;
 /// `restart --rolling`.
 pub(super) mod rolling;
+/// `logs --rotate-now`.
+pub(super) mod rotate;
 /// `run`.
 pub(super) mod run;
 /// `scale`.

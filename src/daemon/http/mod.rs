@@ -5,6 +5,8 @@
 pub mod commands;
 /// `GET /v1/events`.
 pub mod events;
+/// `POST /v1/logs/rotate`.
+pub mod logs;
 /// `GET /metrics`.
 pub mod metrics;
 /// `GET /v1/openapi.json`.

@@ -73,6 +73,11 @@ pub(in crate::sys) fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
 }
 
+/// The weakest niceness for this thread alone: on Linux setpriority(2) acts on threads.
+pub(in crate::sys) fn stand_back() {
+    let _ = set_nice(19);
+}
+
 /// setpriority(2) on this process.
 pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {
     // SAFETY: setpriority takes its arguments by value and touches no memory of ours.

@@ -65,6 +65,14 @@ pub(in crate::sys) fn threads() -> usize {
     task.and_then(|task| usize::try_from(task.pti_threadnum).ok()).unwrap_or(0)
 }
 
+/// The background band for this thread alone (PRIO_DARWIN_THREAD, PRIO_DARWIN_BG of setpriority(2)).
+pub(in crate::sys) fn stand_back() {
+    const THREAD: libc::c_int = 3;
+    const BACKGROUND: libc::c_int = 0x1000;
+    // SAFETY: setpriority takes its arguments by value and touches no memory of ours.
+    unsafe { libc::setpriority(THREAD, 0, BACKGROUND) };
+}
+
 /// setpriority(2) on this process.
 pub(in crate::sys) fn set_nice(nice: i32) -> io::Result<()> {
     // SAFETY: setpriority takes its arguments by value and touches no memory of ours.
