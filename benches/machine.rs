@@ -95,6 +95,7 @@ fn answer_to(action: Action) -> Option<Event> {
         Action::Answer { .. } | Action::Publish(_) | Action::Forget(_) => None,
         Action::LookAtPorts { .. } | Action::FreePort { .. } => None,
         Action::Hook { .. } | Action::CallOff { .. } | Action::Measure { .. } => None,
+        Action::Drain { .. } => None,
     }
 }
 

@@ -1,5 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::load::{Machine, Places};
 use super::policy::Ports;
@@ -23,8 +24,22 @@ pub(super) struct Holder<'a> {
     pub(super) machine: Machine,
 }
 
-/// Reads `hold`, `host` and `sockets`; none when nothing is held, or when a note says why that cannot be.
-pub(super) fn read(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) -> Option<Hold> {
+/// So long a run that was replaced may go on with its connections, unless its service says otherwise.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Reads `hold`, `host`, `sockets` and `drain`.
+pub(super) fn read(
+    section: &Section<'_>,
+    holder: &Holder<'_>,
+    places: &mut Places,
+) -> (Option<Hold>, Duration) {
+    let hold = read_hold(section, holder, places);
+    let drain = drain(section, hold.as_ref());
+    (hold, drain)
+}
+
+/// None when nothing is held, or when a note says why that cannot be.
+fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) -> Option<Hold> {
     let (hold, host) = (section.text("hold"), section.value("host"));
     let sockets = sockets(section, holder, places);
     let Some((text, value)) = hold else {
@@ -57,6 +72,23 @@ pub(super) fn read(section: &Section<'_>, holder: &Holder<'_>, places: &mut Plac
     refuse_ports(ports, &value);
     refuse_what_cannot_be(&hold, &value, holder, &sockets);
     Some(hold)
+}
+
+/// Only the Python shim can take a socket away from a program that goes on.
+fn drain(section: &Section<'_>, hold: Option<&Hold>) -> Duration {
+    let drain = section.duration("drain");
+    if hold.is_some_and(|hold| hold.way == Way::Python) {
+        return drain.unwrap_or(DRAIN);
+    }
+    // Where a note says why nothing is held, this follows from it.
+    let is_plain = hold.is_some() || section.own("hold").is_none();
+    if let Some(value) = section.own("drain").filter(|_| is_plain) {
+        value.add(
+            "`drain` is about sockets that the Python shim can take away from a run",
+            "remove it, or use `hold = \"python\"`; other programs have `stop_timeout` to finish in",
+        );
+    }
+    Duration::ZERO
 }
 
 fn is_pointless(ports: &Ports) -> bool {

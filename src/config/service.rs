@@ -91,17 +91,17 @@ pub(super) fn read(
         ports: &ports,
         machine: context.machine,
     };
-    let hold = hold::read(&section, &holder, places);
+    let (hold, drain) = hold::read(&section, &holder, places);
     section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
     section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
-    let command = command.unwrap_or(service.command);
     refuse_deaf(&section, service.user.as_ref(), &checks);
     Some(Service {
-        command,
+        command: command.unwrap_or(service.command),
         directory,
         env: own.variables,
         ports: ports.list,
         hold,
+        drain,
         depends_on: needs,
         ready: checks.ready,
         live: checks.live,
@@ -156,6 +156,7 @@ fn rest(
         on_port_conflict: policy::port_conflict(section),
         preflight: section.flag("preflight").unwrap_or(true),
         hold: None,
+        drain: Duration::ZERO,
         depends_on: Needs::new(),
         ready: None,
         live: None,

@@ -136,6 +136,7 @@ fn entry(memory: Survivor) -> Entry {
             since: second.since,
             stage: match second.plan {
                 SecondPlan::Understudy { give_up_at } => SecondStage::Understudy { give_up_at },
+                SecondPlan::Draining { until } => SecondStage::Draining { until },
                 SecondPlan::Stopping { kill_at } => SecondStage::Stopping { kill_at },
             },
         }),
@@ -170,6 +171,7 @@ pub fn survivor(entry: &Entry) -> Survivor {
             since: second.since,
             plan: match second.stage {
                 SecondStage::Understudy { give_up_at } => SecondPlan::Understudy { give_up_at },
+                SecondStage::Draining { until } => SecondPlan::Draining { until },
                 SecondStage::Stopping { kill_at } => SecondPlan::Stopping { kill_at },
             },
         }),

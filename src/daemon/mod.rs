@@ -9,6 +9,8 @@ pub mod channels;
 pub mod conflict;
 /// The journal, kept up to date.
 pub mod diary;
+/// Runs that were replaced, kept from accepting more.
+mod drain;
 /// The sole owner of the state.
 pub mod engine;
 /// Commands of services beside their own, made ready.

@@ -48,6 +48,7 @@ impl Engine {
                 self.with_warden(run, |warden| warden.stop(stop));
                 None
             }
+            Action::Drain { run, service } => self.drain(run, &service),
             Action::Kill { run } => {
                 self.with_warden(run, Warden::kill);
                 None

@@ -28,6 +28,14 @@ pub enum Action {
         /// How it is asked.
         stop: Stop,
     },
+    /// Tell a run that was replaced to accept no more connections, and look whether it still has some; answered by
+    /// `Drained`.
+    Drain {
+        /// Which run.
+        run: RunId,
+        /// What it runs.
+        service: Arc<spec::service::Service>,
+    },
     /// SIGKILL the whole tree; answered by `Exited`.
     Kill {
         /// Which run.

@@ -54,6 +54,13 @@ pub enum Event {
         /// What became of it.
         end: End,
     },
+    /// A run that was replaced was told to accept no more connections, and looked at.
+    Drained {
+        /// Which run.
+        run: RunId,
+        /// Whether it accepts still, or has connections.
+        traffic: Traffic,
+    },
     /// A probe of a run has its answer.
     Probed {
         /// Which run.
@@ -186,6 +193,15 @@ pub struct End {
     pub left: Vec<String>,
     /// Who listened on one of its ports when it was over, if it had not become ready: its program found the port taken.
     pub taken: Option<Taken>,
+}
+
+/// What a run has to do with connections that it was to accept no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    /// It may accept still, or has accepted some that are open.
+    Flows,
+    /// It accepts none and has none.
+    Ceased,
 }
 
 /// What a probe found.

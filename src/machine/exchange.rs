@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Action;
+use super::drain::Draining;
 use super::event::{End, Finding, Obstacle};
 use super::explain;
 use super::phase::{Live, NextLook, Patience, Phase, Proof};
@@ -27,6 +28,8 @@ pub enum Second {
     },
     /// The understudy's process lives and has not proven itself.
     Starting(Trial),
+    /// It was replaced, and goes on with the connections that it has accepted.
+    Draining(Draining),
     /// It was asked to end: a run that was replaced, or an understudy that is not wanted.
     Stopping {
         /// The process.
@@ -90,9 +93,8 @@ impl Second {
     pub fn run(&self) -> RunId {
         match self {
             Self::Spawning { run, .. } => *run,
-            Self::Starting(Trial { live, .. }) | Self::Stopping { live, .. } | Self::Killing { live, .. } => {
-                live.run
-            }
+            Self::Starting(Trial { live, .. }) | Self::Draining(Draining { live, .. }) => live.run,
+            Self::Stopping { live, .. } | Self::Killing { live, .. } => live.run,
         }
     }
 
@@ -100,9 +102,8 @@ impl Second {
     pub fn live(&self) -> Option<&Live> {
         match self {
             Self::Spawning { .. } => None,
-            Self::Starting(Trial { live, .. }) | Self::Stopping { live, .. } | Self::Killing { live, .. } => {
-                Some(live)
-            }
+            Self::Starting(Trial { live, .. }) | Self::Draining(Draining { live, .. }) => Some(live),
+            Self::Stopping { live, .. } | Self::Killing { live, .. } => Some(live),
         }
     }
 
@@ -111,7 +112,7 @@ impl Second {
         match self {
             Self::Spawning { casting: Casting::Tried { .. }, .. } | Self::Starting(_) => true,
             Self::Spawning { casting: Casting::Dropped, .. } => false,
-            Self::Stopping { .. } | Self::Killing { .. } => false,
+            Self::Draining(_) | Self::Stopping { .. } | Self::Killing { .. } => false,
         }
     }
 
@@ -129,6 +130,7 @@ impl Second {
                 Some((*at, "a look at an understudy is due"))
             }
             Self::Starting(trial) => Some((trial.give_up_at, "an understudy's time runs out")),
+            Self::Draining(draining) => Some(draining.timer()),
             Self::Stopping { kill_at, .. } => Some((*kill_at, "stop_timeout of a second run runs out")),
             Self::Killing { patience: Patience::Until(at), .. } => Some((*at, "SIGKILL takes too long")),
             Self::Spawning { .. } | Self::Killing { patience: Patience::RunOut, .. } => None,
@@ -201,14 +203,18 @@ impl Service {
                 self.second = Some(Second::Spawning { run, casting: Casting::Dropped });
             }
             Some(Second::Starting(Trial { live, .. })) => self.retire(live, now, out),
-            Some(Second::Stopping { .. } | Second::Killing { .. }) | None => (),
+            Some(Second::Draining(_) | Second::Stopping { .. } | Second::Killing { .. }) | None => (),
         }
     }
 
     /// Ends the second run without asking.
     pub(super) fn kill_second(&mut self, now: Moment, out: &mut Vec<Action>) {
         match self.second {
-            Some(Second::Starting(Trial { live, .. }) | Second::Stopping { live, .. }) => {
+            Some(
+                Second::Starting(Trial { live, .. })
+                | Second::Draining(Draining { live, .. })
+                | Second::Stopping { live, .. },
+            ) => {
                 out.push(Action::Kill { run: live.run });
                 let patience = Patience::Until(now.after(KILL_PATIENCE));
                 self.second = Some(Second::Killing { live, patience });
@@ -219,7 +225,7 @@ impl Service {
     }
 
     /// Asks a run to end that does not count.
-    fn retire(&mut self, live: Live, now: Moment, out: &mut Vec<Action>) {
+    pub(super) fn retire(&mut self, live: Live, now: Moment, out: &mut Vec<Action>) {
         out.push(Action::Stop { run: live.run, stop: self.spec.stop });
         self.second = Some(Second::Stopping { live, kill_at: now.after(self.spec.stop.timeout) });
     }
@@ -229,7 +235,8 @@ impl Service {
         self.drop_understudy(now, out);
     }
 
-    /// The understudy has proven itself: it counts from here on, and the run before it is asked to end.
+    /// The understudy has proven itself: it counts from here on, and the run before it is asked to end, once it has had its
+    /// time for what it has accepted.
     fn replace_first(&mut self, ready: Phase, now: Moment, out: &mut Vec<Action>) {
         let before = self.phase.live().copied();
         self.phase = ready;
@@ -239,7 +246,7 @@ impl Service {
         self.begin_upkeep(now);
         out.extend(self.phase.run().and_then(|run| self.hook_of_ready(run)));
         if let Some(before) = before {
-            self.retire(before, now, out);
+            self.replace(before, now, out);
         }
     }
 
@@ -337,7 +344,7 @@ impl Service {
             Some(Second::Stopping { kill_at, .. }) => {
                 *kill_at = until.map_or(*kill_at, |until| until.max(*kill_at));
             }
-            Some(Second::Spawning { .. } | Second::Killing { .. }) | None => (),
+            Some(Second::Spawning { .. } | Second::Draining(_) | Second::Killing { .. }) | None => (),
         }
     }
 
@@ -362,6 +369,7 @@ impl Service {
                 let ready = Phase::Running(live, self.standing_proof(live, now));
                 self.replace_first(ready, now, out);
             }
+            Some(Second::Draining(_)) => self.go_on_draining(now, out),
             Some(Second::Stopping { .. }) => self.kill_second(now, out),
             Some(Second::Killing { patience, .. }) => *patience = Patience::RunOut,
             Some(Second::Spawning { .. }) | None => (),

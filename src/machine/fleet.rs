@@ -106,6 +106,10 @@ impl Fleet {
             Event::PortsSeen { service, taken } => {
                 self.change(&service, |it| it.on_ports_seen(taken, now, out));
             }
+            Event::Drained { run, traffic } => self.of_run(run, |service, place| match place {
+                Place::First => (),
+                Place::Second => service.on_second_drained(traffic, now, out),
+            }),
             Event::Probed { run, finding } => self.of_run(run, |service, place| match place {
                 Place::First => service.on_probed(finding, now, out),
                 Place::Second => service.on_second_probed(finding, now, out),

@@ -1,3 +1,4 @@
+use super::drain::Draining;
 use super::exchange::{Second, Trial};
 use super::hooks::Hold;
 use super::phase::{Live, Phase, Rest};
@@ -83,6 +84,11 @@ pub enum SecondPlan {
         /// When.
         give_up_at: Moment,
     },
+    /// It goes on with the connections that it has, and is asked to end at this time.
+    Draining {
+        /// When.
+        until: Moment,
+    },
     /// It was asked to end, and is killed at this time.
     Stopping {
         /// When.
@@ -95,6 +101,7 @@ impl SecondMemory {
         let Live { run, identity, since } = *second.live()?;
         let plan = match second {
             Second::Starting(trial) => SecondPlan::Understudy { give_up_at: trial.give_up_at },
+            Second::Draining(draining) => SecondPlan::Draining { until: draining.until },
             Second::Stopping { kill_at, .. } => SecondPlan::Stopping { kill_at: *kill_at },
             Second::Killing { .. } | Second::Spawning { .. } => SecondPlan::Stopping { kill_at: since },
         };
@@ -161,19 +168,20 @@ impl Service {
                 Phase::Waiting
             }
         };
-        self.second = memory.second.map(|second| self.resumed_second(second));
+        self.second = memory.second.map(|second| self.resumed_second(second, now));
         if self.phase == Phase::Waiting {
             self.promote(now);
         }
     }
 
-    fn resumed_second(&self, memory: SecondMemory) -> Second {
+    fn resumed_second(&self, memory: SecondMemory, now: Moment) -> Second {
         let SecondMemory { run, identity, since, plan } = memory;
         let live = Live { run, identity, since };
         match plan {
             SecondPlan::Understudy { give_up_at } => {
                 Second::Starting(Trial { live, proof: self.fresh_proof(since), give_up_at, unfit: None })
             }
+            SecondPlan::Draining { until } => Second::Draining(Draining::new(live, until, now)),
             SecondPlan::Stopping { kill_at } => Second::Stopping { live, kill_at },
         }
     }

@@ -10,6 +10,8 @@ pub mod backoff;
 mod command;
 /// What a port that somebody else holds means for a service.
 mod conflict;
+/// What a replaced run may still do.
+pub mod drain;
 /// What it is told.
 pub mod event;
 /// A rolling exchange: an understudy beside the run that counts.

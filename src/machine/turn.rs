@@ -31,6 +31,8 @@ impl Fleet {
         let Some(service) = self.services.get(name) else { return };
         if service.is_leaving() && service.has_understudy() {
             self.change(name, |service| service.drop_understudy(now, out));
+        } else if service.drains_in_vain() {
+            self.change(name, |service| service.end_drain(now, out));
         } else if self.is_turn_of(service) {
             match self.forbids_exchange(service) {
                 Some(why) => self.change(name, |service| service.fail_exchange(why)),

@@ -119,6 +119,11 @@ pub enum SecondStage {
         /// When it is ended if it is not.
         give_up_at: Moment,
     },
+    /// It goes on with the connections that it has.
+    Draining {
+        /// When it is asked to end.
+        until: Moment,
+    },
     /// It was asked to end.
     Stopping {
         /// When it is killed.
@@ -304,17 +309,22 @@ mod tests {
         assert_eq!(decode(fixture), Ok(journal()));
     }
 
-    #[test]
-    fn a_run_beside_the_live_one_is_written_and_read_as_ever() {
+    fn check_seconds(stages: &[SecondStage], fixture: &[u8]) {
         let mut journal = journal();
         let Some(LiveEntry { identity, since, .. }) = journal.services[0].live else { panic!("it lives") };
-        let soon = since.after(Duration::from_secs(5));
-        let stages = [SecondStage::Understudy { give_up_at: soon }, SecondStage::Stopping { kill_at: soon }];
         for (service, stage) in journal.services.iter_mut().zip(stages) {
-            service.second = Some(SecondEntry { run: RunId(8), identity, since, stage });
+            service.second = Some(SecondEntry { run: RunId(8), identity, since, stage: *stage });
         }
-        let fixture = include_bytes!("../../tests/fixtures/journal/version-1-rolling");
         assert_eq!(String::from_utf8_lossy(&journal.encode().unwrap()), String::from_utf8_lossy(fixture));
         assert_eq!(decode(fixture), Ok(journal));
+    }
+
+    #[test]
+    fn a_run_beside_the_live_one_is_written_and_read_as_ever() {
+        let soon = Moment::since_boot(Duration::from_secs(105));
+        let stages = [SecondStage::Understudy { give_up_at: soon }, SecondStage::Stopping { kill_at: soon }];
+        check_seconds(&stages, include_bytes!("../../tests/fixtures/journal/version-1-rolling"));
+        let draining = [SecondStage::Draining { until: soon }];
+        check_seconds(&draining, include_bytes!("../../tests/fixtures/journal/version-1-draining"));
     }
 }

@@ -41,6 +41,8 @@ pub struct Service {
     pub preflight: bool,
     /// Sockets that are opened for it and kept from run to run.
     pub hold: Option<Hold>,
+    /// So long a run that was replaced may go on with the connections that it has accepted, before it is asked to end.
+    pub drain: Duration,
     /// What must hold before it starts.
     pub depends_on: Needs,
     /// How it is proven to be ready while it starts, beyond holding its ports.
@@ -94,6 +96,7 @@ impl Service {
             env: BTreeMap::new(),
             ports: Vec::new(),
             hold: None,
+            drain: Duration::ZERO,
             on_port_conflict: PortConflict::default(),
             preflight: true,
             depends_on: Needs::new(),

@@ -3,9 +3,9 @@ use std::io;
 
 use super::os;
 use crate::vocab::identity::Pid;
-use crate::vocab::port::{Endpoint, Protocol};
+use crate::vocab::port::{Endpoint, Port, Protocol};
 
-/// A socket that waits for peers: of TCP one that listens, of UDP one that is bound and not connected.
+/// A socket that waits for peers: of TCP one that listens, or has one, of UDP one that is bound and not connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// Where, with its address.
@@ -52,6 +52,18 @@ pub fn on(ports: &BTreeSet<Endpoint>) -> io::Result<Vec<Listener>> {
         found.extend(os::listeners::among(protocol, &of_protocol.map(|port| port.port).collect())?);
     }
     found.retain(|listener| ports.iter().any(|port| port.overlaps(&listener.endpoint)));
+    Ok(found)
+}
+
+/// The connections that these TCP ports have taken, whether or not a program has accepted them: those on which an answer may
+/// still be written.
+///
+/// # Errors
+/// The system does not say. macOS never does.
+pub fn connected(ports: &BTreeSet<Endpoint>) -> io::Result<Vec<Listener>> {
+    let ports: BTreeSet<Port> = ports.iter().map(|port| port.port).collect();
+    let mut found = os::listeners::connected(&ports)?;
+    found.retain(|connection| ports.contains(&connection.endpoint.port));
     Ok(found)
 }
 

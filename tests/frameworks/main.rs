@@ -76,8 +76,12 @@ fn check(name: &str, command: &str) {
         fs::copy(app.path(), fleet.path().join(app.file_name())).unwrap();
     }
     fleet.run("up -q").expect(0);
-    let figures =
-        [("graceful restarts", ROUNDS), ("kill -9", ROUNDS), ("deaths of the supervisor, upgrades", 2)];
+    let figures = [
+        ("graceful restarts", ROUNDS),
+        ("kill -9", ROUNDS),
+        ("rolling restarts", ROUNDS),
+        ("deaths of the supervisor, upgrades", 2),
+    ];
     for (kind, (what, rounds)) in figures.into_iter().enumerate() {
         let load = Load::on(port);
         for _ in 0..rounds {
@@ -85,6 +89,7 @@ fn check(name: &str, command: &str) {
             match kind {
                 0 => drop(fleet.run("restart web -q").expect(0)),
                 1 => kill_9(old),
+                2 => drop(fleet.run("restart web --rolling -q").expect(0)),
                 _ => {
                     let supervisor = fleet.supervisor_pid();
                     kill_9(supervisor);
@@ -106,9 +111,15 @@ fn check(name: &str, command: &str) {
             counts.answered, counts.refused, counts.broken, counts.longest
         );
         assert_eq!(counts.refused, 0, "{name}, {what}: {counts:?}");
+        assert!(kind != 2 || counts.broken == 0, "{name}, {what}: {counts:?}");
     }
     let errors = fleet.read("logs/web.err.log");
     assert!(!errors.contains("procman:"), "the shim complains:\n{errors}");
+}
+
+#[test]
+fn http_server_refuses_nobody() {
+    check("http.server", "{venv}/bin/python -u -m http.server --bind 127.0.0.1 {port}");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{check, check_service, load_service};
 use crate::spec::hold::Way;
 use crate::spec::service::Service;
@@ -32,6 +34,18 @@ fn a_port_with_an_address_is_held_there_and_host_is_for_the_others() {
          host = \"127.0.0.2\"",
     );
     assert_eq!(text(&service), ["127.0.0.2:3000", "[::1]:3001", "0.0.0.0:3002"]);
+}
+
+#[test]
+fn what_the_python_shim_can_take_away_is_drained() {
+    let drain = |keys: &str| load_service(&format!("command = \"sh\"\nport = 3000\n{keys}")).drain;
+    assert_eq!(drain("hold = \"python\""), Duration::from_secs(5));
+    assert_eq!(drain("hold = \"python\"\ndrain = \"1m\""), Duration::from_secs(60));
+    assert_eq!(drain("hold = \"listen-fds\""), Duration::ZERO);
+    for keys in ["hold = \"stdin\"", "preflight = true"] {
+        let body = format!("command = \"sh\"\nport = 3000\n{keys}\ndrain = \"5s\"");
+        check_service(&body, &[(5, &["the Python shim can take away", "stop_timeout"])]);
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 procman puts the directory of this file in front of PYTHONPATH, so that Python runs it at its start, and lists the
 sockets in PROCMAN_HELD. A program then takes over a socket that is listening already, in which connections wait while
 one run follows another. Ports that are not held, port 0, UDP and unix sockets are none of its business.
+
+When a run was replaced, procman sends it SIGURG: it accepts no more, and answers what it has accepted.
 """
 
 import os
@@ -139,6 +141,7 @@ def install():
 
     socket.socket.bind, socket.socket.listen, socket.socket.shutdown = bind, listen, shutdown
     keep_in_children(held)
+    drain_when_told(held)
 
 
 def keep_in_children(held):
@@ -154,6 +157,95 @@ def keep_in_children(held):
         return plain(*(words[:3] + (tuple(sorted(keep)),) + words[4:]))
 
     _posixsubprocess.fork_exec = fork_exec
+
+
+def descriptors():
+    """The numbers of all that are open."""
+    return [int(name) for name in os.listdir("/dev/fd")]
+
+
+def drain_when_told(held):
+    """Takes the held sockets away from the program at SIGURG, and leaves it deaf ones in their place."""
+    import select
+    import signal
+    import socket
+    from _socket import socket as plain
+    from _thread import get_ident
+
+    accept_of_socket = socket.socket.accept
+    inodes = {one.inode for one in held}
+    waiting = set()
+    deaf = []
+
+    def is_held(number, inherited):
+        try:
+            return number not in inherited and os.fstat(number).st_ino in inodes
+        except OSError:
+            return False
+
+    def epolls_with(number):
+        """Copies of all epoll sets that had the socket: they know it by itself, not by its number, and forget it here."""
+        for one in descriptors() if hasattr(select, "epoll") else ():
+            try:
+                if os.readlink("/proc/self/fd/%d" % one) != "anon_inode:[eventpoll]":
+                    continue
+                copy = select.epoll.fromfd(os.dup(one))
+            except OSError:
+                continue
+            try:
+                copy.unregister(number)
+            except OSError:
+                copy.close()
+            else:
+                yield copy
+
+    def deafen(number):
+        if not deaf:
+            # It listens where nobody connects, so that it never has anything to accept, and never waits for it.
+            sock = plain(socket.AF_INET, socket.SOCK_STREAM)
+            sock.bind(("127.0.0.1", 0))
+            sock.listen(1)
+            sock.setblocking(False)
+            deaf.append(sock)
+        sets = list(epolls_with(number))
+        os.dup2(deaf[0].fileno(), number, os.get_inheritable(number))
+        for one in sets:
+            one.register(number, select.EPOLLIN)
+            one.close()
+
+    def drain(*_):
+        inherited = {one.number for one in held if one.is_open()}
+        taken = [number for number in descriptors() if is_held(number, inherited)]
+        for number in taken:
+            deafen(number)
+        # Those who wait in accept() do so for the socket that they had found; they look again.
+        for thread in list(waiting) if taken else ():
+            signal.pthread_kill(thread, signal.SIGURG)
+
+    def accept(self):
+        if self.gettimeout() is not None:
+            return accept_of_socket(self)
+        thread = get_ident()
+        while True:
+            waiting.add(thread)
+            try:
+                return accept_of_socket(self)
+            except BlockingIOError:
+                # The standard library's servers have looked before, and take this for nothing.
+                if not deaf or sys._getframe(1).f_globals.get("__name__") == "socketserver":
+                    raise
+            finally:
+                waiting.discard(thread)
+            poll = select.poll()
+            poll.register(self.fileno(), select.POLLIN)
+            poll.poll()
+
+    try:
+        signal.signal(signal.SIGURG, drain)
+    except ValueError:
+        # Python was started in a thread that gets no signals.
+        return
+    socket.socket.accept = accept
 
 
 def chain():

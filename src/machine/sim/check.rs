@@ -46,7 +46,7 @@ impl Before {
                 Proven::Nobody
             }
             Event::NotSpawned { .. } | Event::Exited { .. } | Event::Notified { .. } => Proven::Nobody,
-            Event::PortsSeen { .. } => Proven::Nobody,
+            Event::PortsSeen { .. } | Event::Drained { .. } => Proven::Nobody,
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
             Event::CalledOff { .. }
             | Event::Hooked { .. }
@@ -65,6 +65,7 @@ impl Before {
             Event::NotSpawned { obstacle: Obstacle::Refused { .. }, .. } | Event::PortsSeen { .. } => None,
             Event::Command(_) | Event::Abandoned(_) | Event::Spawned { .. } => None,
             Event::Probed { .. } | Event::Notified { .. } | Event::Reconfigured(_) => None,
+            Event::Drained { .. } => None,
             Event::Resumed(_)
             | Event::Tick
             | Event::CalledOff { .. }
@@ -308,6 +309,9 @@ impl World {
             require(is_known, || format!("`{}` is unknown and has a process", child.service))?;
             let is_late = child.life == Life::Alive && child.kill_by.is_some_and(|by| by <= self.now);
             require(!is_late, || format!("`{}` should have been sent SIGKILL: {child:?}", child.service))?;
+            let drains = child.kill_by.is_none() && child.killed_at.is_none() && child.life == Life::Alive;
+            let is_late = drains && child.drain.is_some_and(|drain| drain.by <= self.now);
+            require(!is_late, || format!("nobody asks it to end, and it had its time: {child:?}"))?;
             let hangs = child.killed_at.is_some_and(|at| at.after(KILLED_MAX) <= self.now);
             let is_known = fleet.services().get(&child.service).is_some_and(Service::hangs_in_kernel);
             require(!hangs || is_known, || format!("nobody says that it hangs in the kernel: {child:?}"))?;

@@ -46,6 +46,19 @@ pub(super) struct Child {
     pub(super) kill_by: Option<Moment>,
     /// When it was sent SIGKILL first by the daemon that lives.
     pub(super) killed_at: Option<Moment>,
+    /// What came of it since the daemon that lives told it to accept no more connections.
+    pub(super) drain: Option<Drain>,
+}
+
+/// A process that accepts no more connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Drain {
+    /// When it has to be asked to end at the latest.
+    pub(super) by: Moment,
+    /// When the last of its connections is over.
+    pub(super) idle_at: Moment,
+    /// How many looks in a row found none.
+    pub(super) idle_looks: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

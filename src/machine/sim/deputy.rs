@@ -44,6 +44,7 @@ impl World {
             }
             Action::CallOff { run } => self.call_off(run, events),
             Action::Stop { run, stop } => self.stop(run, stop.signal),
+            Action::Drain { run, service } => self.drain(run, &service, events),
             Action::Kill { run } => self.kill(run),
             Action::Probe { run, service, .. } => {
                 let pid = self.child_of(run, Some(&service))?.pid();
@@ -134,6 +135,7 @@ impl World {
             told_at: self.now,
             kill_by: None,
             killed_at: None,
+            drain: None,
         };
         self.children.insert(identity.pid, child);
         identity
@@ -229,6 +231,7 @@ impl World {
         for child in self.children.values_mut() {
             child.kill_by = None;
             child.killed_at = None;
+            child.drain = None;
         }
     }
 
@@ -289,7 +292,7 @@ impl World {
         });
         let second = survivors.iter().filter_map(|it| it.second).map(|second| match second.plan {
             SecondPlan::Stopping { kill_at } => (second.identity, Some(kill_at)),
-            SecondPlan::Understudy { .. } => (second.identity, None),
+            SecondPlan::Understudy { .. } | SecondPlan::Draining { .. } => (second.identity, None),
         });
         for (identity, kill_by) in first.chain(second) {
             let Some(child) = self.children.get_mut(&identity.pid) else { continue };

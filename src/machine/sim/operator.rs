@@ -258,7 +258,7 @@ impl World {
 fn run_of(event: &Event) -> Option<RunId> {
     match event {
         Event::Spawned { run, .. } | Event::NotSpawned { run, .. } => Some(*run),
-        Event::Exited { run, .. } | Event::Probed { run, .. } => Some(*run),
+        Event::Exited { run, .. } | Event::Probed { run, .. } | Event::Drained { run, .. } => Some(*run),
         Event::Measured { run, .. } => Some(*run),
         Event::Notified { run, .. } | Event::CalledOff { run } | Event::Hooked { run, .. } => Some(*run),
         Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) | Event::PortsSeen { .. } => None,

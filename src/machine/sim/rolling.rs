@@ -1,6 +1,10 @@
+use std::collections::VecDeque;
+
+use super::agenda::wait;
 use super::check::require;
+use super::child::Drain;
 use super::world::{Verdict, World};
-use crate::machine::event::Verb;
+use crate::machine::event::{Event, Traffic, Verb};
 use crate::machine::exchange::{Roll, Second};
 use crate::machine::memory::{LiveMemory, SecondMemory, SecondPlan};
 use crate::machine::phase::{Live, Phase};
@@ -34,12 +38,55 @@ impl World {
         })
     }
 
+    /// A run is told to accept no more connections only when another counts and is ready, and the next daemon would know.
+    pub(super) fn drain(
+        &mut self,
+        run: RunId,
+        spec: &spec::service::Service,
+        events: &mut VecDeque<Event>,
+    ) -> Verdict {
+        let fleet = self.fleet()?;
+        let service = fleet.service_of(run).ok_or_else(|| format!("run {run} is nobody's"))?;
+        let Some(Second::Draining(draining)) = service.second().filter(|second| second.run() == run) else {
+            return Err(format!("run {run} is drained and was not replaced: {service:?}"));
+        };
+        let has_successor = matches!(service.phase(), Phase::Running(live, _) if live.run > run);
+        require(has_successor && service.goal() == Goal::Up, || {
+            format!("run {run} is drained in favour of nobody: {service:?}")
+        })?;
+        let by = draining.until;
+        require(by > self.now, || format!("run {run} is drained beyond its time {by:?}"))?;
+        let (now, idle_at) = (self.now, self.now.after(wait(&mut self.rng, 1500)));
+        let child = self.child_of(run, Some(spec))?;
+        let drain = child.drain.get_or_insert(Drain { by, idle_at, idle_looks: 0 });
+        let is_idle = drain.idle_at <= now;
+        drain.idle_looks = if is_idle { drain.idle_looks + 1 } else { 0 };
+        let traffic = if is_idle { Traffic::Ceased } else { Traffic::Flows };
+        events.push_back(Event::Drained { run, traffic });
+        Ok(())
+    }
+
+    /// A run that drains is asked to end when it has no connections any more, when its time is over, and when nobody else
+    /// serves; and then it is.
+    fn check_end_of_drain(&self, service: &Service, drain: &Drain) -> Verdict {
+        let is_over = drain.idle_looks >= 2 || drain.by <= self.now;
+        let is_in_vain = service.goal() != Goal::Up || !service.phase().is_up();
+        require(is_over || is_in_vain, || {
+            format!("it is asked to end while it drains: {drain:?} of {service:?}")
+        })
+    }
+
     /// The run that counted before is asked to end only when another counts and is ready; an understudy only when it has
     /// failed, or nobody wants it.
     pub(super) fn check_stop_of_second(&self, service: &Service, run: RunId) -> Verdict {
+        let drain = self.children.values().find(|child| child.run == run).and_then(|child| child.drain);
+        if let Some(drain) = drain {
+            return self.check_end_of_drain(service, &drain);
+        }
         let is_replaced = matches!(service.phase(), Phase::Running(live, _) if live.run > run);
         let has_failed = matches!(service.roll(), Roll::Failed { .. });
-        let is_unwanted = service.goal() != Goal::Up;
+        // One that drained, which the next daemon knows, does so in favour of nobody when the other has ended.
+        let is_unwanted = service.goal() != Goal::Up || !service.phase().is_up();
         // One whose making was overtaken by a stop is not wanted by those who asked for a start after that, either.
         let is_young = self
             .children
@@ -78,7 +125,11 @@ impl World {
 
     /// Whether a first run was replaced by its understudy, and is asked to end.
     pub(super) fn is_replaced(&self, memory: &LiveMemory, service: &Service) -> bool {
-        let is_second = |second: &Second| matches!(second, Second::Stopping { live, .. } if live.identity == memory.identity);
+        let is_second = |second: &Second| match second {
+            Second::Draining(draining) => draining.live.identity == memory.identity,
+            Second::Stopping { live, .. } => live.identity == memory.identity,
+            Second::Spawning { .. } | Second::Starting(_) | Second::Killing { .. } => false,
+        };
         let has_successor = matches!(service.phase(), Phase::Running(live, _) if live.run > memory.run);
         has_successor && service.second().is_some_and(is_second)
     }
@@ -95,6 +146,13 @@ impl World {
             (SecondPlan::Understudy { .. }, Some(Second::Stopping { live, .. })) if is_it(live) => true,
             // It was ready on the spot, or the first had gone.
             (SecondPlan::Understudy { .. }, _) => service.phase().live().is_some_and(is_it),
+            (SecondPlan::Draining { until }, Some(Second::Draining(draining))) => {
+                is_it(&draining.live) && draining.until == until
+            }
+            (SecondPlan::Draining { until }, Some(Second::Stopping { live, .. })) => {
+                is_it(live) && (until <= self.now || !service.phase().is_up() || service.goal() != Goal::Up)
+            }
+            (SecondPlan::Draining { .. }, _) => false,
             (SecondPlan::Stopping { kill_at }, Some(Second::Stopping { live, kill_at: at })) => {
                 is_it(live) && kill_at == *at
             }

@@ -35,7 +35,8 @@ impl Look {
             Event::CalledOff { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
-            | Event::FileChanged { .. } => Self::None,
+            | Event::FileChanged { .. }
+            | Event::Drained { .. } => Self::None,
         }
     }
 }

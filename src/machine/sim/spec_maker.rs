@@ -99,6 +99,10 @@ pub(super) fn edited(rng: &mut Rng, before: &Fleet) -> Arc<Fleet> {
     fleet_of(alike(services))
 }
 
+fn random_drain(rng: &mut Rng) -> Duration {
+    if rng.bool() { Duration::ZERO } else { Duration::from_millis(rng.u64(1..2000)) }
+}
+
 /// Replicas say the same of how many are exchanged at once.
 fn alike(mut services: Vec<Service>) -> Vec<Service> {
     let is_replica = |service: &Service| service.replica.of == name("s5");
@@ -121,6 +125,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.watch = (rng.u32(0..4) == 0).then(watch);
     service.limits.memory_bytes = (rng.u32(0..4) == 0).then_some(MEMORY_BYTES_MAX);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
+    service.drain = random_drain(rng);
     service.min_uptime = Duration::from_millis(*rng.choice(&[1, 100, 1000]).unwrap());
     // Three of them may be replicas of one, which then share no port.
     if number >= 5 && rng.bool() {
@@ -250,7 +255,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
     let at = rng.usize(0..services.len());
     let service = &mut services[at];
     let number: u16 = service.name.as_str()[1..].parse().unwrap();
-    match rng.u32(0..12) {
+    match rng.u32(0..13) {
         0 => {
             service.env.insert("EDITION".to_owned(), rng.u32(0..100).to_string());
         }
@@ -262,6 +267,7 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
         8 => service.on_port_conflict = random_conflict(rng),
         9 => service.hooks = random_hooks(rng),
         10 => service.limits.memory_bytes = rng.bool().then_some(MEMORY_BYTES_MAX),
+        11 => service.drain = random_drain(rng),
         7 => service.min_uptime = Duration::from_millis(rng.u64(1..2000)),
         _ => service.autostart = !service.autostart,
     }

@@ -79,7 +79,7 @@ impl Violence {
                 Self::AfterTheirTime
             }
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => Self::AfterTheirTime,
-            Event::PortsSeen { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
+            Event::PortsSeen { .. } | Event::Drained { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
             Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
             Event::CalledOff { .. }
             | Event::Hooked { .. }
@@ -317,6 +317,7 @@ impl World {
             Event::Spawned { .. } | Event::NotSpawned { .. } => self.past.push(event),
             Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
             Event::FileChanged { .. } => (),
+            Event::Drained { .. } => self.past.push(event),
             // Of a `post_stop` nothing is told twice: the next daemon may give its run number again.
             Event::Hooked { occasion: Occasion::PostStop, .. } => (),
             Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => self.past.push(event),
@@ -345,18 +346,19 @@ fn told(event: &Event) -> String {
         }
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
         Event::PortsSeen { .. } | Event::Measured { .. } | Event::FileChanged { .. } => format!("{event:?}"),
-        Event::CalledOff { .. } | Event::Hooked { .. } => format!("{event:?}"),
+        Event::CalledOff { .. } | Event::Hooked { .. } | Event::Drained { .. } => format!("{event:?}"),
         Event::Resumed(_) | Event::Tick => format!("{event:?}"),
     }
 }
 
 fn words(service: &spec::service::Service) -> String {
     format!(
-        "needs {:?}, {:?}, retries {}, stop {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}",
+        "needs {:?}, {:?}, retries {}, stop {:?}, drain {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}",
         service.depends_on,
         service.restart,
         service.backoff.max_retries,
         service.stop.timeout,
+        service.drain,
         service.min_uptime,
         service.ports,
         service.on_port_conflict,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Rig, failed, identity, needing};
 use crate::machine::action::Action;
-use crate::machine::event::{End, Event, Finding, Verb};
+use crate::machine::event::{End, Event, Finding, Traffic, Verb};
 use crate::machine::exchange::{Roll, Second};
 use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
 use crate::machine::phase::Phase;
@@ -86,6 +86,45 @@ fn the_old_run_is_asked_to_end_only_when_the_new_one_is_ready() {
     assert_eq!(rig.asked_to_end(), [old]);
     rig.end(old, 0);
     assert_eq!((rig.second("web"), rig.verdict(2, "web")), (None, Some(&Verdict::Done)));
+}
+
+#[test]
+fn an_old_run_is_asked_to_end_when_its_connections_are_over_or_its_time_is() {
+    let begin = || {
+        let (mut rig, old, new) = Rig::rolling(Service { drain: Duration::from_secs(5), ..checked("web") });
+        rig.pass(1);
+        rig.tell(Event::Probed { run: new, finding: Finding::Good });
+        assert_eq!((rig.run("web"), rig.second("web"), rig.asked_to_end()), (new, Some(old), vec![]));
+        (rig, old, new)
+    };
+    let looks = |rig: &Rig| rig.done.iter().filter(|action| matches!(action, Action::Drain { .. })).count();
+    let (mut rig, old, _) = begin();
+    assert_eq!(looks(&rig), 0, "what cannot be taken back waits until the next supervisor would know");
+    rig.pass(1);
+    assert_eq!(looks(&rig), 1);
+    for traffic in [Traffic::Ceased, Traffic::Flows, Traffic::Ceased] {
+        rig.tell(Event::Drained { run: old, traffic });
+        assert_eq!(rig.asked_to_end(), []);
+        rig.pass(50);
+    }
+    rig.tell(Event::Drained { run: old, traffic: Traffic::Ceased });
+    assert_eq!(rig.asked_to_end(), [old]);
+    let (mut rig, old, _) = begin();
+    for _ in 0..99 {
+        rig.pass(50);
+        rig.tell(Event::Drained { run: old, traffic: Traffic::Flows });
+    }
+    assert_eq!(rig.asked_to_end(), []);
+    rig.pass(50);
+    assert_eq!(rig.asked_to_end(), [old]);
+    assert!(looks(&rig) > 90);
+    // Nobody else serves, or nobody is to.
+    let (mut rig, old, new) = begin();
+    rig.end(new, 1);
+    assert_eq!(rig.asked_to_end(), [old]);
+    let (mut rig, old, new) = begin();
+    rig.ask(3, Verb::Stop, &["web"]);
+    assert_eq!(rig.asked_to_end(), [new, old]);
 }
 
 #[test]
@@ -288,6 +327,13 @@ fn the_next_supervisor_brings_an_exchange_to_its_end() {
     rig.pass(100);
     assert_eq!(rig.run("web"), RunId(7));
     assert!(matches!(rig.fleet.services()[&name("web")].roll(), Roll::Failed { .. }));
+    let mut rig =
+        begin(Progress::Ready, SecondPlan::Draining { until: now.after(Duration::from_millis(50)) });
+    rig.pass(1);
+    assert!(rig.done.iter().any(|action| matches!(action, Action::Drain { run: RunId(8), .. })));
+    assert_eq!(rig.asked_to_end(), []);
+    rig.pass(50);
+    assert_eq!(rig.asked_to_end(), [RunId(8)]);
     let mut rig =
         begin(Progress::Ready, SecondPlan::Stopping { kill_at: now.after(Duration::from_millis(50)) });
     rig.pass(100);

@@ -12,7 +12,9 @@ use crate::sys::listeners::Listener;
 use crate::vocab::identity::Pid;
 use crate::vocab::port::{Endpoint, Port, Protocol};
 
-/// TCP_LISTEN of tcp_states.h.
+/// TCP_ESTABLISHED, TCP_CLOSE_WAIT and TCP_LISTEN of tcp_states.h.
+const ESTABLISHED: u32 = 1;
+const CLOSE_WAIT: u32 = 8;
 const LISTEN: u32 = 10;
 /// TCP_CLOSE there: the state of a UDP socket that is not connected.
 const CLOSE: u32 = 7;
@@ -26,20 +28,37 @@ const ANSWER: usize = 72;
 /// The sockets of a protocol that listen on these ports, and perhaps others; all when no port is named. By netlink, where
 /// the kernel picks them out; else by proc(5), which lists them all.
 pub(in crate::sys) fn among(protocol: Protocol, ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
-    by_netlink(protocol, ports).or_else(|_| by_procfs(protocol))
+    let states = match protocol {
+        Protocol::Tcp => 1 << LISTEN,
+        Protocol::Udp => 1 << CLOSE,
+    };
+    sockets(&Question { protocol, states, ports })
 }
 
-fn state_of_listeners(protocol: Protocol) -> u32 {
-    match protocol {
-        Protocol::Tcp => LISTEN,
-        Protocol::Udp => CLOSE,
-    }
+/// The TCP connections of these ports, and perhaps of others, on which this end may still answer.
+pub(in crate::sys) fn connected(ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+    let states = 1 << ESTABLISHED | 1 << CLOSE_WAIT;
+    sockets(&Question { protocol: Protocol::Tcp, states, ports })
 }
 
-fn by_netlink(protocol: Protocol, ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+/// Which sockets are looked for.
+struct Question<'a> {
+    protocol: Protocol,
+    /// A bit for each state.
+    states: u32,
+    /// Their own ports; all if none is named.
+    ports: &'a BTreeSet<Port>,
+}
+
+fn sockets(question: &Question<'_>) -> io::Result<Vec<Listener>> {
+    by_netlink(question).or_else(|_| by_procfs(question))
+}
+
+fn by_netlink(question: &Question<'_>) -> io::Result<Vec<Listener>> {
     /// So many ports are asked for one by one. To ask for all is one question, with an answer for each of the machine.
     const FEW: usize = 4;
-    let questions: Vec<Option<Port>> =
+    let ports = question.ports;
+    let parts: Vec<Option<Port>> =
         if (1..=FEW).contains(&ports.len()) { ports.iter().copied().map(Some).collect() } else { vec![None] };
     let flags = SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Netlink, SockType::Datagram, flags, SockProtocol::NetlinkSockDiag)?;
@@ -47,13 +66,13 @@ fn by_netlink(protocol: Protocol, ports: &BTreeSet<Port>) -> io::Result<Vec<List
     let mut buffer = vec![0; 32 * 1024];
     let families = [libc::AF_INET, libc::AF_INET6];
     for (family, port) in
-        families.into_iter().flat_map(|family| questions.iter().map(move |it| (family, *it)))
+        families.into_iter().flat_map(|family| parts.iter().map(move |port| (family, *port)))
     {
-        let request = request(family, protocol, port);
+        let request = request(family, question, port);
         sendto(fd.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
         loop {
             let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            if read_answers(&buffer[..length], protocol, &mut found)? == Rest::Nothing {
+            if read_answers(&buffer[..length], question.protocol, &mut found)? == Rest::Nothing {
                 break;
             }
         }
@@ -61,9 +80,8 @@ fn by_netlink(protocol: Protocol, ports: &BTreeSet<Port>) -> io::Result<Vec<List
     Ok(found)
 }
 
-/// `nlmsghdr` and `inet_diag_req_v2`: a dump of the sockets of a family and protocol that listen, on this port if one is
-/// given.
-fn request(family: libc::c_int, protocol: Protocol, port: Option<Port>) -> Vec<u8> {
+/// `nlmsghdr` and `inet_diag_req_v2`: a dump of the sockets of a family, protocol and state, on this port if one is given.
+fn request(family: libc::c_int, question: &Question<'_>, port: Option<Port>) -> Vec<u8> {
     let length = u32::try_from(HEADER + REQUEST).unwrap_or_default();
     let flags = u16::try_from(libc::NLM_F_REQUEST | libc::NLM_F_DUMP).unwrap_or_default();
     let mut bytes = Vec::with_capacity(HEADER + REQUEST);
@@ -71,12 +89,12 @@ fn request(family: libc::c_int, protocol: Protocol, port: Option<Port>) -> Vec<u
     bytes.extend(DIAG_BY_FAMILY.to_ne_bytes());
     bytes.extend(flags.to_ne_bytes());
     bytes.extend([0; 8]);
-    let number = match protocol {
+    let number = match question.protocol {
         Protocol::Tcp => libc::IPPROTO_TCP,
         Protocol::Udp => libc::IPPROTO_UDP,
     };
     bytes.extend([u8::try_from(family).unwrap_or_default(), u8::try_from(number).unwrap_or_default(), 0, 0]);
-    bytes.extend((1_u32 << state_of_listeners(protocol)).to_ne_bytes());
+    bytes.extend(question.states.to_ne_bytes());
     // The source port of `inet_diag_sockid`; 0 is any.
     bytes.extend(port.map_or(0, Port::number).to_be_bytes());
     bytes.resize(HEADER + REQUEST, 0);
@@ -129,24 +147,25 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 }
 
 /// /proc/net/tcp, tcp6, udp and udp6 of proc_pid_net(5).
-fn by_procfs(protocol: Protocol) -> io::Result<Vec<Listener>> {
-    let name = match protocol {
+fn by_procfs(question: &Question<'_>) -> io::Result<Vec<Listener>> {
+    let name = match question.protocol {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
     };
     let four = fs::read_to_string(format!("/proc/net/{name}"))?;
     let six = fs::read_to_string(format!("/proc/net/{name}6")).unwrap_or_default();
-    Ok(four.lines().chain(six.lines()).filter_map(|line| listener_of_line(line, protocol)).collect())
+    Ok(four.lines().chain(six.lines()).filter_map(|line| socket_of_line(line, question)).collect())
 }
 
-fn listener_of_line(line: &str, protocol: Protocol) -> Option<Listener> {
+fn socket_of_line(line: &str, question: &Question<'_>) -> Option<Listener> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let (address, port) = words.get(1)?.split_once(':')?;
-    if u32::from_str_radix(words.get(3)?, 16) != Ok(state_of_listeners(protocol)) {
+    let state = u32::from_str_radix(words.get(3)?, 16).ok()?;
+    if question.states & 1_u32.checked_shl(state)? == 0 {
         return None;
     }
     let port = Port::new(u16::from_str_radix(port, 16).ok()?)?;
-    let endpoint = Endpoint { port, protocol, address: Some(address_of_hex(address)?) };
+    let endpoint = Endpoint { port, protocol: question.protocol, address: Some(address_of_hex(address)?) };
     Some(Listener { endpoint, key: words.get(9)?.parse().ok()? })
 }
 
@@ -176,30 +195,37 @@ pub(in crate::sys) fn held_by(
 
 #[cfg(test)]
 mod tests {
-    use super::{by_netlink, by_procfs};
+    use super::{CLOSE, ESTABLISHED, LISTEN, Question, by_netlink, by_procfs};
     use crate::vocab::port::{Endpoint, Port, Protocol};
     use std::collections::BTreeSet;
-    use std::net::{SocketAddr, TcpListener, UdpSocket};
+    use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 
     #[test]
     fn netlink_and_procfs_tell_the_same() {
-        let check = |address: SocketAddr, protocol: Protocol| {
+        let check = |address: SocketAddr, protocol: Protocol, state: u32| {
             let port = Port::new(address.port()).unwrap();
             let endpoint = Endpoint { port, protocol, address: Some(address.ip()) };
             let many: BTreeSet<Port> = (1..10).filter_map(Port::new).collect();
-            let few = by_netlink(protocol, &[port].into()).unwrap();
+            let one: BTreeSet<Port> = [port].into();
+            let question = |ports| Question { protocol, states: 1 << state, ports };
+            let few = by_netlink(&question(&one)).unwrap();
             assert!(few.iter().all(|it| it.endpoint.port == port), "others are not asked for");
-            for list in [few, by_netlink(protocol, &many).unwrap(), by_procfs(protocol).unwrap()] {
+            let all = question(&many);
+            for list in [few, by_netlink(&all).unwrap(), by_procfs(&all).unwrap()] {
                 let found = list.iter().find(|it| it.endpoint == endpoint);
                 assert!(found.is_some_and(|it| it.key > 0), "{address}");
             }
         };
         for address in ["127.0.0.1:0", "[::1]:0"] {
             if let Ok(listener) = TcpListener::bind(address) {
-                check(listener.local_addr().unwrap(), Protocol::Tcp);
+                let address = listener.local_addr().unwrap();
+                check(address, Protocol::Tcp, LISTEN);
+                let client = TcpStream::connect(address).unwrap();
+                let _accepted = listener.accept().unwrap();
+                check(client.local_addr().unwrap(), Protocol::Tcp, ESTABLISHED);
             }
             if let Ok(socket) = UdpSocket::bind(address) {
-                check(socket.local_addr().unwrap(), Protocol::Udp);
+                check(socket.local_addr().unwrap(), Protocol::Udp, CLOSE);
             }
         }
     }

@@ -23,6 +23,11 @@ pub(in crate::sys) fn among(protocol: Protocol, _ports: &BTreeSet<Port>) -> io::
         .collect())
 }
 
+/// There is no such list.
+pub(in crate::sys) fn connected(_ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Those of the listeners that this process holds; by which descriptor is not told.
 pub(in crate::sys) fn held_by(
     pid: Pid,
