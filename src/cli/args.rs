@@ -106,6 +106,12 @@ pub enum Verb {
     },
     /// Print the manual page
     Man,
+    /// Put a link named supervisorctl into a directory; called by that name, procman answers as it does
+    Shims {
+        /// Where the link goes; what else is there stays
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// Replace the running supervisor by the procman on disk; no service notices
     Upgrade,
     /// The supervisor itself, as `up` starts it

@@ -6,9 +6,15 @@ use super::args::{Args, Colour, Verb};
 use super::commands;
 use super::context::Context;
 use super::failure::Failure;
+use super::shim::links;
+use super::shim::program::Name;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    match Name::of_this_process() {
+        Some(Name::Supervisorctl) => return super::supervisorctl::entry::main(),
+        None => (),
+    }
     // Usage errors and help end the process here: clap prints them, with 2 and 0 as exit codes.
     let args = Args::parse();
     choose_colour(args.global.color);
@@ -54,6 +60,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Run(run) => commands::run::run(&context()?, &run),
         Verb::Completions { shell } => commands::texts::completions(shell),
         Verb::Man => commands::texts::man(),
+        Verb::Shims { directory } => links::run(&directory),
         Verb::Upgrade => commands::upgrade::run(&context()?),
         Verb::Supervise(supervise) => commands::supervise::run_detached(&context()?, &supervise),
     }

@@ -20,8 +20,12 @@ mod interrupt;
 mod output;
 /// What people see.
 mod render;
+/// Being called by another program's name.
+mod shim;
 /// The arguments of `supervise`.
 pub mod supervise_args;
+/// Being `supervisorctl`.
+mod supervisorctl;
 /// Points in time as people type them.
 pub mod when;
 

@@ -7,3 +7,5 @@ pub mod ask;
 pub mod connection;
 /// Answers that come line by line.
 pub mod lines;
+/// XML-RPC, with any supervisor that speaks it.
+pub mod rpc;

@@ -22,6 +22,7 @@ mod preflight;
 mod restart;
 mod rolling;
 mod rotation;
+mod shims;
 mod soak;
 mod socket;
 mod supervisord;

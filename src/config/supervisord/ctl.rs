@@ -4,6 +4,21 @@ use super::model::Ctl;
 use super::reader::{Ground, Reader};
 use super::refusal::Refusal;
 
+/// Refuses what only Python could carry out: `[ctlplugin:NAME]` adds actions, and the usual ones are built in.
+pub fn prove(text: &str, config: &str) -> Result<(), Refusal> {
+    let mut ini = Ini::default();
+    ini.read(0, config, text)?;
+    let mut plugins = ini.sections().filter(|section| section.name.starts_with("ctlplugin:"));
+    plugins.try_for_each(|section| {
+        let factory = ini.entry(section, "supervisor.ctl_factory").map_or("", |entry| entry.value.as_str());
+        if factory == "supervisor.supervisorctl:DefaultControllerPlugin" {
+            return Ok(());
+        }
+        let what = format!("[{}] needs the Python plugin {factory}, which cannot be loaded", section.name);
+        Err(Refusal::at(section.place.clone(), what))
+    })
+}
+
 /// Reads `[supervisorctl]`, which supervisorctl takes from the main file alone: it knows no `[include]`.
 pub fn read(text: &str, ground: Ground<'_>) -> Result<Ctl, Refusal> {
     let mut ini = Ini::default();

@@ -36,7 +36,7 @@ mod naming;
 /// `[program:NAME]`, expanded.
 mod programs;
 /// What Python's own functions do.
-mod python;
+pub mod python;
 /// From the files to the fleet.
 pub mod read;
 /// What procman does otherwise, and what the author says.

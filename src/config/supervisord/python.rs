@@ -9,7 +9,7 @@ pub(super) fn strip(text: &str) -> &str {
 }
 
 /// `repr` of a string.
-pub(super) fn repr(text: &str) -> String {
+pub fn repr(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut written = String::from(quote);
     for c in text.chars() {
@@ -34,7 +34,7 @@ pub(super) fn repr(text: &str) -> String {
 }
 
 /// `int(text)`, in supervisord's words when it is none.
-pub(super) fn int(text: &str) -> Result<i64, String> {
+pub fn int(text: &str) -> Result<i64, String> {
     digits(text, 10).ok_or_else(|| format!("invalid literal for int() with base 10: {}", repr(text)))
 }
 
