@@ -108,6 +108,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("user", old.user != new.user),
         ("umask", old.umask != new.umask),
         ("nice", old.nice != new.nice),
+        ("stdin", old.stdin != new.stdin),
         ("group", old.group != new.group),
         ("depends_on", old.depends_on != new.depends_on),
         ("health", old.ready != new.ready || old.live != new.live),

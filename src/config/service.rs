@@ -16,7 +16,7 @@ use super::{health, hold, hooks, limits, logs, policy, prove, sections, variable
 use crate::spec::graph::{Condition, Needs};
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
-use crate::spec::service::{Command, Service, User};
+use crate::spec::service::{Command, Service, Stdin, User};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
@@ -38,7 +38,7 @@ pub(super) struct Context<'a> {
 const NOT_FOR_ALL: [&str; 3] = ["port", "ports", "sockets"];
 
 /// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 2] = ["schedule", "stdin"];
+const PLANNED: [&str; 1] = ["schedule"];
 
 /// How many replicas there may be.
 const COUNTS: Range<i64> = 1..Replica::COUNT_MAX as i64 + 1;
@@ -178,6 +178,7 @@ fn rest(
         user: section.text("user").and_then(|(user, value)| prove::user(&user, &value)),
         umask: umask(section),
         nice: section.integer("nice", -20..20).and_then(|nice| i32::try_from(nice).ok()),
+        stdin: stdin(section),
         logs: logs::read(context, section, name),
     })
 }
@@ -329,6 +330,21 @@ fn asks(section: &Section<'_>) -> Option<Asked> {
                 "use \"main\" for the main process, or \"group\" for its whole process group",
             );
             None
+        }
+    }
+}
+
+fn stdin(section: &Section<'_>) -> Stdin {
+    let Some((text, value)) = section.text("stdin") else { return Stdin::Null };
+    match text.as_str() {
+        "null" => Stdin::Null,
+        "pipe" => Stdin::Pipe,
+        other => {
+            value.add(
+                format!("`{other}` is no standard input"),
+                "use \"null\" for none, or \"pipe\" for one that clients write into",
+            );
+            Stdin::Null
         }
     }
 }

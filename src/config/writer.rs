@@ -21,7 +21,7 @@ impl Table {
 }
 
 /// Keys that are written once, in `[defaults]`, where all services have the same.
-const SHARED: [&str; 11] = [
+const SHARED: [&str; 12] = [
     "priority",
     "user",
     "umask",
@@ -32,6 +32,7 @@ const SHARED: [&str; 11] = [
     "stop_asks",
     "stop_timeout",
     "autostart",
+    "stdin",
     "log",
 ];
 

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
+use super::groups;
 use super::guardianship::Hire;
 use super::holdings::Holdings;
 use super::http::router;
@@ -15,6 +16,7 @@ use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
 use super::mending;
 use super::past::Past;
+use super::roster::Roster;
 use super::signals;
 use crate::config::environment::Environment;
 use crate::config::load::{self, Machine};
@@ -136,18 +138,39 @@ fn end_at_panics() {
 
 /// The config as it is acted on, and the fleet that it makes. Counts of replicas that were asked for hold until the file
 /// is applied again.
-fn prove(boot: &Boot) -> Result<(Applied, Fleet), BootError> {
+fn prove(boot: &Boot) -> Result<Proven, BootError> {
     let before = Applied::read(&boot.paths);
     let (text, fleet) = prove_text(boot, before.as_ref())?;
-    let counts = before.unwrap_or_default().counts;
-    match fleet.scaled(&counts) {
-        Ok(scaled) => Ok((Applied { text, counts }, scaled)),
+    let before = before.unwrap_or_default();
+    let roster = Roster::of(&text, &boot.path, &boot.environment);
+    let patched = match boot.config {
+        Config::AsApplied if before.text == text => Applied { text, ..before },
+        Config::AsApplied | Config::File => Applied { text, counts: before.counts, ..Applied::default() },
+    };
+    let composed = groups::compose(&patched, (&fleet, &roster), &boot.path, &boot.environment);
+    let (applied, (fleet, roster)) = match composed {
+        Ok(composed) => (patched, composed.unwrap_or((fleet, roster))),
+        Err(problems) => {
+            tracing::warn!(problems, "cannot keep to the groups that were added and removed");
+            let whole = Applied { text: patched.text, counts: patched.counts, ..Applied::default() };
+            (whole, (fleet, roster))
+        }
+    };
+    match fleet.scaled(&applied.counts) {
+        Ok(fleet) => Ok(Proven { applied, fleet, roster }),
         Err(problems) => {
             let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
             tracing::warn!(problems = words.join("; "), "cannot keep to the counts of replicas asked for");
-            Ok((Applied { text, ..Applied::default() }, fleet))
+            Ok(Proven { applied: Applied { counts: [].into(), ..applied }, fleet, roster })
         }
     }
+}
+
+/// A config as it is acted on.
+struct Proven {
+    applied: Applied,
+    fleet: Fleet,
+    roster: Roster,
 }
 
 fn prove_text(boot: &Boot, before: Option<&Applied>) -> Result<(String, Fleet), BootError> {
@@ -168,7 +191,7 @@ fn prove_text(boot: &Boot, before: Option<&Applied>) -> Result<(String, Fleet), 
 }
 
 fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
-    let (applied, fleet) = prove(&boot)?;
+    let Proven { applied, fleet, roster } = prove(&boot)?;
     let paths = boot.paths.clone();
     paths.prepare()?;
     // Whoever holds the lock gets it from clients that find no socket.
@@ -197,7 +220,14 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
         .map_err(system("start its event loop"))?;
     let over = runtime.block_on(supervise(
         boot,
-        Ground { fleet: Arc::new(fleet), applied, paths: paths.clone(), reach, cgroups },
+        Ground {
+            fleet: Arc::new(fleet),
+            roster: Arc::new(roster),
+            applied,
+            paths: paths.clone(),
+            reach,
+            cgroups,
+        },
         ready,
     ))?;
     clean_up(&paths, over.fate);
@@ -231,6 +261,7 @@ fn cgroups(paths: &Paths) -> Option<Home> {
 /// What a supervisor stands on once the config is proven and the lock is its own.
 struct Ground {
     fleet: Arc<Fleet>,
+    roster: Arc<Roster>,
     applied: Applied,
     paths: Paths,
     reach: Reach,
@@ -238,7 +269,7 @@ struct Ground {
 }
 
 async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Result<Ended, BootError> {
-    let Ground { fleet, applied, paths, reach, cgroups } = ground;
+    let Ground { fleet, roster, applied, paths, reach, cgroups } = ground;
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
@@ -255,6 +286,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         stash: boot.estate.stash,
         holdings: Holdings::recover(boot.estate.letterbox),
         cgroups,
+        roster,
         hire: boot.hire,
         pump,
         door,

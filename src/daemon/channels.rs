@@ -8,7 +8,7 @@ use crate::machine;
 use crate::rundir::channel;
 use crate::spec::fleet::Fleet;
 use crate::spec::log::Logs;
-use crate::spec::service::Service;
+use crate::spec::service::{Service, Stdin};
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
@@ -75,6 +75,14 @@ impl Engine {
             self.read_from(self.open_channels(service)?);
             open()
         })
+    }
+
+    /// What the service reads, if it is a pipe.
+    pub(super) fn input(&self, service: &Service) -> io::Result<Option<OwnedFd>> {
+        match service.stdin {
+            Stdin::Null => Ok(None),
+            Stdin::Pipe => channel::open_input(&self.paths.stdin_channel(&service.name)).map(Some),
+        }
     }
 
     /// A service that lives on from an earlier supervisor may write into pipes whose names are gone: they are read on.

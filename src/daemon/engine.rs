@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -7,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::diary::Diary;
 use super::exit_on::Underway;
+use super::groups::Pending;
 use super::guardianship::Hire;
 use super::holdings::Holdings;
 use super::hooks::Hooks;
@@ -15,6 +17,8 @@ use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
+use super::processes::Times;
+use super::roster::Roster;
 use super::signals::Wish;
 use super::warden::Warden;
 use super::watch::Watches;
@@ -60,6 +64,12 @@ pub struct Engine {
     /// What is notable of the ports of live runs.
     pub(super) noted: BTreeMap<RunId, Vec<Note>>,
     pub(super) started: Moment,
+    /// When its services were started and ended last.
+    pub(super) times: Times,
+    /// What supervisord's clients call the services.
+    pub(super) roster: Arc<Roster>,
+    /// The config that was read last and is not applied, in supervisord's way.
+    pub(super) pending: Option<Pending>,
     pub(super) guardian: Option<Identity>,
     /// The config that it acts on, as a successor will find it.
     pub(super) applied: Applied,
@@ -114,6 +124,8 @@ pub struct Parts {
     pub inbox: mpsc::Receiver<Message>,
     /// The journal.
     pub diary: Diary,
+    /// What supervisord's clients call the services.
+    pub roster: Arc<Roster>,
 }
 
 /// How a supervisor ended in peace.
@@ -158,6 +170,9 @@ impl Engine {
             meter: Meter::default(),
             noted: BTreeMap::new(),
             started: clock::now(),
+            times: Times::default(),
+            roster: parts.roster,
+            pending: None,
             guardian: parts.guardian,
             applied: parts.applied,
             stash: parts.stash,
@@ -248,6 +263,7 @@ impl Engine {
             Some(Message::Reload(order, reply)) => self.reload(order, reply),
             Some(Message::RotateLogs(order, reply)) => self.rotate_logs(&order, reply),
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),
+            Some(Message::Question(question)) => self.question(question),
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
             Some(Message::Signal(Wish::End)) => self.end_by_signal(),
             Some(Message::Signal(Wish::Reap)) => self.reap(),
@@ -274,6 +290,7 @@ impl Engine {
         let mut events = VecDeque::from([event]);
         while let Some(mut event) = events.pop_front() {
             if let Event::Exited { run, end } = &mut event {
+                self.note_end(*run);
                 self.dismiss(*run);
                 self.note_conflict(*run, end);
             }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::preflight::{Foresights, Reading};
+use super::question::Question;
 use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
@@ -48,6 +49,8 @@ pub enum Message {
     Replace(Box<Reading>, oneshot::Sender<ReloadReport>, Foresights),
     /// A client wants log files to be set aside.
     RotateLogs(RotateOrder, oneshot::Sender<Result<RotateReport, Problem>>),
+    /// A client of supervisord's protocol asks for something.
+    Question(Question),
     /// A client wants the supervisor to end.
     Shutdown(TicketId, ShutdownOrder, Reply),
     /// Something was removed from the run directory.

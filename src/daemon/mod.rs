@@ -17,6 +17,8 @@ pub mod engine;
 mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
+/// Groups as supervisord's clients take them in and out.
+pub mod groups;
 /// The guardian, and another when it has ended.
 pub mod guardianship;
 /// Listening sockets that are held for services.
@@ -49,10 +51,16 @@ pub mod past;
 pub mod perform;
 /// What is looked at before a living run is replaced.
 pub mod preflight;
+/// Processes as supervisord's clients see them.
+pub mod processes;
+/// What supervisord's clients ask the engine.
+pub mod question;
 /// The config, read again while services live.
 mod reload;
 /// Log files, set aside on request.
 mod rotate;
+/// What supervisord's clients call the services.
+pub mod roster;
 /// Other counts of replicas.
 pub mod scale;
 /// Trees and ports of all services, seen at once.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::engine::Engine;
@@ -125,6 +126,7 @@ impl Engine {
     pub(super) fn guard(&mut self, found: Guarded) {
         let Guarded { leader, tag, beginning, notebook, reach } = found;
         let run = tag.run;
+        self.times.started(&tag.service, leader);
         self.leaders.send_modify(|leaders| {
             leaders.insert(leader.pid);
         });
@@ -167,6 +169,13 @@ impl Engine {
             .ok_or_else(|| format!("cannot start: there is no program `{}`", service.command.program()))?;
         let [stdout, stderr] =
             self.outputs(service).map_err(|error| format!("cannot open its log channels: {error}"))?;
+        let input =
+            self.input(service).map_err(|error| format!("cannot open its standard input: {error}"))?;
+        let handover = match (&service.hold, &input) {
+            (Some(hold), _) => self.holdings.handover(hold),
+            (None, Some(pipe)) => Handover::Stdin(pipe.as_fd()),
+            (None, None) => Handover::Nothing,
+        };
         let cgroup = self.cgroups.as_ref().map(|home| home.of(tag));
         let launch = Launch {
             program: &program,
@@ -174,7 +183,7 @@ impl Engine {
             arguments: service.command.arguments(),
             environment: &environment,
             directory: &service.directory,
-            handover: service.hold.as_ref().map_or(Handover::Nothing, |hold| self.holdings.handover(hold)),
+            handover,
             stdout,
             stderr,
             rlimits: service.limits.rlimits,

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use super::boot::keep_applied;
 use super::engine::{Engine, ending_problem};
 use super::preflight::Reading;
+use super::roster::Roster;
 use crate::config::change;
 use crate::config::load::{self, Machine};
 use crate::machine::event::Event;
@@ -37,6 +38,8 @@ impl Engine {
     pub(super) fn apply(&mut self, reading: Reading) {
         self.declare_channels(&reading.fleet);
         self.watch_files(&reading.fleet);
+        self.roster = Arc::new(Roster::of(&reading.text, &self.config, &self.environment));
+        self.pending = None;
         self.applied = Applied { text: reading.text, ..Applied::default() };
         keep_applied(&self.paths, &self.applied);
         self.feed(Event::Reconfigured(Arc::new(reading.fleet)));

@@ -131,6 +131,11 @@ impl Service {
         self.last.as_ref()
     }
 
+    /// What keeps it from being well, beyond what its phase says.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
     /// Its state in the words of the contract.
     pub fn state(&self) -> State {
         match &self.phase {

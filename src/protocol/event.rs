@@ -34,6 +34,13 @@ pub enum What {
         /// A sentence.
         message: String,
     },
+    /// A client of supervisord's protocol has something to say (`supervisor.sendRemoteCommEvent`).
+    RemoteCommunication {
+        /// Of which kind it is, in the client's words.
+        kind: String,
+        /// What it says.
+        data: String,
+    },
     /// The supervisor ends; nothing follows.
     Ended,
     /// The reader was too slow, and this many events were dropped for it.

@@ -28,3 +28,10 @@ pub fn open_removed(path: &Path, pid: Pid, descriptor: i32) -> Option<OwnedFd> {
 pub fn open_writer(path: &Path) -> io::Result<OwnedFd> {
     pipe::open_read_write(path, Waiting::Allowed)
 }
+
+/// Opens a service's standard input, making the named pipe if it is not there. It is opened for reading and writing, so
+/// that it is never at its end, whoever comes and goes.
+pub fn open_input(path: &Path) -> io::Result<OwnedFd> {
+    pipe::make_fifo(path)?;
+    pipe::open_read_write(path, Waiting::Allowed)
+}

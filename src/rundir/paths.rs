@@ -121,6 +121,11 @@ impl Paths {
         self.channels.join(format!("{service}.err"))
     }
 
+    /// The named pipe of a service's standard input, if it has one.
+    pub fn stdin_channel(&self, service: &ServiceName) -> PathBuf {
+        self.channels.join(format!("{service}.in"))
+    }
+
     /// The socket to which services tell of themselves. It lies beside the control socket, which has a short path.
     pub fn notify(&self) -> PathBuf {
         self.socket.with_extension("notify")

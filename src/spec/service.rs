@@ -77,8 +77,20 @@ pub struct Service {
     pub umask: Option<u32>,
     /// The nice value, -20 to 19, if not the supervisor's.
     pub nice: Option<i32>,
+    /// What it reads.
+    pub stdin: Stdin,
     /// Where its output goes.
     pub logs: Logs,
+}
+
+/// What a service has as its standard input, unless a held socket is that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing: `/dev/null`, which is at its end.
+    #[default]
+    Null,
+    /// A pipe that stays open and into which clients may write, as in supervisord.
+    Pipe,
 }
 
 impl Service {
@@ -116,6 +128,7 @@ impl Service {
             user: None,
             umask: None,
             nice: None,
+            stdin: Stdin::Null,
         }
     }
 
@@ -133,6 +146,7 @@ impl Service {
             && self.env == other.env
             && self.ports == other.ports
             && self.hold == other.hold
+            && self.stdin == other.stdin
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice

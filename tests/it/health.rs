@@ -47,7 +47,7 @@ impl Story {
             match event.what {
                 What::Service(change) if is_wanted(&change) => return (event.unix_ms, change),
                 What::Service(_) | What::Notes { .. } | What::Supervisor { .. } => (),
-                What::Ended | What::Missed { .. } => (),
+                What::RemoteCommunication { .. } | What::Ended | What::Missed { .. } => (),
             }
         }
     }

@@ -22,6 +22,7 @@ mod preflight;
 mod restart;
 mod rolling;
 mod rotation;
+mod rpc;
 mod shims;
 mod soak;
 mod socket;

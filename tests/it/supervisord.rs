@@ -54,39 +54,39 @@ priority=5
 ";
 
 /// A fleet whose config is one of supervisord's.
-struct Drop {
-    fleet: Fleet,
+pub(crate) struct Drop {
+    pub(crate) fleet: Fleet,
 }
 
 impl Drop {
-    fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let it = Self { fleet: Fleet::new("") };
         fs::create_dir_all(it.fleet.path().join("conf.d")).unwrap();
         it.write("supervisord.conf", config);
         it
     }
 
-    fn write(&self, file: &str, text: &str) {
+    pub(crate) fn write(&self, file: &str, text: &str) {
         let text = text.replace("{puppet}", self.fleet.puppet().to_str().unwrap());
         fs::write(self.fleet.path().join(file), text).unwrap();
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.fleet.path().join("supervisord.conf")
     }
 
-    fn run(&self, words: &str) -> Ran {
+    pub(crate) fn run(&self, words: &str) -> Ran {
         self.fleet.run(&format!("-c supervisord.conf {words}"))
     }
 
     /// The supervisor that answers, if one does.
-    fn supervisor(&self) -> Option<i32> {
+    pub(crate) fn supervisor(&self) -> Option<i32> {
         let status: Value = serde_json::from_str(&self.run("status --json").stdout).ok()?;
         let pid = i32::try_from(status["supervisor"]["pid"].as_i64()?).ok()?;
         (status["supervisor"]["running"] == true).then_some(pid)
     }
 
-    fn states(&self) -> BTreeMap<String, String> {
+    pub(crate) fn states(&self) -> BTreeMap<String, String> {
         let status: Value = serde_json::from_str(&self.run("status --json").stdout).unwrap();
         let services = status["services"].as_array().unwrap().iter();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

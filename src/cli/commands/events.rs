@@ -31,6 +31,7 @@ fn words(event: &Event) -> String {
         What::Supervisor { message } => message.clone(),
         What::Notes { service, notes } if notes.is_empty() => format!("{service} has its ports as declared"),
         What::Notes { service, notes } => format!("{service} {}", notes.join("; ")),
+        What::RemoteCommunication { kind, data } => format!("a client says {kind}: {data}"),
         What::Ended => "the supervisor ends".to_owned(),
         What::Missed { count } => format!("{count} events were dropped: this reader was too slow"),
     };

@@ -104,7 +104,8 @@ async fn hurry(context: &Context) -> Result<(), Failure> {
 fn is_end(event: &Event) -> bool {
     match &event.what {
         What::Service(change) => change.state == State::Stopped && change.previous != State::Stopped,
-        What::Notes { .. } | What::Supervisor { .. } | What::Ended | What::Missed { .. } => false,
+        What::Notes { .. } | What::Supervisor { .. } | What::RemoteCommunication { .. } => false,
+        What::Ended | What::Missed { .. } => false,
     }
 }
 

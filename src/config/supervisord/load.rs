@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use super::model::{File, Reading, Remark};
+use super::model::{Expanded, File, Reading, Remark};
+use super::naming;
 use super::read::{Includes, included, read};
 use super::reader::{Ground, Trust};
 use super::refusal::{Place, Refusal};
@@ -10,6 +11,7 @@ use crate::config::load::{self, Machine};
 use crate::config::problem::{Problem, Problems};
 use crate::spec::fleet::Fleet;
 use crate::spec::supervisor::Supervisor;
+use crate::vocab::name::ServiceName;
 
 /// Whether a file is one of supervisord's: by its name, or because it has a section that only those have.
 pub fn is_dialect(path: &Path, text: &str) -> bool {
@@ -53,6 +55,25 @@ fn reading(text: &str, path: &Path, environment: &Environment, trust: Trust) -> 
 fn ground<'a>(path: &'a Path, environment: &'a Environment, host: &'a str, trust: Trust) -> Ground<'a> {
     let working_directory = path.parent().unwrap_or(Path::new("/"));
     Ground { config: path, working_directory, environment, host, trust }
+}
+
+/// What a text says beyond the services that it comes to.
+#[derive(Debug)]
+pub struct Dialect {
+    /// All that supervisord makes of it.
+    pub fleet: Expanded,
+    /// What each of its processes is called as a service, in their order.
+    pub names: Vec<ServiceName>,
+}
+
+/// What a text of [`whole`] says in supervisord's own words; none if it is not one of supervisord's.
+pub fn dialect(text: &str, path: &Path, environment: &Environment) -> Option<Dialect> {
+    if !is_dialect(path, text) {
+        return None;
+    }
+    let fleet = reading(text, path, environment, Trust::AsItStands).outcome.ok()?;
+    let names = naming::names(&fleet);
+    Some(Dialect { fleet, names })
 }
 
 /// The machine's name.

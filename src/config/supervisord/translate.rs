@@ -125,6 +125,7 @@ impl Translator<'_> {
         }
         restart(program, &mut table);
         self.stop(program, &mut table);
+        table.set("stdin", quoted("pipe"));
         self.logs(program, &mut table);
         Some(table)
     }

@@ -21,3 +21,5 @@ pub mod router;
 pub mod serve;
 /// `GET /v1/status`.
 pub mod status;
+/// `POST /RPC2`: the methods of supervisord.
+pub mod xmlrpc;

@@ -2,6 +2,7 @@ use axum::Json;
 use utoipa::OpenApi;
 use utoipa::openapi;
 
+use super::xmlrpc::endpoint;
 use super::{commands, events, logs, metrics, reload, status};
 use crate::protocol::event::Event;
 
@@ -10,7 +11,7 @@ use crate::protocol::event::Event;
 #[openapi(
     info(title = "procman", description = "The control socket of a procman supervisor: HTTP/1.1 over a unix stream socket."),
     servers((url = "http://localhost", description = "over the unix socket that `procman status --json` names")),
-    paths(status::show, commands::command, commands::shutdown, events::stream, logs::rotate, reload::reload, metrics::show, show),
+    paths(status::show, commands::command, commands::shutdown, events::stream, logs::rotate, reload::reload, metrics::show, endpoint::call, show),
     components(schemas(Event))
 )]
 struct Document;

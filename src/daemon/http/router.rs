@@ -2,6 +2,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
+use super::xmlrpc::endpoint;
 use super::{commands, events, logs, metrics, openapi, refusal, reload, status};
 use crate::daemon::mailbox::Mailbox;
 
@@ -19,6 +20,7 @@ pub fn router(mailbox: Mailbox) -> Router {
         .route("/v1/reload", post(reload::reload))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/metrics", get(metrics::show))
+        .merge(endpoint::routes())
         .fallback(refusal::no_such_address)
         .method_not_allowed_fallback(refusal::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -1,0 +1,124 @@
+use super::desk::Desk;
+use super::method::{AtEnd, Method, Params};
+use crate::daemon::mailbox::{Mailbox, Message};
+use crate::protocol::command::{Command, Order, Rehearsal, ReloadOrder, ShutdownOrder};
+use crate::protocol::event::{Event, What};
+use crate::protocol::reply::ReloadReport;
+use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
+use crate::protocol::xmlrpc::message::Answer;
+use crate::protocol::xmlrpc::value::Value;
+use crate::sys::{clock, process};
+
+/// The version of supervisord whose protocol and words these are; clients ask for it to know what they may expect.
+const SPOKEN: &str = "4.3.0";
+
+pub(super) const METHODS: &[Method] = &[
+    Method {
+        names: &["supervisor.getAPIVersion", "supervisor.getVersion"],
+        types: &["string"],
+        optional: 0,
+        help: "Says the version of this protocol.",
+        at_end: AtEnd::Refused,
+        run: |_, _| Box::pin(async { Ok(Value::from("3.0")) }),
+    },
+    Method {
+        names: &["supervisor.getSupervisorVersion"],
+        types: &["string"],
+        optional: 0,
+        help: "Says the version of supervisord that this protocol is that of; /v1/status has procman's own.",
+        at_end: AtEnd::Refused,
+        run: |_, _| Box::pin(async { Ok(Value::from(SPOKEN)) }),
+    },
+    Method {
+        names: &["supervisor.getIdentification"],
+        types: &["string"],
+        optional: 0,
+        help: "Says what the supervisor calls itself: the `identifier` of [supervisord].",
+        at_end: AtEnd::Refused,
+        run: |desk, _| Box::pin(async { Ok(Value::from(desk.look().await?.identifier)) }),
+    },
+    Method {
+        names: &["supervisor.getState"],
+        types: &["struct"],
+        optional: 0,
+        help: "Says the state of the supervisor: statecode and statename.",
+        at_end: AtEnd::Refused,
+        run: |_, _| {
+            Box::pin(async { Ok(Value::members([("statecode", 1.into()), ("statename", "RUNNING".into())])) })
+        },
+    },
+    Method {
+        names: &["supervisor.getPID"],
+        types: &["int"],
+        optional: 0,
+        help: "Says the pid of the supervisor.",
+        at_end: AtEnd::Refused,
+        run: |_, _| Box::pin(async { Ok(Value::from(process::own_pid().as_raw())) }),
+    },
+    Method {
+        names: &["supervisor.shutdown"],
+        types: &["boolean"],
+        optional: 0,
+        help: "Stops every process and ends the supervisor; answers before that is done.",
+        at_end: AtEnd::Refused,
+        run: |desk, _| Box::pin(shutdown(desk)),
+    },
+    Method {
+        names: &["supervisor.restart"],
+        types: &["boolean"],
+        optional: 0,
+        help: "Stops every process, reads the config again, and starts those with autostart; answers before that is done. A \
+               config with a problem is the fault CANT_REREAD, and nothing is touched.",
+        at_end: AtEnd::Refused,
+        run: |desk, _| Box::pin(restart(desk)),
+    },
+    Method {
+        names: &["supervisor.sendRemoteCommEvent"],
+        types: &["boolean", "string", "string"],
+        optional: 0,
+        help: "Tells everybody who listens to events: of which kind it is, and what it says.",
+        at_end: AtEnd::Answered,
+        run: |desk, params| Box::pin(async move { Ok(tell(desk, &params)) }),
+    },
+];
+
+async fn shutdown(desk: &Desk) -> Answer {
+    desk.send(|ticket, reply| Message::Shutdown(ticket, ShutdownOrder::default(), reply)).await?;
+    Ok(Value::Bool(true))
+}
+
+fn tell(desk: &Desk, params: &Params) -> Value {
+    let what = What::RemoteCommunication { kind: params.text(0).to_owned(), data: params.text(1).to_owned() };
+    desk.mailbox.publish(Event { unix_ms: clock::unix_ms(), what });
+    Value::Bool(true)
+}
+
+/// What would go wrong is found before anything is stopped.
+async fn restart(desk: &Desk) -> Answer {
+    let look = reload(&desk.mailbox, Rehearsal::Dry).await?;
+    if let Some(problems) = look.problems {
+        return Err(FaultCode::CantReread.with(problems));
+    }
+    let desk = desk.clone();
+    tokio::spawn(async move {
+        if let Err(fault) = begin_again(&desk).await {
+            tracing::warn!(fault = fault.text, "cannot restart all services");
+        }
+    });
+    Ok(Value::Bool(true))
+}
+
+async fn begin_again(desk: &Desk) -> Result<(), Fault> {
+    let stopped = desk.order(Command::Stop(Order::default())).await?;
+    // An engine that ends meanwhile refuses what follows.
+    let _ = stopped.report.await;
+    if let Some(problems) = reload(&desk.mailbox, Rehearsal::Real).await?.problems {
+        tracing::warn!("cannot read the config again; the services start as it was\n{problems}");
+    }
+    desk.order(Command::Up(Order::default())).await.map(drop)
+}
+
+async fn reload(mailbox: &Mailbox, run: Rehearsal) -> Result<ReloadReport, Fault> {
+    let report = mailbox.ask(|reply| Message::Reload(ReloadOrder { run }, reply)).await;
+    report.ok_or_else(|| FaultCode::ShutdownState.bare())
+}

@@ -1,0 +1,33 @@
+use tokio::sync::oneshot;
+
+use super::engine::Engine;
+use super::groups::{Refused, Reread};
+use super::processes::{Configured, Processes};
+
+/// What supervisord's clients ask the engine, beyond the commands that all clients have.
+#[derive(Debug)]
+pub enum Question {
+    /// How the processes stand.
+    Processes(oneshot::Sender<Processes>),
+    /// What the config that was read last says of processes.
+    Configs(oneshot::Sender<Vec<Configured>>),
+    /// How the config differs from what is active; nothing is applied.
+    Reread(oneshot::Sender<Result<Reread, String>>),
+    /// A group of the config that was read last is to be active.
+    AddGroup(String, oneshot::Sender<Result<(), Refused>>),
+    /// A group is to be active no more.
+    RemoveGroup(String, oneshot::Sender<Result<(), Refused>>),
+}
+
+impl Engine {
+    /// Answers one. Whoever asked may have left; then nobody has to know.
+    pub(super) fn question(&mut self, question: Question) {
+        match question {
+            Question::Processes(reply) => drop(reply.send(self.processes())),
+            Question::Configs(reply) => drop(reply.send(self.configured())),
+            Question::Reread(reply) => drop(reply.send(self.reread())),
+            Question::AddGroup(group, reply) => drop(reply.send(self.add_group(&group))),
+            Question::RemoveGroup(group, reply) => drop(reply.send(self.remove_group(&group))),
+        }
+    }
+}
