@@ -11,6 +11,7 @@ use super::engine::{Ended, Engine, Parts};
 use super::groups;
 use super::guardianship::Hire;
 use super::holdings::Holdings;
+use super::http::legacy::servers::{Declared, Unserved};
 use super::http::router;
 use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
@@ -102,6 +103,9 @@ pub enum BootError {
         /// Its process.
         identity: Identity,
     },
+    /// A server that the config declares cannot be.
+    #[error(transparent)]
+    Server(#[from] Unserved),
     /// The system refused something that a supervisor cannot do without.
     #[error("cannot {what}: {source}")]
     System {
@@ -274,6 +278,10 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let (mailbox, inbox) = Mailbox::new();
     let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
     let (door, listeners) = Door::open(paths.socket.clone()).map_err(system("bind the control socket"))?;
+    let declared = match boot.config {
+        Config::File => Declared::bind_all(&roster.servers)?,
+        Config::AsApplied => Declared::bind_later(&roster.servers),
+    };
     signals::forward(&mailbox).map_err(system("catch signals"))?;
     let mut engine = Engine::new(Parts {
         fleet: machine::fleet::Fleet::new(Arc::clone(&fleet), past.last_run),
@@ -301,6 +309,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     past.take_over(&mut engine);
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
+    let serving = declared.serve(&mailbox);
     tokio::spawn(mending::keep_whole(engine.paths.clone(), mailbox.clone()));
     say_ready(ready);
     tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
@@ -310,7 +319,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let (ended, pump) = engine.run().await;
     mailbox.publish(protocol::event::Event { unix_ms: clock::unix_ms(), what: What::Ended });
     drop(end);
-    let _ = server.await;
+    let _ = tokio::join!(server, serving.end());
     pump.close();
     tracing::info!("supervisor ended");
     Ok(ended)

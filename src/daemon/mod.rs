@@ -57,10 +57,10 @@ pub mod processes;
 pub mod question;
 /// The config, read again while services live.
 mod reload;
-/// Log files, set aside on request.
-mod rotate;
 /// What supervisord's clients call the services.
 pub mod roster;
+/// Log files, set aside on request.
+mod rotate;
 /// Other counts of replicas.
 pub mod scale;
 /// Trees and ports of all services, seen at once.

@@ -23,6 +23,7 @@ mod restart;
 mod rolling;
 mod rotation;
 mod rpc;
+mod servers;
 mod shims;
 mod soak;
 mod socket;

@@ -257,7 +257,6 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
         0,
         &["no section [progam:x]: did you mean `program`?"],
     );
-    check(&format!("{program}[inet_http_server]\nport=9001\n"), 0, &["[inet_http_server] is not served"]);
     check(&format!("{program}stdout_logfile=/dev/stdout\n"), 0, &["stdout does not go to /dev/stdout"]);
     check(
         &format!("{program}[rpcinterface:x]\nsupervisor.rpcinterface_factory=twiddler:make\n"),

@@ -1,17 +1,33 @@
 use super::groups::DEFAULT_HANDLER;
-use super::model::{Expanded, File, Group, GroupKind, Remark};
+use super::model::{Expanded, File, Group, GroupKind, Remark, Server};
 use super::refusal::{Place, Refusal};
+use super::translate::Purpose;
 
 /// The plugin without which supervisord has no methods, and the only one that is built in.
 const MAIN_INTERFACE: &str = "supervisor.rpcinterface:make_main_rpcinterface";
 
 /// What the file asks of supervisord itself and procman does otherwise.
-pub(super) fn of_servers(fleet: &Expanded) -> Vec<Remark> {
-    let servers = fleet.servers.iter().map(|server| {
-        let what = format!("[{}] is not served: procman has a control socket of its own", server.section);
-        Remark { place: server.place.clone(), what }
+pub(super) fn of_servers(fleet: &Expanded, purpose: Purpose) -> Vec<Remark> {
+    let servers = fleet.servers.iter().filter_map(|server| {
+        let why = match purpose {
+            Purpose::Reading => Some("is left out: procman has a control socket of its own".to_owned()),
+            Purpose::Running => otherwise_served(server),
+        };
+        Some(Remark { place: server.place.clone(), what: format!("[{}] {}", server.section, why?) })
     });
     servers.chain(of_settings(fleet)).collect()
+}
+
+/// How a server is served otherwise than the file says, if it is.
+fn otherwise_served(server: &Server) -> Option<String> {
+    let host = server.host.as_deref()?;
+    match server.bound_host() {
+        Some(bound) if bound == host || server.password.is_some() => None,
+        Some(bound) => Some(format!("has no username and password: it is served on {bound} alone")),
+        None => Some(format!(
+            "is not served: without username and password whoever reaches {host} could do everything"
+        )),
+    }
 }
 
 fn of_settings(fleet: &Expanded) -> Vec<Remark> {

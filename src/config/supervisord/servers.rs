@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use super::format::Names;
 use super::ini::Section;
 use super::model::{Family, Owner, RpcInterface, Server};
@@ -61,6 +63,24 @@ fn read_unix(reader: &Reader<'_>, section: &Section) -> Result<Server, Refusal> 
         chown: Some(chown.unwrap_or((Owner::Unsaid(-1), Owner::Unsaid(-1)))),
         place: section.place.clone(),
     })
+}
+
+impl Server {
+    /// Where a server on a TCP port is bound; none where it is not served. Without a password it is served to this machine
+    /// alone, whatever the file says: whoever reaches it may do everything.
+    pub fn bound_host(&self) -> Option<&str> {
+        let host = self.host.as_deref()?;
+        match (&self.password, host) {
+            (Some(_), "") => Some("0.0.0.0"),
+            (None, "") => Some("127.0.0.1"),
+            (Some(_), host) => Some(host),
+            (None, host) => is_loopback(host).then_some(host),
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
 }
 
 fn login(options: Options<'_>) -> Result<(Option<String>, Option<String>), Refusal> {

@@ -37,7 +37,7 @@ pub fn translate(fleet: &Expanded, files: &[File], purpose: Purpose) -> Translat
         fleet,
         files,
         purpose,
-        remarks: remarks::of_servers(fleet),
+        remarks: remarks::of_servers(fleet, purpose),
         refusals: remarks::of_plugins(fleet),
         logs: BTreeSet::new(),
     };
@@ -159,6 +159,10 @@ impl Translator<'_> {
             ];
             for (name, value) in own {
                 environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            }
+            let url = program.serverurl.as_ref().or(self.fleet.supervisord.serverurl.as_ref());
+            if let Some(url) = url {
+                environment.entry("SUPERVISOR_SERVER_URL".to_owned()).or_insert_with(|| url.clone());
             }
         }
         if !environment.is_empty() {

@@ -5,6 +5,8 @@
 pub mod commands;
 /// `GET /v1/events`.
 pub mod events;
+/// The servers that supervisord's config declares.
+pub mod legacy;
 /// `POST /v1/logs/rotate`.
 pub mod logs;
 /// `GET /metrics`.

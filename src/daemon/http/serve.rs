@@ -1,5 +1,6 @@
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::traits::StreamCommon as _;
 use interprocess::local_socket::traits::tokio::Listener as _;
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::sys;
@@ -24,10 +26,10 @@ const SESSIONS_MAX: usize = 256;
 const HEAD_MAX: Duration = Duration::from_secs(10);
 
 /// After an error of `accept` that is not the peer's (no descriptors left), this long passes before the next try.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long answers that are under way may take when the supervisor ends.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
+pub(super) const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// A peer that has ended its own sending is looked at this often, to see whether it is gone.
 const HALF_CLOSED_PAUSE: Duration = Duration::from_secs(1);
@@ -146,12 +148,23 @@ async fn accept(
     }
 }
 
-async fn session(stream: Stream, router: Router, mut ended: watch::Receiver<()>) {
+async fn session(stream: Stream, router: Router, ended: watch::Receiver<()>) {
     if let Err(why) = admit(&stream) {
         tracing::warn!(%why, "connection refused");
         return;
     }
-    let gone = hung_up(&stream);
+    let Stream::UdSocket(socket) = &stream;
+    let gone = hung_up(socket);
+    talk(stream, gone, router, ended).await;
+}
+
+/// Answers one peer until it is `gone`, or says no more, or the supervisor ends.
+pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    gone: impl Future<Output = ()>,
+    router: Router,
+    mut ended: watch::Receiver<()>,
+) {
     let mut http = http1::Builder::new();
     // A peer that has said all it has to say still gets its answer.
     http.half_close(true).timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(64 * 1024);
@@ -172,8 +185,7 @@ async fn session(stream: Stream, router: Router, mut ended: watch::Receiver<()>)
 }
 
 /// Resolves when the peer has hung up; never when the system gives no second descriptor to see it by.
-fn hung_up(stream: &Stream) -> impl Future<Output = ()> + use<> {
-    let Stream::UdSocket(socket) = stream;
+pub(super) fn hung_up<S: AsFd>(socket: &S) -> impl Future<Output = ()> + use<S> {
     let watch = sys::socket::second(socket);
     async move {
         let Ok(watch) = watch else { return std::future::pending().await };

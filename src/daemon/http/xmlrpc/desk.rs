@@ -89,7 +89,10 @@ pub(super) fn find<'a>(processes: &'a Processes, name: &str) -> Result<Named<'a>
 }
 
 /// The one process that a name means.
-pub(super) fn find_one<'a>(processes: &'a Processes, name: &str) -> Result<&'a Process, Fault> {
+///
+/// # Errors
+/// There is none, or the name means a group.
+pub fn find_one<'a>(processes: &'a Processes, name: &str) -> Result<&'a Process, Fault> {
     match find(processes, name)? {
         Named::Process(process) => Ok(process),
         Named::Group(_) => Err(FaultCode::BadName.with(name)),

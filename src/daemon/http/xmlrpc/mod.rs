@@ -22,4 +22,4 @@ mod signal;
 /// The supervisor itself.
 mod supervisor;
 /// Methods about methods.
-mod system;
+pub mod system;

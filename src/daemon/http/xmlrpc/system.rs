@@ -43,7 +43,10 @@ pub(super) const METHODS: &[Method] = &[
 ];
 
 /// Answers a call.
-pub(super) async fn answer(desk: &Desk, call: Call) -> Answer {
+///
+/// # Errors
+/// supervisord's faults.
+pub async fn answer(desk: &Desk, call: Call) -> Answer {
     let Some(method) = method::find(&call.method) else { return Err(FaultCode::UnknownMethod.bare()) };
     let params = method.accept(call.params)?;
     if method.at_end == AtEnd::Refused {

@@ -1,0 +1,220 @@
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use quick_xml::escape::escape;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::page::{self, Asked};
+use crate::daemon::http::xmlrpc::desk::{Desk, find_one};
+use crate::daemon::http::xmlrpc::{logs, system};
+use crate::daemon::mailbox::Mailbox;
+use crate::protocol::event::{Event, What};
+use crate::protocol::xmlrpc::message::Call;
+use crate::protocol::xmlrpc::value::Value;
+
+/// What is shown of a log unless more is asked for.
+const SHOWN_BYTES: u32 = 1024;
+
+/// A log that is followed is looked at this often, as long as somebody follows it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// So many bytes are read at once.
+const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// So many chunks may wait for a client that reads slowly; the rest waits in the file.
+const CHUNKS_AHEAD: usize = 4;
+
+/// `/tail.html`: the end of a process' output.
+pub(super) async fn page(State(mailbox): State<Mailbox>, Query(asked): Asked) -> Response {
+    let desk = Desk::new(mailbox);
+    let name = asked.get("processname").map_or("", String::as_str);
+    let limit =
+        asked.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(0).max(i64::from(SHOWN_BYTES));
+    let params = vec![name.into(), Value::Int(0), Value::Int(limit)];
+    let call = Call { method: "supervisor.tailProcessStdoutLog".to_owned(), params };
+    let tail = match system::answer(&desk, call).await {
+        Ok(answer) => {
+            answer.as_array().and_then(|parts| parts.first()?.as_str()).unwrap_or_default().to_owned()
+        }
+        Err(fault) => format!("ERROR: {}", fault.text),
+    };
+    let again = page::address("tail.html", name, &format!("&limit={limit}"));
+    let body = format!(
+        "<p><a href=\"{again}\">Refresh</a> <a href=\"index.html\">All processes</a></p>\n<pre>{}</pre>\n",
+        escape(tail)
+    );
+    page::document(name, &body)
+}
+
+/// `/logtail/NAME`.
+pub(super) async fn of_stdout(State(mailbox): State<Mailbox>, Path(name): Path<String>) -> Response {
+    of(mailbox, &name, "stdout").await
+}
+
+/// `/logtail/NAME/stdout` and `/logtail/NAME/stderr`.
+pub(super) async fn of_channel(
+    State(mailbox): State<Mailbox>,
+    Path((name, channel)): Path<(String, String)>,
+) -> Response {
+    of(mailbox, &name, &channel).await
+}
+
+/// `/mainlogtail`.
+pub(super) async fn of_supervisor(State(mailbox): State<Mailbox>) -> Response {
+    match Desk::new(mailbox.clone()).look().await {
+        Ok(processes) => follow(&mailbox, processes.supervisor_log),
+        Err(fault) => page::failure(&fault),
+    }
+}
+
+async fn of(mailbox: Mailbox, name: &str, channel: &str) -> Response {
+    let processes = match Desk::new(mailbox.clone()).look().await {
+        Ok(processes) => processes,
+        Err(fault) => return page::failure(&fault),
+    };
+    let file = find_one(&processes, name).ok().and_then(|process| match channel {
+        "stdout" => logs::stdout(process),
+        "stderr" => logs::stderr(process),
+        _ => None,
+    });
+    match file {
+        Some(file) => follow(&mailbox, file),
+        None => (StatusCode::NOT_FOUND, "cannot find such a log\n").into_response(),
+    }
+}
+
+/// A file from its last bytes on, until the client leaves or the supervisor ends.
+fn follow(mailbox: &Mailbox, file: PathBuf) -> Response {
+    let (chunks, body) = mpsc::channel(CHUNKS_AHEAD);
+    tokio::spawn(pass_on(Tail::new(file), chunks, mailbox.events()));
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain;charset=utf-8"),
+        // nginx keeps nothing back then.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::from_stream(ReceiverStream::new(body).map(Ok::<_, Infallible>))).into_response()
+}
+
+async fn pass_on(mut tail: Tail, chunks: mpsc::Sender<Bytes>, mut events: broadcast::Receiver<Arc<Event>>) {
+    loop {
+        // A file that cannot be read is one that is not there, and may come.
+        for chunk in tail.look().unwrap_or_default() {
+            if chunks.send(chunk.into()).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => (),
+            () = chunks.closed() => return,
+            () = end(&mut events) => return,
+        }
+    }
+}
+
+/// Resolves when the supervisor ends.
+async fn end(events: &mut broadcast::Receiver<Arc<Event>>) {
+    loop {
+        match events.recv().await {
+            Ok(event) if event.what == What::Ended => return,
+            Err(broadcast::error::RecvError::Closed) => return,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => (),
+        }
+    }
+}
+
+/// A file that grows, is set aside, and is emptied.
+struct Tail {
+    path: PathBuf,
+    open: Option<Open>,
+    /// Where the first file is read from: its end, less what is shown.
+    is_first: bool,
+}
+
+struct Open {
+    file: File,
+    inode: u64,
+    offset: u64,
+}
+
+const TRUNCATED: &str = "==> File truncated <==\n";
+
+impl Tail {
+    fn new(path: PathBuf) -> Self {
+        Self { path, open: None, is_first: true }
+    }
+
+    /// What came since the last look, a chunk of it at most from each file.
+    fn look(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let mut chunks = Vec::new();
+        if let Some(open) = &mut self.open {
+            if open.file.metadata()?.len() < open.offset {
+                chunks.push(TRUNCATED.into());
+                open.offset = 0;
+            }
+            let chunk = open.read()?;
+            let is_whole = chunk.is_empty();
+            chunks.extend((!is_whole).then_some(chunk));
+            let is_there = fs::metadata(&self.path).is_ok_and(|found| found.ino() == open.inode);
+            if is_there || !is_whole {
+                return Ok(chunks);
+            }
+            self.open = None;
+        }
+        let file = File::open(&self.path)?;
+        let found = file.metadata()?;
+        let offset = if self.is_first { found.len().saturating_sub(SHOWN_BYTES.into()) } else { 0 };
+        self.is_first = false;
+        let mut open = Open { file, inode: found.ino(), offset };
+        let chunk = open.read()?;
+        chunks.extend((!chunk.is_empty()).then_some(chunk));
+        self.open = Some(open);
+        Ok(chunks)
+    }
+}
+
+impl Open {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file.seek(SeekFrom::Start(self.offset))?;
+        Read::by_ref(&mut self.file).take(CHUNK_BYTES).read_to_end(&mut bytes)?;
+        self.offset += bytes.len() as u64;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tail;
+    use std::fs;
+
+    #[test]
+    fn a_log_is_followed_through_rotation_and_truncation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut tail = Tail::new(path.clone());
+        let mut look =
+            || tail.look().map(|chunks| String::from_utf8(chunks.concat()).unwrap()).unwrap_or_default();
+        assert_eq!(look(), "");
+        fs::write(&path, "a".repeat(2000) + "end").unwrap();
+        assert_eq!(look(), "a".repeat(1021) + "end");
+        assert_eq!(look(), "");
+        fs::write(&path, "a".repeat(2003) + "more").unwrap();
+        assert_eq!(look(), "more");
+        fs::rename(&path, dir.path().join("log.1")).unwrap();
+        fs::write(&path, "next").unwrap();
+        assert_eq!(look(), "next");
+        fs::write(&path, "x").unwrap();
+        assert_eq!(look(), "==> File truncated <==\nx");
+    }
+}
