@@ -14,7 +14,7 @@ use procman::machine::event::{Command, End, Event, Finding, Verb};
 use procman::machine::fleet::Fleet;
 use procman::machine::ticket::TicketId;
 use procman::spec;
-use procman::spec::graph::{Condition, Needs};
+use procman::spec::graph::{Condition, Need, Needs};
 use procman::spec::supervisor::{ExitOn, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
 use procman::vocab::moment::Moment;
@@ -112,7 +112,7 @@ fn name(number: u16) -> ServiceName {
 }
 
 fn service(number: u16, need: Option<u16>) -> spec::service::Service {
-    let needs: Needs = need.map(|need| (name(need), Condition::Ready)).into_iter().collect();
+    let needs: Needs = need.map(|need| (name(need), Need::hard(Condition::Ready))).into_iter().collect();
     let command = spec::service::Command::new(vec!["/bin/true".to_owned()]).unwrap();
     spec::service::Service {
         ports: vec![Endpoint::tcp(Port::new(20_000 + number).unwrap())],

@@ -113,6 +113,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("depends_on", old.depends_on != new.depends_on),
         ("health", old.ready != new.ready || old.live != new.live),
         ("restart", old.restart != new.restart),
+        ("smooth_recovery", old.recovery != new.recovery),
         ("backoff", old.backoff != new.backoff),
         ("stop_signal", old.stop.signal != new.stop.signal),
         ("stop_timeout", old.stop.timeout != new.stop.timeout),

@@ -30,7 +30,9 @@ mod hooks;
 mod limits;
 /// `stdout`, `stderr` and `log`.
 mod logs;
-/// `backoff`, and the ports of a service.
+/// `depends_on`.
+mod needs;
+/// `backoff`, `smooth_recovery`, and the ports of a service.
 mod policy;
 /// What only the machine can prove: programs, directories, users.
 mod prove;

@@ -1,7 +1,7 @@
 use super::scope::Knowledge;
 use super::table::{Room, Section};
 use super::value::Value;
-use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict};
+use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict, Recovery};
 use crate::vocab::port::Endpoint;
 
 /// Reads `backoff = { … }`.
@@ -74,4 +74,11 @@ pub(super) fn port_conflict(section: &Section<'_>) -> PortConflict {
 pub(super) struct Ports {
     pub(super) list: Vec<Endpoint>,
     pub(super) knowledge: Knowledge,
+}
+
+pub(super) fn recovery(section: &Section<'_>) -> Recovery {
+    match section.flag("smooth_recovery") {
+        Some(true) => Recovery::Smooth,
+        Some(false) | None => Recovery::WithDependents,
+    }
 }

@@ -12,8 +12,8 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, hold, hooks, limits, logs, policy, prove, sections, variables, watch};
-use crate::spec::graph::{Condition, Needs};
+use super::{health, hold, hooks, limits, logs, needs, policy, prove, sections, variables, watch};
+use crate::spec::graph::Needs;
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service, Stdin, User};
@@ -72,7 +72,7 @@ pub(super) fn read(
     let section = section.within(&scope);
     let (directory, is_directory) = directory(context, &section);
     let ports = ports(context, &section, &name, places);
-    let needs = depends_on(&section, &name, places);
+    let needs = needs::read(&section, &name, places);
     replicas(&section, &name, places);
     let command = command(&section, value).map(|(command, value)| {
         if is_directory && context.machine == Machine::Proven {
@@ -172,6 +172,7 @@ fn rest(
         limits: limits::read(section).unwrap_or_default(),
         success_exit_codes: codes.unwrap_or_else(|| BTreeSet::from([0])),
         min_uptime: section.duration("min_uptime").unwrap_or(MIN_UPTIME),
+        recovery: policy::recovery(section),
         autostart: section.flag("autostart").unwrap_or(true),
         priority: section.integer("priority", -1000..1001).and_then(|it| i32::try_from(it).ok()).unwrap_or(0),
         reload_signal: signal("reload_signal"),
@@ -262,44 +263,10 @@ fn says_the_same(one: &Endpoint, other: &Endpoint) -> bool {
     one == other || includes(one) || (other.address.is_none() && other.overlaps(one))
 }
 
-fn depends_on(section: &Section<'_>, name: &ServiceName, places: &mut Places) -> Needs {
-    let Some(value) = section.value("depends_on") else { return Needs::new() };
-    let mut needs = Needs::new();
-    let mut add = |word: Option<String>, condition, value: Value<'_>| {
-        let Some(needed) = word.and_then(|word| value.note(ServiceName::parse(&word))) else { return };
-        places.needs.insert((name.clone(), needed.clone()), value.span());
-        needs.insert(needed, condition);
-    };
-    if value.table().is_some() {
-        for (word, _, value) in value.entries() {
-            // A condition that cannot be read leaves the name to be proven.
-            add(value.expand(word), condition(&value).unwrap_or(Condition::Ready), value);
-        }
-    } else {
-        for value in value.members() {
-            add(value.text(), Condition::Ready, value);
-        }
-    }
-    needs
-}
-
 fn replicas(section: &Section<'_>, name: &ServiceName, places: &mut Places) {
     let Some(value) = section.value("replicas") else { return };
     if let Some(count) = value.integer(COUNTS).and_then(|count| u32::try_from(count).ok()) {
         places.replicas.insert(name.clone(), (count, value.span()));
-    }
-}
-
-fn condition(value: &Value<'_>) -> Option<Condition> {
-    let text = value.text()?;
-    match text.as_str() {
-        "ready" => Some(Condition::Ready),
-        "started" => Some(Condition::Started),
-        "completed" => Some(Condition::Completed),
-        other => {
-            value.add(format!("`{other}` is not a condition"), "use \"ready\", \"started\" or \"completed\"");
-            None
-        }
     }
 }
 

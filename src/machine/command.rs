@@ -18,8 +18,10 @@ impl Fleet {
             Verb::Start => {
                 for name in self.spec.graph().with_needs(&services) {
                     self.change(&name, Service::want_up);
-                    awaited.insert(name.clone(), Awaiting::Up);
                 }
+                // What those can be up without is no part of what is asked for.
+                let awaited_up = self.spec.graph().with_hard_needs(&services);
+                awaited.extend(awaited_up.into_iter().map(|name| (name, Awaiting::Up)));
             }
             Verb::Restart => {
                 let needed = self.spec.graph().with_needs(&services);
@@ -83,7 +85,8 @@ impl Fleet {
         let (declared, gone): (Vec<_>, Vec<_>) = services.into_iter().partition(is_declared);
         let wanted = self.spec.graph().with_needs(&declared);
         wanted.iter().for_each(|name| self.change(name, Service::want_up));
-        let wanted = wanted.into_iter().map(|name| (name, Awaiting::Up));
-        wanted.chain(gone.into_iter().map(|name| (name, Awaiting::Down))).collect()
+        let awaited = self.spec.graph().with_hard_needs(&declared);
+        let awaited = awaited.into_iter().map(|name| (name, Awaiting::Up));
+        awaited.chain(gone.into_iter().map(|name| (name, Awaiting::Down))).collect()
     }
 }

@@ -20,7 +20,9 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
         Phase::Resting(Rest::Failed) => Some(last_end(service)),
         Phase::Resting(Rest::Fatal) => Some(fatal(service)),
         Phase::Waiting => second_ends(service)
-            .or_else(|| outlook.wait_of(name).map(|wait| waiting(order, &wait)))
+            .or_else(|| {
+                outlook.wait_of(name).map(|wait| waiting(order, &wait)).map(|why| after_fall(service, why))
+            })
             .or_else(|| hook(service)),
         Phase::Spawning { .. } => hook(service),
         Phase::Starting(..) if service.goal != Goal::Up => Some(leaving(order, name)),
@@ -30,7 +32,9 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
             unfit(service).map(|what| format!("unhealthy: {what}"))
         }
         Phase::Running(..) => service.watched.reason(),
-        Phase::Stopping { .. } => condemned(service).or_else(|| hook(service)),
+        Phase::Stopping { .. } => {
+            condemned(service).or_else(|| taken_down(service)).or_else(|| hook(service))
+        }
         Phase::Killing { patience: Patience::RunOut, live } => Some(hang_words(live)),
         Phase::Killing { patience: Patience::Until(_), .. } => {
             Some(format!("did not end within {} and was sent SIGKILL", Brief(service.spec.stop.timeout)))
@@ -76,11 +80,25 @@ fn waiting(order: Order<'_>, wait: &Wait<'_>) -> String {
         Wait::InVain(needed, Condition::Completed) if may_not_complete(order, needed) => {
             format!("waits in vain for `{needed}` to complete: its policy always starts it again")
         }
-        Wait::InVain(needed, _) => {
-            let state = order.services.get(*needed).map_or("gone", |service| service.state().word());
-            format!("waits in vain for `{needed}`, which is {state}")
-        }
+        Wait::InVain(needed, _) => in_vain(order, needed),
     }
+}
+
+/// How what is waited for in vain stands; of one that has failed, how it ended.
+fn in_vain(order: Order<'_>, needed: &ServiceName) -> String {
+    let Some(service) = order.services.get(needed) else {
+        return format!("waits in vain for `{needed}`, which is gone");
+    };
+    let how = match &service.phase {
+        Phase::Resting(Rest::Failed) => format!(" ({})", last_end(service)),
+        Phase::Resting(Rest::Fatal) => format!(" ({})", fatal(service)),
+        Phase::Resting(Rest::Stopped | Rest::Completed) | Phase::Waiting | Phase::Spawning { .. } => {
+            String::new()
+        }
+        Phase::Starting(..) | Phase::Running(..) | Phase::Stopping { .. } => String::new(),
+        Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => String::new(),
+    };
+    format!("waits in vain for `{needed}`, which is {}{how}", service.state())
 }
 
 fn may_not_complete(order: Order<'_>, needed: &ServiceName) -> bool {
@@ -88,7 +106,24 @@ fn may_not_complete(order: Order<'_>, needed: &ServiceName) -> bool {
     order.services.get(needed).is_some_and(|it| it.spec.restart == RestartPolicy::Always && !is_stopped(it))
 }
 
+/// Whose fall takes it down, if it is that.
+fn taken_down(service: &Service) -> Option<String> {
+    let fall = service.fallen_with.as_ref().filter(|_| service.goal == Goal::Again)?;
+    Some(format!("is taken down: {}", fall.words()))
+}
+
+/// What it waits for, and whose fall had taken it down before.
+fn after_fall(service: &Service, why: String) -> String {
+    match &service.fallen_with {
+        Some(fall) => format!("{why}; was taken down: {}", fall.words()),
+        None => why,
+    }
+}
+
 fn leaving(order: Order<'_>, name: &ServiceName) -> String {
+    if let Some(words) = order.services.get(name).and_then(taken_down) {
+        return words;
+    }
     let names: Vec<String> = order.ends_before(name).map(|dependent| format!("`{dependent}`")).collect();
     format!("is stopped after {}", names.join(", "))
 }
@@ -131,6 +166,16 @@ fn last_end(service: &Service) -> String {
         (Some(Trouble::Condemned { cause, remedy: Remedy::Fail }), _) => cause.clone(),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
+    }
+}
+
+/// How a service fell, in words that follow its name.
+pub(super) fn fall(service: &Service) -> String {
+    match (&service.phase, &service.trouble) {
+        (Phase::Blocked { taken, .. }, _) => taken_words(taken),
+        (_, Some(Trouble::Condemned { cause, .. })) => format!("failed: {cause}"),
+        (_, Some(Trouble::NotSpawned(obstacle))) => obstacle_words(obstacle),
+        (_, Some(Trouble::Unfit(_)) | None) => format!("ended: {}", last_end(service)),
     }
 }
 

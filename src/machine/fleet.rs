@@ -4,8 +4,10 @@ use std::sync::Arc;
 use super::action::Action;
 use super::event::Event;
 use super::explain;
+use super::fall::Footing;
 use super::hooks::Hold;
-use super::order::{Order, Outlook};
+use super::order::{Order, Outlook, Prospect};
+use super::phase::Phase;
 use super::publish::Look;
 use super::reload::Removal;
 use super::runs::Place;
@@ -177,9 +179,11 @@ impl Fleet {
     pub(super) fn change(&mut self, name: &ServiceName, change: impl FnOnce(&mut Service)) {
         let Some(service) = self.services.get_mut(name) else { return };
         let (runs_before, exchanging) = (service.runs(), Exchanging::of(service));
-        let memory_before = service.memory();
+        let (memory_before, footing, prospect) =
+            (service.memory(), Footing::of(service), Prospect::of(service));
         change(service);
         let runs_after = service.runs();
+        let has_worsened = Prospect::has_worsened(prospect, Prospect::of(service));
         if service.memory() != memory_before {
             self.revision.advance();
         }
@@ -188,7 +192,28 @@ impl Fleet {
             self.runs.extend(runs_after.into_iter().flatten().map(|run| (run, name.clone())));
         }
         self.note(name);
+        if has_worsened && self.spec.graph().has_soft_needs() {
+            self.note_who_waits(name);
+        }
         self.tell_fellows(name, &exchanging);
+        self.topple(name, footing);
+    }
+
+    /// Notes that the turn may have come of whoever waits for a service, by any path: what it can be up without may not
+    /// be on its way any more.
+    fn note_who_waits(&mut self, name: &ServiceName) {
+        let mut open = vec![name.clone()];
+        let mut reached = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            let dependents: Vec<ServiceName> = self.order().dependents_of(&next).cloned().collect();
+            for dependent in dependents {
+                let Some(service) = self.services.get(&dependent) else { continue };
+                if service.phase == Phase::Waiting && reached.insert(dependent.clone()) {
+                    self.pending.insert((service.spec.priority, dependent.clone()));
+                    open.push(dependent);
+                }
+            }
+        }
     }
 
     /// Notes that a service and those around it may look different, and that their turn may have come.

@@ -143,7 +143,8 @@ impl Judge<'_> {
             Awaited::Alive => service.has_live_process(),
             Awaited::Gone => !service.is_occupied(),
         };
-        let is_lost = awaited != Awaited::Gone && service.phase == Phase::Resting(Rest::Fatal);
+        let is_over = matches!(service.phase, Phase::Resting(Rest::Failed | Rest::Fatal));
+        let is_lost = awaited != Awaited::Gone && is_over;
         match (is_seen, is_lost) {
             (true, _) => Some(Verdict::Done),
             (false, true) => Some(self.failed(&service.spec.name)),

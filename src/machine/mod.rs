@@ -18,6 +18,8 @@ pub mod event;
 pub mod exchange;
 /// Why a service is not running, in one sentence.
 pub mod explain;
+/// Who goes down when what it needs does.
+mod fall;
 /// All services together: the one entry, `Fleet::handle`.
 pub mod fleet;
 /// What is run on occasions of a service, and what waits for it.

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::phase::{Phase, Rest};
 use super::service::Service;
-use crate::spec::graph::{Condition, Graph};
+use crate::spec::graph::{Bond, Condition, Graph, Need};
 use crate::spec::policy::RestartPolicy;
 use crate::vocab::name::ServiceName;
 use crate::vocab::state::{Goal, Health};
@@ -25,20 +25,11 @@ pub(super) enum Wait<'a> {
     InVain(&'a ServiceName, Condition),
 }
 
-impl<'a> Wait<'a> {
-    /// What is waited for.
-    pub(super) fn needed(&self) -> (&'a ServiceName, Condition) {
-        match self {
-            Self::For(needed, condition) | Self::InVain(needed, condition) => (needed, *condition),
-        }
-    }
-}
-
 impl<'a> Order<'a> {
     /// What `name` needs directly.
-    pub(super) fn needs_of(self, name: &ServiceName) -> impl Iterator<Item = (&'a ServiceName, Condition)> {
+    pub(super) fn needs_of(self, name: &ServiceName) -> impl Iterator<Item = (&'a ServiceName, Need)> {
         let needs = self.services.get(name).map(|service| &service.spec.depends_on);
-        needs.into_iter().flatten().map(|(needed, condition)| (needed, *condition))
+        needs.into_iter().flatten().map(|(needed, need)| (needed, *need))
     }
 
     /// Who needs `name` directly.
@@ -47,9 +38,14 @@ impl<'a> Order<'a> {
         self.graph.dependents_of(name).chain(self.removed.iter().filter(needs_it))
     }
 
-    /// Whether `name` may start: all that it needs holds.
+    /// Whether `name` may start: all that it cannot be up without holds, and nothing else is on its way.
     pub(super) fn may_start(self, name: &ServiceName) -> bool {
-        self.unmet_of(name).next().is_none()
+        self.lacks(name).is_none() && Outlook::new(self).hopes_for(name).is_none()
+    }
+
+    /// The first thing that `name` cannot be up without and that does not hold.
+    pub(super) fn lacks(self, name: &ServiceName) -> Option<(&'a ServiceName, Condition)> {
+        self.unmet_of(name, Bond::Hard).next()
     }
 
     /// Whether `name` may be asked to end: nobody has to end before it.
@@ -67,10 +63,55 @@ impl<'a> Order<'a> {
         })
     }
 
-    fn unmet_of(self, name: &ServiceName) -> impl Iterator<Item = (&'a ServiceName, Condition)> {
-        self.needs_of(name).filter(move |(needed, condition)| {
-            !self.services.get(*needed).is_some_and(|it| holds(it, *condition))
+    fn unmet_of(self, name: &ServiceName, bond: Bond) -> impl Iterator<Item = (&'a ServiceName, Condition)> {
+        let of_bond = self.needs_of(name).filter(move |(_, need)| need.bond == bond);
+        let unmet = of_bond.filter(move |(needed, need)| {
+            !self.services.get(*needed).is_some_and(|it| holds(it, need.condition))
+        });
+        unmet.map(|(needed, need)| (needed, need.condition))
+    }
+}
+
+/// Whether a service becomes ready by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Prospect {
+    /// It does not: something from outside has to happen first.
+    Lost,
+    /// It has failed, and tries again later.
+    Retrying,
+    /// It is ready, or on its way there.
+    Near,
+}
+
+impl Prospect {
+    /// What a service says of that by itself; none when it waits for what it needs.
+    pub(super) fn of(service: &Service) -> Option<Self> {
+        let unless = |is_lost: bool| if is_lost { Self::Lost } else { Self::Near };
+        Some(match &service.phase {
+            Phase::Resting(Rest::Completed) => Self::Near,
+            Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => Self::Lost,
+            _ if service.goal == Goal::Down => Self::Lost,
+            // One that is about to end for another run is as good as gone.
+            Phase::Starting(_, proof) => {
+                unless(proof.health == Health::Unhealthy && service.goal == Goal::Up)
+            }
+            Phase::Backoff { .. } => Self::Retrying,
+            Phase::Blocked { .. } => unless(service.is_blocked_for_good()),
+            Phase::Waiting if service.hangs_in_kernel() => Self::Lost,
+            Phase::Waiting => return None,
+            Phase::Spawning { .. } | Phase::Running(..) | Phase::Stopping { .. } => Self::Near,
+            Phase::Killing { .. } => unless(service.hangs_in_kernel()),
         })
+    }
+
+    /// Whether somebody who waited for a service, by some path, may have less to wait for after this change of it.
+    pub(super) fn has_worsened(before: Option<Self>, after: Option<Self>) -> bool {
+        match (before, after) {
+            (Some(Self::Lost), _) | (_, Some(Self::Near)) => false,
+            (Some(Self::Retrying) | None, None) => false,
+            (Some(Self::Near), None) => true,
+            (before, Some(Self::Retrying | Self::Lost)) => before != after,
+        }
     }
 }
 
@@ -78,12 +119,12 @@ impl<'a> Order<'a> {
 /// questions together cost one walk over the graph.
 pub(super) struct Outlook<'a> {
     order: Order<'a>,
-    stuck: BTreeMap<&'a ServiceName, bool>,
+    known: BTreeMap<&'a ServiceName, Prospect>,
 }
 
 impl<'a> Outlook<'a> {
     pub(super) fn new(order: Order<'a>) -> Self {
-        Self { order, stuck: BTreeMap::new() }
+        Self { order, known: BTreeMap::new() }
     }
 
     pub(super) fn order(&self) -> Order<'a> {
@@ -92,65 +133,72 @@ impl<'a> Outlook<'a> {
 
     /// The first thing that `name` still waits for before it may start; none when it may.
     pub(super) fn wait_of(&mut self, name: &ServiceName) -> Option<Wait<'a>> {
-        let unmet: Vec<(&'a ServiceName, Condition)> = self.order.unmet_of(name).collect();
+        let unmet: Vec<(&'a ServiceName, Condition)> = self.order.unmet_of(name, Bond::Hard).collect();
         let in_vain = unmet
             .iter()
             .find(|(needed, condition)| self.never_comes_to(needed, *condition) || self.is_stuck(needed));
         match (in_vain, unmet.first()) {
             (Some((needed, condition)), _) => Some(Wait::InVain(needed, *condition)),
             (None, Some((needed, condition))) => Some(Wait::For(needed, *condition)),
-            (None, None) => None,
+            (None, None) => self.hopes_for(name).map(|(needed, condition)| Wait::For(needed, condition)),
         }
+    }
+
+    /// The first thing that `name` can be up without and waits for, because it is on its way.
+    fn hopes_for(&mut self, name: &ServiceName) -> Option<(&'a ServiceName, Condition)> {
+        let mut unmet = self.order.unmet_of(name, Bond::Soft);
+        unmet.find(|(needed, condition)| {
+            !self.never_comes_to(needed, *condition) && self.prospect_of(needed) == Prospect::Near
+        })
     }
 
     /// Whether `name` will not become ready by itself: something from outside has to happen first.
     pub(super) fn is_stuck(&mut self, name: &ServiceName) -> bool {
-        let Some((name, _)) = self.order.services.get_key_value(name) else { return true };
+        self.prospect_of(name) == Prospect::Lost
+    }
+
+    /// Whether `name` becomes ready by itself.
+    pub(super) fn prospect_of(&mut self, name: &ServiceName) -> Prospect {
+        let Some((name, _)) = self.order.services.get_key_value(name) else { return Prospect::Lost };
         let mut open = vec![name];
         // Depth first without recursion: a long chain must not overflow the stack.
         while let Some(next) = open.last().copied() {
             match self.look_at(next) {
-                Look::Known(is_stuck) => {
-                    self.stuck.insert(next, is_stuck);
+                Look::Known(prospect) => {
+                    self.known.insert(next, prospect);
                     open.pop();
                 }
                 Look::After(needed) => open.extend(needed),
             }
         }
-        self.stuck.get(name).copied().unwrap_or(true)
+        self.known.get(name).copied().unwrap_or(Prospect::Lost)
     }
 
     fn look_at(&self, name: &ServiceName) -> Look<'a> {
-        if let Some(known) = self.stuck.get(name) {
+        if let Some(known) = self.known.get(name) {
             return Look::Known(*known);
         }
-        let Some(service) = self.order.services.get(name) else { return Look::Known(true) };
-        match &service.phase {
-            Phase::Resting(Rest::Completed) => Look::Known(false),
-            Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => Look::Known(true),
-            _ if service.goal == Goal::Down => Look::Known(true),
-            Phase::Starting(_, proof) => Look::Known(proof.health == Health::Unhealthy),
-            Phase::Backoff { .. } => Look::Known(false),
-            Phase::Blocked { .. } => Look::Known(service.is_blocked_for_good()),
-            Phase::Waiting if service.hangs_in_kernel() => Look::Known(true),
-            Phase::Waiting => self.look_at_needs_of(name),
-            Phase::Spawning { .. } | Phase::Running(..) | Phase::Stopping { .. } => Look::Known(false),
-            Phase::Killing { .. } => Look::Known(service.hangs_in_kernel()),
+        match self.order.services.get(name).map(Prospect::of) {
+            Some(Some(prospect)) => Look::Known(prospect),
+            Some(None) => self.look_at_needs_of(name),
+            None => Look::Known(Prospect::Lost),
         }
     }
 
+    /// Whoever waits has the worst prospect of all that it cannot be up without.
     fn look_at_needs_of(&self, name: &ServiceName) -> Look<'a> {
+        let mut worst = Prospect::Near;
         let mut unknown = Vec::new();
-        for (needed, condition) in self.order.unmet_of(name) {
-            match self.stuck.get(needed) {
-                _ if self.never_comes_to(needed, condition) => return Look::Known(true),
-                _ if !self.order.services.contains_key(needed) => return Look::Known(true),
-                Some(true) => return Look::Known(true),
-                Some(false) => (),
+        for (needed, condition) in self.order.unmet_of(name, Bond::Hard) {
+            match self.known.get(needed) {
+                _ if self.never_comes_to(needed, condition) => return Look::Known(Prospect::Lost),
+                _ if !self.order.services.contains_key(needed) => return Look::Known(Prospect::Lost),
+                Some(Prospect::Lost) => return Look::Known(Prospect::Lost),
+                Some(prospect) => worst = worst.min(*prospect),
                 None => unknown.push(needed),
             }
         }
-        if unknown.is_empty() { Look::Known(false) } else { Look::After(unknown) }
+        if unknown.is_empty() { Look::Known(worst) } else { Look::After(unknown) }
     }
 
     /// Whether a condition contradicts the policy of the needed one: who is always started again never completes.
@@ -161,12 +209,13 @@ impl<'a> Outlook<'a> {
 }
 
 enum Look<'a> {
-    Known(bool),
+    Known(Prospect),
     /// These have to be looked at first.
     After(Vec<&'a ServiceName>),
 }
 
-fn holds(needed: &Service, condition: Condition) -> bool {
+/// Whether this holds of what is needed.
+pub(super) fn holds(needed: &Service, condition: Condition) -> bool {
     let is_staying = needed.goal == Goal::Up;
     match (&needed.phase, condition) {
         (Phase::Resting(Rest::Completed), _) => true,

@@ -4,15 +4,15 @@ use super::action::{Action, Change};
 use super::exchange::Second;
 use super::explain;
 use super::fleet::Fleet;
-use super::order::Outlook;
+use super::order::{Outlook, Prospect};
 use crate::vocab::name::ServiceName;
 
 /// How a service looked when it was last told of.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     change: Change,
-    /// Whether its dependents wait for it in vain; they look different when this changes.
-    is_stuck: bool,
+    /// Whether its dependents wait for it, or in vain; they look different when this changes.
+    prospect: Prospect,
 }
 
 impl Fleet {
@@ -25,7 +25,7 @@ impl Fleet {
             told.append(&mut open);
             for (name, mut look) in looks {
                 let before = self.published.get(&name);
-                if before.is_none_or(|before| before.is_stuck != look.is_stuck) {
+                if before.is_none_or(|before| look.concerns_dependents(before)) {
                     let dependents = self.order().dependents_of(&name);
                     open.extend(dependents.filter(|name| !told.contains(*name)).cloned());
                 }
@@ -62,7 +62,15 @@ impl Fleet {
             second: service.second().map(Second::run),
             reason: explain::reason(outlook, name),
         };
-        Some(Look { change, is_stuck: outlook.is_stuck(name) })
+        Some(Look { change, prospect: outlook.prospect_of(name) })
+    }
+}
+
+impl Look {
+    /// Whether those that wait for it look different because of this.
+    fn concerns_dependents(&self, before: &Self) -> bool {
+        let is_told_by_them = self.prospect == Prospect::Lost;
+        before.prospect != self.prospect || (is_told_by_them && before.change.reason != self.change.reason)
     }
 }
 

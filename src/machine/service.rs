@@ -6,6 +6,7 @@ use super::backoff;
 use super::event::{End, Obstacle};
 use super::exchange::{Roll, Second};
 use super::explain;
+use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Live, NextLook, Phase, Rest};
 use super::watch::Watched;
@@ -34,6 +35,8 @@ pub struct Service {
     pub(super) restarts: u64,
     pub(super) last: Option<LastRun>,
     pub(super) trouble: Option<Trouble>,
+    /// Whose fall has taken it down, until it is started again.
+    pub(super) fallen_with: Option<Fall>,
     /// When it was restarted because it was unhealthy.
     pub(super) remedied: Vec<Moment>,
 }
@@ -102,6 +105,7 @@ impl Service {
             restarts: 0,
             last: None,
             trouble: None,
+            fallen_with: None,
             remedied: Vec::new(),
         }
     }
@@ -194,6 +198,7 @@ impl Service {
     pub(super) fn want_down(&mut self) {
         self.goal = Goal::Down;
         self.watched = Watched::default();
+        self.fallen_with = None;
         self.forget_exchange();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
@@ -219,6 +224,7 @@ impl Service {
     pub(super) fn spawn(&mut self, run: RunId, out: &mut Vec<Action>) {
         assert!(self.phase == Phase::Waiting, "only a waiting service starts; this one is {:?}", self.phase);
         self.phase = Phase::Spawning { run };
+        self.fallen_with = None;
         out.push(Action::Spawn { run, service: Arc::clone(&self.spec) });
     }
 

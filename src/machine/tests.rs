@@ -1,3 +1,5 @@
+/// Who goes down with what it needs, and who stays.
+mod falls;
 /// Graphs of many paths, and long ones.
 mod graph;
 /// Looks, checks and what is done about the unhealthy.
@@ -18,7 +20,7 @@ use super::memory::{LiveMemory, Progress, Survivor};
 use super::phase::{NextLook, Phase, Rest};
 use super::sim::spec_maker::{fleet_of, health_of, name, plain, port_of};
 use super::ticket::{Answer, TicketId, Verdict};
-use crate::spec::graph::Condition;
+use crate::spec::graph::{Condition, Need};
 use crate::spec::policy::RestartPolicy;
 use crate::spec::service::Service;
 use crate::vocab::identity::{Identity, Pid, StartTime};
@@ -122,7 +124,7 @@ fn identity(run: RunId) -> Identity {
 }
 
 fn needing(text: &str, needs: &[(&str, Condition)]) -> Service {
-    let depends_on = needs.iter().map(|(needed, condition)| (name(needed), *condition)).collect();
+    let depends_on = needs.iter().map(|(needed, condition)| (name(needed), Need::hard(*condition))).collect();
     Service { depends_on, ..plain(text) }
 }
 

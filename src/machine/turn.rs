@@ -1,7 +1,6 @@
 use super::action::Action;
 use super::exchange::Roll;
 use super::fleet::Fleet;
-use super::order::Outlook;
 use super::service::Service;
 use crate::spec::replicas::Replica;
 use crate::vocab::moment::Moment;
@@ -88,8 +87,7 @@ impl Fleet {
         if !service.spec.may_overlap() {
             return Some("cannot be exchanged: only one of its runs can hold its ports".to_owned());
         }
-        let unmet = Outlook::new(self.order()).wait_of(name)?;
-        let (needed, _) = unmet.needed();
+        let (needed, _) = self.order().lacks(name)?;
         let state = self.services.get(needed).map_or("gone", |needed| needed.state().word());
         Some(format!("cannot be exchanged: it needs `{needed}`, which is {state}"))
     }

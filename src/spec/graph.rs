@@ -17,8 +17,46 @@ pub enum Condition {
     Completed,
 }
 
+/// Whether a dependent can be up without what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bond {
+    /// It cannot: it waits for it, goes down with it, and comes back after it (systemd's `Requires=`, dinit's `depends-on`).
+    Hard,
+    /// It can: it waits for it while it is on its way, and for nothing more (systemd's `Wants=`, dinit's `waits-for`).
+    Soft,
+}
+
+/// What a service needs of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// What must hold of it.
+    pub condition: Condition,
+    /// And if it does not.
+    pub bond: Bond,
+}
+
+impl Need {
+    /// This must hold.
+    pub fn hard(condition: Condition) -> Self {
+        Self { condition, bond: Bond::Hard }
+    }
+
+    /// This should hold.
+    pub fn soft(condition: Condition) -> Self {
+        Self { condition, bond: Bond::Soft }
+    }
+
+    /// Whether the dependent goes down when this ceases to hold. What has completed has: that cannot cease.
+    pub fn is_lasting(self) -> bool {
+        match (self.bond, self.condition) {
+            (Bond::Hard, Condition::Started | Condition::Ready) => true,
+            (Bond::Hard, Condition::Completed) | (Bond::Soft, _) => false,
+        }
+    }
+}
+
 /// What each service needs, by the name of the needed one.
-pub type Needs = BTreeMap<ServiceName, Condition>;
+pub type Needs = BTreeMap<ServiceName, Need>;
 
 /// The dependency graph: every name exists, and no service needs itself by any path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +64,7 @@ pub struct Graph {
     needs: BTreeMap<ServiceName, Needs>,
     needed_by: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
     order: Vec<ServiceName>,
+    has_soft_needs: bool,
 }
 
 impl Graph {
@@ -47,12 +86,18 @@ impl Graph {
                 needed_by.entry(dependency.clone()).or_default().insert(service.clone());
             }
         }
-        Ok(Self { needs, needed_by, order })
+        let has_soft_needs = needs.values().flat_map(Needs::values).any(|need| need.bond == Bond::Soft);
+        Ok(Self { needs, needed_by, order, has_soft_needs })
+    }
+
+    /// Whether some service can be up without something that it names.
+    pub fn has_soft_needs(&self) -> bool {
+        self.has_soft_needs
     }
 
     /// What `service` needs directly.
-    pub fn needs_of(&self, service: &ServiceName) -> impl Iterator<Item = (&ServiceName, Condition)> {
-        self.needs.get(service).into_iter().flatten().map(|(name, condition)| (name, *condition))
+    pub fn needs_of(&self, service: &ServiceName) -> impl Iterator<Item = (&ServiceName, Need)> {
+        self.needs.get(service).into_iter().flatten().map(|(name, need)| (name, *need))
     }
 
     /// Who needs `service` directly.
@@ -63,6 +108,27 @@ impl Graph {
     /// `services` and all that they need, by any path.
     pub fn with_needs(&self, services: &[ServiceName]) -> BTreeSet<ServiceName> {
         closure(services, |name| self.needs_of(name).map(|(needed, _)| needed).collect())
+    }
+
+    /// `services` and all that they cannot be up without, by any path.
+    pub fn with_hard_needs(&self, services: &[ServiceName]) -> BTreeSet<ServiceName> {
+        let is_hard = |need: Need| need.bond == Bond::Hard;
+        closure(services, |name| {
+            self.needs_of(name).filter(|(_, need)| is_hard(*need)).map(|(needed, _)| needed).collect()
+        })
+    }
+
+    /// Who goes down with `services`, by any path, and is none of them.
+    pub fn taken_down_by(&self, services: &[ServiceName]) -> BTreeSet<ServiceName> {
+        let mut reached = closure(services, |name| self.leaning_on(name).collect());
+        reached.retain(|name| !services.contains(name));
+        reached
+    }
+
+    /// Who goes down when `service` does, directly.
+    pub fn leaning_on(&self, service: &ServiceName) -> impl Iterator<Item = &ServiceName> {
+        let need = |name: &ServiceName| self.needs.get(name)?.get(service).copied();
+        self.dependents_of(service).filter(move |name| need(name).is_some_and(Need::is_lasting))
     }
 
     /// `services` and all that need them, by any path.
@@ -162,7 +228,7 @@ fn dependencies_first(needs: &BTreeMap<ServiceName, Needs>) -> Result<Vec<Servic
 
 #[cfg(test)]
 mod tests {
-    use super::{Condition, Graph, Needs};
+    use super::{Condition, Graph, Need, Needs};
     use crate::spec::fleet::NotAFleet;
     use crate::vocab::name::ServiceName;
     use std::collections::BTreeMap;
@@ -175,7 +241,7 @@ mod tests {
         let services: BTreeMap<ServiceName, Needs> = edges
             .iter()
             .map(|(service, needs)| {
-                (name(service), needs.iter().map(|n| (name(n), Condition::Ready)).collect())
+                (name(service), needs.iter().map(|n| (name(n), Need::hard(Condition::Ready))).collect())
             })
             .collect();
         Graph::new(services.iter())
@@ -222,7 +288,8 @@ mod tests {
     fn a_chain_of_ten_thousand_does_not_overflow() {
         let services: BTreeMap<ServiceName, Needs> = (0..10_000)
             .map(|i| {
-                let needs = (i > 0).then(|| (name(&format!("s{:05}", i - 1)), Condition::Started));
+                let needs =
+                    (i > 0).then(|| (name(&format!("s{:05}", i - 1)), Need::hard(Condition::Started)));
                 (name(&format!("s{i:05}")), needs.into_iter().collect())
             })
             .collect();

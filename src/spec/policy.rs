@@ -102,3 +102,13 @@ pub enum PortConflict {
     /// Whoever it is is ended, as a flush with consent would; who may not be is waited for.
     Flush,
 }
+
+/// What becomes of those that need a service when a run of it fails and is followed by another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recovery {
+    /// They are taken down, and brought back after it: what they had of the old run, they cannot have of the new one.
+    #[default]
+    WithDependents,
+    /// They stay, unless it is given up (dinit's `smooth-recovery`).
+    Smooth,
+}

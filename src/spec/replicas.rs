@@ -152,9 +152,9 @@ fn need_all(
     (first, others): (&ServiceName, &[ServiceName]),
     gone: &BTreeSet<ServiceName>,
 ) {
-    let Some(condition) = service.depends_on.get(first).copied() else { return };
+    let Some(need) = service.depends_on.get(first).copied() else { return };
     service.depends_on.retain(|needed, _| !gone.contains(needed));
-    service.depends_on.extend(others.iter().map(|needed| (needed.clone(), condition)));
+    service.depends_on.extend(others.iter().map(|needed| (needed.clone(), need)));
 }
 
 impl Service {

@@ -8,7 +8,7 @@ use super::hold::Hold;
 use super::hooks::Hooks;
 use super::limits::Limits;
 use super::log::{Logs, Rotation};
-use super::policy::{Backoff, PortConflict, RestartPolicy, Stop};
+use super::policy::{Backoff, PortConflict, Recovery, RestartPolicy, Stop};
 use super::replicas::Replica;
 use super::watch::Watch;
 use crate::vocab::credentials::Credentials;
@@ -65,6 +65,8 @@ pub struct Service {
     pub success_exit_codes: BTreeSet<i32>,
     /// A run shorter than this failed quickly; a service without ports and check is running after this time.
     pub min_uptime: Duration,
+    /// What becomes of those that need it when a run of it fails.
+    pub recovery: Recovery,
     /// Whether `up` starts it unasked.
     pub autostart: bool,
     /// Among services that may start at once, lower ones are spawned first.
@@ -122,6 +124,7 @@ impl Service {
             watch: None,
             success_exit_codes: BTreeSet::from([0]),
             min_uptime: Duration::from_secs(1),
+            recovery: Recovery::default(),
             autostart: true,
             priority: 0,
             reload_signal: None,

@@ -5,7 +5,7 @@ use super::environment::Environment;
 use super::load::load;
 use super::problem::Problems;
 use crate::spec::fleet::Fleet;
-use crate::spec::graph::Condition;
+use crate::spec::graph::{Condition, Need};
 use crate::spec::health::Check;
 use crate::spec::policy::RestartPolicy;
 use crate::spec::service::Service;
@@ -101,7 +101,7 @@ fn a_full_file_becomes_the_fleet_it_describes() {
     assert_eq!(api.ports.iter().map(|port| port.port.number()).collect::<Vec<_>>(), [5000, 80]);
     let env: Vec<(&str, &str)> = api.env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(env, [("A", "default"), ("B", "own"), ("BOTH", "env"), ("C", "1-none"), ("FROM_FILE", "1")]);
-    assert_eq!(api.depends_on.values().copied().collect::<Vec<_>>(), [Condition::Completed]);
+    assert_eq!(api.depends_on.values().copied().collect::<Vec<_>>(), [Need::hard(Condition::Completed)]);
     let health = api.ready.as_ref().unwrap();
     assert_eq!(api.ready, api.live);
     let Check::Http(http) = &health.check else { panic!("{health:?}") };

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::child::Life;
+use super::falls;
 use super::ledger::Asked;
 use super::policy::{self, Expected};
 use super::rolling::is_hopeless;
@@ -14,7 +15,7 @@ use crate::machine::phase::{Phase, Rest};
 use crate::machine::service::Service;
 use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
-use crate::spec::graph::Condition;
+use crate::spec::graph::{Bond, Condition, Need};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -29,6 +30,7 @@ pub(super) struct Before {
     proven: Proven,
     end: Option<Expected>,
     look: sickness::Look,
+    falls: falls::Before,
 }
 
 enum Proven {
@@ -73,7 +75,8 @@ impl Before {
             | Event::FileChanged { .. }
             | Event::Measured { .. } => None,
         };
-        Self { running: running(fleet), proven, end, look: sickness::Look::of(fleet, event) }
+        let (look, falls) = (sickness::Look::of(fleet, event), falls::Before::of(fleet, event));
+        Self { running: running(fleet), proven, end, look, falls }
     }
 }
 
@@ -112,7 +115,8 @@ impl World {
     pub(super) fn check_spawn(&self, run: RunId, spec: &spec::service::Service) -> Verdict {
         let name = &spec.name;
         let fleet = self.fleet()?;
-        if fleet.service_of(run).is_some_and(|it| it.second().is_some()) {
+        let is_understudy = fleet.service_of(run).is_some_and(|it| it.second().is_some());
+        if is_understudy {
             self.check_understudy(run, spec)?;
         } else {
             require(!self.is_occupied(name), || {
@@ -125,11 +129,14 @@ impl World {
         require(fleet.last_run() >= run, || format!("run {run} is not numbered"))?;
         let is_new = self.children.values().all(|child| child.run != run);
         require(is_new, || format!("run {run} of `{name}` is given twice"))?;
-        let unmet = spec.depends_on.iter().find(|(needed, condition)| !self.holds(needed, **condition));
+        // What one can be up without is waited for at a start, and at no exchange of what is up.
+        let is_asked = |need: &Need| need.bond == Bond::Hard || !is_understudy;
+        let mut needs = spec.depends_on.iter().filter(|(_, need)| is_asked(need));
+        let unmet = needs.find(|(needed, need)| !self.lets_start(needed, **need));
         require(unmet.is_none(), || format!("run {run} of `{name}` is begun without {unmet:?}"))
     }
 
-    fn holds(&self, needed: &ServiceName, condition: Condition) -> bool {
+    pub(super) fn holds(&self, needed: &ServiceName, condition: Condition) -> bool {
         let service = self.supervisor.as_ref().and_then(|it| it.fleet.services().get(needed));
         let Some(service) = service else { return false };
         let stays = service.goal() == Goal::Up;
@@ -203,7 +210,8 @@ impl World {
         match verb {
             Verb::Start | Verb::Restart | Verb::Await(Awaited::Ready) => is_ready,
             Verb::Roll { .. } => is_ready && self.processes_of(name).len() <= 1,
-            Verb::Fit if self.is_declared(name) => is_ready,
+            // One that was to go may have been declared again since, and rests.
+            Verb::Fit if self.is_declared(name) && self.ledger.wants_up(name) => is_ready,
             Verb::Fit => !self.is_occupied(name),
             Verb::Await(Awaited::Alive) => self.has_process(name),
             Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.is_occupied(name),
@@ -263,6 +271,7 @@ impl World {
             }
         }
         self.check_look(&before.look)?;
+        self.check_falls(&before.falls)?;
         before.end.as_ref().map_or(Ok(()), |end| policy::check(fleet, end))
     }
 
@@ -271,8 +280,7 @@ impl World {
         match service.phase() {
             Phase::Waiting if service.second().is_some() => Ok(()),
             Phase::Waiting => {
-                let is_ready =
-                    spec.depends_on.iter().all(|(needed, condition)| self.holds(needed, *condition));
+                let is_ready = spec.depends_on.iter().all(|(needed, need)| self.lets_start(needed, *need));
                 require(!is_ready || self.is_occupied(name), || format!("`{name}` waits for nothing"))
             }
             Phase::Starting(..) | Phase::Running(..) if service.goal() != Goal::Up => {

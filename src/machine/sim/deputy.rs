@@ -28,6 +28,7 @@ impl World {
         match action {
             Action::Spawn { run, service } => {
                 self.check_spawn(run, &service)?;
+                self.excuse_no_more(run, &service);
                 if service.hooks.contains_key(&Occasion::PreStart) {
                     self.prepare(run, &service);
                 } else {
@@ -257,6 +258,7 @@ impl World {
         }
         survivors.retain(|survivor| self.file.service(&survivor.service).is_some());
         self.adopt(&survivors);
+        self.excuse_survivors(&survivors);
         self.supervisor = Some(Supervisor {
             fleet: Fleet::new(Arc::clone(&self.file), highest.max(journal.last_run)),
             spawning: BTreeSet::new(),

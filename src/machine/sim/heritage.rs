@@ -12,7 +12,11 @@ impl World {
         for survivor in survivors {
             let Some(service) = fleet.services().get(&survivor.service) else { continue };
             let memory = service.memory();
+            // What it needs may have failed on the spot.
+            let is_taken_down =
+                survivor.goal == Goal::Up && memory.goal == Goal::Again && service.fallen_with.is_some();
             let keeps_goal = memory.goal == survivor.goal
+                || is_taken_down
                 || (survivor.goal == Goal::Again && survivor.live.is_none() && memory.goal == Goal::Up);
             // A spawn that the system refuses in the same breath adds to both.
             let is_replaced = survivor.live.is_some_and(|live| self.is_replaced(&live, service));

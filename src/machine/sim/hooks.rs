@@ -65,7 +65,11 @@ impl World {
     /// A start is called off. Where the process is made already there is nothing to be done.
     pub(super) fn call_off(&mut self, run: RunId, events: &mut VecDeque<Event>) -> Verdict {
         let Some(supervisor) = &mut self.supervisor else { return Ok(()) };
-        require(supervisor.spawning.contains(&run), || format!("run {run} is called off and not starting"))?;
+        let is_answer = |event: &Event| matches!(event, Event::Spawned { run: it, .. } | Event::NotSpawned { run: it, .. } if *it == run);
+        let is_answered = events.iter().any(is_answer);
+        require(is_answered || supervisor.spawning.contains(&run), || {
+            format!("run {run} is called off and not starting")
+        })?;
         if supervisor.hooked.preparing.remove(&run).is_some() {
             events.push_back(Event::CalledOff { run });
         }

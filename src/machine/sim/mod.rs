@@ -10,6 +10,8 @@ mod check;
 mod child;
 /// What the daemon does for the machine, its death, and its successor.
 mod deputy;
+/// Who goes down with whom.
+mod falls;
 /// What the next daemon must still know.
 mod heritage;
 /// Hooks, and when they may be run.

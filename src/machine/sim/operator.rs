@@ -172,7 +172,7 @@ impl World {
         };
         let fleet = &supervisor.fleet;
         let spoken_of = match verb {
-            Verb::Start => fleet.spec().graph().with_needs(&services),
+            Verb::Start => fleet.spec().graph().with_hard_needs(&services),
             Verb::Stop | Verb::StopAtOnce | Verb::Restart | Verb::Kill | Verb::Await(_) => {
                 services.iter().cloned().collect()
             }
@@ -180,7 +180,7 @@ impl World {
             Verb::Fit => {
                 let (declared, gone): (Vec<_>, Vec<_>) =
                     services.iter().cloned().partition(|name| fleet.spec().service(name).is_some());
-                let needed = fleet.spec().graph().with_needs(&declared);
+                let needed = fleet.spec().graph().with_hard_needs(&declared);
                 needed.into_iter().chain(gone).collect()
             }
         };
@@ -242,6 +242,7 @@ impl World {
         self.tell(|| format!("the file is edited: {:?}", self.file.services().keys().collect::<Vec<_>>()));
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         let known = Arc::clone(supervisor.fleet.spec());
+        self.excuse_new_needs();
         self.ledger
             .want(known.services().keys().filter(|name| self.file.service(name).is_none()), Goal::Down);
         for (name, service) in self.file.services() {

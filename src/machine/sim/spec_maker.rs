@@ -6,10 +6,10 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::spec::fleet::Fleet;
-use crate::spec::graph::{Condition, Needs};
+use crate::spec::graph::{Bond, Condition, Need, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::hooks::{Hook, Hooks, Occasion};
-use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict, RestartPolicy, Stop};
+use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict, Recovery, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
@@ -120,6 +120,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.on_port_conflict = random_conflict(rng);
     set_checks(rng, &mut service);
     service.restart = random_policy(rng, &service.name);
+    service.recovery = if rng.u32(0..4) == 0 { Recovery::Smooth } else { Recovery::WithDependents };
     service.backoff = random_backoff(rng);
     service.hooks = random_hooks(rng);
     service.watch = (rng.u32(0..4) == 0).then(watch);
@@ -221,7 +222,8 @@ fn needs(rng: &mut Rng, earlier: &[Service]) -> Needs {
             1 | 2 if is_job(&service.name) => Condition::Completed,
             _ => Condition::Ready,
         };
-        needs.insert(service.name.clone(), condition);
+        let bond = if rng.u32(0..4) == 0 { Bond::Soft } else { Bond::Hard };
+        needs.insert(service.name.clone(), Need { condition, bond });
     }
     needs
 }

@@ -21,6 +21,7 @@ use crate::spec;
 use crate::spec::hooks::Occasion;
 use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
+use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
 use crate::vocab::run::RunId;
 
@@ -45,6 +46,8 @@ pub(super) struct World {
     /// Every process that lives, or whose end is still to be told.
     pub(super) children: BTreeMap<Pid, Child>,
     pub(super) born: i32,
+    /// Services that were up when something became a need of theirs, and which.
+    pub(super) excused: BTreeSet<(ServiceName, ServiceName)>,
     /// Ports that strangers hold, or held.
     pub(super) squatted: BTreeMap<Endpoint, Stranger>,
     /// When a process of ours that held a port last ended.
@@ -134,6 +137,7 @@ impl World {
             agenda: Agenda::default(),
             children: BTreeMap::new(),
             born: 0,
+            excused: BTreeSet::new(),
             squatted: BTreeMap::new(),
             freed: BTreeMap::new(),
             supervisor: None,
@@ -353,9 +357,10 @@ fn told(event: &Event) -> String {
 
 fn words(service: &spec::service::Service) -> String {
     format!(
-        "needs {:?}, {:?}, retries {}, stop {:?}, drain {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}",
+        "needs {:?}, {:?}, {:?}, retries {}, stop {:?}, drain {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}",
         service.depends_on,
         service.restart,
+        service.recovery,
         service.backoff.max_retries,
         service.stop.timeout,
         service.drain,

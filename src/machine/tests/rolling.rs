@@ -297,7 +297,7 @@ fn one_that_has_no_run_is_started_with_what_it_needs() {
 #[test]
 fn nothing_is_exchanged_while_what_it_needs_is_missing() {
     let mut rig = Rig::up(vec![plain("db"), needing("api", &[("db", Condition::Ready)])]);
-    rig.ask(2, Verb::StopAtOnce, &["db"]);
+    rig.ask(2, Verb::Restart, &["db"]);
     rig.ask(3, ROLL, &["api"]);
     failed(rig.verdict(3, "api"), "it needs `db`, which is stopping");
     assert_eq!(rig.fleet.services()[&name("api")].second(), None);

@@ -1,0 +1,150 @@
+use std::collections::BTreeSet;
+
+use super::explain;
+use super::fleet::Fleet;
+use super::order::{Order, holds};
+use super::phase::{Phase, Rest};
+use super::service::Service;
+use crate::spec::policy::Recovery;
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
+use crate::vocab::state::Goal;
+
+/// Why those that need a service go down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fall {
+    /// Who fell.
+    pub(super) by: ServiceName,
+    /// How, in words that follow its name.
+    pub(super) how: String,
+}
+
+/// What a service gave those that need it to stand on, before a change of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Footing {
+    goal: Goal,
+    ground: Ground,
+    run: Option<RunId>,
+    restarts: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// It has proven itself.
+    Firm,
+    /// It is on its way up.
+    Rising,
+    /// Its process was asked to end.
+    Leaving,
+    /// It waits for another try.
+    Wavering,
+    /// It ended well, or was stopped.
+    Resting,
+    /// It has failed for good.
+    Lost,
+}
+
+impl Footing {
+    pub(super) fn of(service: &Service) -> Self {
+        let ground = match &service.phase {
+            Phase::Running(..) => Ground::Firm,
+            Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => Ground::Rising,
+            Phase::Stopping { .. } | Phase::Killing { .. } => Ground::Leaving,
+            Phase::Backoff { .. } | Phase::Blocked { .. } => Ground::Wavering,
+            Phase::Resting(Rest::Completed | Rest::Stopped) => Ground::Resting,
+            Phase::Resting(Rest::Failed | Rest::Fatal) => Ground::Lost,
+        };
+        Self { goal: service.goal, ground, run: service.phase.run(), restarts: service.restarts }
+    }
+
+    /// Whether this change of a service takes away what others stand on. A restart that somebody asked for does not,
+    /// unless it fails: whoever asks for it names whom it concerns.
+    fn gives_way_to(self, after: Self, recovery: Recovery) -> bool {
+        let comes_to = |ground| after.ground == ground && self.ground != ground;
+        // The run has ended, and the one that was to replace it goes on in its place.
+        let is_promoted = after.ground == Ground::Rising && self.run.is_some() && self.run < after.run;
+        let is_given_up = after.goal == Goal::Down || comes_to(Ground::Lost);
+        let is_failing = after.restarts > self.restarts
+            || comes_to(Ground::Wavering)
+            || (after.goal == Goal::Up && (comes_to(Ground::Leaving) || is_promoted));
+        match (self.goal, recovery) {
+            (Goal::Down, _) => false,
+            (Goal::Up | Goal::Again, Recovery::WithDependents) => is_given_up || is_failing,
+            (Goal::Up | Goal::Again, Recovery::Smooth) => is_given_up,
+        }
+    }
+}
+
+impl Fall {
+    fn of(service: &Service) -> Self {
+        let how = match service.goal {
+            Goal::Down => "was stopped".to_owned(),
+            Goal::Up | Goal::Again => explain::fall(service),
+        };
+        Self { by: service.spec.name.clone(), how }
+    }
+
+    /// In words.
+    pub(super) fn words(&self) -> String {
+        format!("`{}` {}", self.by, self.how)
+    }
+}
+
+impl Service {
+    /// What it needs has fallen: a run that it has ends, and another follows when what it needs is there again.
+    fn go_down_with(&mut self, fall: &Fall) {
+        let has_run = matches!(self.phase, Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..));
+        if has_run && self.goal == Goal::Up {
+            self.goal = Goal::Again;
+            self.fallen_with = Some(fall.clone());
+            self.forget_exchange();
+        }
+    }
+
+    /// Whether those that need it may be up while it is not.
+    fn is_passed_through(&self) -> bool {
+        self.goal != Goal::Down && !matches!(self.phase, Phase::Resting(_))
+    }
+}
+
+impl Fleet {
+    /// If this change of a service was a fall, all that cannot be up without it go down, by any path.
+    pub(super) fn topple(&mut self, name: &ServiceName, before: Footing) {
+        let Some(service) = self.services.get(name) else { return };
+        if !before.gives_way_to(Footing::of(service), service.spec.recovery) {
+            return;
+        }
+        let fall = Fall::of(service);
+        let mut open = vec![name.clone()];
+        let mut reached = BTreeSet::new();
+        while let Some(fallen) = open.pop() {
+            let order = self.order();
+            let leaning: Vec<ServiceName> = order
+                .graph
+                .leaning_on(&fallen)
+                .filter(|it| !order.has_another(it, &fallen))
+                .cloned()
+                .collect();
+            for dependent in leaning {
+                let passes = self.services.get(&dependent).is_some_and(Service::is_passed_through);
+                if passes && reached.insert(dependent.clone()) {
+                    self.change(&dependent, |service| service.go_down_with(&fall));
+                    open.push(dependent);
+                }
+            }
+        }
+    }
+}
+
+impl Order<'_> {
+    /// Whether another replica of `lost` is there for `dependent`, which needs any of them to go on.
+    fn has_another(self, dependent: &ServiceName, lost: &ServiceName) -> bool {
+        let of = |name: &ServiceName| self.services.get(name).map(|it| &it.spec.replica.of);
+        self.needs_of(dependent).any(|(needed, need)| {
+            needed != lost
+                && need.is_lasting()
+                && of(needed) == of(lost)
+                && self.services.get(needed).is_some_and(|it| holds(it, need.condition))
+        })
+    }
+}
