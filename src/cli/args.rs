@@ -4,6 +4,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::import_args::Import;
+use super::order_args::{Start, Stop};
 use super::supervise_args::Supervise;
 use super::when::When;
 use crate::vocab::measure::parse_duration;
@@ -74,13 +75,13 @@ pub enum Verb {
     /// Give services other counts of replicas; touches only the difference
     Scale(Scale),
     /// Start services with all that they need, and wait until each is ready
-    Start(Order),
+    Start(Start),
     /// Stop services, and wait until each tree of processes is proven empty
-    Stop(Order),
+    Stop(Stop),
     /// Send a signal to the main process of services
     Signal(SignalArgs),
     /// SIGKILL the whole tree of services and leave them stopped
-    Kill(Order),
+    Kill(Stop),
     /// Free the assigned ports, or those named; restarts nothing
     Flush(Flush),
     /// Show who holds each assigned port
@@ -215,20 +216,6 @@ pub struct Scale {
     /// Show what would be started and stopped, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How long to wait for the result
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
-}
-
-/// `start`, `stop`, `kill`.
-#[derive(Debug, ClapArgs)]
-pub struct Order {
-    /// Names, globs, `group:*` or `all`
-    #[arg(required = true)]
-    pub services: Vec<String>,
-    /// Also what needs them
-    #[arg(long)]
-    pub with_dependents: bool,
     /// How long to wait for the result
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
@@ -369,7 +356,7 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 

@@ -132,6 +132,7 @@ fn ask_code(error: &AskError) -> u8 {
             Kind::ConfigForbids => 2,
             Kind::NoGuardian => 1,
             Kind::Ending => 4,
+            Kind::Needed => 5,
         },
         AskError::NoAnswer(_) | AskError::Broken(_) | AskError::NotUnderstood(_) => 4,
         AskError::StillAlive => 1,

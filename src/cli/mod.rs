@@ -16,6 +16,8 @@ mod failure;
 pub mod import_args;
 /// Ctrl-C.
 mod interrupt;
+/// The arguments of `start`, `stop` and `kill`.
+pub mod order_args;
 /// Printing that survives a reader who leaves.
 mod output;
 /// What people see.

@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use serde::Serialize;
 
@@ -27,4 +27,12 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
 pub(super) fn say(text: &str) {
     let mut err = anstream::stderr().lock();
     let _ = writeln!(err, "{text}");
+}
+
+/// Asks a yes-or-no question on the terminal; anything but a yes is a no.
+pub(super) fn agrees(question: &str) -> bool {
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    let _ = io::stdin().lock().read_line(&mut answer);
+    matches!(answer.trim(), "y" | "Y" | "yes")
 }

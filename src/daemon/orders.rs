@@ -63,10 +63,48 @@ impl Engine {
 
     fn order(&self, ticket: TicketId, verb: Verb, order: &Order) -> Result<Command, Problem> {
         let mut services = self.pick(&order.services)?;
-        if order.dependents == Dependents::Included {
-            services = self.fleet.spec().graph().with_dependents(&services).into_iter().collect();
+        match order.dependents {
+            Dependents::Included => {
+                services = self.fleet.spec().graph().with_dependents(&services).into_iter().collect();
+            }
+            Dependents::Untouched => self.refuse_needed(verb, &services)?,
+            Dependents::Forced => (),
         }
         Ok(Command { ticket, verb, services, deadline: deadline(order.timeout_ms) })
+    }
+
+    /// Others would be taken down with these: whoever stops them says whether that is meant.
+    fn refuse_needed(&self, verb: Verb, services: &[ServiceName]) -> Result<(), Problem> {
+        let word = match verb {
+            Verb::Stop | Verb::StopAtOnce => "stop",
+            Verb::Kill => "kill",
+            Verb::Start | Verb::Restart | Verb::Roll { .. } | Verb::Fit | Verb::Await(_) => return Ok(()),
+        };
+        let others = self.fleet.taken_down_with(services);
+        if others.is_empty() {
+            return Ok(());
+        }
+        let quoted = |names: &[ServiceName]| {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(", ")
+        };
+        let is_meant = |name: &&ServiceName| others.iter().any(|other| self.needs_by_any_path(other, name));
+        let needed: Vec<ServiceName> = services.iter().filter(is_meant).cloned().collect();
+        Err(Problem {
+            kind: Kind::Needed,
+            what: format!(
+                "cannot {word} {}: {} cannot be up without it, and would be taken down; nothing was touched",
+                quoted(&needed),
+                quoted(&others)
+            ),
+            hint: Some(format!(
+                "`--with-dependents` {word}s those as well; `--force` {word}s it alone, and they come back when it does"
+            )),
+        })
+    }
+
+    fn needs_by_any_path(&self, service: &ServiceName, needed: &ServiceName) -> bool {
+        self.fleet.spec().graph().with_hard_needs(std::slice::from_ref(service)).contains(needed)
     }
 
     fn roll(&self, ticket: TicketId, order: &RollOrder) -> Result<Command, Problem> {

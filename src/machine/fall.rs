@@ -108,6 +108,17 @@ impl Service {
 }
 
 impl Fleet {
+    /// Who would be taken down if these were stopped, and is none of them: asked of a copy.
+    pub fn taken_down_with(&self, services: &[ServiceName]) -> Vec<ServiceName> {
+        let mut rehearsal = self.clone();
+        services.iter().for_each(|name| rehearsal.change(name, Service::want_down));
+        let is_new = |service: &Service| {
+            let before = self.services.get(&service.spec.name).map(|service| service.goal);
+            service.goal == Goal::Again && before != Some(Goal::Again)
+        };
+        rehearsal.services.values().filter(|service| is_new(service)).map(|it| it.spec.name.clone()).collect()
+    }
+
     /// If this change of a service was a fall, all that cannot be up without it go down, by any path.
     pub(super) fn topple(&mut self, name: &ServiceName, before: Footing) {
         let Some(service) = self.services.get(name) else { return };

@@ -85,11 +85,14 @@ pub enum Pace {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dependents {
-    /// Only the services named.
+    /// Only the services named. `stop` and `kill` are refused if that takes others down.
     #[default]
     Untouched,
     /// Also all that need them, by any path.
     Included,
+    /// Only the services named; for `stop` and `kill`, those that cannot be up without them are taken down, and come back
+    /// when they do.
+    Forced,
 }
 
 /// A signal for some services.

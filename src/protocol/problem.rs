@@ -28,6 +28,8 @@ pub enum Kind {
     NoGuardian,
     /// 409: the config of a service does not allow it.
     ConfigForbids,
+    /// 409: others need what is to be stopped, and nobody said what becomes of them.
+    Needed,
     /// 413: the body is larger than any request is.
     TooLarge,
     /// 503: the supervisor is about to end.
@@ -41,7 +43,7 @@ impl Kind {
             Self::BadRequest => 400,
             Self::NotFound | Self::NoSuchService => 404,
             Self::BadMethod => 405,
-            Self::NoGuardian | Self::ConfigForbids => 409,
+            Self::NoGuardian | Self::ConfigForbids | Self::Needed => 409,
             Self::TooLarge => 413,
             Self::Ending => 503,
         }

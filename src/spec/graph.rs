@@ -118,13 +118,6 @@ impl Graph {
         })
     }
 
-    /// Who goes down with `services`, by any path, and is none of them.
-    pub fn taken_down_by(&self, services: &[ServiceName]) -> BTreeSet<ServiceName> {
-        let mut reached = closure(services, |name| self.leaning_on(name).collect());
-        reached.retain(|name| !services.contains(name));
-        reached
-    }
-
     /// Who goes down when `service` does, directly.
     pub fn leaning_on(&self, service: &ServiceName) -> impl Iterator<Item = &ServiceName> {
         let need = |name: &ServiceName| self.needs.get(name)?.get(service).copied();

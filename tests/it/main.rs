@@ -4,6 +4,7 @@
 mod bad_input;
 mod chaos;
 mod corpus;
+mod dependencies;
 mod emergency;
 mod faults;
 mod flush;

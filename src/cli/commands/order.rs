@@ -1,27 +1,60 @@
+use std::io::IsTerminal;
 use std::time::Duration;
 
-use crate::cli::args::{Awaited as AwaitedWord, Order as Args, SignalArgs, Wait};
+use crate::cli::args::{Awaited as AwaitedWord, SignalArgs, Wait};
 use crate::cli::context::{Context, millis, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::unless_interrupted;
+use crate::cli::order_args::{Start, Stop};
+use crate::cli::output;
 use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
+use crate::client::ask::AskError;
 use crate::protocol::command::{Awaited, Command, Dependents, Order, SignalOrder, WaitOrder};
+use crate::protocol::problem::Kind;
 use crate::vocab::selection::Selection;
 
 /// Starts services and what they need.
-pub(in crate::cli) fn start(context: &Context, args: &Args) -> Result<(), Failure> {
-    ask(context, &Command::Start(order(args)), "start")
+pub(in crate::cli) fn start(context: &Context, args: &Start) -> Result<(), Failure> {
+    let services = Selection::of(args.services.iter().cloned());
+    ask(context, &Command::Start(order_of(services, args.with_dependents, args.timeout)), "start")
 }
 
 /// Stops services.
-pub(in crate::cli) fn stop(context: &Context, args: &Args) -> Result<(), Failure> {
-    ask(context, &Command::Stop(order(args)), "stop")
+pub(in crate::cli) fn stop(context: &Context, args: &Stop) -> Result<(), Failure> {
+    end(context, args, Command::Stop, "stop")
 }
 
 /// Kills services.
-pub(in crate::cli) fn kill(context: &Context, args: &Args) -> Result<(), Failure> {
-    ask(context, &Command::Kill(order(args)), "kill")
+pub(in crate::cli) fn kill(context: &Context, args: &Stop) -> Result<(), Failure> {
+    end(context, args, Command::Kill, "kill")
+}
+
+/// Ends services. What the supervisor refuses because others need them is asked about on a terminal.
+fn end(
+    context: &Context,
+    args: &Stop,
+    command: impl Fn(Order) -> Command,
+    verb: &'static str,
+) -> Result<(), Failure> {
+    let services = Selection::of(args.services.iter().cloned());
+    let mut order = order_of(services, args.with_dependents, args.timeout);
+    if args.force {
+        order.dependents = Dependents::Forced;
+    }
+    match ask(context, &command(order.clone()), verb) {
+        Err(Failure::Ask(AskError::Refused(problem)))
+            if problem.kind == Kind::Needed && std::io::stdin().is_terminal() =>
+        {
+            output::say(&problem.what);
+            if !output::agrees(&format!("{verb} those as well?")) {
+                return Err(Failure::Unsafe("refused; nothing was touched".to_owned()));
+            }
+            order.dependents = Dependents::Included;
+            ask(context, &command(order), verb)
+        }
+        asked => asked,
+    }
 }
 
 /// Signals services.
@@ -40,11 +73,6 @@ pub(in crate::cli) fn wait(context: &Context, args: &Wait) -> Result<(), Failure
     let services = Selection::of(args.services.iter().cloned());
     let order = WaitOrder { services, awaited, timeout_ms: args.timeout.map(millis) };
     ask(context, &Command::Wait(order), "wait for")
-}
-
-fn order(args: &Args) -> Order {
-    let services = Selection::of(args.services.iter().cloned());
-    order_of(services, args.with_dependents, args.timeout)
 }
 
 /// An order as the protocol has it.

@@ -1,6 +1,6 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -294,10 +294,7 @@ pub(in crate::cli) fn consent(plan: &Plan, yes: bool) -> Result<Foreign, Failure
         )));
     }
     output::say(&words.join("\n"));
-    let _ = write!(std::io::stderr(), "end these foreign processes? [y/N] ");
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
+    if output::agrees("end these foreign processes?") {
         Ok(Foreign::Only(foreign.iter().map(|step| step.holder.identity).collect()))
     } else {
         Err(Failure::Unsafe("refused; nothing was touched".to_owned()))

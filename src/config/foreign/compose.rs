@@ -83,7 +83,7 @@ services:
     environment: {DEBUG: "1", VERSION: 1.10, HOME:, PRICE: a$$b}
     env_file: [.env]
     ports: ["8000:8000", "127.0.0.1:9000-9001:7000-7001/udp"]
-    depends_on: {db: {condition: service_healthy}, seed: {condition: service_completed_successfully}}
+    depends_on: {db: {condition: service_healthy, required: false}, seed: {condition: service_completed_successfully}}
     restart: unless-stopped
     stop_signal: SIGINT
     stop_grace_period: 1m30s
@@ -101,7 +101,7 @@ directory = "backend"
 env_file = [".env"]
 env = { DEBUG = "1", HOME = "${HOME:-}", PRICE = "a$$b", VERSION = "1.10" }
 ports = [8000, "7000/udp", "7001/udp"]
-depends_on = { db = "ready", seed = "completed" }
+depends_on = { db = { condition = "ready", required = false }, seed = "completed" }
 health = { exec = ["curl", "-f", "http://localhost:8000"], interval = "10s", timeout = "30s", retries = 3, start_period = "0s" }
 stop_signal = "INT"
 stop_timeout = "1m30s"

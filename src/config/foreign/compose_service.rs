@@ -224,7 +224,14 @@ impl Reader<'_> {
                 Some("service_completed_successfully") => "completed",
                 Some(_) | None => "started",
             };
-            needs.push((needed.to_owned(), quoted(condition)));
+            let is_soft = how.and_then(|how| how.get("required")).and_then(Node::text) == Some("false");
+            let (condition, soft) = (quoted(condition), [("required".to_owned(), "false".to_owned())]);
+            let need = if is_soft {
+                writer::table(&[[("condition".to_owned(), condition)], soft].concat())
+            } else {
+                condition
+            };
+            needs.push((needed.to_owned(), need));
         }
         if !needs.is_empty() {
             self.table.set("depends_on", writer::table(&needs));

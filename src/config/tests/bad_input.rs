@@ -76,6 +76,15 @@ fn dependencies_are_proven_over_the_whole_fleet() {
         "command = \"sh\"\ndepends_on = { api = \"up\" }",
         &[(3, &["`up` is not a condition"]), (3, &["in a circle"])],
     );
+    check_service(
+        "command = \"sh\"\ndepends_on = { api = { condition = \"up\", soft = true, required = \"no\" } }",
+        &[
+            (3, &["in a circle"]),
+            (3, &["`up` is not a condition"]),
+            (3, &["unknown key `soft` in a dependency", "known here: condition, required"]),
+            (3, &["expected true or false", "`no`"]),
+        ],
+    );
 }
 
 #[test]

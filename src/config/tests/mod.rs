@@ -115,6 +115,22 @@ fn a_full_file_becomes_the_fleet_it_describes() {
     assert_eq!(db.command.arguments(), ["-c", "exit me"]);
 }
 
+#[test]
+fn a_dependency_is_hard_unless_it_says_that_it_is_not_required() {
+    let check = |said: &str, expected: Need| {
+        let text =
+            format!("[services.a]\ncommand = \"sh\"\n[services.b]\ncommand = \"sh\"\ndepends_on = {said}\n");
+        let fleet = load_text(&text).map_err(|problems| problems.to_string()).unwrap();
+        let b = fleet.service(&ServiceName::parse("b").unwrap()).unwrap();
+        assert_eq!(b.depends_on.values().copied().collect::<Vec<_>>(), [expected], "{said}");
+    };
+    check("[\"a\"]", Need::hard(Condition::Ready));
+    check("{ a = \"started\" }", Need::hard(Condition::Started));
+    check("{ a = { condition = \"completed\" } }", Need::hard(Condition::Completed));
+    check("{ a = { required = \"false\" } }", Need::soft(Condition::Ready));
+    check("{ a = { condition = \"started\", required = false } }", Need::soft(Condition::Started));
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_reading_fail_otherwise_than_by_problems(text in "\\PC{0,200}") {

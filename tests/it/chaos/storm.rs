@@ -109,7 +109,7 @@ impl Storm {
             }
             Fault::ServiceRestarted => self.order(&format!("restart {service}")),
             Fault::ServiceStoppedAndStarted => {
-                self.order(&format!("stop {service}"));
+                self.order(&format!("stop {service} --with-dependents"));
                 assert!(self.fleet.family(service).is_empty(), "{service} is stopped, and all that it left");
                 // Those that need it were stopped with it.
                 self.order("start all");
