@@ -190,7 +190,7 @@ fn the_tree_of_a_service_ends_with_it() {
 fn start_stop_signal_kill_and_wait_do_what_they_say() {
     let (fleet, ..) = pair();
     fleet.run("up -q").expect(0);
-    fleet.run("stop store:*").expect(0);
+    fleet.run("stop store:* --force").expect(0);
     assert_eq!(fleet.service("db").state, State::Stopped);
     fleet.run("wait db --for stopped --timeout 5s").expect(0);
     fleet.run("wait db --for ready --timeout 50ms").expect(1).says(&["db: not in time: is stopped"]);
