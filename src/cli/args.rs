@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::enable_args::Enable;
+use super::graph_args::Graph;
 use super::import_args::Import;
 use super::order_args::{Start, Stop};
 use super::supervise_args::Supervise;
@@ -78,6 +80,10 @@ pub enum Verb {
     Start(Start),
     /// Stop services, and wait until each tree of processes is proven empty
     Stop(Stop),
+    /// Let services start by themselves at `up`, over what the config says; remembered until said otherwise
+    Enable(Enable),
+    /// Let services not start by themselves at `up`; those that run go on
+    Disable(Enable),
     /// Send a signal to the main process of services
     Signal(SignalArgs),
     /// SIGKILL the whole tree of services and leave them stopped
@@ -88,6 +94,8 @@ pub enum Verb {
     Ports(Ports),
     /// Show and follow the services' logs
     Logs(Logs),
+    /// Draw who depends on whom, and the critical chain of the last start
+    Graph(Graph),
     /// Stream what happens to services
     Events(Events),
     /// Read the config again, show the difference and apply only that

@@ -12,6 +12,7 @@ use crate::config::problem::Problems;
 use crate::config::supervisord::load as dialect;
 use crate::config::{find, load};
 use crate::rundir::applied::Applied;
+use crate::rundir::enabled;
 use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
 use crate::spec::supervisor::Supervisor;
@@ -50,13 +51,13 @@ impl Context {
         Ok(Self { config, environment, supervisor, paths, talk })
     }
 
-    /// Proves the whole config.
+    /// Proves the whole config; what starts by itself is as people have said since.
     pub(super) fn prove(&self) -> Result<Fleet, Failure> {
         let fleet = self.load().map_err(Failure::Config)?;
         for remark in self.remarks() {
             self.say(&format!("warning: {remark}"));
         }
-        Ok(fleet)
+        Ok(fleet.overruled(&enabled::read(&self.paths)))
     }
 
     /// The same with the counts of replicas that were asked for since the file was applied.

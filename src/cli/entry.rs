@@ -8,6 +8,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::shim::links;
 use super::shim::program::Name;
+use crate::vocab::enablement::Enablement;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -47,9 +48,12 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Start(order) => commands::order::start(&context()?, &order),
         Verb::Stop(order) => commands::order::stop(&context()?, &order),
         Verb::Kill(order) => commands::order::kill(&context()?, &order),
+        Verb::Enable(it) => commands::enable::run(&context()?, &it, Enablement::Enabled),
+        Verb::Disable(it) => commands::enable::run(&context()?, &it, Enablement::Disabled),
         Verb::Signal(signal) => commands::order::signal(&context()?, &signal),
         Verb::Flush(flush) => commands::flush::run(&context()?, &flush),
         Verb::Ports(ports) => commands::ports::run(&context()?, &ports),
+        Verb::Graph(graph) => commands::graph::run(&context()?, &graph),
         Verb::Logs(logs) if logs.rotate_now => commands::rotate::run(&context()?, &logs),
         Verb::Logs(logs) => commands::logs::run(&context()?, &logs),
         Verb::Events(events) => commands::events::run(&context()?, &events),

@@ -8,10 +8,14 @@ pub mod args;
 mod commands;
 /// What every command starts from.
 mod context;
+/// The arguments of `enable` and `disable`.
+pub mod enable_args;
 /// From the arguments to the exit code.
 pub mod entry;
 /// What goes wrong, in words and exit codes.
 mod failure;
+/// The arguments of `graph`.
+pub mod graph_args;
 /// The arguments of `import`.
 pub mod import_args;
 /// Ctrl-C.

@@ -28,6 +28,10 @@ fn what_people_type_is_understood_or_refused() {
         "procman status --watch",
         "procman restart api --rolling --dry-run",
         "procman scale api=6 web=2 --timeout 5s",
+        "procman stop db --force",
+        "procman kill db --with-dependents --timeout 5s",
+        "procman graph api --dot",
+        "procman disable api web:*",
     ] {
         check(good, true);
     }
@@ -40,6 +44,10 @@ fn what_people_type_is_understood_or_refused() {
         "procman restart --rolling",
         "procman restart --rolling --quick",
         "procman scale",
+        "procman stop db --force --with-dependents",
+        "procman start db --force",
+        "procman graph --dot --json",
+        "procman enable",
         "procman scale api",
         "procman scale api=many",
         "procman scale ../api=2",

@@ -11,6 +11,7 @@ use super::connection::{Client, PATIENCE, Unreachable, diagnose};
 use super::lines::Lines;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
 use crate::protocol::event::Event;
+use crate::protocol::graph::Graph;
 use crate::protocol::logs::{RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{Line, ReloadReport, Report};
@@ -60,6 +61,12 @@ impl Client {
     /// How things stand, with the process tree of each service.
     pub async fn status_with_trees(&mut self) -> Result<Status, AskError> {
         let answer = self.request(Method::GET, "/v1/status?tree", Bytes::new()).await?;
+        self.whole(answer).await
+    }
+
+    /// Who depends on whom.
+    pub async fn graph(&mut self) -> Result<Graph, AskError> {
+        let answer = self.request(Method::GET, "/v1/graph", Bytes::new()).await?;
         self.whole(answer).await
     }
 

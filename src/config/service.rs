@@ -174,6 +174,7 @@ fn rest(
         min_uptime: section.duration("min_uptime").unwrap_or(MIN_UPTIME),
         recovery: policy::recovery(section),
         autostart: section.flag("autostart").unwrap_or(true),
+        enablement: None,
         priority: section.integer("priority", -1000..1001).and_then(|it| i32::try_from(it).ok()).unwrap_or(0),
         reload_signal: signal("reload_signal"),
         user: section.text("user").and_then(|(user, value)| prove::user(&user, &value)),

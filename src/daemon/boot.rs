@@ -29,6 +29,7 @@ use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
 use crate::rundir::applied::Applied;
 use crate::rundir::cgroups;
+use crate::rundir::enabled;
 use crate::rundir::leftovers::{self};
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
@@ -196,6 +197,7 @@ fn prove_text(boot: &Boot, before: Option<&Applied>) -> Result<(String, Fleet), 
 
 fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
     let Proven { applied, fleet, roster } = prove(&boot)?;
+    let fleet = fleet.overruled(&enabled::read(&boot.paths));
     let paths = boot.paths.clone();
     paths.prepare()?;
     // Whoever holds the lock gets it from clients that find no socket.

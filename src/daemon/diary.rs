@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
 use crate::machine::phase;
-use crate::rundir::journal::{Entry, Journal, LiveEntry, Rest, SecondEntry, SecondStage, Stage};
+use crate::machine::startup::Startup;
+use crate::rundir::journal::{
+    Entry, Journal, LiveEntry, Rest, SecondEntry, SecondStage, Stage, StartupEntry,
+};
 use crate::vocab::state::Goal;
 
 /// Keeps the journal up to date. An error of the disk is told once and costs nothing else: the tags still tell whose
@@ -140,6 +143,13 @@ fn entry(memory: Survivor) -> Entry {
                 SecondPlan::Stopping { kill_at } => SecondStage::Stopping { kill_at },
             },
         }),
+        startup: memory.startup.map(|Startup { run, begun, spawned, ready, completed }| StartupEntry {
+            run,
+            begun,
+            spawned,
+            ready,
+            completed,
+        }),
     }
 }
 
@@ -175,6 +185,13 @@ pub fn survivor(entry: &Entry) -> Survivor {
                 SecondStage::Stopping { kill_at } => SecondPlan::Stopping { kill_at },
             },
         }),
+        startup: entry.startup.map(|StartupEntry { run, begun, spawned, ready, completed }| Startup {
+            run,
+            begun,
+            spawned,
+            ready,
+            completed,
+        }),
     }
 }
 
@@ -183,15 +200,22 @@ mod tests {
     use super::{entry, survivor};
     use crate::machine::memory::Survivor;
     use crate::machine::phase::Rest;
+    use crate::machine::startup::Startup;
+    use crate::vocab::moment::Moment;
     use crate::vocab::name::ServiceName;
+    use crate::vocab::run::RunId;
     use crate::vocab::state::Goal;
+    use std::time::Duration;
 
     #[test]
     fn the_next_supervisor_learns_how_a_service_rests() {
         for rest in [None, Some(Rest::Completed), Some(Rest::Failed), Some(Rest::Fatal)] {
             let service = ServiceName::parse("job").unwrap();
             let (goal, live, second) = (Goal::Up, None, None);
-            let memory = Survivor { service, goal, restarts: 2, failures: 1, rest, live, second };
+            let begun = Moment::since_boot(Duration::from_secs(3));
+            let (run, ready) = (RunId(7), Some(begun));
+            let startup = Some(Startup { run, begun, spawned: Some(begun), ready, completed: None });
+            let memory = Survivor { service, goal, restarts: 2, failures: 1, rest, live, second, startup };
             assert_eq!(survivor(&entry(memory.clone())), memory);
         }
     }

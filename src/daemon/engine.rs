@@ -260,6 +260,7 @@ impl Engine {
                 let _ = reply.send(self.status(detail));
             }
             Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
+            Some(Message::Graph(reply)) => drop(reply.send(self.graph())),
             Some(Message::Reload(order, reply)) => self.reload(order, reply),
             Some(Message::RotateLogs(order, reply)) => self.rotate_logs(&order, reply),
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),

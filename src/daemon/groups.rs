@@ -10,6 +10,7 @@ use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
 use crate::machine::event::Event;
 use crate::rundir::applied::{Applied, Layer};
+use crate::rundir::enabled;
 use crate::spec::fleet::{Fleet, NotAFleet};
 use crate::spec::service::Service;
 use crate::vocab::name::ServiceName;
@@ -152,6 +153,7 @@ impl Engine {
         self.roster = Arc::new(roster);
         self.declare_channels(&fleet);
         self.watch_files(&fleet);
+        let fleet = fleet.overruled(&enabled::read(&self.paths));
         self.feed(Event::Reconfigured(Arc::new(fleet)));
     }
 }

@@ -9,6 +9,7 @@ use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
 use crate::protocol::event::Event;
+use crate::protocol::graph::Graph;
 use crate::protocol::logs::{RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
@@ -43,6 +44,8 @@ pub enum Message {
     Foreseen(machine::event::Command, oneshot::Sender<Report>, Foresights),
     /// A client wants to know how things stand.
     Status(Detail, oneshot::Sender<Status>),
+    /// A client wants to know who depends on whom.
+    Graph(oneshot::Sender<Graph>),
     /// A client or a signal wants the config to be read again.
     Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
     /// The starts that a config brings have been looked at.
@@ -83,6 +86,14 @@ impl Reply {
         let (accepted, is_accepted) = oneshot::channel();
         let (report, reported) = oneshot::channel();
         (Self { accepted, report }, Awaited { accepted: is_accepted, report: reported })
+    }
+
+    /// It is done already, or refused.
+    pub fn tell(self, outcome: Result<Report, Problem>) {
+        match outcome {
+            Ok(report) => drop(self.accept().send(report)),
+            Err(problem) => self.refuse(problem),
+        }
     }
 
     /// It is not done. Whoever asked may have left, here and below; then nobody has to know.

@@ -11,12 +11,16 @@ pub mod conflict;
 pub mod diary;
 /// Runs that were replaced, kept from accepting more.
 mod drain;
+/// Which services start by themselves, as people say.
+mod enable;
 /// The sole owner of the state.
 pub mod engine;
 /// Commands of services beside their own, made ready.
 mod errand;
 /// What ends all, by the config.
 pub mod exit_on;
+/// Who depends on whom, and how the last starts went.
+pub mod graph;
 /// Groups as supervisord's clients take them in and out.
 pub mod groups;
 /// The guardian, and another when it has ended.

@@ -9,6 +9,7 @@ use crate::protocol::command::{Dependents, Order, Pace, RollOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
 use crate::sys::clock;
+use crate::vocab::enablement::Enablement;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::{NoSuchService, Selection};
@@ -43,13 +44,9 @@ impl Engine {
                     Order { services: wait.services, timeout_ms: wait.timeout_ms, ..Order::default() };
                 self.order(ticket, verb, &order)
             }
-            Asked::Signal(order) => {
-                match self.signal(&order.services, order.signal) {
-                    Ok(report) => drop(reply.accept().send(report)),
-                    Err(problem) => reply.refuse(problem),
-                }
-                return;
-            }
+            Asked::Signal(order) => return reply.tell(self.signal(&order.services, order.signal)),
+            Asked::Enable(order) => return reply.tell(self.enable(&order.services, Enablement::Enabled)),
+            Asked::Disable(order) => return reply.tell(self.enable(&order.services, Enablement::Disabled)),
         };
         match asked {
             Ok(command) if command.verb == Verb::Restart => self.restart(command, reply.accept()),

@@ -130,7 +130,16 @@ fn by_tag(leader: &Leftover) -> Survivor {
         progress: Progress::Starting,
     };
     let service = leader.service.clone();
-    Survivor { service, goal: Goal::Up, restarts: 0, failures: 0, live: Some(live), second: None, rest: None }
+    Survivor {
+        service,
+        goal: Goal::Up,
+        restarts: 0,
+        failures: 0,
+        live: Some(live),
+        second: None,
+        rest: None,
+        startup: None,
+    }
 }
 
 fn trusted_journal(path: &Path) -> Option<Journal> {

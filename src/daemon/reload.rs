@@ -12,6 +12,7 @@ use crate::machine::event::Event;
 use crate::protocol::command::{Rehearsal, ReloadOrder};
 use crate::protocol::reply::ReloadReport;
 use crate::rundir::applied::Applied;
+use crate::rundir::enabled;
 
 impl Engine {
     /// Reads the config again and, if all services would start by it, acts on it.
@@ -30,6 +31,7 @@ impl Engine {
                 return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
             }
         };
+        let fresh = fresh.overruled(&enabled::read(&self.paths));
         let difference = change::difference(self.fleet.spec(), &fresh);
         self.replace(Reading { order, text, fleet: fresh, difference }, reply);
     }

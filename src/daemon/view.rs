@@ -72,6 +72,8 @@ impl Engine {
             replica_of: is_replicated.then(|| spec.replica.of.clone()),
             replica: spec.replica.number,
             group: spec.group.clone(),
+            autostart: spec.autostart,
+            enablement: spec.enablement,
             state: service.state(),
             goal: service.goal(),
             health: service.health(),

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::action::Action;
 use super::event::Event;
@@ -35,6 +36,8 @@ pub struct Fleet {
     pub(super) changed: BTreeSet<ServiceName>,
     pub(super) published: BTreeMap<ServiceName, Look>,
     pub(super) revision: Revision,
+    /// The time of what is being handled.
+    now: Moment,
 }
 
 /// Tells apart what a fleet remembers at two moments: while it is the same, so is what the next supervisor must know.
@@ -66,6 +69,7 @@ impl Fleet {
             changed: BTreeSet::new(),
             published: BTreeMap::new(),
             revision: Revision::default(),
+            now: Moment::since_boot(Duration::ZERO),
         };
         fleet.published = fleet.looks(fleet.services.keys());
         fleet
@@ -73,6 +77,7 @@ impl Fleet {
 
     /// The one entry: takes an event, decides, and appends what is to be done. Due timers fire in the same call.
     pub fn handle(&mut self, event: Event, now: Moment, out: &mut Vec<Action>) {
+        self.now = now;
         match event {
             Event::Command(command) => self.command(command, now, out),
             Event::Abandoned(ticket) => {
@@ -126,6 +131,11 @@ impl Fleet {
         }
         self.fire_timers(now, out);
         self.settle(now, out);
+        self.tell(now, out);
+    }
+
+    /// Publishes what looks different, and answers whom it concerns.
+    fn tell(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.publish(out);
         self.answer(now, out);
         if self.forget_removed(out) == Removal::Some {
@@ -182,6 +192,7 @@ impl Fleet {
         let (memory_before, footing, prospect) =
             (service.memory(), Footing::of(service), Prospect::of(service));
         change(service);
+        service.note_step(self.now);
         let runs_after = service.runs();
         let has_worsened = Prospect::has_worsened(prospect, Prospect::of(service));
         if service.memory() != memory_before {

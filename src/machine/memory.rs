@@ -3,6 +3,7 @@ use super::exchange::{Second, Trial};
 use super::hooks::Hold;
 use super::phase::{Live, Phase, Rest};
 use super::service::{Remedy, Service, Trouble};
+use super::startup::Startup;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -26,6 +27,8 @@ pub struct Survivor {
     pub live: Option<LiveMemory>,
     /// Its second process, if one lives.
     pub second: Option<SecondMemory>,
+    /// How its last start went, as far as that is known.
+    pub startup: Option<Startup>,
 }
 
 impl Survivor {
@@ -144,6 +147,7 @@ impl Service {
                 progress,
             }),
             second: self.second.as_ref().and_then(SecondMemory::of),
+            startup: self.startup,
         }
     }
 
@@ -152,6 +156,7 @@ impl Service {
         self.goal = memory.goal;
         self.restarts = memory.restarts;
         self.failures = memory.failures;
+        self.startup = memory.startup;
         self.phase = match (memory.live, memory.goal, memory.rest) {
             (Some(live), _, rest) => {
                 if rest == Some(Rest::Fatal) {

@@ -42,6 +42,8 @@ mod reload;
 mod runs;
 /// One service: how each event moves it.
 pub mod service;
+/// When the steps of a start were done.
+pub mod startup;
 /// Commands that wait for their result.
 pub mod ticket;
 /// What comes of the passing of time.

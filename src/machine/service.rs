@@ -9,6 +9,7 @@ use super::explain;
 use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Live, NextLook, Phase, Rest};
+use super::startup::Startup;
 use super::watch::Watched;
 use crate::spec;
 use crate::spec::policy::{EarlyExit, RestartPolicy};
@@ -37,6 +38,7 @@ pub struct Service {
     pub(super) trouble: Option<Trouble>,
     /// Whose fall has taken it down, until it is started again.
     pub(super) fallen_with: Option<Fall>,
+    pub(super) startup: Option<Startup>,
     /// When it was restarted because it was unhealthy.
     pub(super) remedied: Vec<Moment>,
 }
@@ -106,6 +108,7 @@ impl Service {
             last: None,
             trouble: None,
             fallen_with: None,
+            startup: None,
             remedied: Vec::new(),
         }
     }

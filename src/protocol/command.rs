@@ -31,6 +31,10 @@ pub enum Command {
     Signal(SignalOrder),
     /// Change nothing; done when each is as awaited.
     Wait(WaitOrder),
+    /// Let them start by themselves at `up` from now on, over what the config says; done when that is remembered.
+    Enable(EnableOrder),
+    /// Let them not start by themselves at `up` any more; done when that is remembered.
+    Disable(EnableOrder),
 }
 
 /// Which services, who else, and for how long to wait.
@@ -105,6 +109,14 @@ pub struct SignalOrder {
     /// The signal, such as `SIGHUP`; each service's own `reload_signal` when absent.
     #[serde(default)]
     pub signal: Option<Signal>,
+}
+
+/// Services of which something is to be remembered; of replicas all are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnableOrder {
+    /// The services; all of them when nothing is said.
+    pub services: Selection,
 }
 
 /// A state to wait for.

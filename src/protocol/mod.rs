@@ -5,6 +5,8 @@
 pub mod command;
 /// What happened, as it happens.
 pub mod event;
+/// Who depends on whom.
+pub mod graph;
 /// Log files and their lines.
 pub mod logs;
 /// Why a request was refused.

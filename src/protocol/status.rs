@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::vocab::branch::Branch;
+use crate::vocab::enablement::Enablement;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -67,6 +68,12 @@ pub struct ServiceView {
     pub replica: u32,
     /// Its group.
     pub group: Option<String>,
+    /// Whether it starts by itself at `up`.
+    #[serde(default)]
+    pub autostart: bool,
+    /// What people said of that, over what its config says (`enable`, `disable`).
+    #[serde(default)]
+    pub enablement: Option<Enablement>,
     /// Its state.
     pub state: State,
     /// What is wanted of it.

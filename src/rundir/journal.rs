@@ -47,6 +47,9 @@ pub struct Entry {
     /// The run beside that, in the middle of a rolling exchange. Journals of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second: Option<SecondEntry>,
+    /// How its last start went. Journals of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<StartupEntry>,
 }
 
 impl Entry {
@@ -95,6 +98,21 @@ pub enum Stage {
         /// When it is killed.
         kill_at: Moment,
     },
+}
+
+/// The steps of a start in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartupEntry {
+    /// The run that was started.
+    pub run: RunId,
+    /// When it was begun.
+    pub begun: Moment,
+    /// When its process lived.
+    pub spawned: Option<Moment>,
+    /// When it had proven itself.
+    pub ready: Option<Moment>,
+    /// When it had run to its end with success.
+    pub completed: Option<Moment>,
 }
 
 /// A run beside the live one in the journal.
@@ -198,7 +216,8 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn create_private(path: &Path) -> io::Result<File> {
+/// A file that nobody else may read, for one that is to be replaced as a whole.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
@@ -246,6 +265,7 @@ mod tests {
             rest: None,
             live,
             second: None,
+            startup: None,
         };
         Journal {
             boot: "b".to_owned(),

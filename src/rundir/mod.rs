@@ -8,6 +8,8 @@ pub mod applied;
 pub mod cgroups;
 /// The named pipes that carry the services' output.
 pub mod channel;
+/// What people said of whether services start by themselves.
+pub mod enabled;
 /// The record of live runs.
 pub mod journal;
 /// Processes that an earlier supervisor left.

@@ -28,6 +28,8 @@ pub struct Paths {
     pub applied: PathBuf,
     /// Where the cgroups of its runs are.
     pub cgroup: PathBuf,
+    /// Which services people have enabled and disabled.
+    pub enabled: PathBuf,
     /// What the last upgrade came to.
     pub upgrade: PathBuf,
     /// The journal of live runs.
@@ -99,6 +101,7 @@ impl Paths {
             guardian: own_dir.join("guardian"),
             applied: own_dir.join("applied.toml"),
             cgroup: own_dir.join("cgroup"),
+            enabled: own_dir.join("enabled.json"),
             upgrade: own_dir.join("upgrade"),
             journal: own_dir.join("journal"),
             channels: own_dir.join("pipes"),

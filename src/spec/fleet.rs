@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::graph::Graph;
 use super::service::Service;
 use super::supervisor::Supervisor;
+use crate::vocab::enablement::Enablement;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port, Protocol};
 use crate::vocab::selection::{Candidate, NoSuchService, Selection};
@@ -133,6 +134,18 @@ impl Fleet {
                 Err(problems)
             }
         }
+    }
+
+    /// The same where people have said, by the declared service's name, what starts by itself.
+    pub fn overruled(&self, said: &BTreeMap<ServiceName, Enablement>) -> Self {
+        let mut fleet = self.clone();
+        for service in fleet.services.values_mut() {
+            let Some(enablement) = said.get(&service.replica.of).copied() else { continue };
+            let autostart = enablement == Enablement::Enabled;
+            let enablement = Some(enablement);
+            *service = Arc::new(Service { autostart, enablement, ..(**service).clone() });
+        }
+        fleet
     }
 
     /// The supervisor's settings.

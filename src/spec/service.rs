@@ -12,6 +12,7 @@ use super::policy::{Backoff, PortConflict, Recovery, RestartPolicy, Stop};
 use super::replicas::Replica;
 use super::watch::Watch;
 use crate::vocab::credentials::Credentials;
+use crate::vocab::enablement::Enablement;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
 use crate::vocab::signal::Signal;
@@ -69,6 +70,8 @@ pub struct Service {
     pub recovery: Recovery,
     /// Whether `up` starts it unasked.
     pub autostart: bool,
+    /// What people said of that, over the config.
+    pub enablement: Option<Enablement>,
     /// Among services that may start at once, lower ones are spawned first.
     pub priority: i32,
     /// The signal that makes it read its own config again (`procman signal SERVICE`).
@@ -126,6 +129,7 @@ impl Service {
             min_uptime: Duration::from_secs(1),
             recovery: Recovery::default(),
             autostart: true,
+            enablement: None,
             priority: 0,
             reload_signal: None,
             user: None,

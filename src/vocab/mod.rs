@@ -5,6 +5,8 @@
 pub mod branch;
 /// Who a process runs as.
 pub mod credentials;
+/// Whether a service starts by itself, as people said.
+pub mod enablement;
 /// A process that cannot be mistaken for a later one with the same pid.
 pub mod identity;
 /// Where sockets listen.

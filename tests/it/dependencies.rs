@@ -2,6 +2,7 @@ use std::fs;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procman::vocab::enablement::Enablement;
 use procman::vocab::state::{Goal, State};
 
 use crate::harness::{Fleet, wait_until};
@@ -190,4 +191,145 @@ fn a_task_that_fails_is_named_by_what_waits_for_it_and_one_that_succeeds_is_well
     let api = fleet.pid("api");
     fleet.run("stop migrate").expect(0);
     assert_eq!(fleet.pid("api"), api);
+}
+
+/// A task, what waits for it and is ready after a while, and what needs that.
+fn slow() -> Fleet {
+    Fleet::new(
+        r#"
+        [services.task]
+        command = "{puppet} after 150 exit 0"
+        restart = "never"
+        [services.api]
+        command = "{puppet} after 150 notify READY=1 stay"
+        ready = { notify = true }
+        depends_on = { task = "completed" }
+        [services.page]
+        command = "{puppet} after 150 notify READY=1 stay"
+        ready = { notify = true }
+        depends_on = { api = "ready", side = { condition = "ready", required = false } }
+        [services.side]
+        command = "{puppet} stay"
+        min_uptime = "1ms"
+        "#,
+    )
+}
+
+fn chain_of(fleet: &Fleet) -> Vec<(String, u64, u64)> {
+    let graph: serde_json::Value = serde_json::from_str(&fleet.run("graph --json").expect(0).stdout).unwrap();
+    let links = graph["critical_chain"].as_array().unwrap().clone();
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    let link = |it: &serde_json::Value| {
+        (it["service"].as_str().unwrap().to_owned(), number(&it["at_ms"]), number(&it["took_ms"]))
+    };
+    links.iter().map(link).collect()
+}
+
+#[test]
+fn the_graph_is_drawn_with_the_critical_chain_of_the_last_start() {
+    let fleet = slow();
+    fleet.run("graph").expect(0).says(&["the times of the last start are not known"]);
+    fleet.run("up -q").expect(0);
+    let chain = chain_of(&fleet);
+    let names: Vec<&str> = chain.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(names, ["page", "api", "task"]);
+    assert!(chain.iter().all(|(_, _, took)| *took >= 149), "{chain:?}");
+    assert!(chain.windows(2).all(|pair| pair[0].1 >= pair[1].1 + pair[0].2), "{chain:?}");
+    let drawn = fleet.run("graph page").expect(0).stdout;
+    for words in [
+        "page  running",
+        "├─ api  running",
+        "│  └─ task (completed)  exited",
+        "└─ side (not required)  running",
+        "critical chain of the last start",
+    ] {
+        assert!(drawn.contains(words), "{drawn}");
+    }
+    let alone = fleet.run("graph task --dot").expect(0).stdout;
+    assert!(alone.contains("\"task\"") && !alone.contains("\"page\""), "{alone}");
+    // The next supervisor remembers.
+    let old = fleet.supervisor_pid();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_until("a successor answers", || fleet.supervisor_pid_if_any().filter(|new| *new != old));
+    assert_eq!(chain_of(&fleet).len(), 3);
+    fleet.run("graph apo").expect(2);
+    fleet.run("down -q").expect(0);
+    let offline = fleet.run("graph").expect(0).says(&["not known"]);
+    assert!(offline.stdout.contains("└─ task (completed)"), "{}", offline.stdout);
+}
+
+#[test]
+fn what_starts_by_itself_is_remembered_over_reload_supervisors_and_down() {
+    let fleet = Fleet::new(
+        r#"
+        [defaults]
+        min_uptime = "1ms"
+        [services.api]
+        command = "{puppet} stay"
+        replicas = 2
+        [services.job]
+        command = "{puppet} stay"
+        autostart = false
+        "#,
+    );
+    let said = |name: &str| {
+        let service = fleet.service(name);
+        (service.autostart, service.enablement)
+    };
+    fleet.run("up -q").expect(0);
+    assert_eq!((said("api"), said("job")), ((true, None), (false, None)));
+    let pid = fleet.pid("api-2");
+    fleet.run("disable api").expect(0);
+    fleet.run("enable job").expect(0);
+    let check = || {
+        assert_eq!([said("api"), said("api-2")], [(false, Some(Enablement::Disabled)); 2]);
+        assert_eq!(said("job"), (true, Some(Enablement::Enabled)));
+    };
+    check();
+    assert_eq!(fleet.pid("api-2"), pid, "what runs goes on");
+    assert!(fleet.run("status").stdout.contains("api: disabled"));
+    fleet.run("reload").expect(0);
+    check();
+    let old = fleet.supervisor_pid();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_until("a successor answers", || fleet.supervisor_pid_if_any().filter(|new| *new != old));
+    check();
+    fleet.run("upgrade").expect(0);
+    check();
+    fleet.run("down -q").expect(0);
+    fleet.run("up -q").expect(0);
+    check();
+    assert_eq!((fleet.service("api").goal, fleet.service("job").goal), (Goal::Down, Goal::Up));
+    fleet.run("start api").expect(0);
+    fleet.run("down -q").expect(0);
+    fleet.run("enable api -q").expect(0);
+    fleet.run("disable apo").expect(2);
+    fleet.run("up -q").expect(0);
+    assert_eq!(fleet.service("api-2").state, State::Running);
+}
+
+#[test]
+fn a_stop_by_hand_is_remembered_over_reload_upgrade_and_supervisors() {
+    let config = |extra: &str| {
+        format!(
+            "[services.api]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"1ms\"\n{extra}[services.job]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"1ms\"\n"
+        )
+    };
+    let fleet = Fleet::new(&config(""));
+    fleet.run("up -q").expect(0);
+    fleet.run("stop api -q").expect(0);
+    let rests = || {
+        let api = fleet.service("api");
+        assert_eq!((api.goal, api.state), (Goal::Down, State::Stopped));
+        assert_eq!(fleet.service("job").state, State::Running);
+    };
+    fleet.configure(&config("env = { CHANGED = \"1\" }\n"));
+    fleet.run("reload").expect(0);
+    rests();
+    fleet.run("upgrade").expect(0);
+    rests();
+    let old = fleet.supervisor_pid();
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    wait_until("a successor answers", || fleet.supervisor_pid_if_any().filter(|new| *new != old));
+    rests();
 }

@@ -6,10 +6,14 @@ pub(super) mod check;
 pub(super) mod down;
 /// `restart --emergency`.
 pub(super) mod emergency;
+/// `enable` and `disable`.
+pub(super) mod enable;
 /// `events`.
 pub(super) mod events;
 /// `flush`.
 pub(super) mod flush;
+/// `graph`.
+pub(super) mod graph;
 /// `import`.
 pub(super) mod import;
 /// `logs`.

@@ -142,6 +142,8 @@ fn view(
         replica: service.replica.number,
         second: None,
         group: service.group.clone(),
+        autostart: service.autostart,
+        enablement: service.enablement,
         state: State::Stopped,
         goal: Goal::Down,
         health: Health::None,

@@ -1,5 +1,11 @@
 //! What people see: tables, steps, progress. Colour never carries a meaning that the words do not.
 
+/// The critical chain of a start.
+pub(super) mod chain;
+/// The graph for Graphviz.
+pub(super) mod dot;
+/// The graph as text.
+pub(super) mod graph;
 /// What happens while a command is under way.
 pub(super) mod progress;
 /// What a command came to.

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::tree;
 use crate::protocol::status::{Part, PortView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::vocab::enablement::Enablement;
 use crate::vocab::measure::{Brief, Bytes};
 use crate::vocab::port::HeldBy;
 use crate::vocab::state::State;
@@ -12,7 +13,10 @@ use crate::vocab::state::State;
 /// The whole status: services, what is wrong with them, survivors, supervisor.
 pub(in crate::cli) fn status(status: &Status) -> String {
     let mut parts = vec![services(&status.services)];
-    let said = status.services.iter().flat_map(|it| complaints(it).into_iter().chain(second_words(it)));
+    let said = status
+        .services
+        .iter()
+        .flat_map(|it| complaints(it).into_iter().chain(second_words(it)).chain(enablement_words(it)));
     let wrong: Vec<String> = said.collect();
     if !wrong.is_empty() {
         parts.push(wrong.join("\n"));
@@ -127,6 +131,15 @@ fn complaint(service: &ServiceView) -> Option<String> {
     let exit = exit.filter(|_| !service.is_as_wanted());
     let why = service.reason.clone().or(foreign).or(unkept).or(exit).or(says)?;
     Some(format!("{}: {why}", service.name))
+}
+
+/// What people said of whether it starts by itself.
+fn enablement_words(service: &ServiceView) -> Option<String> {
+    let words = match service.enablement? {
+        Enablement::Enabled => "enabled: it starts by itself at `up`, whatever its config says",
+        Enablement::Disabled => "disabled: it does not start by itself at `up`",
+    };
+    Some(format!("{}: {words}", service.name))
 }
 
 /// What goes on beside the run that counts.

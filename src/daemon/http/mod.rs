@@ -5,6 +5,8 @@
 pub mod commands;
 /// `GET /v1/events`.
 pub mod events;
+/// `GET /v1/graph`.
+pub mod graph;
 /// The servers that supervisord's config declares.
 pub mod legacy;
 /// `POST /v1/logs/rotate`.

@@ -3,7 +3,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use super::xmlrpc::endpoint;
-use super::{commands, events, logs, metrics, openapi, refusal, reload, status};
+use super::{commands, events, graph, logs, metrics, openapi, refusal, reload, status};
 use crate::daemon::mailbox::Mailbox;
 
 /// No request is larger than this many bytes.
@@ -15,6 +15,7 @@ pub fn router(mailbox: Mailbox) -> Router {
         .route("/v1/status", get(status::show))
         .route("/v1/commands", post(commands::command))
         .route("/v1/shutdown", post(commands::shutdown))
+        .route("/v1/graph", get(graph::show))
         .route("/v1/events", get(events::stream))
         .route("/v1/logs/rotate", post(logs::rotate))
         .route("/v1/reload", post(reload::reload))

@@ -48,7 +48,7 @@ impl Before {
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Notified { .. } => (None, Some(BTreeSet::new())),
-            Event::PortsSeen { .. } | Event::Tick => (None, Some(BTreeSet::new())),
+            Event::PortsSeen { .. } | Event::Drained { .. } | Event::Tick => (None, Some(BTreeSet::new())),
         };
         Self { standing: standing.map(|service| service.spec().name.clone()).collect(), ended, renewed }
     }
@@ -125,6 +125,7 @@ impl World {
                     format!("`{name}` is up, and needs {nothing:?}, which is lost")
                 })?;
             }
+            check_startup(service)?;
             let is_renewed = before.renewed.as_ref().is_none_or(|renewed| renewed.contains(name));
             let was_taken_down = before.standing.contains(name) && service.goal() == Goal::Again;
             if was_taken_down && !is_renewed {
@@ -222,6 +223,18 @@ impl World {
             self.excused.retain(|(name, _)| *name != spec.name);
         }
     }
+}
+
+/// The steps of a start come one after another, and whoever has proven itself is known to have.
+fn check_startup(service: &Service) -> Verdict {
+    let Some(startup) = service.startup().filter(|it| Some(it.run) == service.phase().run()) else {
+        return Ok(());
+    };
+    let is_ready = matches!(service.phase(), Phase::Running(..));
+    let in_order = startup
+        .spawned
+        .is_none_or(|spawned| startup.begun <= spawned && startup.ready.is_none_or(|ready| spawned <= ready));
+    require(in_order && (!is_ready || startup.ready.is_some()), || format!("{startup:?} of {service:?}"))
 }
 
 fn all_needs(fleet: &spec::fleet::Fleet) -> impl Iterator<Item = (ServiceName, ServiceName)> {

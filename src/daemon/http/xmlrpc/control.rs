@@ -9,7 +9,7 @@ use crate::daemon::mailbox::Message;
 use crate::daemon::processes::{Process, Processes};
 use crate::daemon::roster::Unit;
 use crate::machine;
-use crate::protocol::command::{Command, Order, Pace};
+use crate::protocol::command::{Command, Dependents, Order, Pace};
 use crate::protocol::event::{Event, What};
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 use crate::protocol::xmlrpc::message::Answer;
@@ -178,7 +178,9 @@ async fn begin(
     (deed, name): (Deed, &str),
 ) -> Result<Begun, Fault> {
     let services = Selection::of([process.word.as_str()]);
-    let order = Order { services, pace: Pace::InOrder, ..Order::default() };
+    // supervisord's clients know of no dependencies, so that nobody could be asked.
+    let dependents = Dependents::Forced;
+    let order = Order { services, dependents, pace: Pace::InOrder, ..Order::default() };
     let command = match deed {
         Deed::Start => {
             look_up(process, processes.path_variable.as_deref())?;
