@@ -59,28 +59,32 @@ impl Engine {
 /// to the clients: they tell a supervisor whose socket is gone.
 pub(super) async fn keep_whole(paths: Paths, mailbox: Mailbox) {
     let mut pause = TRY_AGAIN_FIRST;
+    let mut watch = watch_over(&paths);
     loop {
-        // It is opened before the look, so that nothing goes between the two.
-        let watch = watch(&paths);
-        if is_whole(&paths) {
-            pause = TRY_AGAIN_FIRST;
-            let Ok(watch) = watch else { return };
-            let _ = watch.readable().await;
-            tokio::time::sleep(SETTLE).await;
+        match &watch {
+            Ok(watch) if is_whole(&paths) => {
+                pause = TRY_AGAIN_FIRST;
+                let _ = watch.readable().await;
+                tokio::time::sleep(SETTLE).await;
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return,
+            Ok(_) | Err(_) => {
+                tokio::time::sleep(pause).await;
+                pause = TRY_AGAIN_LAST.min(pause * 2);
+            }
         }
+        // The next one is opened before anything is put back: what goes meanwhile, or is put back and goes again, is told of
+        // by that one.
+        watch = watch_over(&paths);
         let (done, mended) = oneshot::channel();
         mailbox.send(Message::Mend(done)).await;
         if mended.await.is_err() {
             return;
         }
-        if !is_whole(&paths) {
-            tokio::time::sleep(pause).await;
-            pause = TRY_AGAIN_LAST.min(pause * 2);
-        }
     }
 }
 
-fn watch(paths: &Paths) -> io::Result<tokio::io::unix::AsyncFd<RemovalWatch>> {
+fn watch_over(paths: &Paths) -> io::Result<tokio::io::unix::AsyncFd<RemovalWatch>> {
     let elsewhere = paths.socket.parent().filter(|it| *it != paths.own_dir);
     let directories: Vec<&Path> = [&*paths.own_dir, &*paths.channels].into_iter().chain(elsewhere).collect();
     RemovalWatch::open(&directories)?.into_async()
