@@ -2,26 +2,22 @@ use std::cell::Cell;
 use std::ffi::{CString, NulError, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
-use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::ptr::NonNull;
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::wait::waitpid;
 use nix::unistd::{chdir, setsid};
 
-use super::cgroup;
+use super::clone::{self, Part};
 use crate::sys::handover::Handover;
 use crate::sys::limits;
 use crate::sys::spawn::{Launch, SpawnError, reset_signals, take_on};
 
 /// Makes the process, as posix_spawn(3) does: it runs in our memory and on a stack of its own, while this thread waits,
 /// until it is the program. So nothing is copied that an exec would throw away, and the pages and descriptors of a
-/// supervisor of a thousand services make a start no slower. One that is born in a cgroup is the exception: clone(2) knows
-/// none, and clone3(2) gives a child our stack with our memory, so that one gets a copy of our memory.
+/// supervisor of a thousand services make a start no slower.
 pub(in crate::sys) fn make(launch: &Launch<'_>) -> Result<i32, SpawnError> {
     let made = make_process(launch);
     if let (Err(_), Some(cgroup)) = (&made, launch.cgroup) {
@@ -80,7 +76,7 @@ struct Plan<'a> {
     /// What it gets after standard error.
     handed: Vec<OwnedFd>,
     /// What kept the child from becoming the program.
-    failed: Word,
+    failed: Cell<Option<(Step, Errno)>>,
 }
 
 impl<'a> Plan<'a> {
@@ -100,7 +96,7 @@ impl<'a> Plan<'a> {
             pid,
             null: launch.handover.stdin().is_none().then(|| File::open("/dev/null")).transpose()?,
             handed: launch.handover.copies()?,
-            failed: Word::new()?,
+            failed: Cell::new(None),
         })
     }
 
@@ -112,40 +108,44 @@ impl<'a> Plan<'a> {
             tracing::debug!(%why, cgroup = %cgroup.path().display(), "a process is not made in its cgroup");
         };
         let directory = cgroup.make().inspect_err(refused).ok()?;
-        // SAFETY: the child does nothing but `carry_out`, which makes plain system calls on what lies ready and neither
-        // allocates nor unwinds, and ends without running anything of ours.
-        match unsafe { cgroup::fork_into(directory.as_fd()) } {
-            Ok(0) => {
-                self.failed.set(self.carry_out());
-                // SAFETY: as above.
-                unsafe { libc::_exit(127) }
-            }
-            Ok(pid) => Some(Ok(pid)),
-            Err(errno @ (Errno::EAGAIN | Errno::ENOMEM)) => Some(Err(errno)),
-            Err(errno) => {
+        // SAFETY: what the child does is `run`, on a stack that nobody else uses.
+        match unsafe { clone::into_cgroup(directory.as_fd(), self.stack().spare_capacity_mut(), self.part()) }
+        {
+            Err(errno) if !matches!(errno, Errno::EAGAIN | Errno::ENOMEM) => {
                 refused(&errno.into());
                 // It is made outside of it.
                 let _ = cgroup.remove();
                 None
             }
+            made => Some(made),
         }
     }
 
     fn make(&self) -> Result<i32, Errno> {
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
+        let (mut stack, Part { run, argument }) = (self.stack(), self.part());
+        // SAFETY: as above; the top is the end of the stack.
+        let pid = unsafe {
+            let top = stack.as_mut_ptr().add(stack.capacity());
+            libc::clone(run, top.cast(), flags, argument)
+        };
+        Errno::result(pid)
+    }
+
+    /// A stack for the child, which uses it until this thread goes on: when it has its own memory, or has ended.
+    fn stack(&self) -> Vec<u128> {
         /// What the system calls below use, with room to spare, and the words of a script that names no interpreter,
         /// which execvpe(3) puts on the stack.
         const STACK_BYTES: usize = 64 * 1024;
         let bytes = STACK_BYTES + self.arguments.pointers.len() * size_of::<*const c_char>();
-        let mut stack: Vec<u128> = Vec::with_capacity(bytes / size_of::<u128>());
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
-        // SAFETY: the child runs `run` on a stack that nobody else uses and that lives until this thread goes on, which is
-        // when the child has its own memory or has ended (CLONE_VFORK). It reads this plan, which lives as long, and
-        // writes nothing of ours but `failed` and the digits of `pid`.
-        let pid = unsafe {
-            let top = stack.as_mut_ptr().add(stack.capacity());
-            libc::clone(run, top.cast(), flags, std::ptr::from_ref(self).cast_mut().cast())
-        };
-        Errno::result(pid)
+        Vec::with_capacity(bytes / size_of::<u128>())
+    }
+
+    /// What the child does, in our memory: it reads this plan, which lives longer, and writes nothing of ours but `failed`
+    /// and the digits of `pid`. It makes plain system calls on what lies ready, neither allocates nor unwinds, and ends
+    /// without running anything of ours.
+    fn part(&self) -> Part {
+        Part { run, argument: std::ptr::from_ref(self).cast_mut().cast() }
     }
 
     /// What the child does. It comes back only when it failed.
@@ -199,7 +199,7 @@ impl<'a> Plan<'a> {
 extern "C" fn run(plan: *mut c_void) -> c_int {
     // SAFETY: `Plan::make` gives a plan that lives until the child has ended or is the program.
     let plan = unsafe { &*plan.cast_const().cast::<Plan<'_>>() };
-    plan.failed.set(plan.carry_out());
+    plan.failed.set(Some(plan.carry_out()));
     127
 }
 
@@ -219,47 +219,6 @@ fn take_own_descriptors(last: RawFd) -> Result<(), Errno> {
 
 fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
-}
-
-/// What a child leaves for us, in memory that both have, whether or not it has all of ours.
-struct Word {
-    at: NonNull<Option<(Step, Errno)>>,
-}
-
-impl Word {
-    const BYTES: NonZero<usize> =
-        NonZero::<usize>::MIN.saturating_add(size_of::<Option<(Step, Errno)>>() - 1);
-
-    fn new() -> Result<Self, Errno> {
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: the mapping is a new one, at a place where there is none.
-        let at = unsafe { mmap_anonymous(None, Self::BYTES, access, MapFlags::MAP_SHARED) }?;
-        let word = Self { at: at.cast() };
-        word.write(None);
-        Ok(word)
-    }
-
-    fn set(&self, failure: (Step, Errno)) {
-        self.write(Some(failure));
-    }
-
-    fn write(&self, value: Option<(Step, Errno)>) {
-        // SAFETY: the mapping is as large as this, begins with a page, and lasts as long as this value; while a child has
-        // it, this thread waits.
-        unsafe { self.at.as_ptr().write_volatile(value) };
-    }
-
-    fn get(&self) -> Option<(Step, Errno)> {
-        // SAFETY: as above, and it was written when it was made.
-        unsafe { self.at.as_ptr().read_volatile() }
-    }
-}
-
-impl Drop for Word {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own, and nobody uses it after it.
-        let _ = unsafe { munmap(self.at.cast(), Self::BYTES.get()) };
-    }
 }
 
 /// Strings as exec(3) takes them.

@@ -1,9 +1,11 @@
 //! Linux: procfs, pidfds, netlink, cgroups.
 
-/// Control groups of version 2, and being born in one.
+/// Control groups of version 2.
 pub(super) mod cgroup;
 /// Making a process by clone(2).
 pub(super) mod child;
+/// Being born in a cgroup by clone3(2).
+mod clone;
 /// Listening sockets by sock_diag(7).
 pub(super) mod listeners;
 /// The program's own pages.
