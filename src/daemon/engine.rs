@@ -33,6 +33,8 @@ use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
 use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
+use crate::spec::service::Service;
+use crate::sys::known::Known;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
 use crate::sys::{cgroup, clock, exit, memory, process};
@@ -51,6 +53,8 @@ pub struct Engine {
     pub(super) environment: Environment,
     pub(super) wardens: BTreeMap<RunId, Warden>,
     pub(super) leaders: watch::Sender<BTreeSet<Pid>>,
+    /// Runs that are due to begin.
+    pub(super) starts: VecDeque<(RunId, Arc<Service>)>,
     /// Looks that are under way.
     pub(super) looks: BTreeMap<RunId, AbortHandle>,
     pub(super) hooks: Hooks,
@@ -61,6 +65,8 @@ pub struct Engine {
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
     pub(super) meter: Meter,
+    /// What looks at processes have read.
+    pub(super) known: Known,
     /// What is notable of the ports of live runs.
     pub(super) noted: BTreeMap<RunId, Vec<Note>>,
     pub(super) started: Moment,
@@ -159,6 +165,7 @@ impl Engine {
             environment: parts.environment,
             wardens: BTreeMap::new(),
             leaders: watch::Sender::new(BTreeSet::new()),
+            starts: VecDeque::new(),
             looks: BTreeMap::new(),
             hooks: Hooks::default(),
             watches: Watches::default(),
@@ -168,6 +175,7 @@ impl Engine {
             mailbox: parts.mailbox,
             diary: parts.diary,
             meter: Meter::default(),
+            known: Known::default(),
             noted: BTreeMap::new(),
             started: clock::now(),
             times: Times::default(),
@@ -201,6 +209,7 @@ impl Engine {
                 self.note_use(&message);
                 self.take(Some(message));
             }
+            self.make_starts();
             self.end_if_config_says_so();
             self.holdings.keep_wanted(&self.fleet);
             self.diary.keep(&self.fleet);
@@ -210,8 +219,12 @@ impl Engine {
         }
     }
 
-    /// The next message; none when the machine's deadline comes first.
+    /// The next message; none when the machine's deadline comes first, or there are runs to begin.
     async fn next_message(&mut self) -> Option<Message> {
+        if !self.starts.is_empty() {
+            tokio::task::yield_now().await;
+            return self.inbox.try_recv().ok();
+        }
         loop {
             let now = clock::now();
             let deadline = self.fleet.deadline();

@@ -159,8 +159,12 @@ impl Engine {
         });
     }
 
-    /// Ends the `pre_start` of a run, if it is under way.
+    /// Gives a run up that has not begun, or whose `pre_start` is under way.
     pub(super) fn call_off(&mut self, run: RunId) -> Option<Event> {
+        if let Some(index) = self.starts.iter().position(|(due, _)| *due == run) {
+            self.starts.remove(index);
+            return Some(Event::CalledOff { run });
+        }
         self.abort_hook_of_life(run, |occasion| occasion == Occasion::PreStart)?;
         Some(Event::CalledOff { run })
     }

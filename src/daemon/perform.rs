@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::holdings;
@@ -39,7 +40,10 @@ impl Engine {
     /// Does one thing that the machine asks for; returns what the machine must know at once.
     pub(super) fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
-            Action::Spawn { run, service } => self.start(run, &service),
+            Action::Spawn { run, service } => {
+                self.starts.push_back((run, service));
+                None
+            }
             Action::Hook { run, service, occasion, cause } => {
                 self.hook(Call { run, service, occasion, cause });
                 None
@@ -82,6 +86,21 @@ impl Engine {
             Action::Forget(service) => {
                 self.forget(&service);
                 None
+            }
+        }
+    }
+
+    /// Begins runs that are due, until this has taken a while: everybody else has a turn between the starts of many.
+    pub(super) fn make_starts(&mut self) {
+        /// What anybody may have to wait for because of starts; each end of it may mean to write the journal.
+        const TURN: Duration = Duration::from_millis(100);
+        let until = clock::now().after(TURN);
+        while let Some((run, service)) = self.starts.pop_front() {
+            if let Some(event) = self.start(run, &service) {
+                self.feed(event);
+            }
+            if clock::now() >= until {
+                return;
             }
         }
     }

@@ -80,7 +80,7 @@ impl Engine {
 
     /// Looks at the starts of services while everything else goes on, and hears of it by a message.
     fn look_at_starts(
-        &self,
+        &mut self,
         mut services: Vec<Arc<Service>>,
         message: impl FnOnce(Foresights) -> Message + Send + 'static,
     ) {
@@ -161,7 +161,7 @@ impl Engine {
 
     /// Ports that somebody holds who does not go by himself and is not made to. Most services hold their own, which one
     /// look at all of them tells; only for the rest every process of the machine is looked at.
-    fn unobtainable(&self, services: &[Arc<Service>]) -> Vec<(ServiceName, String)> {
+    fn unobtainable(&mut self, services: &[Arc<Service>]) -> Vec<(ServiceName, String)> {
         let trees = self.trees();
         let wanted = services.iter().flat_map(|service| service.ports.iter().copied()).collect();
         let listening = listeners::on(&wanted).unwrap_or_default();
@@ -173,8 +173,9 @@ impl Engine {
             let on_ports = |it: &&Listener| service.ports.iter().any(|port| port.overlaps(&it.endpoint));
             !listening.is_empty() && listening.iter().filter(on_ports).all(is_held)
         };
+        let engine = &*self;
         let problem = |service: &Arc<Service>| {
-            let taken = self.taken(service)?;
+            let taken = engine.taken(service)?;
             let goes = match (&taken.whose, service.on_port_conflict) {
                 (Whose::Live(_) | Whose::Supervisor, _) | (_, PortConflict::Flush) => true,
                 (Whose::Stray(_), PortConflict::Wait) => true,

@@ -5,7 +5,7 @@ use super::notes;
 use super::warden::{Charge, Warden};
 use crate::ports::holder::{self, Holder};
 use crate::sys::forest;
-use crate::sys::listeners::{self, Held, Listener, Reach};
+use crate::sys::listeners::{Held, Index, Listener};
 use crate::sys::process::Process;
 use crate::sys::tree::{self, Reach::Anywhere};
 use crate::vocab::identity::{Identity, Pid};
@@ -30,6 +30,7 @@ pub(super) struct Scene {
 
 /// Who holds an assigned port.
 pub(super) struct Found {
+    pub(super) port: Endpoint,
     pub(super) held_by: HeldBy,
     pub(super) pid: Option<Pid>,
     pub(super) whose: Option<Whose>,
@@ -38,7 +39,7 @@ pub(super) struct Found {
 }
 
 impl Engine {
-    pub(super) fn look_around(&self) -> Scene {
+    pub(super) fn look_around(&mut self) -> Scene {
         let trees = self.trees();
         let mut wanted: BTreeSet<Endpoint> = self.fleet.spec().ports().into_keys().collect();
         let listening = notes::listening(wanted.iter()).unwrap_or_else(|error| {
@@ -47,12 +48,15 @@ impl Engine {
         });
         let mut held: BTreeMap<Port, Vec<(Held, ServiceName)>> = BTreeMap::new();
         let mut held_by: BTreeMap<ServiceName, Vec<Held>> = BTreeMap::new();
+        let index = Index::of(&listening);
         for (owner, tree) in &trees {
-            let tree: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
             let first = self.fleet.services()[owner].spec().first_taken();
-            for found in listeners::holders_by(&listening, Reach::These(&tree), first) {
-                held.entry(found.endpoint.port).or_default().push((found, owner.clone()));
-                held_by.entry(owner.clone()).or_default().push(found);
+            for Identity { pid, .. } in tree.iter().map(|process| process.identity) {
+                let sockets = self.known.sockets(pid).iter().copied();
+                for found in index.held(pid, sockets, first) {
+                    held.entry(found.endpoint.port).or_default().push((found, owner.clone()));
+                    held_by.entry(owner.clone()).or_default().push(found);
+                }
             }
         }
         let kept = self.kept();
@@ -91,12 +95,12 @@ impl Engine {
     }
 
     /// The processes of each service that has a live run.
-    pub(super) fn trees(&self) -> BTreeMap<ServiceName, Vec<Process>> {
+    pub(super) fn trees(&mut self) -> BTreeMap<ServiceName, Vec<Process>> {
         let lives = self.fleet.services().values().filter_map(|service| service.phase().live());
         let charges: Vec<&Charge> =
             lives.filter_map(|live| self.wardens.get(&live.run)).map(Warden::charge).collect();
         let runs: Vec<(Identity, &Tag)> = charges.iter().map(|it| (it.leader, &it.tag)).collect();
-        let forest = forest::look(&runs);
+        let forest = forest::look(&runs, &mut self.known);
         let whole = |(charge, tree): (&&Charge, Vec<Process>)| {
             // Who left everything behind but its cgroup is a stranger among our own orphans, or, of a run that an earlier
             // supervisor started, one of somebody else's. To look into a thousand cgroups for nobody takes long.
@@ -145,6 +149,6 @@ impl Scene {
             }
             (None, None) => (HeldBy::Nobody, None, None),
         };
-        Found { held_by, pid, whose, kept }
+        Found { port, held_by, pid, whose, kept }
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::status::{Part, PortView, SecondView, ServicePort, ServiceVi
 use crate::sys::{clock, process, tree};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
-use crate::vocab::port::{Endpoint, Verdict, Whose};
+use crate::vocab::port::{Verdict, Whose};
 
 impl Engine {
     /// How things stand, looked at afresh.
@@ -31,7 +31,7 @@ impl Engine {
         let ports =
             services.iter().flat_map(|service| service.ports.iter().map(|port| (&service.name, port.port)));
         let mut ports: Vec<PortView> = ports
-            .map(|(service, port)| port_view(service, port, scene.port(port, service), &mut users))
+            .map(|(service, port)| self.port_view(service, scene.port(port, service), &mut users))
             .collect();
         // Of replicas that share a port the first is told of.
         ports.sort_by_key(|view| view.port);
@@ -79,7 +79,7 @@ impl Engine {
             health: service.health(),
             pid: live.map(|live| live.identity.pid),
             second: service.second().and_then(|second| second_view(second, now)),
-            ports: spec.ports.iter().map(|port| service_port(*port, &scene.port(*port, name))).collect(),
+            ports: spec.ports.iter().map(|port| service_port(&scene.port(*port, name))).collect(),
             uptime_s: live.map(|live| round(now.since(live.since).as_secs_f64())),
             restarts: service.restarts(),
             exit: service.last().map(|last| last.end.outcome),
@@ -97,10 +97,28 @@ impl Engine {
             stderr_log: spec.logs.stderr.clone(),
         }
     }
+
+    fn port_view(&mut self, service: &ServiceName, found: Found, users: &mut Users) -> PortView {
+        let (verdict, owner) = found.whose.map_or((Verdict::Free, None), Whose::verdict);
+        let holder = found.pid.and_then(|pid| self.known.read(pid));
+        let about = found.pid.and_then(|pid| self.known.about(pid));
+        PortView {
+            port: found.port,
+            service: service.clone(),
+            held_by: found.held_by,
+            kept: found.kept,
+            verdict,
+            owner,
+            pid: found.pid,
+            command: about.map(|about| about.command.clone()),
+            user: about.and_then(|about| about.user).map(|user| users.name(user)),
+            age_s: holder.map(|holder| round(process::age(holder.identity).as_secs_f64())),
+        }
+    }
 }
 
-fn service_port(port: Endpoint, found: &Found) -> ServicePort {
-    ServicePort { port, held_by: found.held_by, kept: found.kept, pid: found.pid }
+fn service_port(found: &Found) -> ServicePort {
+    ServicePort { port: found.port, held_by: found.held_by, kept: found.kept, pid: found.pid }
 }
 
 /// The login names of users that were met once; the system's list is read for each of them only once.
@@ -110,23 +128,6 @@ struct Users(BTreeMap<u32, String>);
 impl Users {
     fn name(&mut self, uid: u32) -> String {
         self.0.entry(uid).or_insert_with(|| process::user_name(uid)).clone()
-    }
-}
-
-fn port_view(service: &ServiceName, port: Endpoint, found: Found, users: &mut Users) -> PortView {
-    let identity = found.pid.and_then(process::identify);
-    let (verdict, owner) = found.whose.map_or((Verdict::Free, None), Whose::verdict);
-    PortView {
-        port,
-        service: service.clone(),
-        held_by: found.held_by,
-        kept: found.kept,
-        verdict,
-        owner,
-        pid: found.pid,
-        command: found.pid.map(|pid| process::arguments(pid).join(" ")),
-        user: found.pid.and_then(process::user).map(|user| users.name(user)),
-        age_s: identity.map(|identity| round(process::age(identity).as_secs_f64())),
     }
 }
 

@@ -81,8 +81,8 @@ pub enum Action {
         /// What failed, in words, if something did.
         cause: Option<String>,
     },
-    /// Give up a start whose `pre_start` is under way; answered by `CalledOff`. Where the process is made already there
-    /// is nothing to be done: `Spawned` or `NotSpawned` is under way.
+    /// Give up a start that has not begun, or whose `pre_start` is under way; answered by `CalledOff`. Where the process is
+    /// made already there is nothing to be done: `Spawned` or `NotSpawned` is under way.
     CallOff {
         /// Which run.
         run: RunId,

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::known::Known;
 use super::{process, tree};
 use crate::sys::process::Process;
 use crate::vocab::identity::{Identity, Pid};
@@ -14,10 +15,11 @@ pub struct Found {
     pub are_strangers: bool,
 }
 
-/// The trees of these runs, each given by its main process and its tag, found by one look for all of them. A tree holds
-/// what [`tree::members_near`] finds of its run.
-pub fn look(runs: &[(Identity, &Tag)]) -> Found {
-    let mut forest = Forest::of(candidates(runs));
+/// The trees of these runs, each given by its main process and its tag, found by one look for all of them, which goes on from
+/// what earlier ones read. A tree holds what [`tree::members_near`] finds of its run.
+pub fn look(runs: &[(Identity, &Tag)], known: &mut Known) -> Found {
+    known.begin_look();
+    let mut forest = Forest::of(with_parents(candidates(runs, known), known));
     let leaders: BTreeMap<i32, usize> =
         runs.iter().enumerate().map(|(index, (leader, _))| (leader.pid.as_raw(), index)).collect();
     let mut roots: Vec<Vec<Pid>> = runs.iter().map(|(leader, _)| vec![leader.pid]).collect();
@@ -35,12 +37,12 @@ pub fn look(runs: &[(Identity, &Tag)]) -> Found {
 /// Every process that may belong to one of the runs, in few reads. To read the whole process table costs a file for each
 /// process of the machine; to walk down from our own children, and from main processes that are not among them, costs two
 /// for each that is met, and a run has one or more.
-fn candidates(runs: &[(Identity, &Tag)]) -> Vec<Process> {
+fn candidates(runs: &[(Identity, &Tag)], known: &mut Known) -> Vec<Process> {
     /// For so few runs it is not worth while to count the processes of the machine.
     const FEW: usize = 32;
     let everybody = if runs.len() < FEW { Vec::new() } else { process::pids() };
     if !everybody.is_empty() && everybody.len() < 3 * runs.len() {
-        return everybody.into_iter().filter_map(process::read).collect();
+        return everybody.into_iter().filter_map(|pid| known.read(pid)).collect();
     }
     let mut found = BTreeMap::new();
     let mut open = tree::children(process::own_pid());
@@ -49,12 +51,27 @@ fn candidates(runs: &[(Identity, &Tag)]) -> Vec<Process> {
         if found.contains_key(&pid) {
             continue;
         }
-        if let Some(process) = process::read(pid) {
+        if let Some(process) = known.read(pid) {
             found.insert(pid, process);
             open.extend(tree::children(pid));
         }
     }
     found.into_values().collect()
+}
+
+/// The same, each with the parent that it has at this time: one that sleeps gets another when its own ends.
+fn with_parents(mut processes: Vec<Process>, known: &mut Known) -> Vec<Process> {
+    processes.retain_mut(|process| {
+        let Some(parent) = Pid::new(process.parent) else { return true };
+        let is_there =
+            |parent: Process| parent.is_alive() && parent.identity.started <= process.identity.started;
+        if known.read(parent).is_some_and(is_there) {
+            return true;
+        }
+        let read = known.read_afresh(process.identity.pid);
+        read.map(|read| *process = read).is_some()
+    });
+    processes
 }
 
 /// Whose orphan this is: by its session or group, else by its tag.
@@ -110,6 +127,7 @@ impl Forest {
 #[cfg(test)]
 mod tests {
     use super::look;
+    use crate::sys::known::Known;
     use crate::sys::process;
     use crate::vocab::identity::{Identity, Pid};
     use crate::vocab::run::Tag;
@@ -128,9 +146,10 @@ mod tests {
         let (mut children, leaders): (Vec<Child>, Vec<Identity>) = (0..shells).map(|_| shell()).unzip();
         let tag = Tag::parse("0123456789abcdef/api/1").unwrap();
         let runs: Vec<(Identity, &Tag)> = leaders.iter().map(|leader| (*leader, &tag)).collect();
+        let mut known = Known::default();
         let deadline = Instant::now() + Duration::from_secs(10);
         let found = loop {
-            let found = look(&runs).trees;
+            let found = look(&runs, &mut known).trees;
             if found.iter().all(|tree| tree.len() == 2) {
                 break found;
             }
@@ -145,7 +164,7 @@ mod tests {
             drop(child.stdin.take());
             child.wait().unwrap();
         }
-        assert!(look(&runs).trees.iter().all(Vec::is_empty), "a tree ends with its processes");
+        assert!(look(&runs, &mut known).trees.iter().all(Vec::is_empty), "a tree ends with its processes");
     }
 
     #[test]

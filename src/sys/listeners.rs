@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::os;
@@ -85,12 +85,31 @@ pub fn holders_by(listening: &[Listener], reach: Reach<'_>, first: i32) -> Vec<H
             &everybody
         }
     };
-    let mut found = Vec::new();
-    for pid in candidates {
-        let held = os::listeners::held_by(*pid, listening, first);
-        found.extend(held.map(|listener| Held { endpoint: listener.endpoint, pid: *pid }));
+    let index = Index::of(listening);
+    candidates.iter().flat_map(|pid| index.held(*pid, os::process::sockets(*pid), first)).collect()
+}
+
+/// Sockets that listen, so ordered that the one that a descriptor leads to is found at once.
+#[derive(Debug)]
+pub struct Index<'l>(BTreeMap<u64, Vec<&'l Listener>>);
+
+impl<'l> Index<'l> {
+    /// An index of these.
+    pub fn of(listening: &'l [Listener]) -> Self {
+        let mut found: BTreeMap<u64, Vec<&Listener>> = BTreeMap::new();
+        for listener in listening {
+            found.entry(listener.key).or_default().push(listener);
+        }
+        Self(found)
     }
-    found
+
+    /// Which of them a process holds that has these sockets, where descriptors below `first` do not count.
+    pub fn held(&self, pid: Pid, sockets: impl Iterator<Item = (i32, u64)>, first: i32) -> Vec<Held> {
+        let keys: BTreeSet<u64> =
+            sockets.filter(|(number, _)| *number >= first).map(|(_, key)| key).collect();
+        let found = keys.iter().filter_map(|key| self.0.get(key)).flatten();
+        found.map(|listener| Held { endpoint: listener.endpoint, pid }).collect()
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub mod forest;
 pub mod fork;
 /// Listening sockets handed to a process that is made.
 pub mod handover;
+/// What earlier looks at processes have read, as long as it is true.
+pub mod known;
 /// Descriptors that outlive the process that put them away.
 pub mod letterbox;
 /// Resource limits of this process.

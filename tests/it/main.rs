@@ -4,6 +4,7 @@
 mod bad_input;
 mod chaos;
 mod corpus;
+mod crowd;
 mod dependencies;
 mod emergency;
 mod faults;
@@ -20,6 +21,7 @@ mod limits;
 mod logging;
 mod ports;
 mod preflight;
+mod reboot;
 mod restart;
 mod rolling;
 mod rotation;

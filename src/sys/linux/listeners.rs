@@ -9,7 +9,6 @@ use nix::sys::socket::{
 };
 
 use crate::sys::listeners::Listener;
-use crate::vocab::identity::Pid;
 use crate::vocab::port::{Endpoint, Port, Protocol};
 
 /// TCP_ESTABLISHED, TCP_CLOSE_WAIT and TCP_LISTEN of tcp_states.h.
@@ -180,17 +179,6 @@ fn address_of_hex(hex: &str) -> Option<IpAddr> {
         16 => Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?))),
         _ => None,
     }
-}
-
-/// Those of the listeners that this process holds by a descriptor that is not below `first`.
-pub(in crate::sys) fn held_by(
-    pid: Pid,
-    listening: &[Listener],
-    first: i32,
-) -> impl Iterator<Item = &Listener> {
-    let sockets = super::process::sockets(pid).filter(|(number, _)| *number >= first);
-    let inodes: Vec<u64> = sockets.map(|(_, inode)| inode).collect();
-    listening.iter().filter(move |listener| inodes.contains(&listener.key))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
+
 use crate::sys::process::{Life, Process, Usage};
 use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::moment::Moment;
@@ -147,6 +149,15 @@ pub(in crate::sys) fn sockets(pid: Pid) -> impl Iterator<Item = (i32, u64)> {
         let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
         Some((link.file_name().to_str()?.parse().ok()?, inode))
     })
+}
+
+/// How long all threads of a process have run, by its CPU-time clock (clock_getcpuclockid(3)), whose number the C library
+/// makes of the pid in the same way.
+pub(in crate::sys) fn ran(pid: Pid) -> Option<Duration> {
+    /// CPUCLOCK_SCHED of linux/posix-timers.h: what the scheduler counted, in nanoseconds.
+    const SCHEDULED: libc::clockid_t = 2;
+    let clock = ClockId::from_raw((!pid.as_raw() << 3) | SCHEDULED);
+    clock_gettime(clock).ok().map(Duration::from)
 }
 
 pub(in crate::sys) fn started(time: StartTime) -> Moment {

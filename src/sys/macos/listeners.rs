@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::sys::listeners::Listener;
-use crate::vocab::identity::Pid;
 use crate::vocab::port::{Endpoint, Port, Protocol};
 
 /// Every socket of processes that this user may see that listens, whatever the port. One with two holders stands there
@@ -26,14 +25,4 @@ pub(in crate::sys) fn among(protocol: Protocol, _ports: &BTreeSet<Port>) -> io::
 /// There is no such list.
 pub(in crate::sys) fn connected(_ports: &BTreeSet<Port>) -> io::Result<Vec<Listener>> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Those of the listeners that this process holds; by which descriptor is not told.
-pub(in crate::sys) fn held_by(
-    pid: Pid,
-    listening: &[Listener],
-    _first: i32,
-) -> impl Iterator<Item = &Listener> {
-    let key = u64::try_from(pid.as_raw()).unwrap_or_default();
-    listening.iter().filter(move |listener| listener.key == key)
 }

@@ -137,6 +137,16 @@ pub(in crate::sys) fn executable(pid: Pid) -> Option<PathBuf> {
     Some(PathBuf::from(OsString::from_vec(buffer)))
 }
 
+/// It is as cheap to read the process.
+pub(in crate::sys) fn ran(_pid: Pid) -> Option<Duration> {
+    None
+}
+
+/// Listeners are listed by process, so a process stands for all sockets that it has; by which descriptors is not told.
+pub(in crate::sys) fn sockets(pid: Pid) -> impl Iterator<Item = (i32, u64)> {
+    u64::try_from(pid.as_raw()).ok().map(|key| (i32::MAX, key)).into_iter()
+}
+
 /// Start times are wall-clock times on macOS; the moment is as far back as the wall clock says.
 pub(in crate::sys) fn started(time: StartTime) -> Moment {
     let age = Duration::from_millis(clock::unix_ms().saturating_sub(time.0 / 1000));
