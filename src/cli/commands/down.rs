@@ -38,7 +38,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
         }
         other => other?,
     }
-    let left = offline::survivors(context);
+    let left = offline::survivors(&system::leftovers(context));
     if left.is_empty() {
         return Ok(());
     }
@@ -104,7 +104,7 @@ fn show_plan(context: &Context, args: &Down) -> Result<(), Failure> {
             supervisor: status.supervisor.pid,
         },
         None => Planned {
-            stop: offline::survivors(context)
+            stop: offline::survivors(&system::leftovers(context))
                 .into_iter()
                 .map(|survivor| Stopped { service: survivor.service, pid: survivor.pid })
                 .collect(),

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::status::Detail;
 use super::system;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -15,13 +16,21 @@ use crate::vocab::port::{Endpoint, HeldBy, Verdict, Whose};
 use crate::vocab::state::{Goal, Health, State};
 
 /// How things stand when no supervisor says so: who holds each assigned port, and which processes of an earlier run live.
-pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Result<Status, Failure> {
+pub(in crate::cli) fn status(
+    context: &Context,
+    unreachable: &Unreachable,
+    detail: Detail,
+) -> Result<Status, Failure> {
     let fleet = context.prove_as_scaled()?;
-    let survivors = survivors(context);
+    let alive = system::leftovers(context);
+    let survivors = survivors(&alive);
     let ports = ports(context, &fleet)?;
     let replicated = fleet.replicated();
     let view = |service: &Arc<Service>| view(service, &replicated, &ports, &survivors);
-    let services = fleet.services().values().map(view).collect();
+    let mut services: Vec<ServiceView> = fleet.services().values().map(view).collect();
+    if detail == Detail::Trees {
+        draw_trees(alive, &mut services);
+    }
     let pid = match unreachable {
         Unreachable::Silent { identity, .. } => identity.map(|identity| identity.pid),
         Unreachable::Absent | Unreachable::Returning { .. } | Unreachable::Denied { .. } => None,
@@ -41,26 +50,24 @@ pub(in crate::cli) fn status(context: &Context, unreachable: &Unreachable) -> Re
 }
 
 /// Draws what lives of each service, as far as tags and cgroups tell.
-pub(in crate::cli) fn draw_trees(context: &Context, status: &mut Status) {
-    let mut alive: BTreeMap<ServiceName, Vec<Leftover>> = BTreeMap::new();
-    for leftover in system::leftovers(context) {
-        alive.entry(leftover.service.clone()).or_default().push(leftover);
+fn draw_trees(alive: Vec<Leftover>, services: &mut [ServiceView]) {
+    let mut by_service: BTreeMap<ServiceName, Vec<Leftover>> = BTreeMap::new();
+    for leftover in alive {
+        by_service.entry(leftover.service.clone()).or_default().push(leftover);
     }
-    for service in &mut status.services {
-        service.tree = Some(leftovers::trees(&alive.remove(&service.name).unwrap_or_default()));
+    for service in services {
+        service.tree = Some(leftovers::trees(&by_service.remove(&service.name).unwrap_or_default()));
     }
 }
 
 /// Processes of this fleet that nobody supervises.
-pub(in crate::cli) fn survivors(context: &Context) -> Vec<Survivor> {
-    system::leftovers(context)
-        .into_iter()
-        .map(|leftover| Survivor {
-            pid: leftover.identity.pid,
-            command: leftovers::command_of(&leftover),
-            service: leftover.service,
-        })
-        .collect()
+pub(in crate::cli) fn survivors(alive: &[Leftover]) -> Vec<Survivor> {
+    let survivor = |leftover: &Leftover| Survivor {
+        pid: leftover.identity.pid,
+        command: leftovers::command_of(leftover),
+        service: leftover.service.clone(),
+    };
+    alive.iter().map(survivor).collect()
 }
 
 /// Every assigned port and its holder.

@@ -31,7 +31,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure>
 
 /// How much of each service is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
+pub(in crate::cli) enum Detail {
     Plain,
     Trees,
 }
@@ -48,11 +48,7 @@ fn look(context: &Context, detail: Detail) -> Result<(Status, Result<(), Unreach
     match asked {
         Ok(status) => Ok((status, Ok(()))),
         Err(Failure::Unreachable(unreachable)) => {
-            let mut status = offline::status(context, &unreachable)?;
-            if detail == Detail::Trees {
-                offline::draw_trees(context, &mut status);
-            }
-            Ok((status, Err(unreachable)))
+            Ok((offline::status(context, &unreachable, detail)?, Err(unreachable)))
         }
         Err(failure) => Err(failure),
     }
