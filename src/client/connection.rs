@@ -9,10 +9,11 @@ use hyper_util::rt::TokioIo;
 use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::tokio::Stream as _;
 use interprocess::local_socket::{GenericFilePath, ToFsName};
+use tokio::time::Instant;
 
-use crate::rundir::leftovers;
 use crate::rundir::lock::{self, Supervisor};
 use crate::rundir::paths::Paths;
+use crate::rundir::{leftovers, roles};
 use crate::sys::signal;
 use crate::vocab::identity::Identity;
 use crate::vocab::signal::Signal;
@@ -73,30 +74,32 @@ const RETURN_MAX: Duration = Duration::from_secs(3);
 /// How often.
 const BETWEEN_PAUSE: Duration = Duration::from_millis(2);
 
+/// Who should answer is found out this often, which may take a look at every process of the machine.
+const DIAGNOSIS_PAUSE: Duration = Duration::from_millis(20);
+
 /// A supervisor that cannot be reached is told so this often.
 const KNOCK_PAUSE: Duration = Duration::from_millis(100);
 
 impl Client {
     /// Connects, or says why that is not possible.
     pub async fn connect(paths: &Paths) -> Result<Self, Unreachable> {
-        let begun = tokio::time::Instant::now();
-        let mut last_knock: Option<tokio::time::Instant> = None;
+        let client = |sender| Self { sender, paths: paths.clone() };
+        let begun = Instant::now();
+        let mut last_knock: Option<Instant> = None;
         loop {
-            let why = match tokio::time::timeout(PATIENCE, open(paths)).await {
-                Ok(Ok(sender)) => return Ok(Self { sender, paths: paths.clone() }),
+            let error = match tokio::time::timeout(PATIENCE, open(paths)).await {
+                Ok(Ok(sender)) => return Ok(client(sender)),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return Err(Unreachable::Denied { socket: paths.socket.clone(), source: error });
                 }
-                Ok(Err(error)) => {
-                    let why = diagnose(paths);
-                    if is_nobody_there(&error) && last_knock.is_none_or(|at| at.elapsed() >= KNOCK_PAUSE) {
-                        last_knock = Some(tokio::time::Instant::now());
-                        knock(paths, &why);
-                    }
-                    why
-                }
+                Ok(Err(error)) => error,
                 Err(_) => return Err(diagnose(paths)),
             };
+            let why = diagnose(paths);
+            if is_nobody_there(&error) && last_knock.is_none_or(|at| at.elapsed() >= KNOCK_PAUSE) {
+                last_knock = Some(Instant::now());
+                knock(paths, &why);
+            }
             let patience = match why {
                 Unreachable::Absent | Unreachable::Denied { .. } => Duration::ZERO,
                 Unreachable::Silent { .. } => BETWEEN_MAX,
@@ -105,9 +108,23 @@ impl Client {
             if begun.elapsed() >= patience {
                 return Err(why);
             }
-            tokio::time::sleep(BETWEEN_PAUSE).await;
+            if let Some(sender) = open_soon(paths).await {
+                return Ok(client(sender));
+            }
         }
     }
+}
+
+/// Tries to connect again and again, until it is time for the next diagnosis.
+async fn open_soon(paths: &Paths) -> Option<SendRequest<Full<Bytes>>> {
+    let begun = Instant::now();
+    while begun.elapsed() < DIAGNOSIS_PAUSE {
+        tokio::time::sleep(BETWEEN_PAUSE).await;
+        if let Ok(Ok(sender)) = tokio::time::timeout(PATIENCE, open(paths)).await {
+            return Some(sender);
+        }
+    }
+    None
 }
 
 /// Nobody listens where the socket should be, or there is none.
@@ -115,13 +132,20 @@ fn is_nobody_there(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
-/// Tells a supervisor that is proven alive that its socket is gone, by SIGUSR1. One that holds the lock but has no mark of a
-/// supervisor is a command that cleans up, and would die of it.
+/// Tells a supervisor that is alive that its socket is gone, by SIGUSR1: the one that holds the lock, or, where the lock is
+/// gone as well, everybody who carries the mark, for its guardian has a lock to take again. Who holds the lock without the
+/// mark of a supervisor is a command that cleans up, and would die of it.
 fn knock(paths: &Paths, why: &Unreachable) {
-    let Unreachable::Silent { identity: Some(identity), .. } = why else { return };
-    if leftovers::is_marked(*identity, &paths.instance) {
+    let Unreachable::Silent { .. } = why else { return };
+    let told = match lock::supervisor(paths) {
+        Ok(Supervisor::Alive(Some(holder))) => {
+            Some(holder).filter(|it| leftovers::is_marked(*it, &paths.instance)).into_iter().collect()
+        }
+        Ok(Supervisor::Alive(None) | Supervisor::Nobody) | Err(_) => leftovers::marked(&paths.instance),
+    };
+    for identity in told {
         // One that has just ended needs it no more; the next look tells.
-        let _ = signal::send(*identity, Signal::USR1);
+        let _ = signal::send(identity, Signal::USR1);
     }
 }
 
@@ -133,12 +157,6 @@ async fn open(paths: &Paths) -> io::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-/// A supervisor without a lock, found by its mark: the younger of a guardian and its supervisor is the supervisor.
-fn lost(paths: &Paths) -> Option<Identity> {
-    let marked = leftovers::marked(&paths.instance).into_iter();
-    marked.max_by_key(|identity| (identity.started, identity.pid))
-}
-
 /// Nobody answered: the lock tells whether there is somebody who should.
 pub(super) fn diagnose(paths: &Paths) -> Unreachable {
     match lock::supervisor(paths) {
@@ -147,10 +165,12 @@ pub(super) fn diagnose(paths: &Paths) -> Unreachable {
             Unreachable::Returning { log: paths.supervisor_log.clone() }
         }
         // Its run directory was taken away, or it never had one; it puts it back when it is told so.
-        Ok(Supervisor::Nobody) | Err(_) if !paths.own_dir.exists() => match lost(paths) {
-            None => Unreachable::Absent,
-            identity => Unreachable::Silent { identity, socket: paths.socket.clone() },
-        },
+        Ok(Supervisor::Nobody) | Err(_) if !paths.own_dir.exists() => {
+            match roles::supervisor_among(&leftovers::marked(&paths.instance)) {
+                None => Unreachable::Absent,
+                identity => Unreachable::Silent { identity, socket: paths.socket.clone() },
+            }
+        }
         Ok(Supervisor::Nobody) | Err(_) => Unreachable::Absent,
     }
 }

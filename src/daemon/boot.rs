@@ -30,9 +30,10 @@ use crate::protocol::event::What;
 use crate::rundir::applied::Applied;
 use crate::rundir::cgroups;
 use crate::rundir::enabled;
-use crate::rundir::leftovers::{self};
+use crate::rundir::leftovers;
 use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
+use crate::rundir::roles;
 use crate::spec::fleet::Fleet;
 use crate::sys::cgroup::Home;
 use crate::sys::estate::Estate;
@@ -206,8 +207,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
     let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
     let others = leftovers::marked(&paths.instance);
     let others = others.into_iter().filter(|identity| Some(*identity) != boot.guardian);
-    // The younger of a guardian and its supervisor is the supervisor.
-    if let Some(identity) = others.max_by_key(|identity| (identity.started, identity.pid)) {
+    if let Some(identity) = roles::supervisor_among(&others.collect::<Vec<_>>()) {
         return Err(BootError::AnotherLost { identity });
     }
     keep_applied(&paths, &applied);

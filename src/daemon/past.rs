@@ -143,8 +143,8 @@ fn by_tag(leader: &Leftover) -> Survivor {
 }
 
 fn trusted_journal(path: &Path) -> Option<Journal> {
-    match Journal::read(path) {
-        Ok(journal) => journal.filter(|journal| journal.boot == clock::boot_id()),
+    match Journal::read_of_this_boot(path) {
+        Ok(journal) => journal,
         Err(Unreadable::Damaged { path, why }) => {
             let aside = journal::set_aside(&path, clock::unix_ms());
             let aside = aside.map_or_else(|error| error.to_string(), |aside| aside.display().to_string());

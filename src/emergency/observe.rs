@@ -73,7 +73,7 @@ pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
     // Guardians, and supervisors whose run directory was taken away under them.
     let mut helpers = leftovers::marked(&paths.instance);
     helpers.retain(|identity| supervisor != Supervisor::Alive(Some(*identity)));
-    let journal = Journal::read(&paths.journal).ok().flatten();
+    let journal = Journal::read_of_this_boot(&paths.journal).ok().flatten();
     let caller = caller();
     let is_spared = |victim: &Victim| {
         caller.contains(&victim.identity)

@@ -61,29 +61,21 @@ pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
     let log = &request.paths.supervisor_log;
     let arguments = ["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
     let file = open_log(log).map_err(LaunchError::Spawn)?;
-    let kit = Kit { program: request.executable, arguments: &arguments, log: file, estate: None };
-    let (identity, read) = spawn_supervisor(request.paths, kit).map_err(LaunchError::Spawn)?;
+    let (read, write) = io::pipe().map_err(LaunchError::Spawn)?;
+    let process = Process {
+        program: request.executable,
+        arguments: &arguments,
+        log: file,
+        pipe: write.into(),
+        estate: None,
+    };
+    let identity = start_detached(request.paths, process).map_err(LaunchError::Spawn)?;
     match word_of(read).as_deref() {
         Some("ready\n") => Ok(identity),
         Some("") => Err(LaunchError::Died { log: log.clone() }),
         Some(why) => Err(LaunchError::Refused(why.to_owned())),
         None => Err(LaunchError::Silent { log: log.clone() }),
     }
-}
-
-/// What a process that is to be a supervisor is made with.
-pub(super) struct Kit<'a> {
-    pub(super) program: &'a Path,
-    pub(super) arguments: &'a [OsString],
-    pub(super) log: File,
-    pub(super) estate: Option<Numbers>,
-}
-
-/// Makes a process that is to be a supervisor of this fleet, and gives the pipe on which it says whether it is.
-pub(super) fn spawn_supervisor(paths: &Paths, kit: Kit<'_>) -> io::Result<(Identity, PipeReader)> {
-    let Kit { program, arguments, log, estate } = kit;
-    let (read, write) = io::pipe()?;
-    Ok((start_detached(paths, Process { program, arguments, log, pipe: write.into(), estate })?, read))
 }
 
 /// A process of procman's own, beside the one that starts it.

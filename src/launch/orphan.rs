@@ -1,12 +1,11 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use super::detached::{Process, start_detached};
-use super::upgrade::{Partner, Program};
+use super::upgrade::{Partner, Program, Second, start_beside};
 use crate::rundir::paths::Paths;
+use crate::rundir::roles::WATCH;
 use crate::sys::estate::Numbers;
 use crate::sys::{pipe, process};
 use crate::vocab::identity::Identity;
@@ -26,16 +25,8 @@ impl LastWord {
     /// The system has no process to give, or the procman on disk cannot be run.
     pub fn hire(&self, program: &Program, paths: &Paths, estate: Numbers) -> io::Result<Identity> {
         let (read, write) = io::pipe()?;
-        let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-        let arguments = program.arguments("--watch", Partner { identity: process::own(), estate });
-        let process = Process {
-            program: &program.executable,
-            arguments: &arguments,
-            log,
-            pipe: read.into(),
-            estate: Some(estate),
-        };
-        let guardian = start_detached(paths, process)?;
+        let partner = Partner { identity: process::own(), estate };
+        let guardian = start_beside(paths, Second { program, role: WATCH, partner, pipe: read.into() })?;
         *self.to_guardian.borrow_mut() = Some(write);
         Ok(guardian)
     }

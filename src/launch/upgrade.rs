@@ -2,14 +2,15 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::detached::{Kit, spawn_supervisor, word_of};
+use super::detached::{Process, start_detached, word_of};
 use crate::rundir::paths::Paths;
+use crate::rundir::roles::GUARD;
 use crate::sys::estate::{Estate, Numbers};
 use crate::sys::{clock, exit, process, signal};
 use crate::vocab::identity::Identity;
@@ -40,7 +41,7 @@ impl Program {
         Ok(Self { executable, config: config.to_owned() })
     }
 
-    pub(super) fn arguments(&self, role: &str, partner: Partner) -> Vec<OsString> {
+    fn arguments(&self, role: &str, partner: Partner) -> Vec<OsString> {
         let config = self.config.as_os_str().to_owned();
         vec!["supervise".into(), "--config".into(), config, role.into(), partner.to_string().into()]
     }
@@ -62,6 +63,25 @@ impl fmt::Display for Partner {
     }
 }
 
+/// Another process of procman's own, that has to do with one of guardian and supervisor.
+pub(super) struct Second<'a> {
+    pub(super) program: &'a Program,
+    /// What it is to its partner, as the command line has it.
+    pub(super) role: &'a str,
+    pub(super) partner: Partner,
+    /// Becomes its descriptor 3.
+    pub(super) pipe: OwnedFd,
+}
+
+/// Starts it, with our log.
+pub(super) fn start_beside(paths: &Paths, second: Second<'_>) -> io::Result<Identity> {
+    let Second { program, role, partner, pipe } = second;
+    let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let arguments = program.arguments(role, partner);
+    let program = &*program.executable;
+    start_detached(paths, Process { program, arguments: &arguments, log, pipe, estate: Some(partner.estate) })
+}
+
 /// Starts the procman on disk as a supervisor under this guardian and waits until it is ready.
 ///
 /// # Errors
@@ -73,11 +93,10 @@ pub(super) fn try_out(
     estate: &Estate,
 ) -> Result<Identity, String> {
     let refused = |error: io::Error| format!("cannot start {}: {error}", program.executable.display());
-    let log = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(refused)?);
-    let estate = estate.numbers();
-    let arguments = program.arguments("--under", Partner { identity: guardian, estate });
-    let kit = Kit { program: &program.executable, arguments: &arguments, log, estate: Some(estate) };
-    let (candidate, read) = spawn_supervisor(paths, kit).map_err(refused)?;
+    let (read, write) = io::pipe().map_err(refused)?;
+    let partner = Partner { identity: guardian, estate: estate.numbers() };
+    let second = Second { program, role: "--under", partner, pipe: write.into() };
+    let candidate = start_beside(paths, second).map_err(refused)?;
     let why = match word_of(read).as_deref() {
         Some("ready\n") => return Ok(candidate),
         Some("") => "it ended without a word".to_owned(),
@@ -104,7 +123,7 @@ pub(super) fn become_guardian(program: &Program, supervisor: Identity, estate: &
         return error;
     }
     let partner = Partner { identity: supervisor, estate: estate.numbers() };
-    let arguments = program.arguments("--guard", partner);
+    let arguments = program.arguments(GUARD, partner);
     let error = Command::new(&program.executable).args(arguments).exec();
     // Where even this fails, a program that this process becomes later has two sockets more.
     let _ = estate.keep_back();

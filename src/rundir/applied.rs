@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use super::paths::Paths;
+use super::replace::replace;
 use crate::vocab::name::ServiceName;
 
 /// The config that a supervisor has taken over, for a successor that has to go on as before, whatever becomes of the file
@@ -47,10 +47,7 @@ const COUNTS: &str = "# procman scale";
 impl Applied {
     /// Keeps it, as a whole.
     pub fn write(&self, paths: &Paths) -> io::Result<()> {
-        let fresh = paths.applied.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(self.encode().as_bytes())?;
-        fs::rename(&fresh, &paths.applied)
+        replace(&paths.applied, self.encode().as_bytes())
     }
 
     /// What the last supervisor had taken over; none if it left none.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::leftovers::{Known, Leftover};
 use super::paths::Paths;
+use super::replace::replace;
 use crate::sys::cgroup::Home;
 use crate::sys::process;
 use crate::vocab::identity::{Identity, Pid};
@@ -19,7 +20,7 @@ pub fn find(paths: &Paths) -> Option<Home> {
 
 /// Notes where it is. A note that cannot be written is done without.
 pub fn note(paths: &Paths, home: &Home) {
-    if let Err(error) = fs::write(&paths.cgroup, home.path().as_os_str().as_bytes()) {
+    if let Err(error) = replace(&paths.cgroup, home.path().as_os_str().as_bytes()) {
         tracing::debug!(%error, "cannot note where the cgroups are");
     }
 }

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 
-use super::journal;
 use super::paths::Paths;
+use super::replace::replace;
 use crate::vocab::enablement::Enablement;
 use crate::vocab::name::ServiceName;
 
@@ -21,10 +21,7 @@ pub fn read(paths: &Paths) -> Said {
 /// # Errors
 /// The file cannot be written; what it said before stands.
 pub fn write(paths: &Paths, said: &Said) -> io::Result<()> {
-    let fresh = paths.enabled.with_extension("new");
-    let mut file = journal::create_private(&fresh)?;
-    file.write_all(&serde_json::to_vec(said)?)?;
-    fs::rename(&fresh, &paths.enabled)
+    replace(&paths.enabled, &serde_json::to_vec(said)?)
 }
 
 /// Adds what is said of these to what was said before.

@@ -1,10 +1,11 @@
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::replace::replace;
+use crate::sys::clock;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -13,9 +14,8 @@ use crate::vocab::state::Goal;
 
 /// What one supervisor leaves for the next: who lives, and what was wanted of whom.
 ///
-/// On disk it is a line `procman-journal VERSION CRC32 LENGTH` and a JSON body of that length. It is replaced as a whole
-/// by rename(2), so that a reader sees the old one or the new one. It is not synced to the disk: it has to survive the
-/// death of a process, and a boot makes it worthless.
+/// On disk it is a line `procman-journal VERSION CRC32 LENGTH` and a JSON body of that length, replaced as a whole. A boot
+/// makes it worthless.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
     /// The boot it speaks of; pids and moments mean nothing in another.
@@ -184,12 +184,14 @@ impl Journal {
         decode(&bytes).map(Some).map_err(|why| Unreadable::Damaged { path: path.to_owned(), why })
     }
 
+    /// The same, if it is of this boot: in another, its pids are those of others.
+    pub fn read_of_this_boot(path: &Path) -> Result<Option<Self>, Unreadable> {
+        Ok(Self::read(path)?.filter(|journal| journal.boot == clock::boot_id()))
+    }
+
     /// Replaces the journal as a whole.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let fresh = path.with_extension("new");
-        let mut file = create_private(&fresh)?;
-        file.write_all(&self.encode()?)?;
-        fs::rename(&fresh, path)
+        replace(path, &self.encode()?)
     }
 
     fn encode(&self) -> io::Result<Vec<u8>> {
@@ -214,11 +216,6 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// A file that nobody else may read, for one that is to be replaced as a whole.
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 fn decode(bytes: &[u8]) -> Result<Journal, String> {

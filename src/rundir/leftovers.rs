@@ -42,7 +42,8 @@ pub fn all(paths: &Paths, journal: Option<&Journal>) -> Vec<Leftover> {
     found
 }
 
-/// Every living process of this fleet that is known without its cgroups: those that the journal of this boot records, and those that carry the tag.
+/// Every living process of this fleet that is known without its cgroups: those that the journal, which is of this boot,
+/// records, and those that carry the tag.
 /// It reads the environment of every process that it may read; processes of other users stay unseen unless asked by root.
 pub fn find(instance: &Instance, journal: Option<&Journal>) -> Vec<Leftover> {
     let mut found: BTreeMap<Identity, Leftover> = BTreeMap::new();
@@ -85,8 +86,7 @@ pub fn is_marked(identity: Identity, instance: &Instance) -> bool {
 }
 
 fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity, RunId)> {
-    let of_this_boot = journal.filter(|journal| journal.boot == crate::sys::clock::boot_id());
-    let entries = of_this_boot.into_iter().flat_map(|journal| &journal.services);
+    let entries = journal.into_iter().flat_map(|journal| &journal.services);
     entries
         .flat_map(|entry| entry.runs().map(move |(run, identity)| (entry, identity, run)))
         .filter(|(_, identity, _)| process::is_alive(*identity))

@@ -18,5 +18,9 @@ pub mod leftovers;
 pub mod lock;
 /// Where each file lies.
 pub mod paths;
+/// Replacing a file as a whole.
+mod replace;
+/// Which of the processes of procman's own is the supervisor.
+pub mod roles;
 /// What an upgrade came to.
 pub mod upgrade;

@@ -2,6 +2,7 @@ use std::fs;
 use std::io;
 
 use super::paths::Paths;
+use super::replace::replace;
 
 /// What an upgrade came to, noted by the guardian for whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +22,7 @@ impl Note {
             Self::Done => DONE,
             Self::RolledBack(why) => why,
         };
-        let fresh = paths.upgrade.with_extension("new");
-        fs::write(&fresh, text)?;
-        fs::rename(&fresh, &paths.upgrade)
+        replace(&paths.upgrade, text.as_bytes())
     }
 
     /// Takes the note away, if there is one.

@@ -1,9 +1,10 @@
 //! The control socket: who may use it, and what a hostile peer costs.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::harness::{DEADLINE, Fleet};
 
@@ -159,4 +160,58 @@ fn a_stream_of_events_tells_what_happens_and_ends_with_the_supervisor() {
     let has = |state: &str| lines.iter().any(|line| line["service"] == "api" && line["state"] == state);
     assert!(has("stopping") && has("running") && has("stopped"), "{text}");
     assert_eq!(lines.last().unwrap()["event"], "ended");
+}
+
+/// A client that asks for this and reads nothing.
+fn reads_nothing(socket: &Path, head: &str) -> UnixStream {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn clients_that_read_slowly_or_never_delay_nobody_and_cost_little_memory() {
+    let service =
+        |number: u32| format!("[services.s{number}]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"1ms\"\n");
+    let fleet = Fleet::new(&(0..20).map(service).collect::<String>());
+    fleet.run("up -q").expect(0);
+    let (socket, supervisor) = (fleet.paths().socket, fleet.status().supervisor.pid.unwrap());
+    let memory = || procman::sys::process::read(supervisor).unwrap().usage.memory_bytes;
+    let before = memory();
+    let restart_all = r#"{"restart":{"services":["all"]}}"#;
+    let events = "GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n";
+    let status = "GET /v1/status?tree HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let command = format!(
+        "POST /v1/commands HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{restart_all}",
+        restart_all.len()
+    );
+    let mut slow: Vec<UnixStream> = Vec::new();
+    for head in [events, status, &command] {
+        slow.extend((0..20).map(|_| reads_nothing(&socket, head)));
+    }
+    for _ in 0..40 {
+        let answer = post(&socket, "/v1/commands", restart_all);
+        assert_eq!(answer.matches("\"verdict\":\"done\"").count(), 20, "{answer}");
+        let begun = std::time::Instant::now();
+        fleet.run("status").expect(0);
+        assert!(begun.elapsed() < Duration::from_secs(2), "a status took {:?}", begun.elapsed());
+    }
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 32 << 20, "the supervisor grew by {grown} bytes");
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while slow[20].read(&mut byte).unwrap() == 1 {
+        answer.push(byte[0]);
+    }
+    let (_, body) = std::str::from_utf8(&answer).unwrap().split_once("\r\n\r\n").unwrap();
+    let status: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(status["services"].as_array().unwrap().len(), 20, "read byte by byte, it is whole");
+    let told = BufReader::new(slow.swap_remove(0));
+    assert!(
+        told.lines().any(|line| line.unwrap().contains("\"event\":\"missed\"")),
+        "it is told what it missed"
+    );
+    drop(slow);
+    fleet.run("down").expect(0);
 }

@@ -147,7 +147,7 @@ pub(in crate::cli) fn wanted(context: &Context, fleet: &Fleet) -> Selection {
 }
 
 fn journal(context: &Context) -> Option<Journal> {
-    Journal::read(&context.paths.journal).ok().flatten()
+    Journal::read_of_this_boot(&context.paths.journal).ok().flatten()
 }
 
 /// A supervisor that is the init of its container takes the container along when it ends.
