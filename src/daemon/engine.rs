@@ -69,6 +69,8 @@ pub struct Engine {
     pub(super) known: Known,
     /// What is notable of the ports of live runs.
     pub(super) noted: BTreeMap<RunId, Vec<Note>>,
+    /// When everything was looked at last.
+    pub(super) looked_around: Option<Moment>,
     pub(super) started: Moment,
     /// When its services were started and ended last.
     pub(super) times: Times,
@@ -177,6 +179,7 @@ impl Engine {
             meter: Meter::default(),
             known: Known::default(),
             noted: BTreeMap::new(),
+            looked_around: None,
             started: clock::now(),
             times: Times::default(),
             roster: parts.roster,
@@ -264,7 +267,10 @@ impl Engine {
         match message {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
-            Some(Message::Machine(event)) => self.feed(self.with_hint(event)),
+            Some(Message::Machine(event)) => {
+                self.forget_look(&event);
+                self.feed(self.with_hint(event));
+            }
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Inspect(run)) => self.inspect(run),

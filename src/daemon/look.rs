@@ -57,11 +57,14 @@ async fn ask(look: Look) -> Result<Finding, Failed> {
 }
 
 /// The first port that none of these processes holds.
-fn not_held(service: &Service, listening: &[Listener], tree: &[Process]) -> Option<Endpoint> {
-    let tree: Vec<Pid> = tree.iter().map(|process| process.identity.pid).collect();
-    let held = listeners::holders_by(listening, listeners::Reach::These(&tree), service.first_taken());
+fn not_held(service: &Service, listening: &[Listener], tree: &[Pid]) -> Option<Endpoint> {
+    let held = listeners::holders_by(listening, listeners::Reach::These(tree), service.first_taken());
     let is_held = |port: &&Endpoint| held.iter().any(|held| held.endpoint.overlaps(port));
     service.ports.iter().find(|port| !is_held(port)).copied()
+}
+
+fn pids(tree: &[Process]) -> Vec<Pid> {
+    tree.iter().map(|process| process.identity.pid).collect()
 }
 
 fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
@@ -73,10 +76,12 @@ fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
         Ok(listening) => listening,
         Err(error) => return Some(format!("cannot see who listens: {error}")),
     };
-    let missing = not_held(service, &listening, &charge.near());
+    // Most services listen in their main process, which is known without a look at any other.
+    let missing = not_held(service, &listening, &[charge.leader.pid])
+        .and_then(|_| not_held(service, &listening, &pids(&charge.near())));
     let missing = match charge.reach {
         Reach::Near => missing,
-        Reach::Anywhere => missing.and_then(|_| not_held(service, &listening, &charge.tree())),
+        Reach::Anywhere => missing.and_then(|_| not_held(service, &listening, &pids(&charge.tree()))),
     }?;
     if service.hold.as_ref().is_some_and(|hold| hold.way == Way::Python) {
         return Some(format!(

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::mailbox::Message;
+use super::scene::Scene;
 use crate::machine::phase::Phase;
 use crate::protocol::event::{Event, What};
 use crate::spec::service::Service;
 use crate::sys::clock;
-use crate::sys::listeners::{self, Held, Listener, Reach};
-use crate::vocab::identity::Pid;
+use crate::sys::listeners::{self, Held, Listener};
+use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Protocol};
 use crate::vocab::run::RunId;
@@ -24,8 +25,9 @@ pub enum Note {
 }
 
 /// What a run listens on beside its first port can come a while after its start: it is looked at once so long after it,
-/// and from there on only when somebody looks anyway.
+/// and from there on only when somebody looks anyway. One look is enough for all that were started in the second before.
 const INSPECTED_AFTER: Duration = Duration::from_secs(5);
+const INSPECTED_AFTER_MIN: Duration = Duration::from_secs(4);
 
 /// Every socket that a look at these ports has to know: all that listen for connections, and those for datagrams where
 /// one of the ports is of that kind.
@@ -67,20 +69,28 @@ impl Engine {
         });
     }
 
-    /// Looks what a run listens on.
+    /// Looks what a run listens on, and all others, unless that was done when it had run for long enough.
     pub(super) fn inspect(&mut self, run: RunId) {
-        let (Some(service), Some(warden)) = (self.fleet.service_of(run), self.wardens.get(&run)) else {
-            return;
-        };
-        let Ok(listening) = listening(service.spec().ports.iter()) else { return };
-        let tree: Vec<Pid> = warden.charge().near().iter().map(|process| process.identity.pid).collect();
-        let first = service.spec().first_taken();
-        let held = listeners::holders_by(&listening, Reach::These(&tree), first);
-        self.note(&service.spec().name.clone(), &held);
+        let live = self.fleet.service_of(run).and_then(|service| service.phase().live());
+        let Some(since) = live.filter(|live| live.run == run).map(|live| live.since) else { return };
+        let is_seen = |at: Moment| at.since(since) >= INSPECTED_AFTER_MIN;
+        if !self.looked_around.is_some_and(is_seen) {
+            self.look_and_note();
+        }
+    }
+
+    /// Looks at everything, and keeps what is notable of it.
+    pub(super) fn look_and_note(&mut self) -> Scene {
+        let scene = self.look_around();
+        let names: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
+        for name in &names {
+            self.note(name, scene.held_by(name));
+        }
+        scene
     }
 
     /// Keeps what is notable of a running service that listens here, and tells of it if it is news.
-    pub(super) fn note(&mut self, name: &ServiceName, held: &[Held]) {
+    fn note(&mut self, name: &ServiceName, held: &[Held]) {
         let Some(service) = self.fleet.services().get(name) else { return };
         let Phase::Running(live, _) = service.phase() else { return };
         let notes = of(service.spec(), held);

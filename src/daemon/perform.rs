@@ -3,6 +3,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
+
 use super::engine::Engine;
 use super::holdings;
 use super::hooks::Call;
@@ -240,6 +242,14 @@ impl Engine {
         });
         if let Some(earlier) = self.looks.insert(run, look.abort_handle()) {
             earlier.abort();
+        }
+    }
+
+    /// A look that is over needs nobody to call it off, and whoever could would keep all that it worked with.
+    pub(super) fn forget_look(&mut self, event: &Event) {
+        let Event::Probed { run, .. } = event else { return };
+        if self.looks.get(run).is_some_and(AbortHandle::is_finished) {
+            self.looks.remove(run);
         }
     }
 

@@ -4,10 +4,10 @@ use super::engine::Engine;
 use super::notes;
 use super::warden::{Charge, Warden};
 use crate::ports::holder::{self, Holder};
-use crate::sys::forest;
 use crate::sys::listeners::{Held, Index, Listener};
 use crate::sys::process::Process;
 use crate::sys::tree::{self, Reach::Anywhere};
+use crate::sys::{clock, forest};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, HeldBy, Port, Whose};
@@ -40,6 +40,7 @@ pub(super) struct Found {
 
 impl Engine {
     pub(super) fn look_around(&mut self) -> Scene {
+        self.looked_around = Some(clock::now());
         let trees = self.trees();
         let mut wanted: BTreeSet<Endpoint> = self.fleet.spec().ports().into_keys().collect();
         let listening = notes::listening(wanted.iter()).unwrap_or_else(|error| {

@@ -14,13 +14,10 @@ use crate::vocab::port::{Verdict, Whose};
 impl Engine {
     /// How things stand, looked at afresh.
     pub(super) fn status(&mut self, detail: Detail) -> Status {
-        let scene = self.look_around();
+        let scene = self.look_and_note();
         let wardens = &self.wardens;
         self.meter.keep_only(|run| wardens.contains_key(&run));
         let names: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
-        for name in &names {
-            self.note(name, scene.held_by(name));
-        }
         let replicated = self.fleet.spec().replicated().into_iter().cloned().collect();
         let mut services: Vec<ServiceView> =
             names.iter().map(|name| self.service_view(name, &scene, &replicated)).collect();

@@ -144,6 +144,11 @@ struct Watch {
 impl Watch {
     async fn run(mut self, mailbox: Mailbox) {
         let outcome = self.until_leader_ends().await;
+        // A task is as large as the largest part of it: what a run needs once, at its end, is no part of those that wait.
+        Box::pin(self.finish(outcome, mailbox)).await;
+    }
+
+    async fn finish(mut self, outcome: Outcome, mailbox: Mailbox) {
         let left = self.clear_tree().await;
         let run = self.charge.tag.run;
         let reaped = exit::reap(self.charge.leader.pid);
@@ -166,7 +171,7 @@ impl Watch {
             Ok(watch) => self.until_watch_tells(&watch).await,
             Err(error) => {
                 tracing::warn!(run = %self.charge.tag.run, %error, "cannot watch; looking again and again");
-                self.until_it_looks_ended().await
+                Box::pin(self.until_it_looks_ended()).await
             }
         }
     }
@@ -184,7 +189,7 @@ impl Watch {
                     }
                     (Some(outcome), _) => return outcome,
                     (None, Ok(mut guard)) => guard.clear_ready(),
-                    (None, Err(_)) => return self.until_it_looks_ended().await,
+                    (None, Err(_)) => return Box::pin(self.until_it_looks_ended()).await,
                 },
                 Some(order) = self.inbox.recv() => self.obey(order),
             }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::harness::{Fleet, free_port, procman};
 
@@ -16,9 +20,10 @@ struct Own {
 
 impl Own {
     fn new() -> Self {
-        let port = free_port();
+        let (port, web) = (free_port(), free_port());
         let fleet = Fleet::new(&format!(
             "[services.api]\ncommand = \"{{puppet}} listen {port} stay\"\nport = {port}\n\
+             [services.web]\ncommand = \"{{puppet}} http {web} 200 stay\"\nport = {web}\n\
              [services.job]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"1ms\"\n"
         ));
         let program = fleet.path().join("procman");
@@ -66,6 +71,45 @@ fn an_upgrade_puts_the_procman_on_disk_in_charge() {
     own.fleet.run("stop job").expect(0);
     own.fleet.run("down").expect(0);
     assert!(own.fleet.processes().is_empty());
+}
+
+/// Asks a service again and again, so many times a second, until it is told to end; says how often, and how often in vain.
+fn load(port: u16, per_second: u32, over: &AtomicBool) -> (u32, u32) {
+    let (begun, mut asked, mut failed) = (Instant::now(), 0, 0);
+    while !over.load(Ordering::Relaxed) {
+        let due = begun + Duration::from_secs(1) * asked / per_second;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        asked += 1;
+        let answer = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+            let mut answer = [0; 15];
+            stream.read_exact(&mut answer)?;
+            Ok(String::from_utf8_lossy(&answer).into_owned())
+        };
+        failed += u32::from(!answer().is_ok_and(|answer| answer.contains(" 200")));
+    }
+    (asked, failed)
+}
+
+#[test]
+fn an_upgrade_under_load_fails_no_request() {
+    let own = Own::new();
+    let before = own.pids();
+    let port = own.fleet.service("web").ports[0].port.number();
+    let over = AtomicBool::new(false);
+    let (asked, failed) = std::thread::scope(|scope| {
+        let load = scope.spawn(|| load(port, 200, &over));
+        for _ in 0..3 {
+            assert!(own.run("upgrade").status.success());
+        }
+        over.store(true, Ordering::Relaxed);
+        load.join().unwrap()
+    });
+    println!("{asked} requests at 200 a second through 3 upgrades, {failed} failed");
+    assert!(asked >= 20, "only {asked} requests were made");
+    assert_eq!((failed, own.pids()), (0, before));
 }
 
 #[test]
