@@ -35,6 +35,7 @@ fn journal(identity: Identity) -> Journal {
         rest: None,
         live,
         second: None,
+        startup: None,
     };
     let since = clock::now().after(Duration::ZERO);
     let live = LiveEntry { run: RunId(41), identity, since, stage: Stage::Ready };
