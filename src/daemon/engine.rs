@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::diary::Diary;
 use super::exit_on::Underway;
 use super::groups::Pending;
-use super::guardianship::Hire;
+use super::guardianship::{Hire, no_guardian};
 use super::holdings::Holdings;
 use super::hooks::Hooks;
 use super::http::serve::Door;
@@ -37,7 +37,7 @@ use crate::spec::service::Service;
 use crate::sys::known::Known;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
-use crate::sys::{cgroup, clock, exit, memory, process};
+use crate::sys::{cgroup, clock, memory, process};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -370,38 +370,6 @@ impl Engine {
         self.ending = Ending::After(ticket);
         let services = self.fleet.services().keys().cloned().collect();
         self.feed(Event::Command(Command { ticket, verb, services, deadline: None }));
-    }
-
-    /// The first SIGTERM or SIGINT stops the services gracefully, the second kills what still runs.
-    fn end_by_signal(&mut self) {
-        let ticket = self.mailbox.ticket();
-        match self.ending {
-            Ending::NotYet => {
-                tracing::info!("asked to end by a signal; stopping the services");
-                self.stop_all(ticket, Verb::Stop);
-            }
-            Ending::After(_) => {
-                tracing::info!("asked to end again; killing what still runs");
-                self.stop_all(ticket, Verb::Kill);
-            }
-            Ending::Over(_) => (),
-        }
-    }
-
-    /// Reaps children that nobody watches: orphans that came to this process as their subreaper.
-    fn reap(&self) {
-        for pid in exit::reap_any_except(&self.leaders.borrow()) {
-            tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
-        }
-    }
-}
-
-fn no_guardian() -> Problem {
-    Problem {
-        kind: Kind::NoGuardian,
-        what: "cannot upgrade: the supervisor has no guardian that could put the new one in charge"
-            .to_owned(),
-        hint: Some("`procman restart --quick` starts both afresh, and the services with them".to_owned()),
     }
 }
 

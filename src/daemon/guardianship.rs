@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::engine::{Ending, Engine};
 use super::mailbox::Message;
+use crate::protocol::problem::{Kind, Problem};
 use crate::sys::exit::ExitWatch;
 use crate::sys::process;
 use crate::vocab::identity::Identity;
@@ -73,5 +74,14 @@ async fn until_it_ends(guardian: Identity) {
     }
     if begun.elapsed() < PAUSE {
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+pub(super) fn no_guardian() -> Problem {
+    Problem {
+        kind: Kind::NoGuardian,
+        what: "cannot upgrade: the supervisor has no guardian that could put the new one in charge"
+            .to_owned(),
+        hint: Some("`procman restart --quick` starts both afresh, and the services with them".to_owned()),
     }
 }
