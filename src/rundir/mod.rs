@@ -18,5 +18,7 @@ pub mod leftovers;
 pub mod lock;
 /// Where each file lies.
 pub mod paths;
+/// Whom scripts are to signal.
+pub mod pidfile;
 /// What an upgrade came to.
 pub mod upgrade;
