@@ -1,7 +1,7 @@
 //! What is played in every world.
 
 use crate::Script;
-use crate::world::Step::{Config, Ctl, Gone, Typed, Unordered, Until, Written};
+use crate::world::Step::{Call, Config, Ctl, Gone, Typed, Unordered, Until, Written};
 
 /// One program for each way in which a program goes, and every action on it.
 pub(crate) const STATES: Script = Script {
@@ -283,5 +283,78 @@ stderr_logfile=NONE
         Ctl("tail talks stderr"),
         Unordered("clear all"),
         Ctl("tail joined"),
+    ],
+};
+
+/// Values and faults, called as they are.
+pub(crate) const METHODS: Script = Script {
+    name: "methods",
+    config: "\
+[program:a]
+command=sleep 600
+startsecs=0
+stdout_logfile=%(here)s/a.out
+stderr_logfile=NONE
+[program:b]
+command=sleep 600
+autostart=false
+startsecs=0
+redirect_stderr=true
+stdout_logfile=%(here)s/b.out
+",
+    steps: &[
+        Until("a", "RUNNING"),
+        Call("supervisor.getAPIVersion", &[]),
+        Call("supervisor.getVersion", &[]),
+        Call("supervisor.getSupervisorVersion", &[]),
+        Call("supervisor.getIdentification", &[]),
+        Call("supervisor.getState", &[]),
+        Call("supervisor.getState", &["too", "much"]),
+        Call("supervisor.nosuch", &[]),
+        Call("nosuch", &[]),
+        Call("supervisor._private", &[]),
+        Call("supervisor.getProcessInfo", &["b"]),
+        Call("supervisor.getProcessInfo", &["a"]),
+        Call("supervisor.getProcessInfo", &["nosuch"]),
+        Call("supervisor.getProcessInfo", &["a:*"]),
+        Call("supervisor.getProcessInfo", &[]),
+        Call("supervisor.startProcess", &["a"]),
+        Call("supervisor.startProcess", &["nosuch"]),
+        Call("supervisor.startProcess", &["b:*"]),
+        Call("supervisor.startProcessGroup", &["b"]),
+        Call("supervisor.startProcessGroup", &["nosuch"]),
+        Call("supervisor.signalProcess", &["a", "CONT"]),
+        Call("supervisor.signalProcess", &["a", "NOSUCH"]),
+        Call("supervisor.signalProcessGroup", &["a", "CONT"]),
+        Call("supervisor.signalAllProcesses", &["SIGCONT"]),
+        Call("supervisor.stopProcess", &["b"]),
+        Call("supervisor.stopProcess", &["b"]),
+        Call("supervisor.stopProcess", &["nosuch"]),
+        Call("supervisor.stopProcessGroup", &["b"]),
+        Call("supervisor.stopProcessGroup", &["nosuch"]),
+        Call("supervisor.readProcessStdoutLog", &["a", "0", "0"]),
+        Call("supervisor.readProcessStdoutLog", &["a", "-5", "5"]),
+        Call("supervisor.readProcessStdoutLog", &["a", "0", "-1"]),
+        Call("supervisor.readProcessStdoutLog", &["nosuch", "0", "0"]),
+        Call("supervisor.readProcessStderrLog", &["a", "0", "0"]),
+        Call("supervisor.tailProcessStdoutLog", &["a", "0", "100"]),
+        Call("supervisor.tailProcessStderrLog", &["a", "0", "100"]),
+        Call("supervisor.clearProcessLogs", &["a"]),
+        Call("supervisor.clearProcessLogs", &["nosuch"]),
+        Call("supervisor.clearAllProcessLogs", &[]),
+        Call("supervisor.sendProcessStdin", &["a", "text"]),
+        Call("supervisor.sendProcessStdin", &["b", "text"]),
+        Call("supervisor.sendProcessStdin", &["nosuch", "text"]),
+        Call("supervisor.sendRemoteCommEvent", &["kind", "data"]),
+        Call("supervisor.reloadConfig", &[]),
+        Call("supervisor.addProcessGroup", &["a"]),
+        Call("supervisor.addProcessGroup", &["nosuch"]),
+        Call("supervisor.removeProcessGroup", &["a"]),
+        Call("supervisor.removeProcessGroup", &["nosuch"]),
+        Call("supervisor.getAllConfigInfo", &[]),
+        Call("system.listMethods", &[]),
+        Call("system.methodSignature", &["supervisor.startProcess"]),
+        Call("system.methodSignature", &["nosuch"]),
+        Call("system.methodHelp", &["nosuch"]),
     ],
 };

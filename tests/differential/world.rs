@@ -1,4 +1,4 @@
-//! One supervisord with one client, in a directory of their own.
+//! One supervisor with one client, in a directory of their own.
 
 use std::fs;
 use std::io::Write;
@@ -12,8 +12,17 @@ use nix::unistd::Pid;
 use procman::client::rpc::{Address, Remote};
 use procman::protocol::xmlrpc::message::{Answer, Call};
 use procman::protocol::xmlrpc::value::Value;
+use procman::rundir::leftovers;
+use procman::rundir::paths::Paths;
 use regex::Regex;
 use tempfile::TempDir;
+
+/// Which supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    Supervisord,
+    Procman,
+}
 
 /// Which client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +40,8 @@ pub(crate) enum Step {
     Unordered(&'static str),
     /// One that reads these lines.
     Typed(&'static str, &'static str),
+    /// A method of XML-RPC with parameters of text; `true` and `false` are truth values, digits are numbers.
+    Call(&'static str, &'static [&'static str]),
     /// Waits until a process is in a state.
     Until(&'static str, &'static str),
     /// Waits until a file has this text.
@@ -60,28 +71,40 @@ serverurl=unix://%(here)s/s.sock
 
 pub(crate) struct World {
     dir: TempDir,
-    supervisord: Child,
+    supervisord: Option<Child>,
     client: PathBuf,
     socket: PathBuf,
 }
 
 impl World {
-    pub(crate) fn start(client: Client, programs: &Path, config: &str) -> Self {
+    pub(crate) fn start(server: Server, client: Client, programs: &Path, config: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("df").tempdir().unwrap();
         let path = dir.path().canonicalize().unwrap();
+        let procman = Path::new(env!("CARGO_BIN_EXE_procman"));
         let link = path.join("supervisorctl");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_procman"), &link).unwrap();
+        std::os::unix::fs::symlink(procman, &link).unwrap();
         let client = match client {
             Client::Supervisorctl => programs.join("supervisorctl"),
             Client::Shim => link,
         };
-        let file = path.join("supervisord.conf");
-        fs::write(&file, format!("{HEAD}{config}")).unwrap();
-        let mut supervisord = Command::new(programs.join("supervisord"));
-        supervisord.args(["-n", "-s", "-c"]).arg(file).current_dir(&path).stdin(Stdio::null());
-        let supervisord = supervisord.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let world = Self { dir, supervisord, client, socket: path.join("s.sock") };
-        assert!(world.wait(|| world.call("supervisor.getPID", &[]).is_ok()), "supervisord answers");
+        let socket = path.join("s.sock");
+        let mut world = Self { dir, supervisord: None, client, socket };
+        world.configure(config);
+        match server {
+            Server::Supervisord => {
+                let mut command = world.quiet(&programs.join("supervisord"));
+                world.supervisord = Some(
+                    command.args(["-n", "-s", "-c"]).arg(path.join("supervisord.conf")).spawn().unwrap(),
+                );
+            }
+            Server::Procman => {
+                let mut command = world.quiet(procman);
+                let status =
+                    command.args(["-q", "-c", "supervisord.conf", "up", "--no-wait"]).status().unwrap();
+                assert!(status.success(), "procman starts");
+            }
+        }
+        world.wait(|| world.call("supervisor.getPID", &[]).is_ok());
         world
     }
 
@@ -89,8 +112,19 @@ impl World {
         self.dir.path().canonicalize().unwrap()
     }
 
+    fn paths(&self) -> Paths {
+        Paths::new(&self.path().join("supervisord.conf"), &self.path().join(".procman"))
+    }
+
     fn configure(&self, programs: &str) {
         fs::write(self.path().join("supervisord.conf"), format!("{HEAD}{programs}")).unwrap();
+    }
+
+    fn quiet(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.path()).env_remove("PROCMAN_CONFIG").stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 
     /// Does a step and says what came of it, without what differs by nature: pids, times, paths.
@@ -104,6 +138,11 @@ impl World {
                 lines.join("\n")
             }
             Step::Typed(words, lines) => self.ctl(words, lines),
+            Step::Call(method, params) => match self.call(method, params) {
+                Ok(Ok(value)) => self.plain(&format!("{:?}", sorted(value))),
+                Ok(Err(fault)) => self.plain(&format!("fault {} {}", fault.code, fault.text)),
+                Err(error) => self.plain(&error),
+            },
             Step::Until(name, state) => {
                 let state_of = || match self.call("supervisor.getProcessInfo", &[name]) {
                     Ok(Ok(info)) => info.member("statename").and_then(Value::as_str).map(str::to_owned),
@@ -126,8 +165,7 @@ impl World {
 
     fn ctl(&self, words: &str, lines: &str) -> String {
         let mut command = Command::new(&self.client);
-        command.args(["-c", "supervisord.conf", "-s", &format!("unix://{}", self.socket.display())]);
-        command.args(words.split_whitespace()).current_dir(self.path());
+        command.args(["-c", "supervisord.conf"]).args(words.split_whitespace()).current_dir(self.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
@@ -137,8 +175,13 @@ impl World {
     }
 
     fn call(&self, method: &str, params: &[&str]) -> Result<Answer, String> {
-        let params = params.iter().map(|text| Value::from(*text)).collect();
-        let call = Call { method: method.to_owned(), params };
+        let value = |text: &&str| match (*text, text.parse::<i64>()) {
+            ("true", _) => Value::Bool(true),
+            ("false", _) => Value::Bool(false),
+            (_, Ok(number)) => Value::Int(number),
+            (text, Err(_)) => Value::from(text),
+        };
+        let call = Call { method: method.to_owned(), params: params.iter().map(value).collect() };
         let remote = Remote { address: Address::Unix(self.socket.clone()), credentials: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(remote.call(&call)).map_err(|error| error.to_string())
@@ -164,6 +207,8 @@ impl World {
                 (r"[A-Z][a-z]{2} \d\d \d\d:\d\d [AP]M", "TIME"),
                 (r"file: \S+ line: \d+", "file: F line: N"),
                 (r"(?m)^[1-9]\d*$", "N"),
+                (r#"\("(pid|start|stop|now)", Int\([1-9]\d*\)\)"#, "($1, N)"),
+                (r"---supervisor-\w+\.log", "---supervisor-X.log"),
             ];
             rules.map(|(rule, plain)| (Regex::new(rule).unwrap(), plain)).into()
         });
@@ -173,15 +218,37 @@ impl World {
     }
 }
 
+/// A value with the members of its structs in one order, for they have none.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Struct(mut members) => {
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Value::Struct(members.into_iter().map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(elements) => Value::Array(elements.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
 impl Drop for World {
     /// Ends what the test started, by pid, however the test ended.
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(i32::try_from(self.supervisord.id()).unwrap()), Signal::SIGTERM);
-        let deadline = Instant::now() + PATIENCE;
-        while self.supervisord.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
+        if let Some(mut supervisord) = self.supervisord.take() {
+            let _ = kill(Pid::from_raw(i32::try_from(supervisord.id()).unwrap()), Signal::SIGTERM);
+            let deadline = Instant::now() + PATIENCE;
+            while supervisord.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let _ = supervisord.kill();
+            let _ = supervisord.wait();
+            return;
         }
-        let _ = self.supervisord.kill();
-        let _ = self.supervisord.wait();
+        let mut down = self.quiet(Path::new(env!("CARGO_BIN_EXE_procman")));
+        let _ = down.args(["-q", "-c", "supervisord.conf", "down", "--timeout", "10s"]).status();
+        let paths = self.paths();
+        let services = leftovers::all(&paths, None).into_iter().map(|it| it.identity);
+        for identity in services.chain(leftovers::marked(&paths.instance)) {
+            let _ = kill(Pid::from_raw(identity.pid.as_raw()), Signal::SIGKILL);
+        }
     }
 }
