@@ -130,5 +130,7 @@ fn supervisor() -> Supervisor {
         allowed_ports: BTreeSet::new(),
         also_kill: Vec::new(),
         exit_on: ExitOn::Never,
+        pid_file: None,
+        log_file: None,
     }
 }

@@ -115,9 +115,9 @@ pub enum Verb {
     },
     /// Print the manual page
     Man,
-    /// Put a link named supervisorctl into a directory; called by that name, procman answers as it does
+    /// Put links named supervisorctl and supervisord into a directory; called by these names, procman answers as they do
     Shims {
-        /// Where the link goes; what else is there stays
+        /// Where the links go; what else is there stays
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },

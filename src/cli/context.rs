@@ -42,7 +42,10 @@ impl Context {
             .map_err(|error| Failure::System(format!("cannot tell the working directory: {error}")))?;
         let config = find::find(global.config.as_deref(), &start, &environment)?;
         let supervisor = load::load_supervisor(&config, &environment).map_err(Failure::Config)?;
-        let paths = Paths::new(&config, &supervisor.state_dir);
+        let mut paths = Paths::new(&config, &supervisor.state_dir);
+        if let Some(log) = &supervisor.log_file {
+            log.clone_into(&mut paths.supervisor_log);
+        }
         let talk = match (global.quiet, global.verbose) {
             (true, _) => Talk::Quiet,
             (false, 0) => Talk::Usual,

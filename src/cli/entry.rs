@@ -14,6 +14,7 @@ use crate::vocab::enablement::Enablement;
 pub fn main() -> ExitCode {
     match Name::of_this_process() {
         Some(Name::Supervisorctl) => return super::supervisorctl::entry::main(),
+        Some(Name::Supervisord) => return super::supervisord::entry::main(),
         None => (),
     }
     // Usage errors and help end the process here: clap prints them, with 2 and 0 as exit codes.

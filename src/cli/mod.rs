@@ -24,6 +24,8 @@ mod interrupt;
 pub mod order_args;
 /// Printing that survives a reader who leaves.
 mod output;
+/// The supervisor's own log in a file.
+mod own_log;
 /// What people see.
 mod render;
 /// Being called by another program's name.
@@ -32,6 +34,8 @@ mod shim;
 pub mod supervise_args;
 /// Being `supervisorctl`.
 mod supervisorctl;
+/// Being `supervisord`.
+mod supervisord;
 /// Points in time as people type them.
 pub mod when;
 

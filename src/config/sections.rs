@@ -40,6 +40,8 @@ pub(super) fn supervisor<'a>(
         allowed_ports: section.value("allowed_ports").map(|value| ports(&value)).unwrap_or_default(),
         also_kill: Vec::new(),
         exit_on: section.text("exit_on").map_or(ExitOn::Never, |(text, value)| exit_on(&text, &value)),
+        pid_file: None,
+        log_file: None,
     };
     section.refuse_others(Room { name: "[supervisor]", planned: &[] });
     supervisor

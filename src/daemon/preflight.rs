@@ -7,6 +7,7 @@ use super::engine::{Engine, ending_problem};
 use super::mailbox::Message;
 use crate::config::change::{Changed, Difference, Effect};
 use crate::config::environment::Environment;
+use crate::config::supervisord::overrides;
 use crate::machine::event::{Command, Event};
 use crate::probe::preflight::{Foresight, foresee};
 use crate::protocol::command::{Rehearsal, ReloadOrder};
@@ -56,6 +57,7 @@ pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTr
     }
     environment.remove(Instance::VARIABLE);
     environment.remove(Tag::VARIABLE);
+    environment.remove(overrides::VARIABLE);
     environment.extend(service.env.clone());
     environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
     environment.insert(Replica::VARIABLE.to_owned(), service.replica.number.to_string());

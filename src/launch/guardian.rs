@@ -1,11 +1,13 @@
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use super::upgrade::{self, Partner, Program};
 use super::watch::Watch;
 use crate::rundir::paths::{Paths, Unusable};
+use crate::rundir::pidfile::PidFile;
 use crate::rundir::upgrade::Note;
 use crate::sys::estate::{Estate, Numbers};
 use crate::sys::fork::Side;
@@ -86,6 +88,8 @@ pub struct Beginning<'a> {
     pub ready: &'a mut Option<File>,
     /// A supervisor that lives already.
     pub charge: Option<Charge>,
+    /// Where the guardian's pid is written while it is one.
+    pub pid_file: Option<&'a Path>,
 }
 
 /// A supervisor that lives when its guardian begins.
@@ -114,10 +118,22 @@ impl Charge {
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
-    let Beginning { program, ready, mut charge } = beginning;
     paths.prepare()?;
     limits::raise_open_files();
-    let mut watch = Watch::begin(paths)?;
+    let watch = Watch::begin(paths)?;
+    let pid_file = beginning.pid_file.and_then(|path| {
+        let complain = |error| tracing::error!(%error, path = %path.display(), "cannot write the pid");
+        PidFile::write(path, process::own().pid).map_err(complain).ok()
+    });
+    let role = stand(paths, watch, beginning);
+    if let (Some(pid_file), Ok(Role::Over(_)) | Err(_)) = (pid_file, &role) {
+        pid_file.remove();
+    }
+    role
+}
+
+fn stand(paths: &Paths, mut watch: Watch<'_>, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
+    let Beginning { program, ready, mut charge, pid_file: _ } = beginning;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
     let guardian = process::own();

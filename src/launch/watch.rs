@@ -27,7 +27,7 @@ impl<'a> Watch<'a> {
     /// Takes the lock and holds the signals back.
     pub(super) fn begin(paths: &'a Paths) -> Result<Self, NoGuardian> {
         let lock = FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.keep();
-        let own = [Signal::CHLD, Signal::USR1, Signal::IO];
+        let own = [Signal::CHLD, Signal::USR1, Signal::USR2, Signal::IO];
         let signals = Signals::hold(&[&PASSED_ON[..], &own].concat())?;
         Ok(Self { paths, lock, signals, ear: None })
     }
@@ -49,6 +49,7 @@ impl<'a> Watch<'a> {
     pub(super) fn leave(self) -> io::Result<()> {
         drop(self.lock);
         signal::ignore(Signal::USR1)?;
+        signal::ignore(Signal::USR2)?;
         self.signals.release()
     }
 
@@ -64,7 +65,8 @@ impl<'a> Watch<'a> {
                 return outcome;
             }
             match self.signals.next() {
-                Some(Signal::CHLD | Signal::IO) | None => (),
+                // supervisord opens its logs again at SIGUSR2; here each is looked for at its name anyway.
+                Some(Signal::CHLD | Signal::IO | Signal::USR2) | None => (),
                 Some(Signal::USR1) => self.mend(),
                 // One that is just ending gets no more signals, and needs none.
                 Some(passed) => drop(signal::send(supervisor, passed)),

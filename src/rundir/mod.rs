@@ -18,6 +18,8 @@ pub mod leftovers;
 pub mod lock;
 /// Where each file lies.
 pub mod paths;
+/// Whom scripts are to signal.
+pub mod pidfile;
 /// Replacing a file as a whole.
 mod replace;
 /// Which of the processes of procman's own is the supervisor.

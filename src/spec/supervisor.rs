@@ -21,6 +21,10 @@ pub struct Supervisor {
     pub also_kill: Vec<String>,
     /// What ends the whole, services and supervisor.
     pub exit_on: ExitOn,
+    /// Where the guardian's pid goes, for scripts that signal it.
+    pub pid_file: Option<PathBuf>,
+    /// Where the supervisor's own log goes beside standard error, if not to its usual place.
+    pub log_file: Option<PathBuf>,
 }
 
 /// What ends the whole beside a command or a signal, as the init of a container needs it.
@@ -50,6 +54,8 @@ impl Supervisor {
             allowed_ports: BTreeSet::new(),
             also_kill: Vec::new(),
             exit_on: ExitOn::Never,
+            pid_file: None,
+            log_file: None,
         }
     }
 

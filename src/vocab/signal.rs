@@ -27,6 +27,8 @@ impl Signal {
     /// Something urgent came over a socket; to a Python program with held sockets: accept nothing more. Who has no handler
     /// for it takes no notice.
     pub const URG: Self = Self(nix::sys::signal::Signal::SIGURG);
+    /// Whatever a program takes it for; to many daemons: open your logs again.
+    pub const USR2: Self = Self(nix::sys::signal::Signal::SIGUSR2);
     /// Something can be read that was announced so.
     pub const IO: Self = Self(nix::sys::signal::Signal::SIGIO);
     /// Stops a process until SIGCONT.

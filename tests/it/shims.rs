@@ -1,4 +1,5 @@
-//! procman called by the name of supervisorctl, as far as that needs no supervisor.
+//! procman called by the names of supervisor's programs. What it says as supervisorctl is held against supervisorctl itself
+//! by `tests/differential`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,9 +11,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procman::protocol::status::Status;
 use procman::protocol::xmlrpc::fault::FaultCode;
 use procman::protocol::xmlrpc::message::{Call, encode_answer};
 use procman::protocol::xmlrpc::value::Value;
+use procman::vocab::state::State;
 use tempfile::TempDir;
 
 use crate::harness::{Ran, procman, wait_until};
@@ -40,13 +45,14 @@ fn ran(dir: &TempDir, words: &str) -> Ran {
 fn the_names_are_links_to_this_procman_and_what_is_there_stays() {
     let (dir, made) = shims(|_| ());
     made.expect(0);
-    let link = dir.path().join("supervisorctl");
-    assert_eq!(fs::canonicalize(link).unwrap(), procman().canonicalize().unwrap());
+    for name in ["supervisorctl", "supervisord"] {
+        assert_eq!(fs::canonicalize(dir.path().join(name)).unwrap(), procman().canonicalize().unwrap());
+    }
     Ran::of(&Command::new(procman()).arg("shims").arg(dir.path()).output().unwrap()).expect(0);
 
-    let (dir, refused) = shims(|dir| fs::write(dir.join("supervisorctl"), "theirs").unwrap());
+    let (dir, refused) = shims(|dir| fs::write(dir.join("supervisord"), "theirs").unwrap());
     refused.expect(5).says(&["something else is there, and it stays"]);
-    assert_eq!(fs::read(dir.path().join("supervisorctl")).unwrap(), b"theirs");
+    assert!(!dir.path().join("supervisorctl").exists());
     let (dir, refused) = shims(|dir| symlink("/usr/bin/true", dir.join("supervisorctl")).unwrap());
     refused.expect(5);
     assert_eq!(fs::read_link(dir.path().join("supervisorctl")).unwrap(), Path::new("/usr/bin/true"));
@@ -222,4 +228,111 @@ fn at_a_terminal_names_are_completed_and_lines_are_kept() {
     });
     terminal.write_all(b"quit\r").unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+/// A supervisor that is started by the name of supervisord, and ended with the test.
+struct Started {
+    dir: TempDir,
+}
+
+impl Started {
+    fn new(config: &str) -> Self {
+        let (dir, made) = shims(|dir| fs::write(dir.join("supervisord.conf"), config).unwrap());
+        made.expect(0);
+        Self { dir }
+    }
+
+    fn supervisord(&self, words: &str) -> Command {
+        let mut command = Command::new(self.dir.path().join("supervisord"));
+        command.args(words.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env_remove("PROCMAN_CONFIG");
+        command
+    }
+
+    fn run(&self, words: &str) -> Ran {
+        Ran::of(&self.supervisord(words).output().unwrap())
+    }
+
+    fn status(&self) -> Option<Status> {
+        let mut procman = Command::new(procman());
+        procman.args(["-c", "supervisord.conf", "status", "--json"]).current_dir(self.dir.path());
+        serde_json::from_slice(&procman.output().unwrap().stdout).ok()
+    }
+
+    fn wait_until_it_runs(&self) -> Status {
+        wait_until("the program runs", || {
+            self.status().filter(|status| status.services.iter().all(|it| it.state == State::Running))
+        })
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.dir.path().join(file)).unwrap_or_default()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let mut procman = Command::new(procman());
+        procman
+            .args(["-q", "-c", "supervisord.conf", "down", "--timeout", "10s"])
+            .current_dir(self.dir.path());
+        let _ = procman.output();
+    }
+}
+
+const SLEEPER: &str = "\
+[supervisord]
+pidfile=%(here)s/of-the-file.pid
+[program:sleeper]
+command=sh -c 'echo \"<$PROCMAN_SUPERVISORD>\"; exec sleep 600'
+startsecs=0
+stdout_logfile=%(here)s/sleeper.log
+";
+
+#[test]
+fn supervisord_starts_in_the_background_with_the_pidfile_and_the_log_that_its_options_name() {
+    let it = Started::new(SLEEPER);
+    let said = it.run("-c supervisord.conf -j own.pid -l own.log -t").expect(0);
+    assert!(said.stderr.contains("strip_ansi: logs are kept as they are written"), "{}", said.stderr);
+    let guardian = it.wait_until_it_runs().supervisor.guardian.unwrap();
+    assert_eq!(it.read("own.pid"), format!("{guardian}\n"));
+    assert!(it.read("own.log").contains("supervisor started"));
+    wait_until("the program knows nothing of it", || (it.read("sleeper.log") == "<>\n").then_some(()));
+
+    it.run("").expect(2).says(&["Error: Another program is already listening"]);
+    let guardian = Pid::from_raw(guardian.as_raw());
+    fs::rename(it.dir.path().join("own.log"), it.dir.path().join("own.log.1")).unwrap();
+    kill(guardian, Signal::SIGUSR2).unwrap();
+    kill(guardian, Signal::SIGHUP).unwrap();
+    wait_until("the log goes on in a new file", || (!it.read("own.log").is_empty()).then_some(()));
+    assert_eq!(it.wait_until_it_runs().supervisor.guardian.map(|pid| pid.as_raw()), Some(guardian.as_raw()));
+    kill(guardian, Signal::SIGTERM).unwrap();
+    wait_until("the pidfile is gone", || (!it.dir.path().join("own.pid").exists()).then_some(()));
+    assert!(!it.dir.path().join("of-the-file.pid").exists());
+}
+
+#[test]
+fn supervisord_stays_in_the_foreground_when_asked_to() {
+    let it = Started::new(SLEEPER);
+    let mut child = it.supervisord("-n -s").spawn().unwrap();
+    it.wait_until_it_runs();
+    assert_eq!(it.read("of-the-file.pid"), format!("{}\n", child.id()));
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!it.dir.path().join("of-the-file.pid").exists());
+}
+
+#[test]
+fn supervisord_refuses_in_its_own_words_and_starts_nothing() {
+    let it = Started::new("[supervisord]\n[program:a]\ncommand=sleep 1\nstartsecs=often\n");
+    assert_eq!(it.run("-v").expect(0).stdout, "4.3.0\n");
+    for (words, said) in [
+        ("-x", "Error: option -x not recognized\nFor help, use "),
+        ("start", "Error: positional arguments are not supported: ['start']"),
+        ("-c no.conf", "Error: could not find config file no.conf"),
+        ("-c supervisord.conf", "invalid literal for int() with base 10: 'often'"),
+    ] {
+        it.run(words).expect(2).says(&[said]);
+    }
+    assert!(!it.dir.path().join(".procman").exists());
 }

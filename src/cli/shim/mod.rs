@@ -1,4 +1,4 @@
-//! Being called by another program's name: scripts that call `supervisorctl` find procman there.
+//! Being called by another program's name: scripts that call `supervisorctl` or `supervisord` find procman there.
 //! Deliberately absent: what those commands do.
 
 /// Options as Python's getopt reads them.

@@ -9,15 +9,17 @@ use super::getopt::{self, Given, Known};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Name {
     Supervisorctl,
+    Supervisord,
 }
 
 impl Name {
-    pub(in crate::cli) const ALL: [Self; 1] = [Self::Supervisorctl];
+    pub(in crate::cli) const ALL: [Self; 2] = [Self::Supervisorctl, Self::Supervisord];
 
     /// The name that a file of the program has.
     pub(in crate::cli) fn file(self) -> &'static str {
         match self {
             Self::Supervisorctl => "supervisorctl",
+            Self::Supervisord => "supervisord",
         }
     }
 

@@ -1,6 +1,6 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::model::{Expanded, File, Reading, Remark};
+use super::model::{Expanded, File, Reading, Remark, Settings};
 use super::naming;
 use super::read::{Includes, included, read};
 use super::reader::{Ground, Trust};
@@ -132,13 +132,27 @@ fn trace(problem: &Problem, places: &[(std::ops::Range<usize>, Place)]) -> Refus
 /// not to find its supervisor.
 pub fn supervisor(text: &str, path: &Path, environment: &Environment) -> Supervisor {
     let reading = reading(text, path, environment, Trust::AsItStands);
-    let directory = reading.outcome.as_ref().ok().map(|fleet| fleet.supervisord.childlogdir.as_str());
     let usual = Supervisor::usual(path);
-    match directory {
-        Some(directory) if directory != "/tmp" => {
-            Supervisor { log_dir: path.with_file_name(directory), ..usual }
-        }
-        Some(_) | None => usual,
+    let Ok(fleet) = &reading.outcome else { return usual };
+    let settings = &fleet.supervisord;
+    let directory = Some(&settings.childlogdir).filter(|directory| *directory != "/tmp");
+    Supervisor {
+        log_dir: directory.map_or(usual.log_dir, |directory| path.with_file_name(directory)),
+        pid_file: settings.named_pidfile.as_ref().map(PathBuf::from),
+        log_file: settings.named_log.as_ref().map(PathBuf::from),
+        ..Supervisor::usual(path)
+    }
+}
+
+/// `[supervisord]`, with what the command line says beside.
+///
+/// # Errors
+/// Every problem of the file.
+pub fn settings(text: &str, path: &Path, environment: &Environment) -> Result<Settings, Problems> {
+    let reading = reading(text, path, environment, Trust::Looked);
+    match &reading.outcome {
+        Ok(fleet) => Ok(fleet.supervisord.clone()),
+        Err(refusals) => Err(problems(&reading, refusals)),
     }
 }
 

@@ -33,6 +33,8 @@ mod ini;
 mod known;
 /// What processes are called as services.
 mod naming;
+/// What a command line says beside a file.
+pub mod overrides;
 /// `[program:NAME]`, expanded.
 mod programs;
 /// What Python's own functions do.

@@ -85,6 +85,12 @@ pub struct Settings {
     pub environment: BTreeMap<String, String>,
     /// Where programs find the server, unless they say otherwise.
     pub serverurl: Option<String>,
+    /// The log, if the section names one that is a file.
+    #[serde(skip)]
+    pub named_log: Option<String>,
+    /// The file for the pid, if the section names one.
+    #[serde(skip)]
+    pub named_pidfile: Option<String>,
 }
 
 /// `[supervisorctl]`.

@@ -8,7 +8,7 @@ use super::model::{Expanded, File, Reading};
 use super::python::{directory_of, join, normal};
 use super::reader::{Ground, Reader, here};
 use super::refusal::{Place, Refusal};
-use super::{include, known, servers, settings};
+use super::{include, known, overrides, servers, settings};
 
 /// Where included files come from.
 pub enum Includes {
@@ -51,8 +51,18 @@ pub fn included(text: &str, ground: Ground<'_>) -> Option<Vec<File>> {
     Some(reading.files.split_off(1))
 }
 
-/// Reads the main file and what it includes into one.
+/// Reads the main file, what it includes, and what a command line said, into one; what is read last counts.
 fn merge(reading: &mut Reading, ground: Ground<'_>, includes: Includes) -> Result<Ini, Refusal> {
+    let mut ini = merge_files(reading, ground, includes)?;
+    if let Some(text) = ground.environment.value(overrides::VARIABLE) {
+        ini.read(reading.files.len(), overrides::NAME, text)?;
+        reading.files.push(File { name: overrides::NAME.to_owned(), text: text.to_owned() });
+    }
+    Ok(ini)
+}
+
+/// Reads the main file and what it includes into one.
+fn merge_files(reading: &mut Reading, ground: Ground<'_>, includes: Includes) -> Result<Ini, Refusal> {
     let mut ini = Ini::default();
     let Some(File { name, text }) = reading.files.first().cloned() else { return Ok(ini) };
     ini.read(0, &name, &text)?;

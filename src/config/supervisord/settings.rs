@@ -44,6 +44,11 @@ fn read_options(reader: &Reader<'_>, section: &Section) -> Result<Settings, Refu
     let logfile = if logfile == "syslog" { logfile } else { reader.normal(&logfile) };
     let pidfile = reader.normal(&pidfile);
     let serverurl = None;
+    // A device is no file that could be read again.
+    let is_file =
+        |path: &&String| *path != "syslog" && !path.starts_with("/dev/") && !path.starts_with("/proc/");
+    let named_log = options.raw("logfile").and(Some(&logfile)).filter(is_file).cloned();
+    let named_pidfile = options.raw("pidfile").and(Some(&pidfile)).cloned();
     Ok(Settings {
         logfile,
         logfile_maxbytes,
@@ -63,6 +68,8 @@ fn read_options(reader: &Reader<'_>, section: &Section) -> Result<Settings, Refu
         identifier,
         environment,
         serverurl,
+        named_log,
+        named_pidfile,
     })
 }
 

@@ -112,7 +112,8 @@ impl Translator<'_> {
         if group.name != program.name && crate::vocab::name::ServiceName::parse(&group.name).is_ok() {
             table.set("group", quoted(&group.name));
         }
-        table.keys.extend(program.directory.as_ref().map(|directory| ("directory", quoted(directory))));
+        let directory = program.directory.as_ref().or(self.fleet.supervisord.directory.as_ref());
+        table.keys.extend(directory.map(|directory| ("directory", quoted(directory))));
         self.environment(program, &mut table);
         self.identity(program, &mut table);
         let priority = group.priority.clamp(-1000, 1000);

@@ -51,6 +51,8 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
         allowed_ports: BTreeSet::new(),
         also_kill: Vec::new(),
         exit_on: ExitOn::Never,
+        pid_file: None,
+        log_file: None,
     };
     Arc::new(Fleet::new(supervisor, services).unwrap())
 }

@@ -1,0 +1,62 @@
+use std::process::ExitCode;
+
+use super::options::{self, Asked};
+use super::start;
+use crate::cli::output;
+use crate::cli::shim::program::Called;
+use crate::config::environment::Environment;
+
+/// The version of supervisord whose options and words these are; scripts ask for it to know what they may expect.
+const SPOKEN: &str = "4.3.0";
+
+/// Runs the command as which this process was called.
+pub(in crate::cli) fn main() -> ExitCode {
+    let called = Called::of_this_process();
+    let here = std::env::current_dir().unwrap_or_default();
+    let environment = Environment::of_this_process();
+    match options::read(&called, &environment, &here) {
+        Ok(Asked::Help) => said(&usage(&called.program)),
+        Ok(Asked::Version) => said(SPOKEN),
+        Ok(Asked::Start { file, settings }) => {
+            let wanted =
+                start::Wanted { called: &called, environment: &environment, here: &here, file, settings };
+            start::start(&wanted).unwrap_or_else(|wrong| wrong.tell(&called))
+        }
+        Err(wrong) => wrong.tell(&called),
+    }
+}
+
+fn said(text: &str) -> ExitCode {
+    // A reader who has left is no failure.
+    let _ = output::line(text);
+    ExitCode::SUCCESS
+}
+
+fn usage(program: &str) -> String {
+    format!(
+        "supervisord -- starts procman with a config file of supervisord's
+
+Usage: {program} [options]
+
+Options:
+-c/--configuration FILENAME    the config file (searched for if it is not given)
+-n/--nodaemon                  stay in the foreground
+-s/--silent                    in the foreground, write the own log to its file only
+-h/--help                      print this and exit
+-v/--version                   print the version of supervisord that this behaves as, and exit
+-u/--user USER                 run the programs as this user
+-m/--umask UMASK               use this umask in the background (default is 022)
+-d/--directory DIRECTORY       run programs that have no directory of their own there
+-l/--logfile FILENAME          the supervisor's own log
+-y/--logfile_maxbytes BYTES    understood, and said not to be done: the own log is not rotated
+-z/--logfile_backups NUM       the same
+-e/--loglevel LEVEL            how much the own log says (critical, error, warn, info, debug, trace, blather)
+-j/--pidfile FILENAME          where the pid of the guardian goes, which signals are for
+-i/--identifier STR            what the supervisor calls itself
+-q/--childlogdir DIRECTORY     where the logs of programs go that name no file
+-k/--nocleanup                 logs of programs are kept in any case
+-a/--minfds NUM                so many files must be allowed to be open
+--minprocs NUM                 understood, and said not to be done: programs have the limit that procman is started with
+-t/--strip_ansi                understood, and said not to be done: logs are kept as they are written"
+    )
+}

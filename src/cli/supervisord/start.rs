@@ -1,0 +1,170 @@
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Uid, User};
+
+use crate::cli::context;
+use crate::cli::output;
+use crate::cli::shim::program::{Called, Wrong};
+use crate::client::connection::{Client, Unreachable};
+use crate::config::environment::Environment;
+use crate::config::problem::Problems;
+use crate::config::supervisord::model::{LogLevel, Settings};
+use crate::config::supervisord::{load as dialect, overrides};
+use crate::config::{find, load};
+use crate::rundir::paths::Paths;
+
+/// What is to be started.
+pub(super) struct Wanted<'a> {
+    pub(super) called: &'a Called,
+    pub(super) environment: &'a Environment,
+    pub(super) here: &'a Path,
+    pub(super) file: Option<String>,
+    pub(super) settings: Vec<(&'static str, String)>,
+}
+
+/// Starts procman with a config file: in the background and waits until it is in charge, or becomes it.
+///
+/// # Errors
+/// Why it cannot start, with nothing started.
+pub(super) fn start(wanted: &Wanted<'_>) -> Result<ExitCode, Wrong> {
+    let config = find_config(wanted)?;
+    let own = [(overrides::VARIABLE.to_owned(), overrides::text(&wanted.settings))];
+    let environment: Environment =
+        wanted.environment.variables().clone().into_iter().chain(own.clone()).collect();
+    load::load(&config, &environment).map_err(|problems| first_of(&problems))?;
+    let text = load::read_text(&config).map_err(|problems| first_of(&problems))?;
+    if !dialect::is_dialect(&config, &text) {
+        let what = format!("{} is no config of supervisord's: `procman up -c` starts it", config.display());
+        return Err(Wrong(what));
+    }
+    let settings = dialect::settings(&text, &config, &environment).map_err(|problems| first_of(&problems))?;
+    prove_user(&settings)?;
+    prove_nobody_runs(&config, &environment)?;
+    raise_limit(&settings)?;
+    for remark in dialect::remarks(&text, &config, &environment) {
+        output::say(&format!("warning: {remark}"));
+    }
+    let mut procman = procman(&config)?;
+    procman.envs(own);
+    if wanted.environment.value("PROCMAN_LOG").is_none() {
+        procman.env("PROCMAN_LOG", level(settings.loglevel));
+    }
+    if settings.nodaemon { in_foreground(procman, &settings) } else { in_background(procman, &settings) }
+}
+
+fn find_config(wanted: &Wanted<'_>) -> Result<PathBuf, Wrong> {
+    let named = wanted.file.as_ref().map(|file| wanted.here.join(file));
+    let searched = wanted.called.search_paths();
+    let file = match (&named, searched.iter().find(|path| wanted.here.join(path).exists())) {
+        (Some(file), _) => file.clone(),
+        (None, Some(found)) => {
+            if Uid::effective().is_root() {
+                output::say("warning: root runs what a file says that was searched for: name it with -c");
+            }
+            wanted.here.join(found)
+        }
+        (None, None) => {
+            let places: Vec<String> = searched.iter().map(|path| path.display().to_string()).collect();
+            return Err(Wrong(format!(
+                "No config file found at default paths ({}); use the -c option to specify a config file at a different path",
+                places.join(", ")
+            )));
+        }
+    };
+    let shown = wanted.file.clone().unwrap_or_else(|| file.display().to_string());
+    find::find(Some(&file), wanted.here, wanted.environment)
+        .map_err(|_| Wrong(format!("could not find config file {shown}")))
+}
+
+/// supervisord says one problem; all of them, with their places, are what `procman check` is for.
+fn first_of(problems: &Problems) -> Wrong {
+    let what = problems.list.first().map_or_else(String::new, |problem| problem.what.clone());
+    let more = problems.list.len().saturating_sub(1);
+    let hint = format!(" ({more} more: `procman check -c {}`)", problems.file.display());
+    Wrong(if more == 0 { what } else { what + &hint })
+}
+
+fn prove_user(settings: &Settings) -> Result<(), Wrong> {
+    let Some(user) = settings.user.as_ref().filter(|_| !Uid::effective().is_root()) else { return Ok(()) };
+    let named = User::from_name(user).ok().flatten().map(|user| user.uid);
+    let number = user.parse().ok().map(Uid::from_raw);
+    if named.or(number) == Some(Uid::effective()) {
+        return Ok(());
+    }
+    Err(Wrong("Can't drop privilege as nonroot user".to_owned()))
+}
+
+/// Another supervisor of the same file is in charge, or about to be.
+fn prove_nobody_runs(config: &Path, environment: &Environment) -> Result<(), Wrong> {
+    let supervisor = load::load_supervisor(config, environment).map_err(|problems| first_of(&problems))?;
+    let paths = Paths::new(config, &supervisor.state_dir);
+    let runtime = context::runtime().map_err(|failure| Wrong(failure.to_string()))?;
+    match runtime.block_on(Client::connect(&paths)) {
+        Err(Unreachable::Absent) => Ok(()),
+        Ok(_)
+        | Err(Unreachable::Silent { .. } | Unreachable::Returning { .. } | Unreachable::Denied { .. }) => {
+            Err(Wrong(TAKEN.to_owned()))
+        }
+    }
+}
+
+/// Where procman runs is no port, and scripts look for these words all the same.
+const TAKEN: &str = "Another program is already listening on a port that one of our HTTP servers is configured to use.  \
+    Shut this program down first before starting supervisord.";
+
+/// The limit of open files that the config asks for is raised, never lowered, and holds for the programs as well.
+fn raise_limit(settings: &Settings) -> Result<(), Wrong> {
+    let least = u64::try_from(settings.minfds).unwrap_or(0);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
+    if soft >= least {
+        return Ok(());
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, least, hard.max(least)).map_err(|_| {
+        let ways = "allow more, or lower minfds in the config file";
+        Wrong(format!("minfds asks for {least} open files, and this environment allows {hard}: {ways}"))
+    })
+}
+
+fn procman(config: &Path) -> Result<Command, Wrong> {
+    let executable = std::env::current_exe().and_then(std::fs::canonicalize);
+    let executable =
+        executable.map_err(|error| Wrong(format!("cannot tell where procman itself lies: {error}")))?;
+    let mut procman = Command::new(executable);
+    procman.arg0("procman").arg("--quiet").arg("--config").arg(config).arg("up");
+    Ok(procman)
+}
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Critical | LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace | LogLevel::Blather => "trace",
+    }
+}
+
+fn in_foreground(mut procman: Command, settings: &Settings) -> Result<ExitCode, Wrong> {
+    procman.arg("--foreground");
+    if settings.silent {
+        procman.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    let error = procman.exec();
+    Err(Wrong(format!("cannot start procman: {error}")))
+}
+
+/// The umask counts in the background alone, as in supervisord.
+fn in_background(mut procman: Command, settings: &Settings) -> Result<ExitCode, Wrong> {
+    umask(Mode::from_bits_truncate(settings.umask as nix::libc::mode_t));
+    let status = procman.arg("--no-wait").stdin(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(ExitCode::SUCCESS),
+        // Why was said already.
+        Ok(_) => Ok(ExitCode::from(2)),
+        Err(error) => Err(Wrong(format!("cannot start procman: {error}"))),
+    }
+}
