@@ -28,15 +28,6 @@ pub struct Holdings {
     letterbox: Letterbox,
 }
 
-/// Who has a socket beside the run that is about to get it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
-    /// Nobody.
-    Alone,
-    /// Another run, which goes on.
-    Shared,
-}
-
 /// A socket that cannot be held.
 #[derive(Debug)]
 pub(super) struct Unheld {
@@ -63,10 +54,13 @@ impl Engine {
                 why: format!("cannot write the Python shim to {}: {error}", self.paths.python.display()),
             })?;
         }
-        let others = self.wardens.values().any(|warden| warden.charge().tag.service == service.name);
-        let used = if others { Use::Shared } else { Use::Alone };
+        // A replica has them under a name of its own.
+        let live = self.wardens.values().map(|warden| &warden.charge().tag.service);
+        let live = live.filter_map(|name| self.fleet.services().get(name));
+        let used = live.flat_map(|service| addresses(service.spec()));
+        let shared = used.filter(|address| hold.addresses.contains(address)).cloned().collect();
         // Somebody may have come between the look at the ports and this.
-        self.holdings.hold(service, hold, used).map_err(|unheld| {
+        self.holdings.hold(service, hold, &shared).map_err(|unheld| {
             let why = unheld.to_string();
             self.taken(service).map_or(Obstacle::Refused { why }, Obstacle::PortTaken)
         })
@@ -110,13 +104,18 @@ impl Holdings {
     }
 
     /// Opens what this service is to have and what is not held, and makes what is held as a new run expects it, unless
-    /// another run has it as well.
-    pub(super) fn hold(&mut self, service: &Service, hold: &Hold, used: Use) -> Result<(), Unheld> {
+    /// another live run shares it.
+    pub(super) fn hold(
+        &mut self,
+        service: &Service,
+        hold: &Hold,
+        shared: &BTreeSet<ListenAddress>,
+    ) -> Result<(), Unheld> {
         let mut news = false;
         let owner = service.credentials();
         for address in &hold.addresses {
             match self.held.get(address).filter(|socket| listen::listens_at(socket, address)) {
-                Some(socket) if used == Use::Alone => {
+                Some(socket) if !shared.contains(address) => {
                     listen::renew(socket).map_err(unheld(address))?;
                 }
                 Some(_) => (),
