@@ -25,17 +25,13 @@ use crate::vocab::state::Goal;
 #[derive(Debug)]
 pub struct Holdings {
     held: BTreeMap<ListenAddress, OwnedFd>,
+    /// The socket to which services tell of themselves, and the inode of its path.
+    ear: Option<(u64, OwnedFd)>,
     letterbox: Letterbox,
 }
 
-/// Who has a socket beside the run that is about to get it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
-    /// Nobody.
-    Alone,
-    /// Another run, which goes on.
-    Shared,
-}
+/// What the letter begins with that has the socket to which services tell of themselves; the inode follows.
+const EAR: &str = "notify ";
 
 /// A socket that cannot be held.
 #[derive(Debug)]
@@ -63,10 +59,13 @@ impl Engine {
                 why: format!("cannot write the Python shim to {}: {error}", self.paths.python.display()),
             })?;
         }
-        let others = self.wardens.values().any(|warden| warden.charge().tag.service == service.name);
-        let used = if others { Use::Shared } else { Use::Alone };
+        // A replica has them under a name of its own.
+        let live = self.wardens.values().map(|warden| &warden.charge().tag.service);
+        let live = live.filter_map(|name| self.fleet.services().get(name));
+        let used = live.flat_map(|service| addresses(service.spec()));
+        let shared = used.filter(|address| hold.addresses.contains(address)).cloned().collect();
         // Somebody may have come between the look at the ports and this.
-        self.holdings.hold(service, hold, used).map_err(|unheld| {
+        self.holdings.hold(service, hold, &shared).map_err(|unheld| {
             let why = unheld.to_string();
             self.taken(service).map_or(Obstacle::Refused { why }, Obstacle::PortTaken)
         })
@@ -87,15 +86,34 @@ impl Holdings {
             tracing::error!(%error, "cannot take over the sockets that are held for services");
             Vec::new()
         });
-        let mut held = BTreeMap::new();
+        let (mut held, mut ear) = (BTreeMap::new(), None);
         for letter in letters {
             for (line, socket) in letter.text.lines().zip(letter.descriptors) {
+                if let Some(inode) = line.strip_prefix(EAR).and_then(|inode| inode.parse().ok()) {
+                    ear = Some((inode, socket));
+                    continue;
+                }
                 let address =
                     ListenAddress::parse(line).filter(|address| listen::listens_at(&socket, address));
                 held.extend(address.map(|address| (address, socket)));
             }
         }
-        Self { held, letterbox }
+        Self { held, ear, letterbox }
+    }
+
+    /// The socket that services told the supervisor before this one of themselves by, and the inode of its path.
+    pub(super) fn ear(&self) -> Option<(u64, OwnedFd)> {
+        let (inode, socket) = self.ear.as_ref()?;
+        Some((*inode, socket.try_clone().ok()?))
+    }
+
+    /// Leaves the socket to which services tell of themselves to the next supervisor.
+    pub(super) fn keep_ear(&mut self, socket: BorrowedFd<'_>, inode: u64) {
+        match socket.try_clone_to_owned() {
+            Ok(socket) => self.ear = Some((inode, socket)),
+            Err(error) => tracing::warn!(%error, "what services tell would not outlive this supervisor"),
+        }
+        self.leave_for_the_next();
     }
 
     /// Whether every socket of a service on one of its ports is held; none if it holds none.
@@ -110,13 +128,18 @@ impl Holdings {
     }
 
     /// Opens what this service is to have and what is not held, and makes what is held as a new run expects it, unless
-    /// another run has it as well.
-    pub(super) fn hold(&mut self, service: &Service, hold: &Hold, used: Use) -> Result<(), Unheld> {
+    /// another live run shares it.
+    pub(super) fn hold(
+        &mut self,
+        service: &Service,
+        hold: &Hold,
+        shared: &BTreeSet<ListenAddress>,
+    ) -> Result<(), Unheld> {
         let mut news = false;
         let owner = service.credentials();
         for address in &hold.addresses {
             match self.held.get(address).filter(|socket| listen::listens_at(socket, address)) {
-                Some(socket) if used == Use::Alone => {
+                Some(socket) if !shared.contains(address) => {
                     listen::renew(socket).map_err(unheld(address))?;
                 }
                 Some(_) => (),
@@ -189,7 +212,8 @@ impl Holdings {
             let text: Vec<String> = chunk.iter().map(|(address, _)| address.to_string()).collect();
             (text.join("\n"), chunk.iter().map(|(_, socket)| socket.as_fd()).collect::<Vec<BorrowedFd<'_>>>())
         });
-        if let Err(error) = self.letterbox.replace(letters) {
+        let ear = self.ear.iter().map(|(inode, socket)| (format!("{EAR}{inode}"), vec![socket.as_fd()]));
+        if let Err(error) = self.letterbox.replace(letters.chain(ear)) {
             tracing::warn!(%error, "held sockets would not outlive this supervisor");
         }
     }

@@ -10,6 +10,7 @@ use crate::probe::heartbeat::{Clocks, Pulse};
 use crate::spec::health::{Aspect, Check, Pattern};
 use crate::spec::service::Service;
 use crate::sys::clock;
+use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
 
 /// What the looks at one run remember from one to the next, and what it has told of itself. Clones are the same book.
@@ -68,6 +69,11 @@ impl Notebook {
     /// What it says of itself, for people.
     pub(super) fn says(&self) -> Option<String> {
         self.pages().words.status()
+    }
+
+    /// The process that it names as its main one.
+    pub(super) fn main(&self) -> Option<Pid> {
+        self.pages().words.main()
     }
 
     /// What its own word is worth for one aspect.

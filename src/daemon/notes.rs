@@ -15,13 +15,15 @@ use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Protocol};
 use crate::vocab::run::RunId;
 
-/// How a run's ports differ from what its service declares.
+/// How a run differs from what its service declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Note {
     /// It listens where it did not say.
     Undeclared(Endpoint),
     /// It does not listen where it said.
     Silent(Endpoint),
+    /// It names another process as its main one (sd_notify(3)).
+    OtherMain(Pid),
 }
 
 /// What a run listens on beside its first port can come a while after its start: it is looked at once so long after it,
@@ -55,6 +57,9 @@ pub(super) fn words(notes: &[Note]) -> Vec<String> {
     let word = |note: &Note| match note {
         Note::Undeclared(port) => format!("listens on port {port}, which it does not declare"),
         Note::Silent(port) => format!("does not listen on port {port}, which it declares"),
+        Note::OtherMain(pid) => {
+            format!("says MAINPID={pid}, which is not followed: the process that was started is its main one")
+        }
     };
     notes.iter().map(word).collect()
 }
@@ -93,11 +98,13 @@ impl Engine {
     fn note(&mut self, name: &ServiceName, held: &[Held]) {
         let Some(service) = self.fleet.services().get(name) else { return };
         let Phase::Running(live, _) = service.phase() else { return };
-        let notes = of(service.spec(), held);
+        let mut notes = of(service.spec(), held);
+        let named = self.wardens.get(&live.run).and_then(|warden| warden.charge().notebook.main());
+        notes.extend(named.filter(|pid| *pid != live.identity.pid).map(Note::OtherMain));
         let before = self.noted.insert(live.run, notes.clone()).unwrap_or_default();
         if before != notes {
             let (service, notes) = (name.clone(), words(&notes));
-            tracing::warn!(%service, ?notes, "its ports are not as declared");
+            tracing::warn!(%service, ?notes, "it is not as declared");
             let what = What::Notes { service, notes };
             self.mailbox.publish(Event { unix_ms: clock::unix_ms(), what });
         }

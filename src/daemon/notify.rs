@@ -40,7 +40,15 @@ impl Engine {
         if self.listening.as_ref().is_some_and(|it| it.ear.is_there() && !it.listener.is_finished()) {
             return Ok(());
         }
-        let ear = Arc::new(Ear::open(&self.paths.notify())?);
+        let path = self.paths.notify();
+        let inherited = self.holdings.ear().and_then(|(inode, socket)| Ear::inherited(socket, &path, inode));
+        let ear = match inherited {
+            Some(ear) => ear,
+            None => Ear::open(&path)?,
+        };
+        let (socket, inode) = ear.estate();
+        self.holdings.keep_ear(socket, inode);
+        let ear = Arc::new(ear);
         let listener = tokio::spawn(listen(Arc::clone(&ear), self.mailbox.clone()));
         self.listening = Some(Listening { ear, listener });
         Ok(())

@@ -49,20 +49,17 @@ pub struct Charge {
 impl Charge {
     /// The processes of its tree that can be found without reading the whole process table.
     pub fn near(&self) -> Vec<Process> {
-        let orphans = tree::orphans(|pid| self.leaders.borrow().contains(&pid));
-        let found = tree::members_near(self.leader, &self.tag, &orphans);
-        tree::with_cgroup(found, self.cgroup.as_ref())
+        self.members(Reach::Near)
     }
 
     /// The processes of its tree, wherever they may be.
     pub fn tree(&self) -> Vec<Process> {
-        match self.reach {
-            Reach::Near => self.near(),
-            Reach::Anywhere => {
-                let found = tree::members_anywhere(self.leader, &self.tag);
-                tree::with_cgroup(found, self.cgroup.as_ref())
-            }
-        }
+        self.members(self.reach)
+    }
+
+    fn members(&self, reach: Reach) -> Vec<Process> {
+        let is_leader = |pid| self.leaders.borrow().contains(&pid);
+        tree::with_cgroup(tree::members(self.leader, &self.tag, reach, is_leader), self.cgroup.as_ref())
     }
 }
 

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use crate::machine::event::Finding;
+use crate::vocab::identity::Pid;
 use crate::vocab::measure::Brief;
 use crate::vocab::moment::Moment;
+use crate::vocab::shown::shown;
 
 /// What a run has told of itself so far (sd_notify(3)).
 #[derive(Debug)]
@@ -14,6 +16,8 @@ pub(super) struct Words {
     /// How far apart its signs of life may be, if it has said so itself.
     watchdog: Option<Duration>,
     trigger: Trigger,
+    /// The process that it names as its main one.
+    main: Option<Pid>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,8 @@ const STATUS_CHARS_MAX: usize = 200;
 impl Words {
     /// Nothing was heard before this moment.
     pub(super) fn new(now: Moment) -> Self {
-        Self { stage: Stage::Starting, status: None, alive: now, watchdog: None, trigger: Trigger::Untouched }
+        let (stage, trigger) = (Stage::Starting, Trigger::Untouched);
+        Self { stage, status: None, alive: now, watchdog: None, trigger, main: None }
     }
 
     /// Takes note of a message: assignments, one a line. What is unknown says nothing.
@@ -69,7 +74,8 @@ impl Words {
                 ("STOPPING", "1") => {
                     (self.stage, heard.news) = (Stage::Stopping { since: now }, News::Some);
                 }
-                ("STATUS", status) => self.status = shown(status),
+                ("STATUS", status) => self.status = shown(status, STATUS_CHARS_MAX),
+                ("MAINPID", pid) => self.main = pid.parse().ok().and_then(Pid::new),
                 ("WATCHDOG", "1") => self.alive = now,
                 ("WATCHDOG", "trigger") => (self.trigger, heard.news) = (Trigger::Pulled, News::Some),
                 ("WATCHDOG_USEC", value) => {
@@ -95,6 +101,11 @@ impl Words {
             (Some(stage), None) => Some(stage.to_owned()),
             (None, status) => status.clone(),
         }
+    }
+
+    /// The process that it names as its main one.
+    pub(super) fn main(&self) -> Option<Pid> {
+        self.main
     }
 
     /// Whether it has said that it is ready.
@@ -135,16 +146,11 @@ fn pulled() -> Finding {
     Finding::Bad("it said WATCHDOG=trigger".to_owned())
 }
 
-fn shown(status: &str) -> Option<String> {
-    let fit = status.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
-    let fit: String = fit.take(STATUS_CHARS_MAX).collect();
-    (!fit.is_empty()).then_some(fit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::{News, Words};
     use crate::machine::event::Finding;
+    use crate::vocab::identity::Pid;
     use crate::vocab::moment::Moment;
     use std::time::Duration;
 
@@ -173,6 +179,8 @@ mod tests {
         assert_eq!(words.hear(b"READY=1\nSTATUS=up\x1b[2J\nnonsense\nX=1", at(2)).news, News::Some);
         assert_eq!(words.is_ready(), Finding::Good);
         assert_eq!(words.status().as_deref(), Some("up [2J"));
+        words.hear(b"MAINPID=4711", at(3));
+        assert_eq!(words.main().map(Pid::as_raw), Some(4711));
         words.hear(b"RELOADING=1", at(3));
         assert_eq!(words.status().as_deref(), Some("reloading: up [2J"));
         words.hear(b"STATUS=\nREADY=1", at(3));

@@ -8,3 +8,5 @@ pub mod execute;
 pub mod observe;
 /// What is to be done about it, in order.
 pub mod plan;
+/// Which file a command line runs.
+pub mod program;

@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobSet;
 
+use super::program;
 use crate::rundir::journal::Journal;
 use crate::rundir::leftovers::{self, Known};
 use crate::rundir::lock::{self, Supervisor};
 use crate::rundir::paths::Paths;
-use crate::spec::program;
 use crate::sys::process::{self, Process};
 use crate::sys::{tree, user};
 use crate::vocab::identity::Identity;

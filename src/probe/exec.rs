@@ -20,6 +20,7 @@ use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::outcome::Outcome;
 use crate::vocab::rlimits::Rlimits;
 use crate::vocab::run::Tag;
+use crate::vocab::shown::shown;
 use crate::vocab::signal::Signal;
 
 /// A command of a service beside its own, with all that it is run with.
@@ -190,9 +191,7 @@ impl Words {
     /// The last line that is not blank, fit to be shown.
     fn last_line(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.bytes);
-        let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-        let fit = line.chars().map(|c| if c.is_control() { ' ' } else { c });
-        Some(fit.take(WORDS_CHARS_MAX).collect())
+        text.lines().rev().find_map(|line| shown(line, WORDS_CHARS_MAX))
     }
 }
 
@@ -234,15 +233,9 @@ impl Hold {
     /// Sends SIGKILL to whatever lives. While the leader is a zombie its group is its own.
     fn kill(&self) -> Rest {
         let _ = signal::send_group(self.leader, Signal::KILL);
-        let members = match self.reach {
-            Reach::Near => {
-                let orphans = tree::orphans(|pid| self.waited_for.borrow().contains(&pid));
-                tree::members_near(self.leader, &self.tag, &orphans)
-            }
-            Reach::Anywhere => tree::members_anywhere(self.leader, &self.tag),
-        };
+        let is_leader = |pid| self.waited_for.borrow().contains(&pid);
         let mut rest = Rest::Gone;
-        for member in members {
+        for member in tree::members(self.leader, &self.tag, self.reach, is_leader) {
             if member.is_alive() {
                 let _ = signal::send(member.identity, Signal::KILL);
                 rest = Rest::Alive;

@@ -18,8 +18,6 @@ pub mod limits;
 pub mod log;
 /// When a run is followed by another, and how a run is ended.
 pub mod policy;
-/// Which file a command line runs.
-pub mod program;
 /// Several processes of one declared service.
 pub mod replicas;
 /// Which script a command line plainly runs.

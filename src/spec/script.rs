@@ -1,9 +1,7 @@
 use std::path::Path;
 
-use super::program::{base_name, without_env};
-
 /// A script that a command line gives to an interpreter, where that is plain from the words alone. It is said of fewer
-/// command lines than [`super::program::file_of`] guesses at: whoever holds this may call a script that is not there a
+/// command lines than an emergency guesses at: whoever holds this may call a script that is not there a
 /// mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
@@ -35,8 +33,7 @@ pub fn script_of(words: &[String]) -> Option<Script> {
     let command = without_env(words);
     let interpreter = words.len() - command.len();
     let (program, arguments) = command.split_first()?;
-    let name = base_name(program).trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let (file, language) = match name {
+    let (file, language) = match stem(program) {
         "python" | "pypy" => (python_file(arguments)?, Language::Python),
         name if PLAIN.contains(&name) => (first_file(arguments)?, Language::Other),
         name if SHELLS.contains(&name) => {
@@ -45,6 +42,28 @@ pub fn script_of(words: &[String]) -> Option<Script> {
         _ => return None,
     };
     Some(Script { interpreter, file: file.clone(), language })
+}
+
+/// `env` and its assignments become another program; what follows them is the command.
+pub fn without_env(words: &[String]) -> &[String] {
+    match words.first() {
+        Some(first) if base_name(first) == "env" => {
+            let rest = &words[1..];
+            let skipped = rest.iter().take_while(|word| word.contains('=') || word.starts_with('-')).count();
+            &rest[skipped..]
+        }
+        Some(_) | None => words,
+    }
+}
+
+/// The name of a program without its directory.
+pub fn base_name(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+/// The name of a program without directory and version: `/usr/bin/python3.11` is `python`.
+pub fn stem(program: &str) -> &str {
+    base_name(program).trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')
 }
 
 /// The first argument, if it looks like a file: `node inspect` and `php -S` are something else.

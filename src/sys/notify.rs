@@ -1,4 +1,5 @@
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,12 @@ pub struct Ear {
 }
 
 impl Ear {
+    /// The one that an earlier process bound at a path, if that still leads to it. What was told meanwhile waits in it.
+    pub fn inherited(socket: OwnedFd, path: &Path, inode: u64) -> Option<Self> {
+        let socket = UnixDatagram::from_std(socket.into()).ok()?;
+        Some(Self { socket, path: path.to_owned(), inode }).filter(Self::is_there)
+    }
+
     /// Binds the socket in the place of whatever is there.
     ///
     /// # Errors
@@ -40,6 +47,11 @@ impl Ear {
         socket.set_nonblocking(true)?;
         let inode = std::fs::metadata(path)?.ino();
         Ok(Self { socket: UnixDatagram::from_std(socket)?, path: path.to_owned(), inode })
+    }
+
+    /// The socket, to be left to the next process, and the inode of its path, by which that one knows it again.
+    pub fn estate(&self) -> (BorrowedFd<'_>, u64) {
+        (self.socket.as_fd(), self.inode)
     }
 
     /// Whether its path still leads to it.

@@ -37,8 +37,16 @@ pub enum Reach {
     Anywhere,
 }
 
+/// The processes of a run, in the reach in which it has them. Zombies are included.
+pub fn members(leader: Identity, tag: &Tag, reach: Reach, is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
+    match reach {
+        Reach::Near => members_near(leader, tag, &orphans(is_leader)),
+        Reach::Anywhere => members_anywhere(leader, tag),
+    }
+}
+
 /// This process' own children that lead no run: they came to it, as their subreaper, when their parents ended.
-pub fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
+fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
     let others = children(process::own_pid()).into_iter().filter(|pid| !is_leader(*pid));
     others.filter_map(process::read).collect()
 }
@@ -46,13 +54,13 @@ pub fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
 /// The processes of a run that can be found without reading the whole process table: the main process, those orphans
 /// that carry the run's tag or belong to the main process' group or session, and all that descends from them. Zombies are
 /// included.
-pub fn members_near(leader: Identity, tag: &Tag, orphans: &[Process]) -> Vec<Process> {
+fn members_near(leader: Identity, tag: &Tag, orphans: &[Process]) -> Vec<Process> {
     gather(leader, orphans.iter().copied().filter(|process| belongs(process, leader, tag)))
 }
 
 /// The processes of a run wherever they are, by a look at the whole process table: as [`members_near`], and without
 /// regard to who their parent is.
-pub fn members_anywhere(leader: Identity, tag: &Tag) -> Vec<Process> {
+fn members_anywhere(leader: Identity, tag: &Tag) -> Vec<Process> {
     let own = process::own();
     let others = process::all().into_iter().filter(|process| process.identity != own);
     gather(leader, others.filter(|process| belongs(process, leader, tag)))

@@ -29,6 +29,8 @@ pub mod rlimits;
 pub mod run;
 /// Which of them a command means: `all`, `group:*`, globs.
 pub mod selection;
+/// Lines of others, fit to be shown.
+pub mod shown;
 /// Signals by their names.
 pub mod signal;
 /// States and health in supervisord's words.

@@ -7,6 +7,8 @@ use std::net::TcpListener;
 use std::process::{Child, ChildStdout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use procman::protocol::event::{Event, ServiceChange, What};
 use procman::protocol::status::ServiceView;
 use procman::vocab::state::{Health, State};
@@ -355,4 +357,23 @@ fn one_that_asks_for_more_time_gets_it() {
     assert_eq!((seen.state, seen.health), (State::Starting, Health::Starting));
     say(&fleet, "go", "");
     fleet.wait_for_state("api", State::Running);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_service_says_while_no_supervisor_lives_is_heard_by_the_next() {
+    let fleet =
+        fleet_of("wait-for go notify READY=1+MAINPID=1 touch said stay", "health = { notify = true }");
+    fleet.run("up --no-wait").expect(0);
+    let supervisor = fleet.status().supervisor;
+    let pid = |pid: Option<procman::vocab::identity::Pid>| Pid::from_raw(pid.unwrap().as_raw());
+    kill(pid(supervisor.guardian), Signal::SIGSTOP).unwrap();
+    kill(pid(supervisor.pid), Signal::SIGKILL).unwrap();
+    say(&fleet, "go", "");
+    wait_until("it was said", || fleet.path().join("said").exists().then_some(()));
+    kill(pid(supervisor.guardian), Signal::SIGCONT).unwrap();
+    let seen = fleet.wait_for_state("api", State::Running);
+    let notes = wait_until("what it says of its main process is noted", || fleet.service("api").notes.pop());
+    assert!(notes.contains("MAINPID=1, which is not followed"), "{notes}");
+    assert_ne!(seen.pid.map(|pid| pid.as_raw()), Some(1));
 }

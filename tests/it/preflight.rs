@@ -35,7 +35,9 @@ fn a_script_that_does_not_compile_leaves_the_old_run_untouched() {
     let (pid, supervisor) = (fleet.pid("api"), fleet.supervisor_pid());
     fs::write(fleet.path().join("main.py"), BAD).unwrap();
     fleet.configure(&config("env = { EDITION = \"2\" }"));
-    for words in ["restart api", "restart", "restart --quick", "reload", "reload --dry-run"] {
+    let rehearsals =
+        ["restart api --dry-run", "restart --dry-run", "restart --quick --dry-run", "reload --dry-run"];
+    for words in ["restart api", "restart", "restart --quick", "reload"].into_iter().chain(rehearsals) {
         fleet.run(words).expect(1).says(&["api: ", "main.py: line 3: ", "while True"]);
         assert!(is_alive(pid) && fleet.pid("api") == pid && fleet.supervisor_pid() == supervisor, "{words}");
     }
@@ -43,6 +45,7 @@ fn a_script_that_does_not_compile_leaves_the_old_run_untouched() {
     assert!(checked.contains("main.py: line 3: "), "{checked}");
     assert!(!fleet.path().join("__pycache__").exists(), "a look writes nothing");
     fs::write(fleet.path().join("main.py"), GOOD).unwrap();
+    rehearsals.into_iter().for_each(|words| drop(fleet.run(words).expect(0)));
     fleet.run("check").expect(0);
     fleet.run("restart api").expect(0);
     assert!(!is_alive(pid) && fleet.pid("api") != pid);

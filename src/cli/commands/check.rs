@@ -53,13 +53,9 @@ fn taken(port: &PortView) -> Option<String> {
     if port.held_by != HeldBy::Other {
         return None;
     }
-    let command = port.command.as_deref().unwrap_or("a process that this user may not see");
-    let pid = port.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    let (number, service) = (port.port, &port.service);
+    let (number, service, holder) = (port.port, &port.service, preflight::holder(port));
     let plain = number.port;
-    Some(format!(
-        "port {number} of `{service}` is held by `{command}`{pid}; `procman flush {plain}` frees it"
-    ))
+    Some(format!("port {number} of `{service}` is held by {holder}; `procman flush {plain}` frees it"))
 }
 
 /// A directory that is there must be writable; one that is not is made, so its nearest parent must be.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
@@ -51,15 +52,34 @@ pub(in crate::cli) fn refuse_what_would_not_start(
         }
     }
     remark(context, &found);
-    let problems = lines(&found);
+    judge("restart: services would not start again; nothing was touched", &lines(&found))
+}
+
+/// Refuses what a look at starts found problems with.
+pub(in crate::cli) fn judge(what: &str, problems: &[String]) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
     }
     Err(Failure::NotReached(format!(
-        "cannot restart: services would not start again; nothing was touched\n{}\n\
-         hint: `preflight = false` in a service leaves this look out",
+        "cannot {what}\n{}\nhint: `preflight = false` in a service leaves this look out",
         problems.join("\n")
     )))
+}
+
+/// Says what the supervisor would refuse these restarts for, by this command's own look.
+pub(in crate::cli) fn rehearse(
+    context: &Context,
+    runtime: &Runtime,
+    fleet: &Fleet,
+    meant: &BTreeSet<ServiceName>,
+) -> Result<(), Failure> {
+    let services = fleet.services().values().filter(|it| it.preflight && meant.contains(&it.name));
+    let services: Vec<Arc<Service>> = services.cloned().collect();
+    let taken = taken(context, fleet, &services)?;
+    let mut found = runtime.block_on(foresee_all(services, &context.environment));
+    add(&mut found, taken);
+    remark(context, &found);
+    judge("restart: services would not start again; nothing was touched", &lines(&found))
 }
 
 /// What would keep any service from starting, but for its ports.
@@ -78,6 +98,13 @@ fn remark(context: &Context, found: &Foresights) {
     }
 }
 
+/// Who holds a port, in words.
+pub(in crate::cli) fn holder(view: &PortView) -> String {
+    let command = view.command.as_deref().unwrap_or("a process that this user may not see");
+    let pid = view.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    format!("`{command}`{pid}")
+}
+
 /// Ports that a stranger holds who is not made to go.
 fn taken(
     context: &Context,
@@ -90,9 +117,7 @@ fn taken(
             && service.is_some_and(|it| it.on_port_conflict != PortConflict::Flush)
     };
     let words = |view: PortView| {
-        let holder = view.command.as_deref().unwrap_or("a process that this user may not see");
-        let pid = view.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        let words = format!("port {} is held by `{holder}`{pid}", view.port);
+        let words = format!("port {} is held by {}", view.port, holder(&view));
         (view.service, words)
     };
     Ok(offline::ports(context, fleet)?.into_iter().filter(is_meant).map(words).collect())

@@ -1,3 +1,4 @@
+use super::preflight;
 use crate::cli::args::Reload;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
@@ -16,13 +17,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Reload) -> Result<(), Failur
             "the supervisor cannot take this config; everything stays as it is\n{problems}"
         )));
     }
-    if !report.preflight.is_empty() {
-        return Err(Failure::NotReached(format!(
-            "cannot reload: services would not start again; everything stays as it is\n{}\n\
-             hint: `preflight = false` in a service leaves this look out",
-            report.preflight.join("\n")
-        )));
-    }
+    preflight::judge("reload: services would not start again; everything stays as it is", &report.preflight)?;
     if args.json {
         return output::json(&report);
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use tokio::runtime::Runtime;
 
-use super::{down, emergency, order, rolling, status, up, whole};
+use super::{down, emergency, order, preflight, rolling, status, up, whole};
 use crate::cli::args::Restart;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
@@ -52,8 +52,9 @@ fn show_services(
     picked: Vec<ServiceName>,
     args: &Restart,
 ) -> Result<(), Failure> {
+    let runtime = runtime()?;
     let status =
-        runtime()?.block_on(async { context.connect().await?.status().await.map_err(Failure::from) })?;
+        runtime.block_on(async { context.connect().await?.status().await.map_err(Failure::from) })?;
     let meant: BTreeSet<ServiceName> = if args.with_dependents {
         fleet.graph().with_dependents(&picked)
     } else {
@@ -68,6 +69,7 @@ fn show_services(
     for service in started.filter(|it| needed.contains(&it.name)) {
         output::line(&format!("start {} (needed)", service.name))?;
     }
+    preflight::rehearse(context, &runtime, fleet, &meant)?;
     context.say("nothing was touched");
     Ok(())
 }

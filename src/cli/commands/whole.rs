@@ -42,7 +42,11 @@ impl Whole<'_> {
         let runtime = runtime()?;
         let steps = Steps::of(self.mode, self.context);
         if self.args.dry_run {
-            return self.show(&steps, &self.look(&runtime)?);
+            let found = self.look(&runtime)?;
+            self.show(&steps, &found)?;
+            self.refuse_what_would_not_start(&runtime, &found)?;
+            self.context.say("nothing was touched");
+            return Ok(());
         }
         let found = self.prove(&runtime, &steps)?;
         let laggards = steps.step(Step::StopServices, || self.stop(&runtime, &found))?;
@@ -83,12 +87,16 @@ impl Whole<'_> {
                 system::refuse_untouchable(&plan)?;
                 found.foreign = system::consent(&plan, self.args.yes)?;
             }
-            let Found { fleet, status, wanted, .. } = &found;
-            let intent = Intent { mode: self.mode, fleet, status: status.as_ref(), wanted };
-            preflight::refuse_what_would_not_start(self.context, runtime, &intent)?;
+            self.refuse_what_would_not_start(runtime, &found)?;
             let count = found.fleet.services().len();
             Ok((found, format!("{count} services")))
         })
+    }
+
+    fn refuse_what_would_not_start(&self, runtime: &Runtime, found: &Found) -> Result<(), Failure> {
+        let Found { fleet, status, wanted, .. } = found;
+        let intent = Intent { mode: self.mode, fleet, status: status.as_ref(), wanted };
+        preflight::refuse_what_would_not_start(self.context, runtime, &intent)
     }
 
     fn plan(&self, found: &Found, laggards: &[ServiceName]) -> Result<Plan, Failure> {
@@ -157,8 +165,6 @@ impl Whole<'_> {
             steps.plan(Step::FlushPorts, &held.chain(unseen).chain(free).collect::<Vec<_>>())?;
         }
         let pid = found.status.as_ref().and_then(|status| status.supervisor.pid);
-        restart::show_start(steps, &found.fleet, &found.wanted, pid)?;
-        self.context.say("nothing was touched");
-        Ok(())
+        restart::show_start(steps, &found.fleet, &found.wanted, pid)
     }
 }

@@ -126,8 +126,9 @@ def install():
         os.dup2(one.number, number, os.get_inheritable(number))
         if self.family != one.family:
             plain.__init__(self, one.family, socket.SOCK_STREAM, self.proto, number)
-        # Whether it waits belongs to the socket, and is as the run before this one left it.
-        self.settimeout(timeout)
+        # Whether it waits belongs to the socket: a run beside this one may have it that way, and accept() can do both.
+        if timeout is not None:
+            self.settimeout(timeout)
 
     def listen(self, *backlog):
         # It listens already, with the longest queue that the system gives.
@@ -215,9 +216,13 @@ def drain_when_told(held):
 
     def drain(*_):
         inherited = {one.number for one in held if one.is_open()}
-        taken = [number for number in descriptors() if is_held(number, inherited)]
-        for number in taken:
-            deafen(number)
+        try:
+            taken = [number for number in descriptors() if is_held(number, inherited)]
+            for number in taken:
+                deafen(number)
+        except OSError:
+            # The program is none the wiser, and goes on as it would without this.
+            return
         # Those who wait in accept() do so for the socket that they had found; they look again.
         for thread in list(waiting) if taken else ():
             signal.pthread_kill(thread, signal.SIGURG)
@@ -232,7 +237,7 @@ def drain_when_told(held):
                 return accept_of_socket(self)
             except BlockingIOError:
                 # The standard library's servers have looked before, and take this for nothing.
-                if not deaf or sys._getframe(1).f_globals.get("__name__") == "socketserver":
+                if sys._getframe(1).f_globals.get("__name__") == "socketserver":
                     raise
             finally:
                 waiting.discard(thread)

@@ -58,6 +58,14 @@ mod tests {
             assert_eq!(notice.bytes, b"READY=1\nSTATUS=up");
             assert_eq!(notice.sender, process::own().pid);
             assert!(ear.is_there());
+            // Another process goes on where this one has ended.
+            let (socket, inode) = ear.estate();
+            let socket = socket.try_clone_to_owned().unwrap();
+            drop(ear);
+            sender.send_to(b"READY=1", &path).unwrap();
+            assert!(Ear::inherited(socket.try_clone().unwrap(), &path, inode + 1).is_none());
+            let ear = Ear::inherited(socket, &path, inode).unwrap();
+            assert_eq!(ear.next().await.unwrap().bytes, b"READY=1");
             let other = Ear::open(&path).unwrap();
             assert!(!ear.is_there() && other.is_there());
         });

@@ -152,6 +152,34 @@ fn a_replaced_run_finishes_within_its_drain_whoever_dies_meanwhile() {
 }
 
 #[test]
+fn a_replica_that_starts_leaves_a_shared_socket_as_the_others_have_it() {
+    let port = free_port();
+    let server = "
+import os, socket, sys, time
+listener = socket.socket()
+listener.bind(('127.0.0.1', int(sys.argv[1])))
+listener.listen()
+if os.environ['PROCMAN_REPLICA'] == '1':
+    listener.setblocking(False)
+while not os.path.exists('look'):
+    time.sleep(0.005)
+with open('seen-' + os.environ['PROCMAN_REPLICA'], 'w') as file:
+    print(os.get_blocking(listener.fileno()), file=file)
+time.sleep(1000)
+";
+    let fleet = Fleet::new(&format!(
+        "[services.web]\ncommand = \"python3 -u server.py {port}\"\nport = {port}\nhold = \"python\"\n"
+    ));
+    fs::write(fleet.path().join("server.py"), server).unwrap();
+    fleet.run("up -q").expect(0);
+    fleet.run("scale web=2 -q").expect(0);
+    fs::write(fleet.path().join("look"), "").unwrap();
+    let seen = |number| fs::read_to_string(fleet.path().join(format!("seen-{number}"))).ok();
+    let seen = |number| wait_until("it has looked", || seen(number).filter(|seen| seen.ends_with('\n')));
+    assert_eq!((seen(1), seen(2)), ("False\n".to_owned(), "False\n".to_owned()));
+}
+
+#[test]
 fn replicas_share_a_held_port_and_are_exchanged_in_turn() {
     let port = free_port();
     let fleet = http_server(port, "hold = \"python\"\nreplicas = 2");

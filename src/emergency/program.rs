@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::spec::script::{base_name, stem, without_env};
+
 /// Programs that run a script named among their arguments; versions such as `python3.11` count as `python`.
 const INTERPRETERS: [&str; 16] = [
     "python", "pypy", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "sh", "bash", "dash", "zsh",
@@ -44,26 +46,8 @@ pub fn file_of(words: &[String], directory: &Path) -> Option<PathBuf> {
     resolve(program, directory).filter(|file| !is_of_system(file))
 }
 
-/// `env` and its assignments become another program; what follows them is the command.
-pub(super) fn without_env(words: &[String]) -> &[String] {
-    match words.first() {
-        Some(first) if base_name(first) == "env" => {
-            let rest = &words[1..];
-            let skipped = rest.iter().take_while(|word| word.contains('=') || word.starts_with('-')).count();
-            &rest[skipped..]
-        }
-        Some(_) | None => words,
-    }
-}
-
 fn is_interpreter(program: &str) -> bool {
-    let name = base_name(program);
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    INTERPRETERS.contains(&stem) || INTERPRETERS.contains(&name)
-}
-
-pub(super) fn base_name(program: &str) -> &str {
-    program.rsplit('/').next().unwrap_or(program)
+    INTERPRETERS.contains(&stem(program)) || INTERPRETERS.contains(&base_name(program))
 }
 
 fn script_of(arguments: &[String], directory: &Path) -> Option<PathBuf> {
