@@ -10,6 +10,7 @@ use crate::protocol::event::{Event, What};
 use crate::spec::service::Service;
 use crate::sys::clock;
 use crate::sys::listeners::{self, Held, Listener};
+use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Protocol};
