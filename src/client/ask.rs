@@ -18,7 +18,9 @@ use crate::protocol::reply::{Line, ReloadReport, Report};
 use crate::protocol::status::Status;
 use crate::rundir::leftovers;
 use crate::rundir::lock::{self, Supervisor};
+use crate::rundir::paths::Paths;
 use crate::sys::process;
+use crate::vocab::identity::Identity;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -54,13 +56,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 impl Client {
     /// How things stand.
     pub async fn status(&mut self) -> Result<Status, AskError> {
-        let answer = self.request(Method::GET, "/v1/status", Bytes::new()).await?;
+        let answer = self.get("/v1/status").await?;
         self.whole(answer).await
     }
 
     /// How things stand, with the process tree of each service.
     pub async fn status_with_trees(&mut self) -> Result<Status, AskError> {
-        let answer = self.request(Method::GET, "/v1/status?tree", Bytes::new()).await?;
+        let answer = self.get("/v1/status?tree").await?;
         self.whole(answer).await
     }
 
@@ -94,35 +96,29 @@ impl Client {
         report(Lines::new(answer.into_body()), |_| ()).await
     }
 
-    /// Ends the supervisor and waits until it is gone.
-    pub async fn shut_down(
-        mut self,
-        order: ShutdownOrder,
-        tell: impl FnMut(Event),
-    ) -> Result<Report, AskError> {
+    /// Tells the supervisor to end; when this returns, it is on its way.
+    pub async fn shut_down(mut self, order: ShutdownOrder) -> Result<Leaving, AskError> {
         // Their locks are free a moment before they are gone.
         let supervisors = leftovers::marked(&self.paths.instance);
         let answer = self.post("/v1/shutdown", &order).await?;
-        let report = report(Lines::new(answer.into_body()), tell).await?;
-        let deadline = tokio::time::Instant::now() + ENDED_MAX;
-        let is_gone = || {
-            matches!(lock::supervisor(&self.paths), Ok(Supervisor::Nobody))
-                && !lock::is_guarded(&self.paths)
-                && !supervisors.iter().any(|identity| process::is_alive(*identity))
-        };
-        while !is_gone() {
-            if tokio::time::Instant::now() > deadline {
-                return Err(AskError::StillAlive);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Ok(report)
+        Ok(Leaving { lines: Lines::new(answer.into_body()), supervisors, paths: self.paths })
     }
 
     /// All events from this moment on.
     pub async fn events(&mut self) -> Result<Lines<Event>, AskError> {
-        let answer = self.request(Method::GET, "/v1/events", Bytes::new()).await?;
+        let answer = self.get("/v1/events").await?;
         Ok(Lines::new(answer.into_body()))
+    }
+
+    /// Asks for something that changes nothing: where the supervisor dies over it, its successor is asked.
+    async fn get(&mut self, path: &str) -> Result<Response<Incoming>, AskError> {
+        match self.request(Method::GET, path, Bytes::new()).await {
+            Err(AskError::NoAnswer(_)) => {
+                *self = Self::connect(&self.paths).await?;
+                self.request(Method::GET, path, Bytes::new()).await
+            }
+            other => other,
+        }
     }
 
     async fn post(&mut self, path: &str, body: &impl Serialize) -> Result<Response<Incoming>, AskError> {
@@ -165,6 +161,33 @@ impl Client {
             Ok(Err(error)) => Err(AskError::Broken(error.to_string())),
             Err(_) => Err(diagnose(&self.paths).into()),
         }
+    }
+}
+
+/// A supervisor that is about to end.
+pub struct Leaving {
+    lines: Lines<Line>,
+    supervisors: Vec<Identity>,
+    paths: Paths,
+}
+
+impl Leaving {
+    /// Waits until it is gone; says what became of the services.
+    pub async fn gone(self, tell: impl FnMut(Event)) -> Result<Report, AskError> {
+        let report = report(self.lines, tell).await?;
+        let deadline = tokio::time::Instant::now() + ENDED_MAX;
+        let is_gone = || {
+            matches!(lock::supervisor(&self.paths), Ok(Supervisor::Nobody))
+                && !lock::is_guarded(&self.paths)
+                && !self.supervisors.iter().any(|identity| process::is_alive(*identity))
+        };
+        while !is_gone() {
+            if tokio::time::Instant::now() > deadline {
+                return Err(AskError::StillAlive);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(report)
     }
 }
 

@@ -109,6 +109,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("umask", old.umask != new.umask),
         ("nice", old.nice != new.nice),
         ("stdin", old.stdin != new.stdin),
+        ("listener", old.listener != new.listener),
         ("group", old.group != new.group),
         ("depends_on", old.depends_on != new.depends_on),
         ("health", old.ready != new.ready || old.live != new.live),

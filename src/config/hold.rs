@@ -252,10 +252,16 @@ fn sockets<'v>(section: &Section<'v>, holder: &Holder<'_>, places: &mut Places) 
                 format!("the directory {} does not exist", directory.display()),
                 "make it; the path is taken from the config file's directory",
             );
-        } else if let Some(first) = places.sockets.insert(path.clone(), holder.name.clone()) {
-            value.add(format!("`{first}` declares this socket already"), "give each a path of its own");
         } else {
-            found.push((path, value));
+            let group = section.own("group").and_then(|group| group.text());
+            let before = places.sockets.insert(path.clone(), (holder.name.clone(), group.clone()));
+            match before {
+                Some((first, of)) if of.is_none() || of != group => {
+                    let hint = "give each a path of its own; services of one `group` may share one";
+                    value.add(format!("`{first}` declares this socket already"), hint);
+                }
+                Some(_) | None => found.push((path, value)),
+            }
         }
     }
     found

@@ -21,7 +21,8 @@ use crate::vocab::port::Endpoint;
 pub(super) struct Places {
     pub(super) services: BTreeSet<ServiceName>,
     pub(super) ports: BTreeMap<(ServiceName, Endpoint), Range<usize>>,
-    pub(super) sockets: BTreeMap<PathBuf, ServiceName>,
+    /// Unix sockets, each with who declares it and of which group that is.
+    pub(super) sockets: BTreeMap<PathBuf, (ServiceName, Option<String>)>,
     pub(super) needs: BTreeMap<(ServiceName, ServiceName), Range<usize>>,
     pub(super) replicas: BTreeMap<ServiceName, (u32, Range<usize>)>,
 }
@@ -250,7 +251,8 @@ fn fleet_problem(problem: &NotAFleet, places: &Places) -> Option<Problem> {
         NotAFleet::PortTwice { port, first: _, second }
         | NotAFleet::PortsOverlap { port, taken: _, first: _, second } => {
             let place = places.ports.get(&(second.clone(), *port));
-            (place, "give each service a port of its own".to_owned())
+            let hint = "give each service a port of its own; those of one `group` may share one that is held";
+            (place, hint.to_owned())
         }
         NotAFleet::PortShared { service, .. } => {
             let hint = format!(

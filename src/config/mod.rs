@@ -28,6 +28,8 @@ mod hold;
 mod hooks;
 /// `limits`.
 mod limits;
+/// `listener`.
+mod listener;
 /// `stdout`, `stderr` and `log`.
 mod logs;
 /// `depends_on`.

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, hold, hooks, limits, logs, needs, policy, prove, sections, variables, watch};
+use super::{health, hold, hooks, limits, listener, logs, needs, policy, prove, sections, variables, watch};
 use crate::spec::graph::Needs;
 use crate::spec::policy::{Asked, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
@@ -181,6 +181,7 @@ fn rest(
         umask: umask(section),
         nice: section.integer("nice", -20..20).and_then(|nice| i32::try_from(nice).ok()),
         stdin: stdin(section),
+        listener: listener::read(section, name),
         logs: logs::read(context, section, name),
     })
 }

@@ -3,6 +3,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::engine::Engine;
+use super::listeners::line::{self, OwnEnds};
 use crate::logs::pump::{Attachment, Destination, StreamKey};
 use crate::machine;
 use crate::rundir::channel;
@@ -15,6 +16,14 @@ use crate::vocab::stream::Stream;
 
 /// A pipe that was opened for a stream, on its way to the pump.
 type Opened = (StreamKey, Attachment);
+
+/// The service's ends of its streams, and the supervisor's of those of a listener.
+pub(super) struct Streams {
+    pub(super) stdin: Option<OwnedFd>,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    pub(super) line: Option<OwnEnds>,
+}
 
 impl Engine {
     /// Makes the channels of every service and hands their readers to the pump; a service that cannot have them says
@@ -77,8 +86,19 @@ impl Engine {
         })
     }
 
+    /// Everything that a run of the service reads and writes beside files. What a listener to events writes on its standard
+    /// output is no log.
+    pub(super) fn streams(&self, service: &Service) -> io::Result<Streams> {
+        let [stdout, stderr] = self.outputs(service)?;
+        if service.listener.is_none() {
+            return Ok(Streams { stdin: self.input(service)?, stdout, stderr, line: None });
+        }
+        let (ends, line) = line::pipes()?;
+        Ok(Streams { stdin: Some(ends.stdin), stdout: ends.stdout, stderr, line: Some(line) })
+    }
+
     /// What the service reads, if it is a pipe.
-    pub(super) fn input(&self, service: &Service) -> io::Result<Option<OwnedFd>> {
+    fn input(&self, service: &Service) -> io::Result<Option<OwnedFd>> {
         match service.stdin {
             Stdin::Null => Ok(None),
             Stdin::Pipe => channel::open_input(&self.paths.stdin_channel(&service.name)).map(Some),

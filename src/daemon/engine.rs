@@ -13,6 +13,7 @@ use super::guardianship::{Hire, no_guardian};
 use super::holdings::Holdings;
 use super::hooks::Hooks;
 use super::http::serve::Door;
+use super::listeners::switchboard::Switchboard;
 use super::mailbox::{Mailbox, Message, Reply};
 use super::meter::Meter;
 use super::notes::Note;
@@ -33,6 +34,7 @@ use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
 use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
+use crate::spec::listener::EventType;
 use crate::spec::service::Service;
 use crate::sys::known::Known;
 use crate::sys::stash::Stash;
@@ -60,6 +62,8 @@ pub struct Engine {
     pub(super) hooks: Hooks,
     pub(super) watches: Watches,
     pub(super) listening: Option<Listening>,
+    /// Who is told of events.
+    pub(super) switchboard: Switchboard,
     pub(super) holdings: Holdings,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
@@ -172,6 +176,7 @@ impl Engine {
             hooks: Hooks::default(),
             watches: Watches::default(),
             listening: None,
+            switchboard: Switchboard::default(),
             holdings: parts.holdings,
             pump: parts.pump,
             mailbox: parts.mailbox,
@@ -273,6 +278,7 @@ impl Engine {
             }
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
+            Some(Message::ToListeners(news)) => self.tell_listeners(news),
             Some(Message::Inspect(run)) => self.inspect(run),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),
             Some(Message::Status(detail, reply)) => {
@@ -368,6 +374,7 @@ impl Engine {
 
     pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb) {
         self.ending = Ending::After(ticket);
+        self.switchboard.tell(EventType::SupervisorStateChangeStopping, String::new());
         let services = self.fleet.services().keys().cloned().collect();
         self.feed(Event::Command(Command { ticket, verb, services, deadline: None }));
     }

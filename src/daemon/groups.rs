@@ -150,11 +150,13 @@ impl Engine {
             self.applied = Applied { text: pending.text.clone(), ..Applied::default() };
         }
         keep_applied(&self.paths, &self.applied);
+        let groups = self.active_groups();
         self.roster = Arc::new(roster);
         self.declare_channels(&fleet);
         self.watch_files(&fleet);
         let fleet = fleet.overruled(&enabled::read(&self.paths));
         self.feed(Event::Reconfigured(Arc::new(fleet)));
+        self.declare_listeners(&groups);
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Message {
     Hook(super::hooks::Ended),
     /// A process told of itself.
     Notice(Notice),
+    /// Something for listeners to events, or from one of them.
+    ToListeners(super::listeners::switchboard::News),
     /// It is time to look at what a run listens on.
     Inspect(RunId),
     /// A client asks for something.

@@ -33,6 +33,8 @@ mod hooks;
 pub mod http;
 /// The last lines of standard error of a run.
 pub mod last_words;
+/// Services that are told of events.
+pub mod listeners;
 /// One look at a live run: ports held, check passed.
 pub mod look;
 /// What reaches the engine.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use super::channels::Streams;
 use super::engine::Engine;
 use super::holdings;
 use super::hooks::Call;
@@ -165,6 +166,7 @@ impl Engine {
             look.abort();
         }
         self.noted.remove(&run);
+        self.switchboard.leave(run);
         self.end_hooks_of_life(run);
         if let Some(warden) = self.wardens.remove(&run) {
             let pid = warden.charge().leader.pid;
@@ -188,11 +190,9 @@ impl Engine {
             .command
             .resolve(&service.directory, search)
             .ok_or_else(|| format!("cannot start: there is no program `{}`", service.command.program()))?;
-        let [stdout, stderr] =
-            self.outputs(service).map_err(|error| format!("cannot open its log channels: {error}"))?;
-        let input =
-            self.input(service).map_err(|error| format!("cannot open its standard input: {error}"))?;
-        let handover = match (&service.hold, &input) {
+        let Streams { stdin, stdout, stderr, line } =
+            self.streams(service).map_err(|error| format!("cannot open its streams: {error}"))?;
+        let handover = match (&service.hold, &stdin) {
             (Some(hold), _) => self.holdings.handover(hold),
             (None, Some(pipe)) => Handover::Stdin(pipe.as_fd()),
             (None, None) => Handover::Nothing,
@@ -213,7 +213,11 @@ impl Engine {
             credentials: service.credentials(),
             cgroup: cgroup.as_ref(),
         };
-        spawn(&launch).map_err(|error| error.to_string())
+        let leader = spawn(&launch).map_err(|error| error.to_string())?;
+        if let (Some(line), Some(listener)) = (line, &service.listener) {
+            self.switchboard.join(tag.run, listener, line, &self.mailbox);
+        }
+        Ok(leader)
     }
 
     /// The environment of a run.
@@ -255,6 +259,7 @@ impl Engine {
 
     fn publish(&mut self, change: Change) {
         self.note_end_of_all(&change);
+        self.tell_listeners_of(&change);
         let service = &self.fleet.services().get(&change.service);
         let told = ServiceChange {
             pid: service.and_then(|it| it.phase().live()).map(|live| live.identity.pid),

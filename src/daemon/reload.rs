@@ -38,6 +38,7 @@ impl Engine {
 
     /// Acts on a config from here on.
     pub(super) fn apply(&mut self, reading: Reading) {
+        let groups = self.active_groups();
         self.declare_channels(&reading.fleet);
         self.watch_files(&reading.fleet);
         self.roster = Arc::new(Roster::of(&reading.text, &self.config, &self.environment));
@@ -45,6 +46,7 @@ impl Engine {
         self.applied = Applied { text: reading.text, ..Applied::default() };
         keep_applied(&self.paths, &self.applied);
         self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
+        self.declare_listeners(&groups);
     }
 
     /// Reloads because of SIGHUP: what comes of it is told in the supervisor's log.

@@ -133,6 +133,16 @@ impl Service {
         self.restarts
     }
 
+    /// How many runs in a row have failed.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether its last run ended with success.
+    pub fn has_succeeded(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| self.is_success(last.end.outcome))
+    }
+
     /// The run that ended last.
     pub fn last(&self) -> Option<&LastRun> {
         self.last.as_ref()

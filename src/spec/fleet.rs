@@ -198,7 +198,7 @@ fn ports_twice(services: &BTreeMap<ServiceName, Arc<Service>>) -> Vec<NotAFleet>
         for port in &service.ports {
             let others = declared.entry((port.port, port.protocol)).or_default();
             let is_in_the_way = |(taken, first): &&(Endpoint, &Service)| {
-                first.replica.of != service.replica.of && taken.overlaps(port)
+                !first.may_share_sockets_with(service) && taken.overlaps(port)
             };
             if let Some((taken, first)) = others.iter().find(is_in_the_way) {
                 let (port, first, second) = (*port, first.name.clone(), service.name.clone());

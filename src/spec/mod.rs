@@ -14,6 +14,8 @@ pub mod hold;
 pub mod hooks;
 /// What a service may use.
 pub mod limits;
+/// What a listener is told of.
+pub mod listener;
 /// Where output goes.
 pub mod log;
 /// When a run is followed by another, and how a run is ended.

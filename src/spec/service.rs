@@ -7,6 +7,7 @@ use super::health::{Aspect, Check, Health};
 use super::hold::Hold;
 use super::hooks::Hooks;
 use super::limits::Limits;
+use super::listener::Listener;
 use super::log::{Logs, Rotation};
 use super::policy::{Backoff, PortConflict, Recovery, RestartPolicy, Stop};
 use super::replicas::Replica;
@@ -84,6 +85,8 @@ pub struct Service {
     pub nice: Option<i32>,
     /// What it reads.
     pub stdin: Stdin,
+    /// What it is told of, if it is a listener to events.
+    pub listener: Option<Listener>,
     /// Where its output goes.
     pub logs: Logs,
 }
@@ -136,7 +139,16 @@ impl Service {
             umask: None,
             nice: None,
             stdin: Stdin::Null,
+            listener: None,
         }
+    }
+
+    /// Whether two services may listen in the same place: replicas of one, and those of one group for which sockets are
+    /// held.
+    pub fn may_share_sockets_with(&self, other: &Self) -> bool {
+        let are_held_for_one_group =
+            self.group.is_some() && self.group == other.group && self.hold.is_some() && other.hold.is_some();
+        self.replica.of == other.replica.of || are_held_for_one_group
     }
 
     /// The first descriptor by which a process of it shows that it took a socket, and was not merely given it.
@@ -157,6 +169,7 @@ impl Service {
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
+            && self.listener == other.listener
             && self.limits.rlimits == other.limits.rlimits
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()

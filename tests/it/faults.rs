@@ -237,6 +237,13 @@ fn a_supervisor_that_was_stopped_for_a_while_catches_up() {
     fleet.run("up -q").expect(0);
     let (a, supervisor) = (fleet.pid("a"), Pid::from_raw(fleet.supervisor_pid()));
     kill(supervisor, Signal::SIGSTOP).unwrap();
+    wait_until("each of its threads has stopped", || {
+        let threads = std::fs::read_dir(format!("/proc/{supervisor}/task")).unwrap();
+        let stat = |thread: std::io::Result<std::fs::DirEntry>| {
+            fs::read_to_string(thread.unwrap().path().join("stat"))
+        };
+        threads.map(|thread| stat(thread).unwrap()).all(|stat| stat.contains(") T ")).then_some(())
+    });
     kill(Pid::from_raw(a), Signal::SIGKILL).unwrap();
     let written = || numbers(&fleet.read("logs/b.out.log")).len();
     let counted = || fleet.counted().into_values().sum::<u64>();

@@ -62,16 +62,17 @@ async fn shut_down(context: &Context, args: &Down) -> Result<(), Failure> {
     let client = context.connect().await?;
     let progress = Progress::new(context, "stopping");
     let order = ShutdownOrder { services: Fate::Stop };
-    let asked = client.shut_down(order, |event| progress.tell(&event));
     let limited = async {
+        // However short the time, they have begun to stop when it runs.
+        let gone = client.shut_down(order).await?.gone(|event| progress.tell(&event));
         match args.timeout {
-            Some(limit) => tokio::time::timeout(limit, asked)
+            Some(limit) => tokio::time::timeout(limit, gone)
                 .await
                 .map_err(|_| {
                     Failure::NotReached("cannot stop all services in time; they go on stopping".to_owned())
                 })?
                 .map_err(Failure::from),
-            None => asked.await.map_err(Failure::from),
+            None => gone.await.map_err(Failure::from),
         }
     };
     let report = unless_interrupted(limited, "stopped waiting; the services go on stopping").await?;

@@ -305,8 +305,9 @@ pub(in crate::cli) fn consent(plan: &Plan, yes: bool) -> Result<Foreign, Failure
 pub(in crate::cli) async fn replace_supervisor(context: &Context) -> Result<(), Failure> {
     match Client::connect(&context.paths).await {
         Ok(client) => {
-            let ended = client.shut_down(ShutdownOrder { services: Leaving::Leave }, |_| ()).await;
-            match ended {
+            let order = ShutdownOrder { services: Leaving::Leave };
+            let ended = async { client.shut_down(order).await?.gone(|_| ()).await };
+            match ended.await {
                 Ok(_) | Err(AskError::Broken(_) | AskError::NoAnswer(_)) => (),
                 Err(error) => return Err(error.into()),
             }

@@ -1,10 +1,12 @@
 use super::ini::Section;
-use super::model::FastCgi;
+use super::model::{FastCgi, Group, GroupKind};
 use super::python::{self, int, repr};
 use super::reader::Reader;
 use super::refusal::Refusal;
 use super::user;
 use super::value::{octal_type, port};
+use crate::config::writer::{self, quoted};
+use crate::spec::supervisor::Supervisor;
 
 /// Reads the socket of `[fcgi-program:NAME]`.
 pub(super) fn read(reader: &Reader<'_>, section: &Section) -> Result<FastCgi, Refusal> {
@@ -31,6 +33,54 @@ pub(super) fn read(reader: &Reader<'_>, section: &Section) -> Result<FastCgi, Re
     };
     parse(reader, &socket, FastCgi { url: String::new(), backlog, mode, owner })
         .map_err(|what| options.refusal("socket", format!("{what} in [{}] socket", section.name)))
+}
+
+/// The socket in the words of a services.toml: it is held, and handed over as standard input.
+pub(super) fn keys(socket: &FastCgi) -> Vec<(&'static str, String)> {
+    let mut keys = vec![("hold", quoted("stdin"))];
+    match (address(socket), socket.url.strip_prefix("unix://")) {
+        (Some((host, port)), _) => keys.extend([("host", quoted(&host)), ("port", port)]),
+        (None, Some(path)) => keys.push(("sockets", writer::array(&[quoted(path)]))),
+        (None, None) => (),
+    }
+    keys
+}
+
+/// A port of a group that is protected unless it is allowed by name.
+pub(super) fn protected_port(group: &Group) -> Option<String> {
+    let GroupKind::FastCgi(socket) = &group.kind else { return None };
+    let (_, port) = address(socket)?;
+    let number: u16 = port.parse().ok()?;
+    (number < 1024 || Supervisor::PROTECTED_PORTS.contains(&number)).then_some(port)
+}
+
+/// Where a TCP socket listens, as an address and a port; none of a unix socket.
+fn address(socket: &FastCgi) -> Option<(String, String)> {
+    let (host, port) = socket.url.strip_prefix("tcp://")?.rsplit_once(':')?;
+    let host = if host == "localhost" { "127.0.0.1" } else { host };
+    Some((host.to_owned(), port.to_owned()))
+}
+
+/// What a held socket does not have of one of supervisord's, and what keeps it from being held, with a way out.
+pub(super) fn unkept(name: &str, socket: &FastCgi) -> (Vec<String>, Option<(String, &'static str)>) {
+    let mut said = Vec::new();
+    if socket.mode.is_some_and(|mode| mode != 0o700 && mode != 0o660) {
+        said.push(format!("[fcgi-program:{name}] socket_mode is 0660: its user and group may connect"));
+    }
+    if socket.owner.is_some() {
+        said.push(format!("[fcgi-program:{name}] socket_owner is left out: the socket belongs to `user`"));
+    }
+    if socket.backlog.is_some() {
+        said.push(format!(
+            "[fcgi-program:{name}] socket_backlog is left out: the queue is as long as the system lets it be"
+        ));
+    }
+    let named = address(socket).filter(|(host, _)| host.parse::<std::net::IpAddr>().is_err());
+    let refused = named.map(|(host, _)| {
+        let what = format!("[fcgi-program:{name}] cannot listen on `{host}`: a socket is held on an address");
+        (what, "write the address, as in tcp://127.0.0.1:9002")
+    });
+    (said, refused)
 }
 
 fn parse(reader: &Reader<'_>, socket: &str, options: FastCgi) -> Result<FastCgi, String> {

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::fcgi;
 use super::model::Remark;
 use super::model::{AutoRestart, Destination, Expanded, File, Group, GroupKind, Output, Program};
 use super::naming;
@@ -8,6 +9,7 @@ use super::refusal::{Place, Refusal};
 use super::remarks;
 use super::words;
 use crate::config::writer::{self, Table, quoted};
+use crate::spec::listener::EventType;
 
 /// A fleet of supervisord's as a services.toml.
 #[derive(Debug)]
@@ -78,15 +80,17 @@ impl Translator<'_> {
         let name = &group.name;
         match &group.kind {
             GroupKind::Programs => (),
-            GroupKind::Listeners { .. } => {
-                let what =
-                    format!("[eventlistener:{name}] is left out: event listeners are not understood yet");
-                self.remarks.push(Remark { place, what });
+            GroupKind::Listeners { events, .. } => {
+                let untold = events.iter().filter(|event| EventType::named(event).is_none());
+                for event in untold {
+                    let what = format!("[eventlistener:{name}] is not told of {event}");
+                    self.remarks.push(Remark { place: place.clone(), what });
+                }
             }
-            GroupKind::FastCgi(_) => {
-                let what = format!("[fcgi-program:{name}] cannot be run: its socket is not held open yet");
-                let hint = "let the program listen itself, as a [program:…] with its own socket or port";
-                self.refusals.push(Refusal::at(place, what).hint(hint));
+            GroupKind::FastCgi(socket) => {
+                let (said, refusals) = fcgi::unkept(name, socket);
+                self.remarks.extend(said.into_iter().map(|what| Remark { place: place.clone(), what }));
+                self.refusals.extend(refusals.map(|(what, hint)| Refusal::at(place, what).hint(hint)));
             }
         }
     }
@@ -98,10 +102,13 @@ impl Translator<'_> {
 
     /// One process as a service; none if it is left out, for which a remark or a refusal says why.
     fn table(&mut self, name: String, group: &Group, program: &Program) -> Option<Table> {
-        match &group.kind {
-            GroupKind::Programs => (),
-            GroupKind::Listeners { .. } | GroupKind::FastCgi(_) => return None,
-        }
+        let listener = match &group.kind {
+            GroupKind::Programs => None,
+            GroupKind::Listeners { buffer_size, events, .. } => {
+                Some(listener(&group.name, *buffer_size, events))
+            }
+            GroupKind::FastCgi(_) => None,
+        };
         let command = self.command(program)?;
         let comments = remarks::comments_above(self.files, &program.place);
         let mut table = Table { name: name.clone(), comments, keys: Vec::new() };
@@ -109,6 +116,9 @@ impl Translator<'_> {
             self.remark(program, format!("is called `{name}` here"));
         }
         table.set("command", command);
+        if let GroupKind::FastCgi(socket) = &group.kind {
+            table.keys.extend(fcgi::keys(socket));
+        }
         if group.name != program.name && crate::vocab::name::ServiceName::parse(&group.name).is_ok() {
             table.set("group", quoted(&group.name));
         }
@@ -126,7 +136,11 @@ impl Translator<'_> {
         }
         restart(program, &mut table);
         self.stop(program, &mut table);
-        table.set("stdin", quoted("pipe"));
+        match listener {
+            Some(listener) => table.set("listener", listener),
+            None if matches!(group.kind, GroupKind::Programs) => table.set("stdin", quoted("pipe")),
+            None => (),
+        }
         self.logs(program, &mut table);
         Some(table)
     }
@@ -251,11 +265,25 @@ impl Translator<'_> {
 
     /// What stands before the services.
     fn head(&self) -> String {
-        match self.fleet.supervisord.childlogdir.as_str() {
-            "/tmp" => String::new(),
-            directory => format!("[supervisor]\nlog_dir = {}\n\n", quoted(directory)),
-        }
+        let directory = Some(self.fleet.supervisord.childlogdir.as_str()).filter(|it| *it != "/tmp");
+        let log_dir = directory.map(|directory| format!("log_dir = {}\n", quoted(directory)));
+        let ports: BTreeSet<String> = self.fleet.groups.iter().filter_map(fcgi::protected_port).collect();
+        let ports: Vec<String> = ports.into_iter().collect();
+        let allowed = (!ports.is_empty()).then(|| format!("allowed_ports = {}\n", writer::array(&ports)));
+        let lines: String = log_dir.into_iter().chain(allowed).collect();
+        if lines.is_empty() { lines } else { format!("[supervisor]\n{lines}\n") }
     }
+}
+
+/// What a listener is told of, as a value.
+fn listener(pool: &str, buffer_size: i64, events: &[String]) -> String {
+    let events = events.iter().filter(|event| EventType::named(event).is_some());
+    let events: Vec<String> = events.map(|event| quoted(event)).collect();
+    writer::table(&[
+        ("events".to_owned(), writer::array(&events)),
+        ("buffer_size".to_owned(), buffer_size.clamp(1, 1 << 19).to_string()),
+        ("pool".to_owned(), quoted(pool)),
+    ])
 }
 
 /// When it is started again: supervisord's waits grow by a second each, an exit within startsecs is always a failure,

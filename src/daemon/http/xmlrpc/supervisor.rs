@@ -1,13 +1,13 @@
 use super::desk::Desk;
 use super::method::{AtEnd, Method, Params};
+use crate::daemon::listeners::switchboard::News;
 use crate::daemon::mailbox::{Mailbox, Message};
 use crate::protocol::command::{Command, Order, Rehearsal, ReloadOrder, ShutdownOrder};
-use crate::protocol::event::{Event, What};
 use crate::protocol::reply::ReloadReport;
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 use crate::protocol::xmlrpc::message::Answer;
 use crate::protocol::xmlrpc::value::Value;
-use crate::sys::{clock, process};
+use crate::sys::process;
 
 /// The version of supervisord whose protocol and words these are; clients ask for it to know what they may expect.
 const SPOKEN: &str = "4.3.0";
@@ -78,7 +78,7 @@ pub(super) const METHODS: &[Method] = &[
         optional: 0,
         help: "Tells everybody who listens to events: of which kind it is, and what it says.",
         at_end: AtEnd::Answered,
-        run: |desk, params| Box::pin(async move { Ok(tell(desk, &params)) }),
+        run: |desk, params| Box::pin(async move { Ok(tell(desk, &params).await) }),
     },
 ];
 
@@ -87,9 +87,9 @@ async fn shutdown(desk: &Desk) -> Answer {
     Ok(Value::Bool(true))
 }
 
-fn tell(desk: &Desk, params: &Params) -> Value {
-    let what = What::RemoteCommunication { kind: params.text(0).to_owned(), data: params.text(1).to_owned() };
-    desk.mailbox.publish(Event { unix_ms: clock::unix_ms(), what });
+async fn tell(desk: &Desk, params: &Params) -> Value {
+    let news = News::Remote { kind: params.text(0).to_owned(), data: params.text(1).to_owned() };
+    desk.mailbox.send(Message::ToListeners(news)).await;
     Value::Bool(true)
 }
 

@@ -1,0 +1,70 @@
+use std::collections::BTreeSet;
+
+use super::switchboard::News;
+use super::words::Look;
+use crate::daemon::engine::Engine;
+use crate::machine::action::Change;
+use crate::machine::event::{Command, Event, Verb};
+use crate::protocol::event::{Event as Told, What};
+use crate::spec::listener::EventType;
+use crate::sys::clock;
+use crate::vocab::name::ServiceName;
+
+impl Engine {
+    /// Tells listeners by the config as it is acted on from here, and of the groups that came and went by it.
+    pub(in crate::daemon) fn declare_listeners(&mut self, groups_before: &BTreeSet<String>) {
+        self.switchboard.declare(self.fleet.spec(), &self.roster.identifier, &self.mailbox);
+        let groups = self.active_groups();
+        let words = |group: &String| format!("groupname:{group}\n");
+        for group in groups.difference(groups_before) {
+            self.switchboard.tell(EventType::ProcessGroupAdded, words(group));
+        }
+        for group in groups_before.difference(&groups) {
+            self.switchboard.tell(EventType::ProcessGroupRemoved, words(group));
+        }
+    }
+
+    /// The pipes of a listener end with the supervisor that made them: those that live on are started again.
+    pub(in crate::daemon) fn renew_listeners(&mut self) {
+        let is_cut_off = |name: &ServiceName| {
+            let service = self.fleet.services().get(name);
+            service.is_some_and(|it| it.spec().listener.is_some() && it.has_live_process())
+        };
+        let services: Vec<ServiceName> =
+            self.fleet.services().keys().filter(|it| is_cut_off(it)).cloned().collect();
+        if !services.is_empty() {
+            let ticket = self.mailbox.ticket();
+            self.feed(Event::Command(Command { ticket, verb: Verb::Restart, services, deadline: None }));
+        }
+    }
+
+    pub(in crate::daemon) fn tell_listeners(&mut self, news: News) {
+        match news {
+            News::Said(run, bytes) => self.switchboard.hear(run, &bytes),
+            News::Tick(tick, seconds) => self.switchboard.tell(tick, format!("when:{seconds}")),
+            News::Remote { kind, data } => {
+                self.switchboard.tell(EventType::RemoteCommunication, format!("type:{kind}\n{data}"));
+                let what = What::RemoteCommunication { kind, data };
+                self.mailbox.publish(Told { unix_ms: clock::unix_ms(), what });
+            }
+        }
+    }
+
+    /// Tells listeners of a service that looks different.
+    pub(in crate::daemon) fn tell_listeners_of(&mut self, change: &Change) {
+        if self.switchboard.is_idle() {
+            return;
+        }
+        let Some(service) = self.fleet.services().get(&change.service) else { return };
+        let unit = self.roster.unit(service.spec());
+        let look = Look {
+            unit: &unit,
+            state: change.state,
+            run: change.run,
+            pid: service.phase().live().map(|live| live.identity.pid.as_raw()),
+            tries: service.failures(),
+            expected: service.has_succeeded(),
+        };
+        self.switchboard.look(&change.service, &look);
+    }
+}
