@@ -18,6 +18,7 @@ mod import;
 mod init;
 mod lifecycle;
 mod limits;
+mod listeners;
 mod logging;
 mod ports;
 mod preflight;

@@ -239,14 +239,20 @@ fn every_option_of_a_program_becomes_what_it_was_in_the_expanded_model() {
 
 #[test]
 fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
-    let listener = "[eventlistener:l]\ncommand=l\nevents=TICK\n";
+    let listener = "[eventlistener:l]\ncommand=cat\nevents=TICK\n";
     let program = "[program:p]\ncommand=sleep 600\nstartsecs=0\n";
     let check = |config: &str, code: i32, words: &[&str]| {
         let it = Drop::new(&format!("[supervisord]\n{config}"));
         it.run("check").expect(code).says(words);
     };
     check(program, 0, &[]);
-    check(&format!("{program}{listener}"), 0, &["supervisord.conf:5: [eventlistener:l] is left out"]);
+    check(&format!("{program}{listener}"), 0, &[]);
+    let logs = listener.replace("TICK", "TICK,PROCESS_LOG");
+    check(
+        &format!("{program}{logs}"),
+        0,
+        &["supervisord.conf:5: [eventlistener:l] is not told of PROCESS_LOG"],
+    );
     check(
         &format!("{program}autorestrat=true\n"),
         0,
@@ -264,9 +270,9 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
         &["supervisord.conf:5", "needs the Python plugin twiddler:make", "remove the section"],
     );
     check(
-        "[fcgi-program:f]\ncommand=f\nsocket=tcp://localhost:9\n",
+        "[fcgi-program:f]\ncommand=f\nsocket=tcp://some.where:9002\n",
         2,
-        &["supervisord.conf:2", "[fcgi-program:f] cannot be run", "let the program listen itself"],
+        &["supervisord.conf:2", "cannot listen on `some.where`", "write the address"],
     );
     check("[program:p]\ncommand=\"x\n", 2, &["supervisord.conf:2", "No closing quotation"]);
     check(&format!("{program}stopsignal=RTMIN\n"), 2, &["stopsignal RTMIN cannot be sent"]);
