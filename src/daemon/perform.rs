@@ -215,7 +215,7 @@ impl Engine {
         };
         let leader = spawn(&launch).map_err(|error| error.to_string())?;
         if let (Some(line), Some(listener)) = (line, &service.listener) {
-            self.switchboard.join(tag.run, listener, line, &self.mailbox);
+            self.join_listeners(tag.run, listener, line);
         }
         Ok(leader)
     }

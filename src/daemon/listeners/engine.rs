@@ -1,14 +1,16 @@
 use std::collections::BTreeSet;
 
+use super::line::{Line, OwnEnds};
 use super::switchboard::News;
 use super::words::Look;
 use crate::daemon::engine::Engine;
 use crate::machine::action::Change;
 use crate::machine::event::{Command, Event, Verb};
 use crate::protocol::event::{Event as Told, What};
-use crate::spec::listener::EventType;
+use crate::spec::listener::{EventType, Listener};
 use crate::sys::clock;
 use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
 
 impl Engine {
     /// Tells listeners by the config as it is acted on from here, and of the groups that came and went by it.
@@ -35,6 +37,14 @@ impl Engine {
         if !services.is_empty() {
             let ticket = self.mailbox.ticket();
             self.feed(Event::Command(Command { ticket, verb: Verb::Restart, services, deadline: None }));
+        }
+    }
+
+    /// A run of a listener has begun, and these are the supervisor's ends of its pipes.
+    pub(in crate::daemon) fn join_listeners(&mut self, run: RunId, listener: &Listener, ends: OwnEnds) {
+        match Line::open(run, ends, &self.mailbox) {
+            Ok(line) => self.switchboard.join(run, listener, line),
+            Err(error) => tracing::warn!(pool = listener.pool, %error, "cannot talk to a listener"),
         }
     }
 

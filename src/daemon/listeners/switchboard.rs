@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::line::{Line, OwnEnds};
+use super::line::Line;
 use super::pool::{Pool, Told};
 use super::ticks;
 use super::words::{Look, Seen};
@@ -80,20 +80,10 @@ impl Switchboard {
     }
 
     /// A run of a listener has begun.
-    pub(in crate::daemon) fn join(
-        &mut self,
-        run: RunId,
-        listener: &Listener,
-        ends: OwnEnds,
-        mailbox: &Mailbox,
-    ) {
-        let Some(subscription) = self.pools.get_mut(&listener.pool) else { return };
-        match Line::open(run, ends, mailbox) {
-            Ok(line) => {
-                subscription.pool.join(run);
-                self.lines.insert(run, (listener.pool.clone(), line));
-            }
-            Err(error) => tracing::warn!(pool = listener.pool, %error, "cannot talk to a listener"),
+    pub(super) fn join(&mut self, run: RunId, listener: &Listener, line: Line) {
+        if let Some(subscription) = self.pools.get_mut(&listener.pool) {
+            subscription.pool.join(run);
+            self.lines.insert(run, (listener.pool.clone(), line));
         }
     }
 
