@@ -114,6 +114,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("health", old.ready != new.ready || old.live != new.live),
         ("restart", old.restart != new.restart),
         ("smooth_recovery", old.recovery != new.recovery),
+        ("restart_by_cause", old.restart_by_cause != new.restart_by_cause),
         ("backoff", old.backoff != new.backoff),
         ("stop_signal", old.stop.signal != new.stop.signal),
         ("stop_timeout", old.stop.timeout != new.stop.timeout),

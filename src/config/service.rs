@@ -14,7 +14,7 @@ use super::table::{Notes, Room, Section};
 use super::value::Value;
 use super::{health, hold, hooks, limits, logs, needs, policy, prove, sections, variables, watch};
 use crate::spec::graph::Needs;
-use crate::spec::policy::{Asked, RestartPolicy, Stop};
+use crate::spec::policy::{Asked, EarlyExit, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service, Stdin, User};
 use crate::spec::supervisor::Supervisor;
@@ -137,7 +137,7 @@ fn rest(
 ) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let usual = Stop::default();
-    let backoff = section.value("backoff").and_then(|value| policy::backoff(&value));
+    let backoff = section.value("backoff").and_then(|value| policy::backoff(&value)).unwrap_or_default();
     let codes = section.value("success_exit_codes").map(|value| value.members());
     let codes = codes
         .map(|codes| codes.iter().filter_map(|code| i32::try_from(code.integer(0..256)?).ok()).collect());
@@ -161,7 +161,11 @@ fn rest(
         ready: None,
         live: None,
         restart: restart(section),
-        backoff: backoff.unwrap_or_default(),
+        restart_by_cause: section
+            .flag("restart_by_cause")
+            // What is to behave as under supervisord does so in this, too.
+            .unwrap_or(backoff.early_exit == EarlyExit::Judged),
+        backoff,
         stop: Stop {
             signal: signal("stop_signal").unwrap_or(usual.signal),
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
+use super::causes::askers::Askers;
+use super::causes::recorder::Recorder;
 use super::diary::Diary;
 use super::exit_on::Underway;
 use super::groups::Pending;
@@ -18,6 +20,7 @@ use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
 use super::processes::Times;
+use super::repairs::Repairs;
 use super::roster::Roster;
 use super::signals::Wish;
 use super::warden::Warden;
@@ -35,7 +38,8 @@ use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
-use crate::sys::{cgroup, clock, exit, memory, process};
+use crate::sys::{cgroup, clock, memory, process};
+use crate::vocab::cause::{By, Means};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -55,11 +59,14 @@ pub struct Engine {
     pub(super) looks: BTreeMap<RunId, AbortHandle>,
     pub(super) hooks: Hooks,
     pub(super) watches: Watches,
+    pub(super) repairs: Repairs,
     pub(super) listening: Option<Listening>,
     pub(super) holdings: Holdings,
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
+    pub(super) recorder: Recorder,
+    pub(super) askers: Askers,
     pub(super) meter: Meter,
     /// What is notable of the ports of live runs.
     pub(super) noted: BTreeMap<RunId, Vec<Note>>,
@@ -126,6 +133,8 @@ pub struct Parts {
     pub diary: Diary,
     /// What supervisord's clients call the services.
     pub roster: Arc<Roster>,
+    /// The records of ends.
+    pub recorder: Recorder,
 }
 
 /// How a supervisor ended in peace.
@@ -162,11 +171,14 @@ impl Engine {
             looks: BTreeMap::new(),
             hooks: Hooks::default(),
             watches: Watches::default(),
+            repairs: Repairs::default(),
             listening: None,
             holdings: parts.holdings,
             pump: parts.pump,
             mailbox: parts.mailbox,
             diary: parts.diary,
+            recorder: parts.recorder,
+            askers: Askers::default(),
             meter: Meter::default(),
             noted: BTreeMap::new(),
             started: clock::now(),
@@ -203,6 +215,7 @@ impl Engine {
             }
             self.end_if_config_says_so();
             self.holdings.keep_wanted(&self.fleet);
+            self.repairs.keep_awaited(&self.fleet);
             self.diary.keep(&self.fleet);
             if let Ending::Over(fate) = self.ending {
                 return (Ended { fate, code: self.end_of_all.map_or(0, |(code, _)| code) }, self.pump);
@@ -251,7 +264,8 @@ impl Engine {
         match message {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
-            Some(Message::Machine(event)) => self.feed(self.with_hint(event)),
+            Some(Message::Machine(event)) => self.feed(event),
+            Some(Message::Ended(ended)) => self.ended(ended),
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::Inspect(run)) => self.inspect(run),
@@ -261,8 +275,11 @@ impl Engine {
             }
             Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
             Some(Message::Graph(reply)) => drop(reply.send(self.graph())),
-            Some(Message::Reload(order, reply)) => self.reload(order, reply),
             Some(Message::RotateLogs(order, reply)) => self.rotate_logs(&order, reply),
+            // Whoever asks for a service that is not there hears so by the end of the channel.
+            Some(Message::Why(service, reply)) => drop(self.why(&service, reply)),
+            Some(Message::History(service, reply)) => self.recorder.read(service, reply),
+            Some(Message::Reload(order, asker, reply)) => self.reload(order, asker, reply),
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),
             Some(Message::Question(question)) => self.question(question),
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
@@ -295,6 +312,7 @@ impl Engine {
                 self.dismiss(*run);
                 self.note_conflict(*run, end);
             }
+            self.note_what_ends_runs(&event);
             let mut actions = Vec::new();
             self.fleet.handle(event, clock::now(), &mut actions);
             for action in actions {
@@ -340,40 +358,19 @@ impl Engine {
                 self.ending = Ending::Over(order.services);
             }
             (Fate::Stop, Ending::NotYet) => {
+                let by = reply.asker.by(Means::Shutdown);
                 self.replies.insert(ticket, reply.accept());
-                self.stop_all(ticket, Verb::Stop);
+                self.stop_all(ticket, Verb::Stop, &by);
             }
             (Fate::Stop, Ending::After(_) | Ending::Over(_)) => reply.refuse(ending_problem()),
         }
     }
 
-    pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb) {
+    pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb, by: &By) {
         self.ending = Ending::After(ticket);
-        let services = self.fleet.services().keys().cloned().collect();
+        let services: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
+        self.askers.end(&services, by);
         self.feed(Event::Command(Command { ticket, verb, services, deadline: None }));
-    }
-
-    /// The first SIGTERM or SIGINT stops the services gracefully, the second kills what still runs.
-    fn end_by_signal(&mut self) {
-        let ticket = self.mailbox.ticket();
-        match self.ending {
-            Ending::NotYet => {
-                tracing::info!("asked to end by a signal; stopping the services");
-                self.stop_all(ticket, Verb::Stop);
-            }
-            Ending::After(_) => {
-                tracing::info!("asked to end again; killing what still runs");
-                self.stop_all(ticket, Verb::Kill);
-            }
-            Ending::Over(_) => (),
-        }
-    }
-
-    /// Reaps children that nobody watches: orphans that came to this process as their subreaper.
-    fn reap(&self) {
-        for pid in exit::reap_any_except(&self.leaders.borrow()) {
-            tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
-        }
     }
 }
 

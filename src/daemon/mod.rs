@@ -3,6 +3,8 @@
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;
+/// Why runs end, and the record of that.
+pub mod causes;
 /// Where the services' output comes out.
 pub mod channels;
 /// Who else holds the ports of a service that is about to start.
@@ -61,6 +63,8 @@ pub mod processes;
 pub mod question;
 /// The config, read again while services live.
 mod reload;
+/// Files whose change makes a broken program worth another try.
+mod repairs;
 /// What supervisord's clients call the services.
 pub mod roster;
 /// Log files, set aside on request.

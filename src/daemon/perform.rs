@@ -119,6 +119,7 @@ impl Engine {
         tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
         self.guard(Guarded { leader, tag, beginning, notebook, reach: self.reach });
         self.inspect_later(run);
+        self.recorder.began(run);
         Ok(leader)
     }
 

@@ -3,7 +3,7 @@ use std::io;
 use std::path::Path;
 
 use super::engine::Engine;
-use crate::machine::event::{End, Event};
+use crate::machine::event::End;
 use crate::spec::hold::Way;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
@@ -32,14 +32,7 @@ pub(super) const PAST_THE_SHIM: &str = "the program passes by the shim of `hold 
 
 impl Engine {
     /// A run that could not bind the port that is held for it has more to say than the system's error.
-    pub(super) fn with_hint(&self, event: Event) -> Event {
-        match event {
-            Event::Exited { run, end } => Event::Exited { run, end: self.hinted(run, end) },
-            other => other,
-        }
-    }
-
-    fn hinted(&self, run: RunId, end: End) -> End {
+    pub(super) fn hinted(&self, run: RunId, end: End) -> End {
         let service = self.wardens.get(&run).map(|warden| &warden.charge().tag.service);
         let is_shimmed = service.is_some_and(|service| self.has_shim(service));
         match end.last_words {

@@ -6,7 +6,13 @@ use signal_hook::low_level::pipe;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
+use super::causes::askers::Asker;
+use super::engine::{Ending, Engine};
 use super::mailbox::{Mailbox, Message};
+use crate::machine::event::Verb;
+use crate::sys::exit;
+use crate::vocab::cause::Means;
+use crate::vocab::identity::Pid;
 
 /// What a signal to the supervisor asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +56,32 @@ async fn pass_on(mut signals: UnixStream, wish: Wish, mailbox: Mailbox) {
         }
         if count == 0 {
             return;
+        }
+    }
+}
+
+impl Engine {
+    /// The first SIGTERM or SIGINT stops the services gracefully, the second kills what still runs.
+    pub(super) fn end_by_signal(&mut self) {
+        let ticket = self.mailbox.ticket();
+        let by = Asker::NOBODY.by(Means::SignalToProcman);
+        match self.ending {
+            Ending::NotYet => {
+                tracing::info!("asked to end by a signal; stopping the services");
+                self.stop_all(ticket, Verb::Stop, &by);
+            }
+            Ending::After(_) => {
+                tracing::info!("asked to end again; killing what still runs");
+                self.stop_all(ticket, Verb::Kill, &by);
+            }
+            Ending::Over(_) => (),
+        }
+    }
+
+    /// Reaps children that nobody watches: orphans that came to this process as their subreaper.
+    pub(super) fn reap(&self) {
+        for pid in exit::reap_any_except(&self.leaders.borrow()) {
+            tracing::trace!(pid = Pid::as_raw(pid), "reaped an orphan");
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Service {
     pub live: Option<Health>,
     /// When a run is followed by another.
     pub restart: RestartPolicy,
+    /// Whether what a run's end is put down to decides what follows: a broken program waits until it is changed.
+    pub restart_by_cause: bool,
     /// How long to wait between failures.
     pub backoff: Backoff,
     /// How a run is ended.
@@ -120,6 +122,7 @@ impl Service {
             ready: None,
             live: None,
             restart: RestartPolicy::Always,
+            restart_by_cause: true,
             backoff: Backoff::default(),
             stop: Stop::default(),
             hooks: Hooks::new(),

@@ -52,6 +52,15 @@ impl Signal {
         nix::sys::signal::Signal::try_from(number).ok().map(Self)
     }
 
+    /// Whether the kernel sends it to a process whose own code went wrong: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS
+    /// and SIGABRT, which abort(3) raises.
+    pub fn is_fault(self) -> bool {
+        use nix::sys::signal::Signal as Nix;
+        let faults =
+            [Nix::SIGSEGV, Nix::SIGBUS, Nix::SIGILL, Nix::SIGFPE, Nix::SIGTRAP, Nix::SIGSYS, Nix::SIGABRT];
+        faults.contains(&self.0)
+    }
+
     /// Its number on this system.
     pub fn as_raw(self) -> i32 {
         self.0 as i32

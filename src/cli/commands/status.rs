@@ -31,13 +31,13 @@ pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure>
 
 /// How much of each service is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
+pub(super) enum Detail {
     Plain,
     Trees,
 }
 
 /// The status as the supervisor sees it, or as it can be seen without one, and then why.
-fn look(context: &Context, detail: Detail) -> Result<(Status, Result<(), Unreachable>), Failure> {
+pub(super) fn look(context: &Context, detail: Detail) -> Result<(Status, Result<(), Unreachable>), Failure> {
     let asked = runtime()?.block_on(async {
         let mut client = Client::connect(&context.paths).await?;
         match detail {
@@ -86,7 +86,7 @@ fn print(status: &Status, form: Form) -> Result<(), Failure> {
     }
 }
 
-fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> {
+pub(super) fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> {
     if selection.is_all() {
         return Ok(status);
     }

@@ -48,7 +48,9 @@ impl Before {
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Notified { .. } => (None, Some(BTreeSet::new())),
-            Event::PortsSeen { .. } | Event::Drained { .. } | Event::Tick => (None, Some(BTreeSet::new())),
+            Event::PortsSeen { .. } | Event::Drained { .. } | Event::Repaired(_) | Event::Tick => {
+                (None, Some(BTreeSet::new()))
+            }
         };
         Self { standing: standing.map(|service| service.spec().name.clone()).collect(), ended, renewed }
     }
