@@ -111,8 +111,8 @@ fn may_not_complete(order: Order<'_>, needed: &ServiceName) -> bool {
 
 /// Whose fall takes it down, if it is that.
 fn taken_down(service: &Service) -> Option<String> {
-    let fall = service.fallen_with.as_ref().filter(|_| service.goal == Goal::Again)?;
-    Some(format!("is taken down: {}", fall.words()))
+    let (_, words) = service.taken_down_by()?;
+    Some(format!("is taken down: {words}"))
 }
 
 /// What it waits for, and whose fall had taken it down before.

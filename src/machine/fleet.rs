@@ -111,7 +111,7 @@ impl Fleet {
                 Place::First => service.on_exited(end, now, out),
                 Place::Second => service.on_second_exited(end, now),
             }),
-            Event::PortsSeen { service, taken } => self.on_ports_seen(&service, taken, now, out),
+            Event::PortsSeen { service, taken } => self.on_ports_seen(&service, taken, out),
             Event::Drained { run, traffic } => self.of_run(run, |service, place| match place {
                 Place::First => (),
                 Place::Second => service.on_second_drained(traffic, now, out),
@@ -133,13 +133,8 @@ impl Fleet {
         self.tell(now, out);
     }
 
-    fn on_ports_seen(
-        &mut self,
-        name: &ServiceName,
-        taken: Option<Taken>,
-        now: Moment,
-        out: &mut Vec<Action>,
-    ) {
+    fn on_ports_seen(&mut self, name: &ServiceName, taken: Option<Taken>, out: &mut Vec<Action>) {
+        let now = self.now;
         self.change(name, |service| service.on_ports_seen(taken, now, out));
     }
 

@@ -35,6 +35,8 @@ pub enum Class {
     FailedCheck,
     /// procman ended it because it did not feed its watchdog.
     Watchdog,
+    /// procman ended it because a service that it needs fell.
+    Dependency,
     /// procman ended it because somebody asked for that.
     Operator,
     /// A signal ended it that procman did not send.
@@ -61,6 +63,7 @@ impl Class {
             Self::OutOfMemory => "killed for memory by the kernel",
             Self::FailedCheck => "failed check",
             Self::Watchdog => "watchdog",
+            Self::Dependency => "fallen dependency",
             Self::Operator => "operator",
             Self::ForeignSignal => "signal from outside",
             Self::NativeCrash => "crash in native code",
@@ -86,7 +89,7 @@ pub struct By {
     /// The same as a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// The signal that was sent, or the file that changed.
+    /// The signal that was sent, the file that changed, or the service that fell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<String>,
 }
@@ -121,6 +124,8 @@ pub enum Means {
     Health,
     /// It used more than `limits.memory`.
     MemoryLimit,
+    /// A service that it needs fell.
+    Dependency,
 }
 
 impl fmt::Display for By {
@@ -139,6 +144,7 @@ impl fmt::Display for By {
             Means::Watch => "a watched file that changed",
             Means::Health => "its check",
             Means::MemoryLimit => "limits.memory",
+            Means::Dependency => "`depends_on`",
         };
         f.write_str(means)?;
         if let Some(what) = &self.what {

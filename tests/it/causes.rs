@@ -202,6 +202,21 @@ fn who_ended_a_run_by_which_command_is_told_and_who_stopped_a_service_that_had_n
 }
 
 #[test]
+fn who_is_taken_down_by_the_fall_of_what_it_needs_has_that_for_its_cause() {
+    let needs = "depends_on = [\"db\"]\n[services.db]\ncommand = \"sleep 600\"\n";
+    let fleet = Fleet::new(&format!("{STAYING}{needs}"));
+    python(&fleet, "api", STAYS);
+    fleet.run("up").expect(0);
+    let pid = fleet.service("api").pid;
+    kill(Pid::from_raw(fleet.pid("db")), Signal::SIGKILL).unwrap();
+    let end = last_end(&fleet, "api", |end| end.pid == pid);
+    let by = end.by.clone().unwrap_or_else(|| panic!("{end:?}"));
+    assert_eq!((end.class, by.means, by.what.as_deref()), (Class::Dependency, Means::Dependency, Some("db")));
+    let told = end.detail.unwrap_or_default();
+    assert!(told.starts_with("`db` ended: was ended by SIGKILL"), "{told}");
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_signal_from_outside_is_told_from_a_death_for_memory() {
     let fleet = Fleet::new(STAYING);

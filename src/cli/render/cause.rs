@@ -81,7 +81,8 @@ fn tells_exception(class: Class) -> bool {
         Class::UnhandledException | Class::ImportError | Class::SyntaxError | Class::AddressInUse => true,
         Class::Success | Class::ExitCode | Class::ProgramNotFound | Class::NotStarted => false,
         Class::MemoryLimit | Class::OutOfMemory | Class::FailedCheck | Class::Watchdog => false,
-        Class::Operator | Class::ForeignSignal | Class::NativeCrash | Class::Unknown => false,
+        Class::Dependency | Class::Operator | Class::ForeignSignal => false,
+        Class::NativeCrash | Class::Unknown => false,
     }
 }
 

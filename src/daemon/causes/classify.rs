@@ -37,6 +37,8 @@ pub enum Deed {
     Asked,
     /// Somebody had this signal sent to it.
     Signalled(Signal),
+    /// A service that it needs fell, as these words say.
+    TakenDown(String),
     /// Its check failed, as these words say.
     Checked(String),
     /// Its watchdog was not fed, as these words say.
@@ -82,6 +84,7 @@ pub fn classify(facts: &Facts) -> Judgement {
         Deed::Signalled(signal) if facts.outcome == Outcome::Signal(*signal) => {
             return plain(Class::Operator);
         }
+        Deed::TakenDown(cause) => return told(Class::Dependency, cause),
         Deed::Checked(cause) => return told(Class::FailedCheck, cause),
         Deed::Watched(cause) => return told(Class::Watchdog, cause),
         Deed::Measured(cause) => return told(Class::MemoryLimit, cause),
@@ -250,6 +253,7 @@ mod tests {
             check(&Facts { deed, ..facts(Outcome::Code(1), &import) }, class, &Blame::Nothing);
         };
         of(Deed::Asked, Class::Operator);
+        of(Deed::TakenDown(words()), Class::Dependency);
         of(Deed::Checked(words()), Class::FailedCheck);
         of(Deed::Watched(words()), Class::Watchdog);
         of(Deed::Measured(words()), Class::MemoryLimit);

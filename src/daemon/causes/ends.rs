@@ -1,6 +1,6 @@
 use tokio::sync::oneshot;
 
-use super::askers::Stopped;
+use super::askers::{Asker, Stopped};
 use super::classify::{Deed, Facts, Memory, Merit, blame};
 use super::recorder::{Draft, Why};
 use super::said::Said;
@@ -134,10 +134,16 @@ impl Engine {
                 Remedy::Restart | Remedy::Stop => (Deed::Checked(cause), by(Means::Health)),
             };
         }
-        match signalled {
+        let taken_down = service.taken_down_by().filter(|_| service.phase().run() == Some(run));
+        match (signalled, taken_down) {
+            (_, Some((fallen, words))) if service.is_asked_to_end(run) => {
+                let by = By { what: Some(fallen.to_string()), ..Asker::NOBODY.by(Means::Dependency) };
+                drop(self.askers.take_end(name));
+                (Deed::TakenDown(words), Some(by))
+            }
             _ if service.is_asked_to_end(run) => (Deed::Asked, self.askers.take_end(name)),
-            Some((signal, by)) => (Deed::Signalled(signal), Some(by)),
-            None => (Deed::Nothing, None),
+            (Some((signal, by)), _) => (Deed::Signalled(signal), Some(by)),
+            (None, _) => (Deed::Nothing, None),
         }
     }
 
