@@ -104,6 +104,7 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("max_unavailable", old.max_unavailable != new.max_unavailable),
         ("replicas", old.replica != new.replica),
         ("hold", old.hold != new.hold),
+        ("capture_hangs", old.capture_hangs != new.capture_hangs),
         ("drain", old.drain != new.drain),
         ("user", old.user != new.user),
         ("umask", old.umask != new.umask),

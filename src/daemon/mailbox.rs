@@ -39,6 +39,8 @@ pub enum Message {
     Machine(machine::event::Event),
     /// A run has ended.
     Ended(Ended),
+    /// The stacks of a run that hangs were asked for.
+    Captured(super::hangs::Captured),
     /// A hook is over.
     Hook(super::hooks::Ended),
     /// A process told of itself.

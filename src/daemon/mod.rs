@@ -27,6 +27,8 @@ pub mod graph;
 pub mod groups;
 /// The guardian, and another when it has ended.
 pub mod guardianship;
+/// The stacks of programs that hang.
+mod hangs;
 /// Listening sockets that are held for services.
 pub mod holdings;
 /// The commands that are run on occasions of a service.

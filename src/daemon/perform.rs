@@ -3,6 +3,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::hangs;
 use super::holdings;
 use super::hooks::Call;
 use super::last_words::Beginning;
@@ -46,7 +47,7 @@ impl Engine {
             }
             Action::CallOff { run } => self.call_off(run),
             Action::Stop { run, stop } => {
-                self.with_warden(run, |warden| warden.stop(stop));
+                self.stop(run, stop);
                 None
             }
             Action::Drain { run, service } => self.drain(run, &service),
@@ -163,6 +164,7 @@ impl Engine {
         if let Some(hold) = &service.hold {
             holdings::announce(hold, &self.paths.python, &mut environment);
         }
+        hangs::announce(service, tag, &self.paths.python, &mut environment);
         let search = environment.get("PATH").map(String::as_str);
         let program = service
             .command
@@ -204,7 +206,7 @@ impl Engine {
         environment
     }
 
-    fn with_warden(&self, run: RunId, order: impl FnOnce(&Warden)) {
+    pub(super) fn with_warden(&self, run: RunId, order: impl FnOnce(&Warden)) {
         if let Some(warden) = self.wardens.get(&run) {
             order(warden);
         }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -24,6 +25,13 @@ pub(super) fn put(directory: &Path) -> io::Result<()> {
     let fresh = directory.join("sitecustomize.fresh");
     fs::write(&fresh, SITECUSTOMIZE)?;
     fs::rename(fresh, file)
+}
+
+/// Puts its directory in front of what Python looks for modules in.
+pub(super) fn precede(directory: &Path, environment: &mut BTreeMap<String, String>) {
+    let path = environment.get("PYTHONPATH").filter(|path| !path.is_empty());
+    let path = path.map_or_else(String::new, |path| format!(":{path}"));
+    environment.insert("PYTHONPATH".to_owned(), format!("{}{path}", directory.display()));
 }
 
 /// What keeps a program from the socket that is held for it.

@@ -202,6 +202,7 @@ mod tests {
             traceback: Some("ModuleNotFoundError: No module named 'nowhere'".to_owned()),
             alike: 0,
             stderr: vec!["Traceback (most recent call last):".to_owned(), format!("line {run}")],
+            stacks: Vec::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
-use super::hold::Hold;
+use super::hold::{Hold, Way};
 use super::hooks::Hooks;
 use super::limits::Limits;
 use super::log::{Logs, Rotation};
@@ -44,6 +44,8 @@ pub struct Service {
     pub hold: Option<Hold>,
     /// So long a run that was replaced may go on with the connections that it has accepted, before it is asked to end.
     pub drain: Duration,
+    /// Whether the stacks of its threads are recorded before it is ended because it hangs.
+    pub capture_hangs: bool,
     /// What must hold before it starts.
     pub depends_on: Needs,
     /// How it is proven to be ready while it starts, beyond holding its ports.
@@ -115,6 +117,7 @@ impl Service {
             env: BTreeMap::new(),
             ports: Vec::new(),
             hold: None,
+            capture_hangs: false,
             drain: Duration::ZERO,
             on_port_conflict: PortConflict::default(),
             preflight: true,
@@ -157,6 +160,7 @@ impl Service {
             && self.ports == other.ports
             && self.hold == other.hold
             && self.stdin == other.stdin
+            && self.capture_hangs == other.capture_hangs
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
@@ -170,6 +174,11 @@ impl Service {
     /// one is there for all.
     pub fn may_overlap(&self) -> bool {
         self.ports.is_empty() || self.hold.is_some()
+    }
+
+    /// Whether its Python is given the shim.
+    pub fn has_shim(&self) -> bool {
+        self.capture_hangs || self.hold.as_ref().is_some_and(|hold| hold.way == Way::Python)
     }
 
     /// Who its processes run as, if not as the supervisor does.

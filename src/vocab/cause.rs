@@ -195,6 +195,9 @@ pub struct Record {
     /// Its last lines of standard error, 20 at most.
     #[serde(default)]
     pub stderr: Vec<String>,
+    /// The stacks of its Python threads when it hung, or why there are none; empty if nobody asked for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<String>,
 }
 
 impl Record {

@@ -24,7 +24,8 @@ impl Signal {
     /// Whatever a program takes it for; to a supervisor or guardian of ours: what you have in the
     /// run directory was taken away, put it back.
     pub const USR1: Self = Self(nix::sys::signal::Signal::SIGUSR1);
-    /// Something urgent came over a socket; to a Python program with held sockets: accept nothing more. Who has no handler
+    /// Something urgent came over a socket; to a Python program with held sockets: accept nothing more; to
+    /// one with `capture_hangs`: write the stacks of your threads. Who has no handler
     /// for it takes no notice.
     pub const URG: Self = Self(nix::sys::signal::Signal::SIGURG);
     /// Something can be read that was announced so.

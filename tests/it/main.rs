@@ -10,6 +10,7 @@ mod emergency;
 mod faults;
 mod flush;
 mod guardian;
+mod hangs;
 mod harness;
 mod health;
 mod hold;

@@ -59,6 +59,10 @@ fn end(record: &Record) -> Vec<String> {
         1 => Some("  before    one earlier end looks the same".to_owned()),
         count => Some(format!("  before    {count} earlier ends look the same")),
     });
+    if !record.stacks.is_empty() {
+        lines.push("  its threads when it hung:".to_owned());
+        lines.extend(record.stacks.iter().map(|line| format!("    {line}")));
+    }
     if !record.stderr.is_empty() {
         lines.push("  last lines of standard error:".to_owned());
         lines.extend(record.stderr.iter().map(|line| format!("    {line}")));

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use super::askers::{Asker, Stopped};
@@ -34,6 +36,9 @@ pub struct Ended {
 const LINE_BYTES_MAX: usize = 500;
 const STDERR_BYTES_MAX: usize = 4000;
 
+/// How long the records may take to be read when somebody asks why.
+const READ_MAX: Duration = Duration::from_secs(2);
+
 impl Engine {
     /// A run has ended. The machine is told with what its end is put down to, and a record is made of it.
     pub(in crate::daemon) fn ended(&mut self, ended: Ended) {
@@ -55,6 +60,7 @@ impl Engine {
             by,
             traceback: facts.said.exception.as_ref().map(|it| shortened(&it.line)),
             stderr: last_of(&stderr),
+            stacks: self.take_stacks(run, &name),
             ..self.blank_record(run)
         };
         let record = self.with_life(record);
@@ -103,6 +109,7 @@ impl Engine {
             traceback: None,
             alike: 0,
             stderr: Vec::new(),
+            stacks: Vec::new(),
         }
     }
 
@@ -169,7 +176,13 @@ impl Engine {
         };
         self.recorder.read(name.clone(), records);
         tokio::spawn(async move {
-            let last = read.await.unwrap_or_default().pop();
+            // A disk that is stuck keeps its records, and nothing else.
+            let last = tokio::time::timeout(READ_MAX, read)
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .unwrap_or_default()
+                .pop();
             let _ = answer.send(why::Why { last, ..why });
         });
         Some(())

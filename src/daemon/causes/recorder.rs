@@ -161,6 +161,9 @@ impl Desk {
                 classify(&facts)
             }
         };
+        let is_orphaned = class == Class::Operator && record.by.is_none();
+        let detail = detail
+            .or_else(|| is_orphaned.then(|| "procman was to end it; by whose wish is not known".to_owned()));
         match (self.add(&service, Record { class, detail, ..record }), self.disk) {
             (Ok(()), Disk::Well) | (Err(_), Disk::Failing) => (),
             (Ok(()), Disk::Failing) => {
