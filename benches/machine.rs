@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use divan::Bencher;
 use procman::machine::action::Action;
+use procman::machine::blame::Blame;
 use procman::machine::event::{Command, End, Event, Finding, Verb};
 use procman::machine::fleet::Fleet;
 use procman::machine::ticket::TicketId;
@@ -104,7 +105,7 @@ fn identity() -> Identity {
 }
 
 fn clean_end() -> End {
-    End { outcome: Outcome::Code(0), last_words: None, left: Vec::new(), taken: None }
+    End { outcome: Outcome::Code(0), last_words: None, left: Vec::new(), taken: None, blame: Blame::Nothing }
 }
 
 fn name(number: u16) -> ServiceName {

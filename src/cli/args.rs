@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::cause_args::{History, Why};
 use super::enable_args::Enable;
 use super::graph_args::Graph;
 use super::import_args::Import;
@@ -72,6 +73,10 @@ pub enum Verb {
     Down(Down),
     /// Show services, ports and supervisor
     Status(Status),
+    /// Tell why services are as they are, and how their last runs ended
+    Why(Why),
+    /// Show how the runs of services ended, from their records
+    History(History),
     /// Restart everything (master), or the services named
     Restart(Restart),
     /// Give services other counts of replicas; touches only the difference

@@ -44,6 +44,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Up(up) => commands::up::run(&context()?, &up),
         Verb::Down(down) => commands::down::run(&context()?, &down),
         Verb::Status(status) => commands::status::run(&context()?, &status),
+        Verb::Why(why) => commands::why::run(&context()?, &why),
+        Verb::History(history) => commands::history::run(&context()?, &history),
         Verb::Restart(restart) => commands::restart::run(&context()?, &restart),
         Verb::Scale(scale) => commands::scale::run(&context()?, &scale),
         Verb::Start(order) => commands::order::start(&context()?, &order),

@@ -4,6 +4,8 @@
 
 /// The arguments, as typed.
 pub mod args;
+/// The arguments of `why` and `history`.
+pub mod cause_args;
 /// The commands, one file each.
 mod commands;
 /// What every command starts from.

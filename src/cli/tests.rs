@@ -32,6 +32,8 @@ fn what_people_type_is_understood_or_refused() {
         "procman kill db --with-dependents --timeout 5s",
         "procman graph api --dot",
         "procman disable api web:*",
+        "procman why api group:web --json",
+        "procman history all -n 3",
     ] {
         check(good, true);
     }
@@ -48,6 +50,7 @@ fn what_people_type_is_understood_or_refused() {
         "procman start db --force",
         "procman graph --dot --json",
         "procman enable",
+        "procman why",
         "procman scale api",
         "procman scale api=many",
         "procman scale ../api=2",

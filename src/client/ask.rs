@@ -16,11 +16,14 @@ use crate::protocol::logs::{RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{Line, ReloadReport, Report};
 use crate::protocol::status::Status;
+use crate::protocol::why::Why;
 use crate::rundir::leftovers;
 use crate::rundir::lock::{self, Supervisor};
 use crate::rundir::paths::Paths;
 use crate::sys::process;
+use crate::vocab::cause::Record;
 use crate::vocab::identity::Identity;
+use crate::vocab::name::ServiceName;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,19 @@ impl Client {
     /// Who depends on whom.
     pub async fn graph(&mut self) -> Result<Graph, AskError> {
         let answer = self.request(Method::GET, "/v1/graph", Bytes::new()).await?;
+        self.whole(answer).await
+    }
+
+    /// Why a service is as it is.
+    pub async fn why(&mut self, service: &ServiceName) -> Result<Why, AskError> {
+        let answer = self.request(Method::GET, &format!("/v1/services/{service}/why"), Bytes::new()).await?;
+        self.whole(answer).await
+    }
+
+    /// How the runs of a service ended, the oldest first.
+    pub async fn history(&mut self, service: &ServiceName) -> Result<Vec<Record>, AskError> {
+        let path = format!("/v1/services/{service}/history");
+        let answer = self.request(Method::GET, &path, Bytes::new()).await?;
         self.whole(answer).await
     }
 

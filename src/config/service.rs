@@ -14,9 +14,9 @@ use super::table::{Notes, Room, Section};
 use super::value::Value;
 use super::{health, hold, hooks, limits, listener, logs, needs, policy, prove, sections, variables, watch};
 use crate::spec::graph::Needs;
-use crate::spec::policy::{Asked, RestartPolicy, Stop};
+use crate::spec::policy::{Asked, EarlyExit, RestartPolicy, Stop};
 use crate::spec::replicas::Replica;
-use crate::spec::service::{Command, Service, Stdin, User};
+use crate::spec::service::{Command, Service, Stdin};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Endpoint;
@@ -94,7 +94,7 @@ pub(super) fn read(
     let (hold, drain) = hold::read(&section, &holder, places);
     section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
     section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
-    refuse_deaf(&section, service.user.as_ref(), &checks);
+    refuse_deaf(&section, &service, &checks);
     Some(Service {
         command: command.unwrap_or(service.command),
         directory,
@@ -110,12 +110,26 @@ pub(super) fn read(
 }
 
 /// Notes a service that could not tell of itself: the socket lies where nobody but the supervisor's user may go.
-fn refuse_deaf(section: &Section<'_>, user: Option<&User>, checks: &health::Checks) {
+fn refuse_deaf(section: &Section<'_>, service: &Service, checks: &health::Checks) {
+    refuse_mute(section, service);
+    let user = service.user.as_ref();
     let is_other = user.is_some_and(|user| user.credentials.uid != nix::unistd::geteuid().as_raw());
     let (true, true, Some(value)) = (is_other, checks.notify(), section.value("user")) else { return };
     value.add(
         "`notify` works for services that run as the same user as the supervisor",
         "use `log`, `http`, `exec` or `heartbeat` for this one",
+    );
+}
+
+/// Notes a service that could not leave its stacks: they lie where nobody but the supervisor's user may write.
+fn refuse_mute(section: &Section<'_>, service: &Service) {
+    let is_other = service.credentials().is_some_and(|it| it.uid != nix::unistd::geteuid().as_raw());
+    let (true, true, Some(value)) = (is_other, service.capture_hangs, section.value("capture_hangs")) else {
+        return;
+    };
+    value.add(
+        "`capture_hangs` works for services that run as the same user as the supervisor",
+        "remove it, or run procman as that user",
     );
 }
 
@@ -137,7 +151,7 @@ fn rest(
 ) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let usual = Stop::default();
-    let backoff = section.value("backoff").and_then(|value| policy::backoff(&value));
+    let backoff = section.value("backoff").and_then(|value| policy::backoff(&value)).unwrap_or_default();
     let codes = section.value("success_exit_codes").map(|value| value.members());
     let codes = codes
         .map(|codes| codes.iter().filter_map(|code| i32::try_from(code.integer(0..256)?).ok()).collect());
@@ -156,12 +170,17 @@ fn rest(
         on_port_conflict: policy::port_conflict(section),
         preflight: section.flag("preflight").unwrap_or(true),
         hold: None,
+        capture_hangs: section.flag("capture_hangs").unwrap_or(false),
         drain: Duration::ZERO,
         depends_on: Needs::new(),
         ready: None,
         live: None,
         restart: restart(section),
-        backoff: backoff.unwrap_or_default(),
+        restart_by_cause: section
+            .flag("restart_by_cause")
+            // What is to behave as under supervisord does so in this, too.
+            .unwrap_or(backoff.early_exit == EarlyExit::Judged),
+        backoff,
         stop: Stop {
             signal: signal("stop_signal").unwrap_or(usual.signal),
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
+use super::causes::askers::Asker;
+use super::causes::recorder::Recorder;
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
 use super::groups;
@@ -288,10 +290,13 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         Config::AsApplied => Declared::bind_later(&roster.servers),
     };
     signals::forward(&mailbox).map_err(system("catch signals"))?;
+    let recorder =
+        Recorder::start(paths.clone(), Arc::clone(&fleet)).map_err(system("start to record ends"))?;
     let mut engine = Engine::new(Parts {
         fleet: machine::fleet::Fleet::new(Arc::clone(&fleet), past.last_run),
         diary: Diary::new(paths.journal.clone(), clock::boot_id(), past.takeovers),
         paths,
+        recorder: recorder.clone(),
         reach,
         environment: boot.environment,
         guardian: boot.guardian,
@@ -329,12 +334,13 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     drop(end);
     let _ = tokio::join!(server, serving.end());
     pump.close();
+    recorder.close();
     tracing::info!("supervisor ended");
     Ok(ended)
 }
 
 async fn bring_up(mailbox: Mailbox, services: Selection) {
-    let (reply, Awaited { report, .. }) = Reply::new();
+    let (reply, Awaited { report, .. }) = Reply::to(Asker::NOBODY);
     let order = Order { services, ..Order::default() };
     mailbox.send(Message::Command(mailbox.ticket(), Command::Up(order), reply)).await;
     let failed = report.await.map(|report| report.results).unwrap_or_default();

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::engine::Engine;
+use crate::machine::blame::Blame;
 use crate::machine::event::{End, Taken};
 use crate::machine::phase::Phase;
 use crate::ports::flush::{Foreign, Own, Plan, Request};
@@ -99,11 +100,11 @@ impl Engine {
         });
     }
 
-    /// Adds to the end of a run that did not become ready who listens on one of its ports: its own tree has gone, so
+    /// Adds to the end of a run that did not become ready, or says so itself, who listens on one of its ports: its own tree has gone, so
     /// somebody took the port when the program was about to.
     pub(super) fn note_conflict(&self, run: RunId, end: &mut End) {
         let Some(service) = self.fleet.service_of(run) else { return };
-        if matches!(service.phase(), Phase::Starting(..)) {
+        if matches!(service.phase(), Phase::Starting(..)) || end.blame == Blame::Address {
             end.taken = self.taken(service.spec());
         }
     }

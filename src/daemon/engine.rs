@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
+use super::causes::askers::Askers;
+use super::causes::recorder::Recorder;
 use super::diary::Diary;
 use super::exit_on::Underway;
 use super::groups::Pending;
@@ -19,6 +21,7 @@ use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
 use super::processes::Times;
+use super::repairs::Repairs;
 use super::roster::Roster;
 use super::signals::Wish;
 use super::warden::Warden;
@@ -27,11 +30,10 @@ use crate::config::environment::Environment;
 use crate::logs::pump::Pump;
 use crate::machine::event::{Command, Event, Verb};
 use crate::machine::fleet::Fleet;
-use crate::machine::ticket::{Answer, TicketId, Verdict};
-use crate::protocol;
+use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Fate, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
-use crate::protocol::reply::{Report, ServiceResult};
+use crate::protocol::reply::Report;
 use crate::rundir::applied::Applied;
 use crate::rundir::paths::Paths;
 use crate::spec::listener::EventType;
@@ -40,11 +42,11 @@ use crate::sys::known::Known;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
 use crate::sys::{cgroup, clock, memory, process};
+use crate::vocab::cause::{By, Means};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
-use crate::vocab::state::State;
 
 /// The sole owner of the supervisor's state. Everything reaches it as a message; it never waits for anything but those
 /// and the machine's next deadline.
@@ -61,6 +63,9 @@ pub struct Engine {
     pub(super) looks: BTreeMap<RunId, AbortHandle>,
     pub(super) hooks: Hooks,
     pub(super) watches: Watches,
+    pub(super) repairs: Repairs,
+    /// The stacks of runs that hung and are to end.
+    pub(super) stacks: BTreeMap<RunId, Vec<String>>,
     pub(super) listening: Option<Listening>,
     /// Who is told of events.
     pub(super) switchboard: Switchboard,
@@ -68,6 +73,8 @@ pub struct Engine {
     pub(super) pump: Pump,
     pub(super) mailbox: Mailbox,
     pub(super) diary: Diary,
+    pub(super) recorder: Recorder,
+    pub(super) askers: Askers,
     pub(super) meter: Meter,
     /// What looks at processes have read.
     pub(super) known: Known,
@@ -138,6 +145,8 @@ pub struct Parts {
     pub diary: Diary,
     /// What supervisord's clients call the services.
     pub roster: Arc<Roster>,
+    /// The records of ends.
+    pub recorder: Recorder,
 }
 
 /// How a supervisor ended in peace.
@@ -175,12 +184,16 @@ impl Engine {
             looks: BTreeMap::new(),
             hooks: Hooks::default(),
             watches: Watches::default(),
+            repairs: Repairs::default(),
+            stacks: BTreeMap::new(),
             listening: None,
             switchboard: Switchboard::default(),
             holdings: parts.holdings,
             pump: parts.pump,
             mailbox: parts.mailbox,
             diary: parts.diary,
+            recorder: parts.recorder,
+            askers: Askers::default(),
             meter: Meter::default(),
             known: Known::default(),
             noted: BTreeMap::new(),
@@ -220,6 +233,7 @@ impl Engine {
             self.make_starts();
             self.end_if_config_says_so();
             self.holdings.keep_wanted(&self.fleet);
+            self.repairs.keep_awaited(&self.fleet);
             self.diary.keep(&self.fleet);
             if let Ending::Over(fate) = self.ending {
                 return (Ended { fate, code: self.end_of_all.map_or(0, |(code, _)| code) }, self.pump);
@@ -274,8 +288,10 @@ impl Engine {
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),
             Some(Message::Machine(event)) => {
                 self.forget_look(&event);
-                self.feed(self.with_hint(event));
+                self.feed(event);
             }
+            Some(Message::Ended(ended)) => self.ended(ended),
+            Some(Message::Captured(captured)) => self.captured(captured),
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::ToListeners(news)) => self.tell_listeners(news),
@@ -286,8 +302,11 @@ impl Engine {
             }
             Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
             Some(Message::Graph(reply)) => drop(reply.send(self.graph())),
-            Some(Message::Reload(order, reply)) => self.reload(order, reply),
             Some(Message::RotateLogs(order, reply)) => self.rotate_logs(&order, reply),
+            // Whoever asks for a service that is not there hears so by the end of the channel.
+            Some(Message::Why(service, reply)) => drop(self.why(&service, reply)),
+            Some(Message::History(service, reply)) => self.recorder.read(service, reply),
+            Some(Message::Reload(order, asker, reply)) => self.reload(order, asker, reply),
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),
             Some(Message::Question(question)) => self.question(question),
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
@@ -320,34 +339,13 @@ impl Engine {
                 self.dismiss(*run);
                 self.note_conflict(*run, end);
             }
+            self.note_what_ends_runs(&event);
             let mut actions = Vec::new();
             self.fleet.handle(event, clock::now(), &mut actions);
             for action in actions {
                 events.extend(self.perform(action));
             }
         }
-    }
-
-    /// Answers a command whose ticket the machine has closed.
-    pub(super) fn answer(&mut self, ticket: TicketId, answer: Answer) {
-        let results = answer.into_iter().map(|(name, verdict)| self.result(name, verdict)).collect();
-        if let Some(reply) = self.replies.remove(&ticket) {
-            let _ = reply.send(Report { results });
-        }
-        if self.ending == Ending::After(ticket) {
-            self.ending = Ending::Over(Fate::Stop);
-        }
-    }
-
-    fn result(&self, service: ServiceName, verdict: Verdict) -> ServiceResult {
-        let state = self.fleet.services().get(&service).map_or(State::Stopped, |service| service.state());
-        let (verdict, reason) = match verdict {
-            Verdict::Done => (protocol::reply::Verdict::Done, None),
-            Verdict::Failed(why) => (protocol::reply::Verdict::Failed, Some(why)),
-            Verdict::TimedOut(why) => (protocol::reply::Verdict::TimedOut, Some(why)),
-        };
-        let stderr = if reason.is_some() { self.last_stderr(&service) } else { Vec::new() };
-        ServiceResult { service, verdict, state, reason, stderr }
     }
 
     /// Whether it takes no more orders.
@@ -365,17 +363,19 @@ impl Engine {
                 self.ending = Ending::Over(order.services);
             }
             (Fate::Stop, Ending::NotYet) => {
+                let by = reply.asker.by(Means::Shutdown);
                 self.replies.insert(ticket, reply.accept());
-                self.stop_all(ticket, Verb::Stop);
+                self.stop_all(ticket, Verb::Stop, &by);
             }
             (Fate::Stop, Ending::After(_) | Ending::Over(_)) => reply.refuse(ending_problem()),
         }
     }
 
-    pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb) {
+    pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb, by: &By) {
         self.ending = Ending::After(ticket);
         self.switchboard.tell(EventType::SupervisorStateChangeStopping, String::new());
-        let services = self.fleet.services().keys().cloned().collect();
+        let services: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
+        self.askers.end(&services, by);
         self.feed(Event::Command(Command { ticket, verb, services, deadline: None }));
     }
 }

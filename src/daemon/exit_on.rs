@@ -1,7 +1,9 @@
+use super::causes::askers::Asker;
 use super::engine::{Ending, Engine};
 use crate::machine::action::Change;
 use crate::machine::event::Verb;
 use crate::spec::supervisor::ExitOn;
+use crate::vocab::cause::Means;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::state::State;
 
@@ -34,7 +36,7 @@ impl Engine {
         if let Some((code, Underway::NotYet)) = self.end_of_all {
             self.end_of_all = Some((code, Underway::Begun));
             let ticket = self.mailbox.ticket();
-            self.stop_all(ticket, Verb::Stop);
+            self.stop_all(ticket, Verb::Stop, &Asker::NOBODY.by(Means::ExitOn));
         }
     }
 

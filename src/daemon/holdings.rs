@@ -53,12 +53,12 @@ impl fmt::Display for Unheld {
 impl Engine {
     /// Opens what is to be held for a service and is not, and makes what is held as a new run expects it.
     pub(super) fn hold_sockets(&mut self, service: &Service) -> Result<(), Obstacle> {
-        let Some(hold) = &service.hold else { return Ok(()) };
-        if hold.way == Way::Python {
+        if service.has_shim() {
             shim::put(&self.paths.python).map_err(|error| Obstacle::Refused {
                 why: format!("cannot write the Python shim to {}: {error}", self.paths.python.display()),
             })?;
         }
+        let Some(hold) = &service.hold else { return Ok(()) };
         // A replica has them under a name of its own.
         let live = self.wardens.values().map(|warden| &warden.charge().tag.service);
         let live = live.filter_map(|name| self.fleet.services().get(name));
@@ -233,7 +233,7 @@ fn unheld(address: &ListenAddress) -> impl FnOnce(io::Error) -> Unheld {
 }
 
 /// Tells a run by its environment what it is given.
-pub(super) fn announce(hold: &Hold, shim: &Path, environment: &mut BTreeMap<String, String>) {
+pub(super) fn announce(hold: &Hold, python: &Path, environment: &mut BTreeMap<String, String>) {
     match hold.way {
         Way::ListenFds => {
             let names: Vec<String> = hold.addresses.iter().map(name).collect();
@@ -246,9 +246,7 @@ pub(super) fn announce(hold: &Hold, shim: &Path, environment: &mut BTreeMap<Stri
             let numbered = (FIRST_DESCRIPTOR..).zip(&hold.addresses);
             let held: Vec<String> = numbered.map(|(number, address)| format!("{number}={address}")).collect();
             environment.insert(shim::VARIABLE.to_owned(), held.join(" "));
-            let path = environment.get("PYTHONPATH").filter(|path| !path.is_empty());
-            let path = path.map_or_else(String::new, |path| format!(":{path}"));
-            environment.insert("PYTHONPATH".to_owned(), format!("{}{path}", shim.display()));
+            shim::precede(python, environment);
         }
     }
 }

@@ -12,6 +12,9 @@ pub struct Beginning {
     offset: u64,
 }
 
+/// The last words of a run are among so many last lines.
+const LAST_LINES: usize = 5;
+
 /// The last words of a run are looked for in this many bytes at the end of the file.
 const LOOK_BACK_BYTES: u64 = 64 * 1024;
 
@@ -32,6 +35,11 @@ impl Beginning {
 
     /// The last line written since that is not blank.
     pub fn last_line(&self) -> Option<String> {
-        self.lines_since(5).into_iter().rev().find(|line| !line.trim().is_empty())
+        last_of(&self.lines_since(LAST_LINES))
     }
+}
+
+/// The last line of these that is not blank.
+pub fn last_of(lines: &[String]) -> Option<String> {
+    lines.iter().rev().take(LAST_LINES).find(|line| !line.trim().is_empty()).cloned()
 }

@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::causes::askers::Asker;
+use super::causes::ends::Ended;
 use super::preflight::{Foresights, Reading};
 use super::question::Question;
 use crate::machine;
@@ -14,8 +16,11 @@ use crate::protocol::logs::{RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
+use crate::protocol::why::Why;
 use crate::sys::notify::Notice;
+use crate::vocab::cause::Record;
 use crate::vocab::identity::Identity;
+use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
 
 /// How much of a status is wanted.
@@ -32,6 +37,10 @@ pub enum Detail {
 pub enum Message {
     /// Something happened to a run.
     Machine(machine::event::Event),
+    /// A run has ended.
+    Ended(Ended),
+    /// The stacks of a run that hangs were asked for.
+    Captured(super::hangs::Captured),
     /// A hook is over.
     Hook(super::hooks::Ended),
     /// A process told of itself.
@@ -48,8 +57,12 @@ pub enum Message {
     Status(Detail, oneshot::Sender<Status>),
     /// A client wants to know who depends on whom.
     Graph(oneshot::Sender<Graph>),
+    /// A client wants to know why a service is as it is.
+    Why(ServiceName, oneshot::Sender<Why>),
+    /// A client wants the records of a service's ends.
+    History(ServiceName, oneshot::Sender<Vec<Record>>),
     /// A client or a signal wants the config to be read again.
-    Reload(ReloadOrder, oneshot::Sender<ReloadReport>),
+    Reload(ReloadOrder, Asker, oneshot::Sender<ReloadReport>),
     /// The starts that a config brings have been looked at.
     Replace(Box<Reading>, oneshot::Sender<ReloadReport>, Foresights),
     /// A client wants log files to be set aside.
@@ -66,9 +79,11 @@ pub enum Message {
     Signal(super::signals::Wish),
 }
 
-/// Where the two answers to a command go: at once whether it is done at all, and in the end what it came to.
+/// Who gave a command, and where the two answers to it go: at once whether it is done at all, and in the end what it came to.
 #[derive(Debug)]
 pub struct Reply {
+    /// Who gave it.
+    pub asker: Asker,
     accepted: oneshot::Sender<Result<(), Problem>>,
     report: oneshot::Sender<Report>,
 }
@@ -84,10 +99,10 @@ pub struct Awaited {
 
 impl Reply {
     /// Both ends.
-    pub fn new() -> (Self, Awaited) {
+    pub fn to(asker: Asker) -> (Self, Awaited) {
         let (accepted, is_accepted) = oneshot::channel();
         let (report, reported) = oneshot::channel();
-        (Self { accepted, report }, Awaited { accepted: is_accepted, report: reported })
+        (Self { asker, accepted, report }, Awaited { accepted: is_accepted, report: reported })
     }
 
     /// It is done already, or refused.

@@ -3,6 +3,8 @@
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;
+/// Why runs end, and the record of that.
+pub mod causes;
 /// Where the services' output comes out.
 pub mod channels;
 /// Who else holds the ports of a service that is about to start.
@@ -25,6 +27,8 @@ pub mod graph;
 pub mod groups;
 /// The guardian, and another when it has ended.
 pub mod guardianship;
+/// The stacks of programs that hang.
+mod hangs;
 /// Listening sockets that are held for services.
 pub mod holdings;
 /// The commands that are run on occasions of a service.
@@ -63,6 +67,8 @@ pub mod processes;
 pub mod question;
 /// The config, read again while services live.
 mod reload;
+/// Files whose change makes a broken program worth another try.
+mod repairs;
 /// What supervisord's clients call the services.
 pub mod roster;
 /// Log files, set aside on request.

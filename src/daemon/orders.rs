@@ -3,22 +3,47 @@ use std::time::Duration;
 use super::engine::{Ending, Engine, ending_problem};
 use super::mailbox::Reply;
 use crate::machine::event::{Awaited, Command, Event, Verb};
-use crate::machine::ticket::TicketId;
+use crate::machine::ticket::{Answer, TicketId, Verdict};
 use crate::protocol;
-use crate::protocol::command::{Dependents, Order, Pace, RollOrder};
+use crate::protocol::command::{Dependents, Fate, Order, Pace, RollOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
 use crate::sys::clock;
+use crate::vocab::cause::{By, Means};
 use crate::vocab::enablement::Enablement;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::{NoSuchService, Selection};
 use crate::vocab::signal::Signal;
+use crate::vocab::state::State;
 
 impl Engine {
+    /// Answers a command whose ticket the machine has closed.
+    pub(super) fn answer(&mut self, ticket: TicketId, answer: Answer) {
+        let results = answer.into_iter().map(|(name, verdict)| self.result(name, verdict)).collect();
+        if let Some(reply) = self.replies.remove(&ticket) {
+            let _ = reply.send(Report { results });
+        }
+        if self.ending == Ending::After(ticket) {
+            self.ending = Ending::Over(Fate::Stop);
+        }
+    }
+
+    fn result(&self, service: ServiceName, verdict: Verdict) -> ServiceResult {
+        let state = self.fleet.services().get(&service).map_or(State::Stopped, |service| service.state());
+        let (verdict, reason) = match verdict {
+            Verdict::Done => (protocol::reply::Verdict::Done, None),
+            Verdict::Failed(why) => (protocol::reply::Verdict::Failed, Some(why)),
+            Verdict::TimedOut(why) => (protocol::reply::Verdict::TimedOut, Some(why)),
+        };
+        let stderr = if reason.is_some() { self.last_stderr(&service) } else { Vec::new() };
+        ServiceResult { service, verdict, state, reason, stderr }
+    }
+
     /// Passes a command on to the machine, or refuses it.
     pub(super) fn command(&mut self, ticket: TicketId, command: protocol::command::Command, reply: Reply) {
         use protocol::command::Command as Asked;
+        let means = means(&command);
         let asked = match command {
             _ if self.ending != Ending::NotYet => Err(ending_problem()),
             Asked::Up(order) if order.services.is_all() => Ok(self.autostart(ticket, &order)),
@@ -44,10 +69,16 @@ impl Engine {
                     Order { services: wait.services, timeout_ms: wait.timeout_ms, ..Order::default() };
                 self.order(ticket, verb, &order)
             }
-            Asked::Signal(order) => return reply.tell(self.signal(&order.services, order.signal)),
+            Asked::Signal(order) => {
+                let by = reply.asker.by(Means::Signal);
+                return reply.tell(self.signal(&order.services, order.signal, &by));
+            }
             Asked::Enable(order) => return reply.tell(self.enable(&order.services, Enablement::Enabled)),
             Asked::Disable(order) => return reply.tell(self.enable(&order.services, Enablement::Disabled)),
         };
+        if let Ok(command) = &asked {
+            self.note_asker(command, means.map(|means| reply.asker.by(means)));
+        }
         match asked {
             Ok(command) if command.verb == Verb::Restart => self.restart(command, reply.accept()),
             Ok(command) => {
@@ -132,18 +163,19 @@ impl Engine {
         })
     }
 
-    fn signal(&self, selection: &Selection, signal: Option<Signal>) -> Result<Report, Problem> {
+    fn signal(&mut self, selection: &Selection, signal: Option<Signal>, by: &By) -> Result<Report, Problem> {
         let names = self.pick(selection)?;
-        let results = names.into_iter().map(|name| self.signal_one(name, signal)).collect();
+        let results = names.into_iter().map(|name| self.signal_one(name, signal, by)).collect();
         Ok(Report { results })
     }
 
-    fn signal_one(&self, name: ServiceName, signal: Option<Signal>) -> ServiceResult {
+    fn signal_one(&mut self, name: ServiceName, signal: Option<Signal>, by: &By) -> ServiceResult {
         let service = &self.fleet.services()[&name];
         let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
         let reason = match (warden, signal.or(service.spec().reload_signal)) {
             (Some(warden), Some(signal)) => {
                 warden.signal(signal);
+                self.askers.signal(warden.charge().tag.run, signal, by.clone());
                 None
             }
             (None, _) => Some(format!("cannot signal it: it is {}", service.state())),
@@ -156,6 +188,20 @@ impl Engine {
             Some(_) => protocol::reply::Verdict::Failed,
         };
         ServiceResult { state: service.state(), service: name, verdict, reason, stderr: Vec::new() }
+    }
+}
+
+/// By what a command ends runs, if it does.
+fn means(command: &protocol::command::Command) -> Option<Means> {
+    use protocol::command::Command as Asked;
+    match command {
+        Asked::Stop(_) => Some(Means::Stop),
+        Asked::Restart(_) => Some(Means::Restart),
+        Asked::Roll(_) => Some(Means::Roll),
+        Asked::Scale(_) => Some(Means::Scale),
+        Asked::Kill(_) => Some(Means::Kill),
+        Asked::Up(_) | Asked::Start(_) | Asked::Signal(_) | Asked::Wait(_) => None,
+        Asked::Enable(_) | Asked::Disable(_) => None,
     }
 }
 

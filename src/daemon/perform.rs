@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 
 use super::channels::Streams;
 use super::engine::Engine;
+use super::hangs;
 use super::holdings;
 use super::hooks::Call;
 use super::last_words::Beginning;
@@ -53,7 +54,7 @@ impl Engine {
             }
             Action::CallOff { run } => self.call_off(run),
             Action::Stop { run, stop } => {
-                self.with_warden(run, |warden| warden.stop(stop));
+                self.stop(run, stop);
                 None
             }
             Action::Drain { run, service } => self.drain(run, &service),
@@ -141,6 +142,7 @@ impl Engine {
         tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
         self.guard(Guarded { leader, tag, beginning, notebook, reach: self.reach });
         self.inspect_later(run);
+        self.recorder.began(run);
         Ok(leader)
     }
 
@@ -185,6 +187,7 @@ impl Engine {
         if let Some(hold) = &service.hold {
             holdings::announce(hold, &self.paths.python, &mut environment);
         }
+        hangs::announce(service, tag, &self.paths.python, &mut environment);
         let search = environment.get("PATH").map(String::as_str);
         let program = service
             .command
@@ -228,7 +231,7 @@ impl Engine {
         environment
     }
 
-    fn with_warden(&self, run: RunId, order: impl FnOnce(&Warden)) {
+    pub(super) fn with_warden(&self, run: RunId, order: impl FnOnce(&Warden)) {
         if let Some(warden) = self.wardens.get(&run) {
             order(warden);
         }

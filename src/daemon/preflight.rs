@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::causes::askers::Asker;
 use super::engine::{Engine, ending_problem};
 use super::mailbox::Message;
 use crate::config::change::{Changed, Difference, Effect};
@@ -31,6 +32,8 @@ pub type Foresights = BTreeMap<ServiceName, Foresight>;
 pub struct Reading {
     /// What was asked for.
     pub order: ReloadOrder,
+    /// Who asked.
+    pub asker: Asker,
     /// The text of the file.
     pub text: String,
     /// What it says.
@@ -113,6 +116,7 @@ impl Engine {
             self.feed(Event::Command(command));
             return;
         }
+        self.askers.call_off(&command.services);
         let others = format!("not touched, because of {}", problems.join("; "));
         let results = command.services.into_iter().map(|service| {
             let own = found.get(&service).map(|own| own.problems.join("; ")).filter(|own| !own.is_empty());

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::boot::keep_applied;
+use super::causes::askers::Asker;
 use super::engine::{Engine, ending_problem};
 use super::preflight::Reading;
 use super::roster::Roster;
@@ -16,7 +17,7 @@ use crate::rundir::enabled;
 
 impl Engine {
     /// Reads the config again and, if all services would start by it, acts on it.
-    pub(super) fn reload(&mut self, order: ReloadOrder, reply: oneshot::Sender<ReloadReport>) {
+    pub(super) fn reload(&mut self, order: ReloadOrder, asker: Asker, reply: oneshot::Sender<ReloadReport>) {
         if self.is_ending() {
             let problems = Some(ending_problem().what);
             return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
@@ -33,12 +34,13 @@ impl Engine {
         };
         let fresh = fresh.overruled(&enabled::read(&self.paths));
         let difference = change::difference(self.fleet.spec(), &fresh);
-        self.replace(Reading { order, text, fleet: fresh, difference }, reply);
+        self.replace(Reading { order, asker, text, fleet: fresh, difference }, reply);
     }
 
     /// Acts on a config from here on.
     pub(super) fn apply(&mut self, reading: Reading) {
         let groups = self.active_groups();
+        self.note_reloaded(&reading);
         self.declare_channels(&reading.fleet);
         self.watch_files(&reading.fleet);
         self.roster = Arc::new(Roster::of(&reading.text, &self.config, &self.environment));
@@ -52,7 +54,7 @@ impl Engine {
     /// Reloads because of SIGHUP: what comes of it is told in the supervisor's log.
     pub(super) fn reload_by_signal(&mut self) {
         let (reply, report) = oneshot::channel();
-        self.reload(ReloadOrder { run: Rehearsal::Real }, reply);
+        self.reload(ReloadOrder { run: Rehearsal::Real }, Asker::NOBODY, reply);
         tokio::spawn(async { report.await.iter().for_each(tell_reloaded) });
     }
 }

@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use super::engine::Engine;
-use crate::machine::event::{End, Event};
+use crate::machine::event::End;
 use crate::spec::hold::Way;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
@@ -26,20 +27,20 @@ pub(super) fn put(directory: &Path) -> io::Result<()> {
     fs::rename(fresh, file)
 }
 
+/// Puts its directory in front of what Python looks for modules in.
+pub(super) fn precede(directory: &Path, environment: &mut BTreeMap<String, String>) {
+    let path = environment.get("PYTHONPATH").filter(|path| !path.is_empty());
+    let path = path.map_or_else(String::new, |path| format!(":{path}"));
+    environment.insert("PYTHONPATH".to_owned(), format!("{}{path}", directory.display()));
+}
+
 /// What keeps a program from the socket that is held for it.
 pub(super) const PAST_THE_SHIM: &str = "the program passes by the shim of `hold = \"python\"` (python -I, -E and -S do, \
      and what is not Python); `hold = \"listen-fds\"` is for programs that take sockets";
 
 impl Engine {
     /// A run that could not bind the port that is held for it has more to say than the system's error.
-    pub(super) fn with_hint(&self, event: Event) -> Event {
-        match event {
-            Event::Exited { run, end } => Event::Exited { run, end: self.hinted(run, end) },
-            other => other,
-        }
-    }
-
-    fn hinted(&self, run: RunId, end: End) -> End {
+    pub(super) fn hinted(&self, run: RunId, end: End) -> End {
         let service = self.wardens.get(&run).map(|warden| &warden.charge().tag.service);
         let is_shimmed = service.is_some_and(|service| self.has_shim(service));
         match end.last_words {

@@ -6,10 +6,12 @@ use signal_hook::low_level::pipe;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
+use super::causes::askers::Asker;
 use super::engine::{Ending, Engine};
 use super::mailbox::{Mailbox, Message};
 use crate::machine::event::Verb;
 use crate::sys::exit;
+use crate::vocab::cause::Means;
 use crate::vocab::identity::Pid;
 
 /// What a signal to the supervisor asks for.
@@ -62,14 +64,15 @@ impl Engine {
     /// The first SIGTERM or SIGINT stops the services gracefully, the second kills what still runs.
     pub(super) fn end_by_signal(&mut self) {
         let ticket = self.mailbox.ticket();
+        let by = Asker::NOBODY.by(Means::SignalToProcman);
         match self.ending {
             Ending::NotYet => {
                 tracing::info!("asked to end by a signal; stopping the services");
-                self.stop_all(ticket, Verb::Stop);
+                self.stop_all(ticket, Verb::Stop, &by);
             }
             Ending::After(_) => {
                 tracing::info!("asked to end again; killing what still runs");
-                self.stop_all(ticket, Verb::Kill);
+                self.stop_all(ticket, Verb::Kill, &by);
             }
             Ending::Over(_) => (),
         }

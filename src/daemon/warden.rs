@@ -4,11 +4,14 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 
-use super::last_words::Beginning;
+use super::causes::classify::Memory;
+use super::causes::ends::Ended;
+use super::last_words::{self, Beginning};
 use super::mailbox::{Mailbox, Message};
 use super::notebook::Notebook;
 use crate::logs::pump::Pump;
-use crate::machine::event::{End, Event};
+use crate::machine::blame::Blame;
+use crate::machine::event::End;
 use crate::spec::policy::{Asked, Stop};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::exit::{self, ExitWatch, OpenError};
@@ -96,6 +99,9 @@ const REAPED_LOOKS_MAX: u32 = 10;
 /// How long the last output of a run may take to reach its file before the run counts as over.
 const DRAIN_MAX: Duration = Duration::from_millis(250);
 
+/// Why a run ended is looked for in so many last lines of its standard error.
+const LINES_LOOKED_AT: usize = 200;
+
 impl Warden {
     /// Watches a process from here on, and tells the engine of its end when its whole tree is gone.
     pub fn watch(charge: Charge, pump: Pump, mailbox: Mailbox) -> Self {
@@ -146,14 +152,28 @@ impl Watch {
     }
 
     async fn finish(mut self, outcome: Outcome, mailbox: Mailbox) {
+        // Its cgroup goes with its tree.
+        let memory = self.memory(outcome);
         let left = self.clear_tree().await;
         let run = self.charge.tag.run;
         let reaped = exit::reap(self.charge.leader.pid);
         let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
         let drained = self.pump.drain(self.charge.tag.service.clone());
         let _ = tokio::time::timeout(DRAIN_MAX, drained).await;
-        let end = End { outcome, last_words: self.charge.beginning.last_line(), left, taken: None };
-        mailbox.send(Message::Machine(Event::Exited { run, end })).await;
+        let stderr = self.charge.beginning.lines_since(LINES_LOOKED_AT);
+        let last_words = last_words::last_of(&stderr);
+        let end = End { outcome, last_words, left, taken: None, blame: Blame::Nothing };
+        mailbox.send(Message::Ended(Ended { run, end, stderr, memory })).await;
+    }
+
+    /// What the cgroup tells of memory, of a run that may have been killed for it.
+    fn memory(&self, outcome: Outcome) -> Memory {
+        let cgroup = self.charge.cgroup.as_ref().filter(|_| outcome == Outcome::Signal(Signal::KILL));
+        match cgroup.and_then(Cgroup::has_killed_for_memory) {
+            Some(true) => Memory::KilledInCgroup,
+            Some(false) => Memory::KilledNobody,
+            None => Memory::NotTold,
+        }
     }
 
     /// Waits for the end of the main process, which stays a zombie: while it does, its pid and group are nobody else's.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::blame::Blame;
 use super::memory::Survivor;
 use super::ticket::TicketId;
 use crate::spec;
@@ -75,6 +76,8 @@ pub enum Event {
         /// Which file.
         path: String,
     },
+    /// A file changed that the end of a service's last run is put down to.
+    Repaired(ServiceName),
     /// The tree of a run was measured.
     Measured {
         /// Which run.
@@ -191,8 +194,11 @@ pub struct End {
     pub last_words: Option<String>,
     /// Processes of its tree that could not be ended, in words.
     pub left: Vec<String>,
-    /// Who listened on one of its ports when it was over, if it had not become ready: its program found the port taken.
+    /// Who listened on one of its ports when it was over, if it had not become ready, or said so: its program found the port
+    /// taken.
     pub taken: Option<Taken>,
+    /// What its end is put down to.
+    pub blame: Blame,
 }
 
 /// What a run has to do with connections that it was to accept no more of.

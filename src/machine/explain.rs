@@ -1,7 +1,7 @@
 use super::event::{End, Obstacle, Taken};
 use super::exchange::Second;
 use super::order::{Order, Outlook, Wait};
-use super::phase::{Eviction, Live, Patience, Phase, Rest};
+use super::phase::{Awaits, Eviction, Live, Patience, Phase, Rest};
 use super::service::{LastRun, Remedy, Service, Trouble};
 use crate::spec::graph::Condition;
 use crate::spec::policy::RestartPolicy;
@@ -39,7 +39,10 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
         Phase::Killing { patience: Patience::Until(_), .. } => {
             Some(format!("did not end within {} and was sent SIGKILL", Brief(service.spec.stop.timeout)))
         }
-        Phase::Backoff { .. } => Some(last_end(service)),
+        Phase::Backoff { awaits: Awaits::Nothing, .. } => Some(last_end(service)),
+        Phase::Backoff { awaits: Awaits::Change { what }, .. } => {
+            Some(format!("waits for {what}, or for `procman start {name}`: {}", last_end(service)))
+        }
         Phase::Blocked { taken, eviction, .. } => Some(match eviction {
             Eviction::Not => taken_words(taken),
             Eviction::UnderWay { .. } => format!("{}, which is being ended", taken_words(taken)),
@@ -108,8 +111,8 @@ fn may_not_complete(order: Order<'_>, needed: &ServiceName) -> bool {
 
 /// Whose fall takes it down, if it is that.
 fn taken_down(service: &Service) -> Option<String> {
-    let fall = service.fallen_with.as_ref().filter(|_| service.goal == Goal::Again)?;
-    Some(format!("is taken down: {}", fall.words()))
+    let (_, words) = service.taken_down_by()?;
+    Some(format!("is taken down: {words}"))
 }
 
 /// What it waits for, and whose fall had taken it down before.
@@ -203,7 +206,7 @@ pub(super) fn failure(service: &Service, condemned: Option<&Trouble>) -> String 
 
 /// How a run ended.
 pub(super) fn run_words(last: &LastRun) -> String {
-    let End { outcome, last_words, left, taken: _ } = &last.end;
+    let End { outcome, last_words, left, taken: _, blame: _ } = &last.end;
     let mut text = format!("{outcome} after {}", Brief(last.lasted));
     if !left.is_empty() {
         text.push_str(&format!("; still alive of its tree: {}", left.join(", ")));

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::explain;
 use super::fleet::Fleet;
 use super::order::{Order, holds};
-use super::phase::{Phase, Rest};
+use super::phase::{Awaits, Phase, Rest};
 use super::service::Service;
 use crate::spec::policy::Recovery;
 use crate::vocab::name::ServiceName;
@@ -40,7 +40,7 @@ enum Ground {
     Wavering,
     /// It ended well, or was stopped.
     Resting,
-    /// It has failed for good.
+    /// It has failed for good, or until its file changes.
     Lost,
 }
 
@@ -50,7 +50,9 @@ impl Footing {
             Phase::Running(..) => Ground::Firm,
             Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => Ground::Rising,
             Phase::Stopping { .. } | Phase::Killing { .. } => Ground::Leaving,
-            Phase::Backoff { .. } | Phase::Blocked { .. } => Ground::Wavering,
+            // Most likely nothing but a change of its file brings it back.
+            Phase::Backoff { awaits: Awaits::Change { .. }, .. } => Ground::Lost,
+            Phase::Backoff { awaits: Awaits::Nothing, .. } | Phase::Blocked { .. } => Ground::Wavering,
             Phase::Resting(Rest::Completed | Rest::Stopped) => Ground::Resting,
             Phase::Resting(Rest::Failed | Rest::Fatal) => Ground::Lost,
         };
@@ -99,6 +101,12 @@ impl Service {
             self.fallen_with = Some(fall.clone());
             self.forget_exchange();
         }
+    }
+
+    /// Whose fall its run ends by, if it ends by one, and how that fell, in words.
+    pub fn taken_down_by(&self) -> Option<(&ServiceName, String)> {
+        let fall = self.fallen_with.as_ref().filter(|_| self.goal == Goal::Again)?;
+        Some((&fall.by, fall.words()))
     }
 
     /// Whether those that need it may be up while it is not.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Action;
-use super::event::Event;
+use super::event::{Event, Taken};
 use super::explain;
 use super::fall::Footing;
 use super::hooks::Hold;
@@ -102,6 +102,7 @@ impl Fleet {
             Event::FileChanged { service, path } => {
                 self.change(&service, |service| service.on_file_changed(path, now));
             }
+            Event::Repaired(service) => self.change(&service, Service::on_repaired),
             Event::Measured { run, memory_bytes } => self.of_run(run, |service, place| match place {
                 Place::First => service.on_measured(memory_bytes, now, out),
                 Place::Second => (),
@@ -110,9 +111,7 @@ impl Fleet {
                 Place::First => service.on_exited(end, now, out),
                 Place::Second => service.on_second_exited(end, now),
             }),
-            Event::PortsSeen { service, taken } => {
-                self.change(&service, |it| it.on_ports_seen(taken, now, out));
-            }
+            Event::PortsSeen { service, taken } => self.on_ports_seen(&service, taken, out),
             Event::Drained { run, traffic } => self.of_run(run, |service, place| match place {
                 Place::First => (),
                 Place::Second => service.on_second_drained(traffic, now, out),
@@ -132,6 +131,11 @@ impl Fleet {
         self.fire_timers(now, out);
         self.settle(now, out);
         self.tell(now, out);
+    }
+
+    fn on_ports_seen(&mut self, name: &ServiceName, taken: Option<Taken>, out: &mut Vec<Action>) {
+        let now = self.now;
+        self.change(name, |service| service.on_ports_seen(taken, now, out));
     }
 
     /// Publishes what looks different, and answers whom it concerns.

@@ -6,6 +6,8 @@
 pub mod action;
 /// How long to wait after a failure.
 pub mod backoff;
+/// What the end of a run is put down to.
+pub mod blame;
 /// What a command sets in motion.
 mod command;
 /// What a port that somebody else holds means for a service.

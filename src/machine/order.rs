@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::phase::{Phase, Rest};
+use super::phase::{Awaits, Phase, Rest};
 use super::service::Service;
 use crate::spec::graph::{Bond, Condition, Graph, Need};
 use crate::spec::policy::RestartPolicy;
@@ -95,7 +95,8 @@ impl Prospect {
             Phase::Starting(_, proof) => {
                 unless(proof.health == Health::Unhealthy && service.goal == Goal::Up)
             }
-            Phase::Backoff { .. } => Self::Retrying,
+            Phase::Backoff { awaits: Awaits::Nothing, .. } => Self::Retrying,
+            Phase::Backoff { awaits: Awaits::Change { .. }, .. } => Self::Lost,
             Phase::Blocked { .. } => unless(service.is_blocked_for_good()),
             Phase::Waiting if service.hangs_in_kernel() => Self::Lost,
             Phase::Waiting => return None,

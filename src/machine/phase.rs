@@ -38,6 +38,8 @@ pub enum Phase {
     Backoff {
         /// When.
         until: Moment,
+        /// What else ends the wait.
+        awaits: Awaits,
     },
     /// Somebody else listens on one of its ports; it starts when the port is free.
     Blocked {
@@ -89,6 +91,18 @@ pub struct Proof {
     pub health: Health,
     /// How many looks there were while it started; each next one waits a little longer.
     pub looks: u32,
+}
+
+/// What ends a wait after a failure, beside time and people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Awaits {
+    /// Nothing.
+    Nothing,
+    /// That a file changes.
+    Change {
+        /// Which, in words.
+        what: String,
+    },
 }
 
 /// Whether a process that is in the way of a service is made to go.

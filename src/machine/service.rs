@@ -3,12 +3,13 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::backoff;
+use super::blame::Blame;
 use super::event::{End, Obstacle};
 use super::exchange::{Roll, Second};
 use super::explain;
 use super::fall::Fall;
 use super::hooks::Hold;
-use super::phase::{Live, NextLook, Phase, Rest};
+use super::phase::{Awaits, Live, NextLook, Phase, Rest};
 use super::startup::Startup;
 use super::watch::Watched;
 use crate::spec;
@@ -277,7 +278,9 @@ impl Service {
         let outcome = end.outcome;
         let is_clear = end.left.is_empty();
         // A program that found its port taken says so by its end; one that ended well had no need of it.
-        let taken = end.taken.take().filter(|_| was_starting && !self.is_success(outcome));
+        let blame = end.blame.clone();
+        let may_be_taken = (was_starting || blame == Blame::Address) && !self.is_success(outcome);
+        let taken = end.taken.take().filter(|_| may_be_taken);
         self.last = Some(LastRun { run: live.run, end, lasted });
         self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
@@ -311,7 +314,7 @@ impl Service {
                 self.phase = Phase::Waiting;
             }
             (Goal::Up, _) if !was_asked => {
-                self.follow_policy(outcome, Ran { lasted, was_starting, is_clear }, now);
+                self.follow_policy(outcome, &Ran { lasted, was_starting, is_clear, blame }, now);
             }
             (Goal::Again | Goal::Up, _) => {
                 self.goal = Goal::Up;
@@ -320,7 +323,7 @@ impl Service {
         }
     }
 
-    fn follow_policy(&mut self, outcome: Outcome, ran: Ran, now: Moment) {
+    fn follow_policy(&mut self, outcome: Outcome, ran: &Ran, now: Moment) {
         let is_success = self.is_success(outcome);
         let runs_again = match self.spec.restart {
             RestartPolicy::Always => true,
@@ -334,6 +337,8 @@ impl Service {
         };
         if !runs_again && !is_failed {
             self.phase = Phase::Resting(if is_success { Rest::Completed } else { Rest::Failed });
+        } else if let (Some(what), true) = (self.repair_of(ran), ran.is_clear) {
+            self.await_change(what, now);
         } else if !ran.is_clear || is_early {
             self.fail_quickly(now);
         } else {
@@ -365,8 +370,11 @@ impl Service {
         }
         self.restarts += 1;
         let delay = backoff::delay(&self.spec.backoff, self.failures);
-        self.phase =
-            if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
+        self.phase = if delay.is_zero() {
+            Phase::Waiting
+        } else {
+            Phase::Backoff { until: now.after(delay), awaits: Awaits::Nothing }
+        };
     }
 }
 
@@ -377,8 +385,10 @@ fn remedy(trouble: Option<&Trouble>) -> Option<Remedy> {
     }
 }
 
-struct Ran {
-    lasted: Duration,
-    was_starting: bool,
-    is_clear: bool,
+/// A run that has ended by itself.
+pub(super) struct Ran {
+    pub(super) lasted: Duration,
+    pub(super) was_starting: bool,
+    pub(super) is_clear: bool,
+    pub(super) blame: Blame,
 }

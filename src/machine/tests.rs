@@ -1,3 +1,5 @@
+/// Ends that are put down to something.
+mod blame;
 /// Who goes down with what it needs, and who stays.
 mod falls;
 /// Graphs of many paths, and long ones.
@@ -14,6 +16,7 @@ mod supervisord;
 use std::time::Duration;
 
 use super::action::{Action, Change};
+use super::blame::Blame;
 use super::event::{Awaited, Command, End, Event, Finding, Obstacle, Verb};
 use super::fleet::Fleet;
 use super::memory::{LiveMemory, Progress, Survivor};
@@ -87,7 +90,7 @@ impl Rig {
 
     fn exit(&mut self, text: &str, code: i32) {
         let run = self.run(text);
-        let end = End { outcome: Outcome::Code(code), last_words: None, left: Vec::new(), taken: None };
+        let end = end_of(code, Vec::new());
         self.tell(Event::Exited { run, end });
     }
 
@@ -117,6 +120,10 @@ impl Rig {
     fn verdict(&self, ticket: u64, text: &str) -> Option<&Verdict> {
         self.answer(ticket)?.get(&name(text))
     }
+}
+
+fn end_of(code: i32, left: Vec<String>) -> End {
+    End { outcome: Outcome::Code(code), last_words: None, left, taken: None, blame: Blame::Nothing }
 }
 
 fn identity(run: RunId) -> Identity {
@@ -330,7 +337,7 @@ fn who_is_always_started_again_is_waited_for_in_vain_to_complete() {
 fn a_job_whose_stray_cannot_be_ended_is_still_not_run_again() {
     let mut rig = Rig::up(vec![Service { restart: RestartPolicy::Never, ..plain("job") }]);
     let left = vec!["pid 4".to_owned()];
-    let end = End { outcome: Outcome::Code(0), last_words: None, left, taken: None };
+    let end = end_of(0, left);
     rig.tell(Event::Exited { run: rig.run("job"), end });
     assert_eq!(*rig.phase("job"), Phase::Resting(Rest::Completed));
 }
@@ -342,7 +349,7 @@ fn an_event_of_a_run_that_is_over_moves_nothing() {
     rig.exit("api", 0);
     rig.pass(1000);
     let phase = rig.phase("api").clone();
-    let end = End { outcome: Outcome::Code(1), last_words: None, left: Vec::new(), taken: None };
+    let end = end_of(1, Vec::new());
     rig.tell(Event::Exited { run: old, end });
     rig.tell(Event::Spawned { run: old, identity: identity(old) });
     let run = rig.run("api");

@@ -41,7 +41,7 @@ impl Service {
 
     fn timer_of_first(&self) -> Option<(Moment, &'static str)> {
         match &self.phase {
-            Phase::Backoff { until } => Some((*until, "backoff ends")),
+            Phase::Backoff { until, .. } => Some((*until, "backoff ends")),
             Phase::Blocked { look_at, .. } => Some((*look_at, "a taken port is looked at")),
             Phase::Stopping { kill_at, .. } => Some((*kill_at, "stop_timeout runs out")),
             Phase::Killing { patience: Patience::Until(at), .. } => Some((*at, "SIGKILL takes too long")),

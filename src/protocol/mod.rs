@@ -15,5 +15,7 @@ pub mod problem;
 pub mod reply;
 /// Services, ports and supervisor at a glance.
 pub mod status;
+/// Why a service is as it is.
+pub mod why;
 /// supervisord's protocol: calls, answers and faults.
 pub mod xmlrpc;

@@ -10,6 +10,8 @@ pub mod cgroups;
 pub mod channel;
 /// What people said of whether services start by themselves.
 pub mod enabled;
+/// What is kept of the ends of runs.
+pub mod history;
 /// The record of live runs.
 pub mod journal;
 /// Processes that an earlier supervisor left.

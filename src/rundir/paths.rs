@@ -34,6 +34,8 @@ pub struct Paths {
     pub upgrade: PathBuf,
     /// The journal of live runs.
     pub journal: PathBuf,
+    /// The records of the ends of runs.
+    pub history: PathBuf,
     /// The named pipes of the services' output.
     pub channels: PathBuf,
     /// The directory of the Python shim.
@@ -104,6 +106,7 @@ impl Paths {
             enabled: own_dir.join("enabled.json"),
             upgrade: own_dir.join("upgrade"),
             journal: own_dir.join("journal"),
+            history: own_dir.join("history"),
             channels: own_dir.join("pipes"),
             python: own_dir.join("python"),
             times: own_dir.join("times"),

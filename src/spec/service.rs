@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
-use super::hold::Hold;
+use super::hold::{Hold, Way};
 use super::hooks::Hooks;
 use super::limits::Limits;
 use super::listener::Listener;
@@ -45,6 +45,8 @@ pub struct Service {
     pub hold: Option<Hold>,
     /// So long a run that was replaced may go on with the connections that it has accepted, before it is asked to end.
     pub drain: Duration,
+    /// Whether the stacks of its threads are recorded before it is ended because it hangs.
+    pub capture_hangs: bool,
     /// What must hold before it starts.
     pub depends_on: Needs,
     /// How it is proven to be ready while it starts, beyond holding its ports.
@@ -53,6 +55,8 @@ pub struct Service {
     pub live: Option<Health>,
     /// When a run is followed by another.
     pub restart: RestartPolicy,
+    /// Whether what a run's end is put down to decides what follows: a broken program waits until it is changed.
+    pub restart_by_cause: bool,
     /// How long to wait between failures.
     pub backoff: Backoff,
     /// How a run is ended.
@@ -116,6 +120,7 @@ impl Service {
             env: BTreeMap::new(),
             ports: Vec::new(),
             hold: None,
+            capture_hangs: false,
             drain: Duration::ZERO,
             on_port_conflict: PortConflict::default(),
             preflight: true,
@@ -123,6 +128,7 @@ impl Service {
             ready: None,
             live: None,
             restart: RestartPolicy::Always,
+            restart_by_cause: true,
             backoff: Backoff::default(),
             stop: Stop::default(),
             hooks: Hooks::new(),
@@ -166,6 +172,7 @@ impl Service {
             && self.ports == other.ports
             && self.hold == other.hold
             && self.stdin == other.stdin
+            && self.capture_hangs == other.capture_hangs
             && self.user == other.user
             && self.umask == other.umask
             && self.nice == other.nice
@@ -180,6 +187,11 @@ impl Service {
     /// one is there for all.
     pub fn may_overlap(&self) -> bool {
         self.ports.is_empty() || self.hold.is_some()
+    }
+
+    /// Whether its Python is given the shim.
+    pub fn has_shim(&self) -> bool {
+        self.capture_hangs || self.hold.as_ref().is_some_and(|hold| hold.way == Way::Python)
     }
 
     /// Who its processes run as, if not as the supervisor does.

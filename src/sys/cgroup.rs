@@ -146,6 +146,14 @@ impl Cgroup {
         events.lines().any(|line| line == "populated 1")
     }
 
+    /// Whether the kernel has killed somebody in it because memory ran out (`oom_kill` of `memory.events`); none where its
+    /// parent does not give it the memory controller.
+    pub fn has_killed_for_memory(&self) -> Option<bool> {
+        let events = fs::read_to_string(self.path.join("memory.events")).ok()?;
+        let count = events.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
+        Some(count.trim() != "0")
+    }
+
     /// Sends SIGKILL to all who live in it, and to all whom they fork meanwhile (`cgroup.kill`).
     ///
     /// # Errors

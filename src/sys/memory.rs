@@ -9,3 +9,10 @@ pub fn let_go_of_unused() {
         super::os::memory::trim_heap();
     }
 }
+
+/// How many processes the kernel has killed since boot because memory ran out, of the whole machine or of a cgroup in it
+/// (`oom_kill` of `/proc/vmstat`, Linux 4.13). None where that is not told, as on macOS.
+pub fn killed_by_kernel() -> Option<u64> {
+    let counts = std::fs::read_to_string("/proc/vmstat").ok()?;
+    counts.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}

@@ -3,6 +3,8 @@
 
 /// Pieces of process trees.
 pub mod branch;
+/// Why runs ended, and the record of that.
+pub mod cause;
 /// Who a process runs as.
 pub mod credentials;
 /// Whether a service starts by itself, as people said.

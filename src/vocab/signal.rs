@@ -24,7 +24,8 @@ impl Signal {
     /// Whatever a program takes it for; to a supervisor or guardian of ours: what you have in the
     /// run directory was taken away, put it back.
     pub const USR1: Self = Self(nix::sys::signal::Signal::SIGUSR1);
-    /// Something urgent came over a socket; to a Python program with held sockets: accept nothing more. Who has no handler
+    /// Something urgent came over a socket; to a Python program with held sockets: accept nothing more; to
+    /// one with `capture_hangs`: write the stacks of your threads. Who has no handler
     /// for it takes no notice.
     pub const URG: Self = Self(nix::sys::signal::Signal::SIGURG);
     /// Whatever a program takes it for; to many daemons: open your logs again.
@@ -52,6 +53,15 @@ impl Signal {
     /// The signal with this number on this system.
     pub fn from_raw(number: i32) -> Option<Self> {
         nix::sys::signal::Signal::try_from(number).ok().map(Self)
+    }
+
+    /// Whether the kernel sends it to a process whose own code went wrong: SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS
+    /// and SIGABRT, which abort(3) raises.
+    pub fn is_fault(self) -> bool {
+        use nix::sys::signal::Signal as Nix;
+        let faults =
+            [Nix::SIGSEGV, Nix::SIGBUS, Nix::SIGILL, Nix::SIGFPE, Nix::SIGTRAP, Nix::SIGSYS, Nix::SIGABRT];
+        faults.contains(&self.0)
     }
 
     /// Its number on this system.

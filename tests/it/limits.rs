@@ -137,6 +137,27 @@ fn a_disk_that_is_full_for_the_journal_costs_no_service() {
 }
 
 #[test]
+fn a_disk_that_is_full_for_the_records_of_ends_costs_records_alone() {
+    let config = "[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n";
+    let Some(small) = Small::up(config, |fleet| fleet.paths().history, 128) else { return };
+    let runs = || small.run("history a --json").expect(0).stdout.lines().count();
+    small.run("restart a").expect(0);
+    assert_eq!(runs(), 1);
+    small.fill();
+    let said = || small.supervisor_log().contains("cannot write the record of an end").then_some(());
+    wait_until("it is said", || {
+        small.run("restart a").expect(0);
+        said()
+    });
+    small.make_room();
+    let kept = runs();
+    small.run("restart a").expect(0);
+    assert_eq!(runs(), kept + 1, "with room again, records are kept again");
+    small.run("down").expect(0);
+    small.fleet.wait_until_nothing_lives();
+}
+
+#[test]
 fn a_disk_that_is_full_for_the_config_copy_and_the_supervisors_log_costs_their_news_alone() {
     let config = |last: &str| {
         format!(

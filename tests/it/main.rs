@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod causes;
 mod chaos;
 mod corpus;
 mod crowd;
@@ -10,6 +11,7 @@ mod emergency;
 mod faults;
 mod flush;
 mod guardian;
+mod hangs;
 mod harness;
 mod health;
 mod hold;

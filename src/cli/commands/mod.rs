@@ -14,6 +14,8 @@ pub(super) mod events;
 pub(super) mod flush;
 /// `graph`.
 pub(super) mod graph;
+/// `history`.
+pub(super) mod history;
 /// `import`.
 pub(super) mod import;
 /// `logs`.
@@ -52,3 +54,5 @@ pub(super) mod up;
 pub(super) mod upgrade;
 /// `restart` and `restart --quick`: the whole system, gracefully.
 pub(super) mod whole;
+/// `why`.
+pub(super) mod why;

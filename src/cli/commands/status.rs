@@ -37,7 +37,7 @@ pub(in crate::cli) enum Detail {
 }
 
 /// The status as the supervisor sees it, or as it can be seen without one, and then why.
-fn look(context: &Context, detail: Detail) -> Result<(Status, Result<(), Unreachable>), Failure> {
+pub(super) fn look(context: &Context, detail: Detail) -> Result<(Status, Result<(), Unreachable>), Failure> {
     let asked = runtime()?.block_on(async {
         let mut client = Client::connect(&context.paths).await?;
         match detail {
@@ -82,7 +82,7 @@ fn print(status: &Status, form: Form) -> Result<(), Failure> {
     }
 }
 
-fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> {
+pub(super) fn narrow(mut status: Status, selection: &Selection) -> Result<Status, Failure> {
     if selection.is_all() {
         return Ok(status);
     }

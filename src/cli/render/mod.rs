@@ -1,5 +1,7 @@
 //! What people see: tables, steps, progress. Colour never carries a meaning that the words do not.
 
+/// Why services are as they are.
+pub(super) mod cause;
 /// The critical chain of a start.
 pub(super) mod chain;
 /// The graph for Graphviz.

@@ -34,7 +34,7 @@ pub(in crate::cli) fn status(status: &Status) -> String {
     parts.join("\n\n")
 }
 
-fn bare_table(header: &[&str]) -> Table {
+pub(super) fn bare_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
@@ -43,7 +43,7 @@ fn bare_table(header: &[&str]) -> Table {
     table
 }
 
-fn finish(table: &mut Table, right: &[usize]) -> String {
+pub(super) fn finish(table: &mut Table, right: &[usize]) -> String {
     for index in right {
         if let Some(column) = table.column_mut(*index) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body as Bytes;
 use axum::extract::State;
 use axum::http::header;
@@ -10,6 +11,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::refusal::{self, Body, Refusal};
+use crate::daemon::causes::askers::Asker;
 use crate::daemon::mailbox::{Awaited, Mailbox, Message, Reply};
 use crate::machine;
 use crate::machine::ticket::TicketId;
@@ -25,27 +27,30 @@ const LINES_AHEAD: usize = 16;
 #[utoipa::path(post, path = "/v1/commands", request_body = Command, responses((status = 200, description = "Lines of JSON", body = Line, content_type = "application/x-ndjson"), (status = "default", description = "A refusal", body = Problem)))]
 pub async fn command(
     State(mailbox): State<Mailbox>,
+    Extension(asker): Extension<Asker>,
     Body(command): Body<Command>,
 ) -> Result<Response, Refusal> {
-    run(mailbox, |ticket, reply| Message::Command(ticket, command, reply)).await
+    run(mailbox, asker, |ticket, reply| Message::Command(ticket, command, reply)).await
 }
 
 /// Ends the supervisor and streams what happens, with the report as the last line.
 #[utoipa::path(post, path = "/v1/shutdown", request_body = ShutdownOrder, responses((status = 200, description = "Lines of JSON", body = Line, content_type = "application/x-ndjson"), (status = "default", description = "A refusal", body = Problem)))]
 pub async fn shutdown(
     State(mailbox): State<Mailbox>,
+    Extension(asker): Extension<Asker>,
     Body(order): Body<ShutdownOrder>,
 ) -> Result<Response, Refusal> {
-    run(mailbox, |ticket, reply| Message::Shutdown(ticket, order, reply)).await
+    run(mailbox, asker, |ticket, reply| Message::Shutdown(ticket, order, reply)).await
 }
 
 async fn run(
     mailbox: Mailbox,
+    asker: Asker,
     message: impl FnOnce(TicketId, Reply) -> Message,
 ) -> Result<Response, Refusal> {
     let events = mailbox.events();
     let ticket = mailbox.ticket();
-    let (reply, Awaited { accepted, report }) = Reply::new();
+    let (reply, Awaited { accepted, report }) = Reply::to(asker);
     mailbox.send(message(ticket, reply)).await;
     accepted.await.map_err(|_| refusal::ending())?.map_err(Refusal)?;
     let (lines, body) = mpsc::channel(LINES_AHEAD);

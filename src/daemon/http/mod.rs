@@ -1,6 +1,8 @@
 //! The control socket: HTTP/1.1 over a unix stream socket, one file per resource. A session owns its connection and
 //! nothing else; whatever a peer does costs that connection only.
 
+/// `GET /v1/services/NAME/why` and `GET /v1/services/NAME/history`.
+pub mod causes;
 /// `POST /v1/commands` and `POST /v1/shutdown`.
 pub mod commands;
 /// `GET /v1/events`.

@@ -75,7 +75,7 @@ pub async fn no_such_address() -> Refusal {
         kind: Kind::NotFound,
         what: "cannot find that address".to_owned(),
         hint: Some(
-            "the addresses are /v1/status, /v1/graph, /v1/commands, /v1/events, /v1/reload, /v1/shutdown and /metrics; \
+            "the addresses are /v1/status, /v1/services/NAME/why, /v1/services/NAME/history, /v1/graph, /v1/commands, /v1/events, /v1/reload, /v1/shutdown and /metrics; \
              /v1/openapi.json describes them"
                 .to_owned(),
         ),

@@ -3,7 +3,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use super::xmlrpc::endpoint;
-use super::{commands, events, graph, logs, metrics, openapi, refusal, reload, status};
+use super::{causes, commands, events, graph, logs, metrics, openapi, refusal, reload, status};
 use crate::daemon::mailbox::Mailbox;
 
 /// No request is larger than this many bytes.
@@ -13,6 +13,8 @@ const BODY_MAX: usize = 1 << 20;
 pub fn router(mailbox: Mailbox) -> Router {
     Router::new()
         .route("/v1/status", get(status::show))
+        .route("/v1/services/{name}/why", get(causes::why))
+        .route("/v1/services/{name}/history", get(causes::history))
         .route("/v1/commands", post(commands::command))
         .route("/v1/shutdown", post(commands::shutdown))
         .route("/v1/graph", get(graph::show))

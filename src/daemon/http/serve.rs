@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use interprocess::local_socket::tokio::{Listener, Stream};
@@ -17,6 +20,7 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::daemon::causes::askers::Asker;
 use crate::sys;
 
 /// So many connections are served at once; the next ones wait in the kernel's queue.
@@ -149,26 +153,41 @@ async fn accept(
 }
 
 async fn session(stream: Stream, router: Router, ended: watch::Receiver<()>) {
-    if let Err(why) = admit(&stream) {
-        tracing::warn!(%why, "connection refused");
-        return;
-    }
+    let asker = match admit(&stream) {
+        Ok(asker) => asker,
+        Err(why) => {
+            tracing::warn!(%why, "connection refused");
+            return;
+        }
+    };
     let Stream::UdSocket(socket) = &stream;
     let gone = hung_up(socket);
-    talk(stream, gone, router, ended).await;
+    talk(stream, gone, Guest { asker, router }, ended).await;
+}
+
+/// Who is answered, and by what.
+pub(super) struct Guest {
+    pub(super) asker: Asker,
+    pub(super) router: Router,
 }
 
 /// Answers one peer until it is `gone`, or says no more, or the supervisor ends.
 pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     gone: impl Future<Output = ()>,
-    router: Router,
+    guest: Guest,
     mut ended: watch::Receiver<()>,
 ) {
+    let Guest { asker, router } = guest;
     let mut http = http1::Builder::new();
     // A peer that has said all it has to say still gets its answer.
     http.half_close(true).timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(64 * 1024);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(asker);
+        router.call(request)
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = &mut connection => served,
@@ -204,11 +223,11 @@ pub(super) fn hung_up<S: AsFd>(socket: &S) -> impl Future<Output = ()> + use<S> 
 }
 
 /// Only the owner and root may talk to the supervisor.
-fn admit(stream: &Stream) -> Result<(), String> {
+fn admit(stream: &Stream) -> Result<Asker, String> {
     let peer = stream.peer_creds().map_err(|error| format!("cannot tell who connects: {error}"))?;
     let owner = sys::user::effective();
     match peer.euid() {
-        Some(uid) if uid == owner || uid == 0 => Ok(()),
+        Some(uid) if uid == owner || uid == 0 => Ok(Asker(Some(uid))),
         Some(uid) => Err(format!("user {uid} is neither the owner nor root")),
         None => Err("the system does not say who connects".to_owned()),
     }

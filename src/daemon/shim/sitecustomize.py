@@ -4,7 +4,8 @@ procman puts the directory of this file in front of PYTHONPATH, so that Python r
 sockets in PROCMAN_HELD. A program then takes over a socket that is listening already, in which connections wait while
 one run follows another. Ports that are not held, port 0, UDP and unix sockets are none of its business.
 
-When a run was replaced, procman sends it SIGURG: it accepts no more, and answers what it has accepted.
+When a run was replaced, procman sends it SIGURG: it accepts no more, and answers what it has accepted. With PROCMAN_STACKS
+the same signal has it write the stacks of its threads, before it is ended because it hangs.
 """
 
 import os
@@ -266,7 +267,38 @@ def chain():
         spec.loader.exec_module(module)
 
 
+def show_stacks():
+    """Writes the stacks of all threads into the file of PROCMAN_STACKS at SIGURG, whatever the threads are doing.
+
+    That the file is there tells procman that somebody listens. The signal does what it did besides.
+    """
+    place = os.environ.get("PROCMAN_STACKS")
+    if not place:
+        return
+    import faulthandler
+    import fcntl
+    import signal
+
+    number = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        # Far from the numbers that programs get, close and count on.
+        number, low = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 200), number
+        os.close(low)
+    except OSError:
+        # The program may not have that many.
+        pass
+    before = signal.getsignal(signal.SIGURG)
+    goes_on = before not in (signal.SIG_DFL, signal.SIG_IGN, None)
+    faulthandler.register(signal.SIGURG, file=number, all_threads=True, chain=goes_on)
+
+
 try:
-    install()
+    if os.environ.get("PROCMAN_HELD"):
+        install()
 finally:
-    chain()
+    try:
+        show_stacks()
+    except (ImportError, OSError) as error:
+        sys.stderr.write("procman: stacks cannot be shown: %s\n" % error)
+    finally:
+        chain()

@@ -53,6 +53,7 @@ impl Before {
             Event::CalledOff { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
+            | Event::Repaired(_)
             | Event::FileChanged { .. } => Proven::Nobody,
         };
         let end = match event {
@@ -73,6 +74,7 @@ impl Before {
             | Event::CalledOff { .. }
             | Event::Hooked { .. }
             | Event::FileChanged { .. }
+            | Event::Repaired(_)
             | Event::Measured { .. } => None,
         };
         let (look, falls) = (sickness::Look::of(fleet, event), falls::Before::of(fleet, event));

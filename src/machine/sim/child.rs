@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::machine::blame::Blame;
 use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -27,6 +28,8 @@ pub(super) struct Character {
     pub(super) telling: Duration,
     /// What is left of its tree, in words.
     pub(super) left: Vec<String>,
+    /// What an end with a failure is put down to.
+    pub(super) blame: Blame,
 }
 
 /// A process that the world made for the machine.
@@ -98,6 +101,7 @@ impl Child {
     pub(super) fn reform(&mut self, now: Moment, end: Option<(Duration, Outcome)>) {
         let age = now.since(self.born);
         self.character.sick = None;
+        self.character.blame = Blame::Nothing;
         self.character.dies = end;
         self.character.left.clear();
         self.character.obeys.get_or_insert((Duration::from_millis(10), Outcome::Code(0)));
@@ -126,6 +130,7 @@ impl Character {
             sick: None,
             telling: millis(rng, 3),
             left: Vec::new(),
+            blame: Blame::Nothing,
         }
     }
 
@@ -139,7 +144,7 @@ impl Character {
     }
 
     fn spoil(&mut self, rng: &mut Rng) {
-        match rng.u32(0..9) {
+        match rng.u32(0..12) {
             0 => self.dies = Some((Duration::ZERO, random_end(rng))),
             1 | 2 => self.dies = Some((millis(rng, 3000), random_end(rng))),
             3 => self.obeys = None,
@@ -157,7 +162,15 @@ impl Character {
                 self.telling = Duration::from_secs(5);
             }
             // It forks away: its main process is over at once, and well.
-            _ => self.dies = Some((millis(rng, 2), Outcome::Code(0))),
+            8 => self.dies = Some((millis(rng, 2), Outcome::Code(0))),
+            lot => {
+                self.dies = Some((millis(rng, 3000), Outcome::Code(1)));
+                self.blame = match lot {
+                    9 => Blame::Address,
+                    10 => Blame::Program { file: None },
+                    _ => Blame::Program { file: Some("main.py".to_owned()) },
+                };
+            }
         }
     }
 }

@@ -48,7 +48,9 @@ impl Before {
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Notified { .. } => (None, Some(BTreeSet::new())),
-            Event::PortsSeen { .. } | Event::Drained { .. } | Event::Tick => (None, Some(BTreeSet::new())),
+            Event::PortsSeen { .. } | Event::Drained { .. } | Event::Repaired(_) | Event::Tick => {
+                (None, Some(BTreeSet::new()))
+            }
         };
         Self { standing: standing.map(|service| service.spec().name.clone()).collect(), ended, renewed }
     }
@@ -61,10 +63,10 @@ fn stands(service: &Service) -> bool {
     has_run && service.goal() == Goal::Up
 }
 
-/// Whether nothing brings it back but people.
+/// Whether nothing brings it back but people, or most likely a change of its file.
 fn is_lost(service: &Service) -> bool {
     let has_failed = matches!(service.phase(), Phase::Resting(Rest::Failed | Rest::Fatal));
-    has_failed || service.goal() == Goal::Down
+    has_failed || service.awaits_change() || service.goal() == Goal::Down
 }
 
 fn lasting_needs(service: &Service) -> impl Iterator<Item = (&ServiceName, Condition)> {

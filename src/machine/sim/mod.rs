@@ -4,6 +4,8 @@
 
 /// What is due when.
 mod agenda;
+/// What ends are put down to.
+mod blame;
 /// What must hold after every step.
 mod check;
 /// A process with a character.

@@ -97,11 +97,12 @@ impl World {
     }
 
     fn nuisance(&mut self) -> Verdict {
-        match self.rng.u32(0..20) {
+        match self.rng.u32(0..21) {
             0 => self.feed(Event::Tick),
             1 => self.abandon(),
             2 | 8 => self.notify(),
             9 => self.edit_file(),
+            10 => self.repair(),
             3..=5 => self.tell_again(),
             6 | 7 => {
                 self.squat();
@@ -263,7 +264,7 @@ fn run_of(event: &Event) -> Option<RunId> {
         Event::Measured { run, .. } => Some(*run),
         Event::Notified { run, .. } | Event::CalledOff { run } | Event::Hooked { run, .. } => Some(*run),
         Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) | Event::PortsSeen { .. } => None,
-        Event::FileChanged { .. } => None,
+        Event::FileChanged { .. } | Event::Repaired(_) => None,
         Event::Resumed(_) | Event::Tick => None,
     }
 }

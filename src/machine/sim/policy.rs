@@ -1,6 +1,7 @@
 use super::check::require;
 use super::sickness;
 use super::world::Verdict;
+use crate::machine::blame::Blame;
 use crate::machine::event::{End, Taken};
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{Phase, Rest};
@@ -25,6 +26,10 @@ enum Rests {
         failures: u32,
         restarts: u64,
     },
+    /// It waits for a file to change, with these failures behind it as before.
+    ByRepair {
+        failures: u32,
+    },
     /// Only if it failed too often.
     AsFatalAtMost,
 }
@@ -48,6 +53,9 @@ pub(super) fn expected(service: &Service, end: &End, now: Moment) -> Option<Expe
         (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
         (Goal::Up, _) if !is_success && end.taken.is_some() => return conflict(service, end.taken.as_ref()?),
+        (Goal::Up, policy) if awaits_repair(service, end, now) && policy != RestartPolicy::Never => {
+            Rests::ByRepair { failures: service.memory().failures }
+        }
         (Goal::Up, _) if is_early_failure(service, now) => Rests::AsFatalAtMost,
         (Goal::Up, RestartPolicy::Never | RestartPolicy::OnFailure) if is_success => {
             Rests::As(Rest::Completed)
@@ -58,6 +66,19 @@ pub(super) fn expected(service: &Service, end: &End, now: Moment) -> Option<Expe
         }
     };
     Some(Expected { service: spec.name.clone(), rests })
+}
+
+/// Whether a run that ends now is put down to its program, and had not shown that it is a good one.
+fn awaits_repair(service: &Service, end: &End, now: Moment) -> bool {
+    let spec = service.spec();
+    let lasted = service.phase().live().map(|live| now.since(live.since));
+    let is_unproven = match service.phase() {
+        Phase::Starting(..) => true,
+        _ if spec.can_be_probed() => lasted.is_some_and(|it| it < spec.min_uptime),
+        _ => lasted.is_some_and(|it| it < spec.min_uptime || it < spec.backoff.reset_after),
+    };
+    let is_blamed = matches!(end.blame, Blame::Program { .. }) && !is_success(spec, end.outcome);
+    is_blamed && is_unproven && spec.restart_by_cause && end.left.is_empty()
 }
 
 /// Whether a run that ends now is tried again whatever its exit code.
@@ -88,6 +109,10 @@ pub(super) fn check(fleet: &Fleet, end: &Expected) -> Verdict {
                 PortConflict::Wait | PortConflict::Flush => matches!(phase, Phase::Blocked { .. }),
             };
             is_as_declared && memory.failures == *failures && memory.restarts == *restarts
+        }
+        (Rests::ByRepair { failures }, _) => {
+            let memory = service.memory();
+            service.awaits_change() && memory.failures == *failures
         }
         (Rests::AsFatalAtMost, Phase::Resting(rest)) => {
             let has_retries = service.memory().failures <= service.spec().backoff.max_retries;

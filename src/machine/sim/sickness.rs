@@ -35,6 +35,7 @@ impl Look {
             Event::CalledOff { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
+            | Event::Repaired(_)
             | Event::FileChanged { .. }
             | Event::Drained { .. } => Self::None,
         }

@@ -124,6 +124,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.restart = random_policy(rng, &service.name);
     service.recovery = if rng.u32(0..4) == 0 { Recovery::Smooth } else { Recovery::WithDependents };
     service.backoff = random_backoff(rng);
+    service.restart_by_cause = rng.u32(0..4) > 0;
     service.hooks = random_hooks(rng);
     service.watch = (rng.u32(0..4) == 0).then(watch);
     service.limits.memory_bytes = (rng.u32(0..4) == 0).then_some(MEMORY_BYTES_MAX);

@@ -12,10 +12,12 @@ use super::ledger::{Ends, Ledger};
 use super::operator::Temper;
 use super::spec_maker;
 use super::stranger::Stranger;
+use crate::machine::blame::Blame;
 use crate::machine::event::{End, Event, Finding, Verb};
 use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::Survivor;
 use crate::machine::phase::Phase;
+use crate::machine::service::Service;
 use crate::machine::ticket::TicketId;
 use crate::spec;
 use crate::spec::hooks::Occasion;
@@ -87,6 +89,7 @@ impl Violence {
             Event::CalledOff { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
+            | Event::Repaired(_)
             | Event::FileChanged { .. } => Self::AfterTheirTime,
         }
     }
@@ -269,9 +272,12 @@ impl World {
             self.ledger.note_end(&child, outcome);
         }
         let service = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(child.run));
-        let starting = service.filter(|service| matches!(service.phase(), Phase::Starting(..)));
-        let taken = starting.and_then(|service| self.taken(service.spec()));
-        let end = End { outcome, last_words: None, left: child.character.left, taken };
+        let is_looked_at = |service: &&Service| {
+            matches!(service.phase(), Phase::Starting(..)) || child.character.blame == Blame::Address
+        };
+        let taken = service.filter(is_looked_at).and_then(|service| self.taken(service.spec()));
+        let blame = self.blame_of(&child, outcome);
+        let end = End { outcome, last_words: None, left: child.character.left, taken, blame };
         self.feed(Event::Exited { run: child.run, end })
     }
 
@@ -320,7 +326,7 @@ impl World {
             Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => self.past.push(event),
             Event::Spawned { .. } | Event::NotSpawned { .. } => self.past.push(event),
             Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
-            Event::FileChanged { .. } => (),
+            Event::FileChanged { .. } | Event::Repaired(_) => (),
             Event::Drained { .. } => self.past.push(event),
             // Of a `post_stop` nothing is told twice: the next daemon may give its run number again.
             Event::Hooked { occasion: Occasion::PostStop, .. } => (),
@@ -351,7 +357,7 @@ fn told(event: &Event) -> String {
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
         Event::PortsSeen { .. } | Event::Measured { .. } | Event::FileChanged { .. } => format!("{event:?}"),
         Event::CalledOff { .. } | Event::Hooked { .. } | Event::Drained { .. } => format!("{event:?}"),
-        Event::Resumed(_) | Event::Tick => format!("{event:?}"),
+        Event::Resumed(_) | Event::Tick | Event::Repaired(_) => format!("{event:?}"),
     }
 }
 

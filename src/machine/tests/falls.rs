@@ -1,6 +1,7 @@
-use super::{Rig, needing};
+use super::{Rig, end_of, needing};
 use crate::machine::action::Action;
-use crate::machine::event::Verb;
+use crate::machine::blame::Blame;
+use crate::machine::event::{End, Event, Verb};
 use crate::machine::sim::spec_maker::{name, plain};
 use crate::machine::ticket::Verdict;
 use crate::spec::graph::{Condition, Need};
@@ -66,6 +67,21 @@ fn smooth_recovery_lets_dependents_stay_until_it_is_given_up() {
     rig.exit("api", 0);
     let why = reason(&rig, "api");
     assert!(why.starts_with("waits in vain for `db`, which is fatal (exited with code 3 after "), "{why}");
+}
+
+#[test]
+fn who_waits_for_its_file_is_given_up_even_if_its_recovery_is_smooth() {
+    let db = Service { recovery: Recovery::Smooth, ..plain("db") };
+    let mut rig = Rig::up(vec![db, needing("api", &[("db", Condition::Ready)])]);
+    let blame = Blame::Program { file: None };
+    let end = End { blame, ..end_of(1, Vec::new()) };
+    rig.tell(Event::Exited { run: rig.run("db"), end });
+    assert!(rig.fleet.services()[&name("db")].awaits_change());
+    assert_eq!(stops(&rig), [rig.run("api")]);
+    rig.exit("api", 0);
+    rig.tell(Event::Repaired(name("db")));
+    rig.pass(2000);
+    assert_eq!(rig.state("api"), State::Running);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::Rig;
+use crate::machine::blame::Blame;
 use crate::machine::event::{End, Event, Taken};
 use crate::machine::phase::Phase;
 use crate::machine::sim::spec_maker::{plain, port_of};
@@ -17,7 +18,13 @@ fn a_service_does_not_wait_for_a_port_that_a_new_config_took_away() {
         socket: 1,
     };
     let mut rig = Rig::up(vec![with_port()]);
-    let end = End { outcome: Outcome::Code(1), last_words: None, left: Vec::new(), taken: Some(taken()) };
+    let end = End {
+        outcome: Outcome::Code(1),
+        last_words: None,
+        left: Vec::new(),
+        taken: Some(taken()),
+        blame: Blame::Nothing,
+    };
     rig.tell(Event::Exited { run: rig.run("api"), end });
     assert!(matches!(rig.phase("api"), Phase::Blocked { .. }), "{:?}", rig.phase("api"));
     rig.reload(vec![plain("api")]);

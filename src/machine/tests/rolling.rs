@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::{Rig, failed, identity, needing};
 use crate::machine::action::Action;
+use crate::machine::blame::Blame;
 use crate::machine::event::{End, Event, Finding, Traffic, Verb};
 use crate::machine::exchange::{Roll, Second};
 use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
@@ -40,7 +41,13 @@ impl Rig {
     }
 
     fn end(&mut self, run: RunId, code: i32) {
-        let end = End { outcome: Outcome::Code(code), last_words: None, left: Vec::new(), taken: None };
+        let end = End {
+            outcome: Outcome::Code(code),
+            last_words: None,
+            left: Vec::new(),
+            taken: None,
+            blame: Blame::Nothing,
+        };
         self.tell(Event::Exited { run, end });
     }
 

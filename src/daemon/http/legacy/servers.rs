@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use super::gate::Gate;
 use super::router;
 use crate::config::supervisord::model::{Owner, Server};
-use crate::daemon::http::serve::{ACCEPT_PAUSE, FAREWELL_MAX, hung_up, talk};
+use crate::daemon::causes::askers::Asker;
+use crate::daemon::http::serve::{ACCEPT_PAUSE, FAREWELL_MAX, Guest, hung_up, talk};
 use crate::daemon::mailbox::Mailbox;
 
 /// So many connections are served at once by each server; the next ones wait in the kernel's queue.
@@ -170,7 +171,8 @@ async fn session<S: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static>(
     permit: tokio::sync::OwnedSemaphorePermit,
 ) {
     let gone = hung_up(&stream);
-    talk(stream, gone, router, ended).await;
+    // Who is at the other end of a network is not known.
+    talk(stream, gone, Guest { asker: Asker::NOBODY, router }, ended).await;
     drop(permit);
 }
 

@@ -1,5 +1,6 @@
 use tokio::sync::oneshot;
 
+use crate::daemon::causes::askers::Asker;
 use crate::daemon::mailbox::{Awaited, Mailbox, Message, Reply};
 use crate::daemon::processes::{Process, Processes};
 use crate::daemon::question::Question;
@@ -13,6 +14,7 @@ use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 #[derive(Debug, Clone)]
 pub struct Desk {
     pub(super) mailbox: Mailbox,
+    pub(super) asker: Asker,
 }
 
 /// What a name means.
@@ -24,9 +26,14 @@ pub(super) enum Named<'a> {
 }
 
 impl Desk {
-    /// A desk that asks there.
+    /// A desk that asks there, for somebody who is not known.
     pub fn new(mailbox: Mailbox) -> Self {
-        Self { mailbox }
+        Self::of(mailbox, Asker::NOBODY)
+    }
+
+    /// The same for somebody who is.
+    pub fn of(mailbox: Mailbox, asker: Asker) -> Self {
+        Self { mailbox, asker }
     }
 
     /// How the processes stand.
@@ -57,7 +64,7 @@ impl Desk {
         message: impl FnOnce(TicketId, Reply) -> Message,
     ) -> Result<Underway, Fault> {
         let ticket = self.mailbox.ticket();
-        let (reply, Awaited { accepted, report }) = Reply::new();
+        let (reply, Awaited { accepted, report }) = Reply::to(self.asker);
         self.mailbox.send(message(ticket, reply)).await;
         match accepted.await {
             Ok(Ok(())) => Ok(Underway { ticket, report }),

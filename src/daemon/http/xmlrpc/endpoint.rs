@@ -9,6 +9,7 @@ use axum::routing::post;
 
 use super::desk::Desk;
 use super::system;
+use crate::daemon::causes::askers::Asker;
 use crate::daemon::mailbox::Mailbox;
 use crate::protocol::xmlrpc::message::{Call, encode_answer};
 
@@ -27,6 +28,7 @@ pub async fn call(State(mailbox): State<Mailbox>, request: Request) -> Response 
     if !request.headers().contains_key(header::CONTENT_LENGTH) {
         return StatusCode::LENGTH_REQUIRED.into_response();
     }
+    let asker = request.extensions().get::<Asker>().copied().unwrap_or(Asker::NOBODY);
     let body = match tokio::time::timeout(BODY_MAX, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(rejection)) => return rejection.into_response(),
@@ -34,7 +36,7 @@ pub async fn call(State(mailbox): State<Mailbox>, request: Request) -> Response 
     };
     match Call::decode(&body) {
         Ok(call) => {
-            let answer = system::answer(&Desk::new(mailbox), call).await;
+            let answer = system::answer(&Desk::of(mailbox, asker), call).await;
             ([(header::CONTENT_TYPE, "text/xml")], encode_answer(&answer)).into_response()
         }
         Err(malformed) => (StatusCode::BAD_REQUEST, format!("{malformed}\n")).into_response(),

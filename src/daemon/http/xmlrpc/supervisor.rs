@@ -1,7 +1,7 @@
 use super::desk::Desk;
 use super::method::{AtEnd, Method, Params};
 use crate::daemon::listeners::switchboard::News;
-use crate::daemon::mailbox::{Mailbox, Message};
+use crate::daemon::mailbox::Message;
 use crate::protocol::command::{Command, Order, Rehearsal, ReloadOrder, ShutdownOrder};
 use crate::protocol::reply::ReloadReport;
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
@@ -95,7 +95,7 @@ async fn tell(desk: &Desk, params: &Params) -> Value {
 
 /// What would go wrong is found before anything is stopped.
 async fn restart(desk: &Desk) -> Answer {
-    let look = reload(&desk.mailbox, Rehearsal::Dry).await?;
+    let look = reload(desk, Rehearsal::Dry).await?;
     if let Some(problems) = look.problems {
         return Err(FaultCode::CantReread.with(problems));
     }
@@ -112,13 +112,13 @@ async fn begin_again(desk: &Desk) -> Result<(), Fault> {
     let stopped = desk.order(Command::Stop(Order::default())).await?;
     // An engine that ends meanwhile refuses what follows.
     let _ = stopped.report.await;
-    if let Some(problems) = reload(&desk.mailbox, Rehearsal::Real).await?.problems {
+    if let Some(problems) = reload(desk, Rehearsal::Real).await?.problems {
         tracing::warn!("cannot read the config again; the services start as it was\n{problems}");
     }
     desk.order(Command::Up(Order::default())).await.map(drop)
 }
 
-async fn reload(mailbox: &Mailbox, run: Rehearsal) -> Result<ReloadReport, Fault> {
-    let report = mailbox.ask(|reply| Message::Reload(ReloadOrder { run }, reply)).await;
+async fn reload(desk: &Desk, run: Rehearsal) -> Result<ReloadReport, Fault> {
+    let report = desk.mailbox.ask(|reply| Message::Reload(ReloadOrder { run }, desk.asker, reply)).await;
     report.ok_or_else(|| FaultCode::ShutdownState.bare())
 }

@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use crate::config::change::Effect;
+use crate::daemon::engine::Engine;
+use crate::daemon::preflight::Reading;
+use crate::machine::event::{Command, Verb};
+use crate::sys::{clock, user};
+use crate::vocab::cause::{By, Means};
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
+use crate::vocab::signal::Signal;
+
+/// Who asks for something: the user at the other end of the control socket, or nobody when the supervisor itself does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asker(pub Option<u32>);
+
+impl Asker {
+    /// The supervisor itself.
+    pub const NOBODY: Self = Self(None);
+
+    /// What is told of it.
+    pub fn by(self, means: Means) -> By {
+        By { means, user: self.0.map(user::name), uid: self.0, what: None }
+    }
+}
+
+/// Who had runs ended that live still, and services stopped that rest. A supervisor that follows knows nothing of it.
+#[derive(Debug, Default)]
+pub struct Askers {
+    ends: BTreeMap<ServiceName, By>,
+    signals: BTreeMap<RunId, (Signal, By)>,
+    stops: BTreeMap<ServiceName, Stopped>,
+}
+
+/// By whom and when a service was stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// By whom.
+    pub by: By,
+    /// When, in milliseconds since 1970 UTC.
+    pub unix_ms: u64,
+}
+
+impl Askers {
+    /// The runs of these services are to end.
+    pub fn end<'n>(&mut self, services: impl IntoIterator<Item = &'n ServiceName>, by: &By) {
+        self.ends.extend(services.into_iter().map(|service| (service.clone(), by.clone())));
+    }
+
+    /// The same, and none is to follow.
+    pub fn stop(&mut self, services: &[ServiceName], by: &By, unix_ms: u64) {
+        self.end(services, by);
+        let stopped = |service: &ServiceName| (service.clone(), Stopped { by: by.clone(), unix_ms });
+        self.stops.extend(services.iter().map(stopped));
+    }
+
+    /// These services are wanted again.
+    pub fn start(&mut self, services: &[ServiceName]) {
+        services.iter().for_each(|service| drop(self.stops.remove(service)));
+    }
+
+    /// A signal is sent to a run.
+    pub fn signal(&mut self, run: RunId, signal: Signal, by: By) {
+        self.signals.insert(run, (signal, By { what: Some(signal.to_string()), ..by }));
+    }
+
+    /// The runs of these services are not to end after all.
+    pub fn call_off(&mut self, services: &[ServiceName]) {
+        services.iter().for_each(|service| drop(self.ends.remove(service)));
+    }
+
+    /// Who had a run ended that procman was asked to end, and has ended.
+    pub fn take_end(&mut self, service: &ServiceName) -> Option<By> {
+        self.ends.remove(service)
+    }
+
+    /// The last signal that was sent to a run that has ended.
+    pub fn take_signal(&mut self, run: RunId) -> Option<(Signal, By)> {
+        self.signals.remove(&run)
+    }
+
+    /// By whom a service was stopped.
+    pub fn stopped(&self, service: &ServiceName) -> Option<&Stopped> {
+        self.stops.get(service)
+    }
+}
+
+impl Engine {
+    /// Notes who gave a command that ends runs, and forgets who stopped what is wanted again.
+    pub(in crate::daemon) fn note_asker(&mut self, command: &Command, by: Option<By>) {
+        let services = &command.services;
+        match (command.verb, by) {
+            (Verb::Stop | Verb::StopAtOnce | Verb::Kill, Some(by)) => {
+                self.askers.stop(services, &by, clock::unix_ms());
+            }
+            (Verb::Restart | Verb::Roll { .. } | Verb::Fit, Some(by)) => {
+                self.askers.start(services);
+                let lives = |name: &&ServiceName| {
+                    self.fleet.services().get(*name).is_some_and(|service| service.has_live_process())
+                };
+                let living: Vec<ServiceName> = services.iter().filter(lives).cloned().collect();
+                self.askers.end(&living, &by);
+            }
+            (Verb::Start, _) => self.askers.start(services),
+            (Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_), _) => (),
+            (Verb::Restart | Verb::Roll { .. } | Verb::Fit, None) => (),
+        }
+    }
+
+    /// Notes that a service is started again because a file changed.
+    pub(in crate::daemon) fn note_watched(&mut self, service: &ServiceName, path: &str) {
+        let by = Asker::NOBODY.by(Means::Watch);
+        self.askers.end([service], &By { what: Some(path.to_owned()), ..by });
+    }
+
+    /// Notes that runs end because of a new config.
+    pub(in crate::daemon) fn note_reloaded(&mut self, reading: &Reading) {
+        let by = reading.asker.by(Means::Reload);
+        let changed = reading.difference.changed.iter().filter(|it| it.effect == Effect::NewRun);
+        self.askers.end(changed.map(|it| &it.service).chain(&reading.difference.removed), &by);
+    }
+}

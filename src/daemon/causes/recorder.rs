@@ -1,0 +1,196 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::classify::{Facts, Judgement, Memory, classify};
+use crate::rundir::history::{self, Book};
+use crate::rundir::paths::Paths;
+use crate::spec::fleet::Fleet;
+use crate::sys::{clock, memory};
+use crate::vocab::cause::{Class, Record};
+use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
+
+/// Writes and reads the records of ends in a thread of its own, so that a slow or full disk costs records only. Clones are
+/// cheap; no call waits.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    requests: SyncSender<Request>,
+    lost: Arc<AtomicU64>,
+}
+
+/// An end that is to be recorded.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) service: ServiceName,
+    /// All but why it ended.
+    pub(super) record: Record,
+    pub(super) why: Why,
+}
+
+/// What it is to be told by.
+#[derive(Debug)]
+pub(super) enum Why {
+    Facts(Facts),
+    NotStarted(Class, String),
+}
+
+#[derive(Debug)]
+enum Request {
+    Began(RunId),
+    Ended(Box<Draft>),
+    Read(ServiceName, oneshot::Sender<Vec<Record>>),
+    Close(mpsc::Sender<()>),
+}
+
+/// So many requests may wait for the disk; what comes then is lost, and counted.
+const WAITING_MAX: usize = 4096;
+
+/// How long the last records may take when the supervisor ends.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// The records of a service that the config does not have are kept for so long after its last end.
+const KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
+
+/// The thread needs little.
+const STACK_BYTES: usize = 256 * 1024;
+
+impl Recorder {
+    /// Starts the thread, and drops the records of services that have gone for long.
+    pub fn start(paths: Paths, fleet: Arc<Fleet>) -> io::Result<Self> {
+        let (requests, inbox) = mpsc::sync_channel(WAITING_MAX);
+        let lost = Arc::new(AtomicU64::new(0));
+        let desk = Desk { paths, books: BTreeMap::new(), killed: BTreeMap::new(), disk: Disk::Well };
+        let thread = thread::Builder::new().name("records".to_owned()).stack_size(STACK_BYTES);
+        let counted = Arc::clone(&lost);
+        thread.spawn(move || {
+            let since = clock::unix_ms().saturating_sub(KEPT_MS);
+            history::sweep(&desk.paths, since, |name| fleet.service(name).is_some());
+            drop(fleet);
+            desk.work(&inbox, &counted);
+        })?;
+        Ok(Self { requests, lost })
+    }
+
+    /// A run has begun: what the kernel has killed by then has nothing to do with it.
+    pub(in crate::daemon) fn began(&self, run: RunId) {
+        self.request(Request::Began(run));
+    }
+
+    pub(super) fn ended(&self, draft: Draft) {
+        self.request(Request::Ended(Box::new(draft)));
+    }
+
+    /// All that is kept of a service, with every end that was told before; nothing if the disk does not give it.
+    pub(in crate::daemon) fn read(&self, service: ServiceName, answer: oneshot::Sender<Vec<Record>>) {
+        self.request(Request::Read(service, answer));
+    }
+
+    /// Writes what is waiting, and ends the thread.
+    pub fn close(self) {
+        let (done, closed) = mpsc::channel();
+        self.request(Request::Close(done));
+        let _ = closed.recv_timeout(CLOSE_MAX);
+    }
+
+    fn request(&self, request: Request) {
+        if self.requests.try_send(request).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The thread's own.
+struct Desk {
+    paths: Paths,
+    books: BTreeMap<ServiceName, Book>,
+    /// How many processes the kernel had killed for memory when each live run began.
+    killed: BTreeMap<RunId, Option<u64>>,
+    disk: Disk,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Well,
+    Failing,
+}
+
+impl Desk {
+    fn work(mut self, inbox: &mpsc::Receiver<Request>, lost: &AtomicU64) {
+        while let Ok(request) = inbox.recv() {
+            let count = lost.swap(0, Ordering::Relaxed);
+            if count > 0 {
+                tracing::warn!(count, "records of ends were lost: the disk is too slow for them");
+            }
+            match request {
+                Request::Began(run) => drop(self.killed.insert(run, memory::killed_by_kernel())),
+                Request::Ended(draft) => self.write(*draft),
+                Request::Read(service, answer) => {
+                    let _ = answer.send(self.read(&service));
+                }
+                Request::Close(done) => {
+                    let _ = done.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn read(&self, service: &ServiceName) -> Vec<Record> {
+        history::read(&self.paths, service).unwrap_or_else(|error| {
+            tracing::warn!(%service, %error, "cannot read the records of its ends");
+            Vec::new()
+        })
+    }
+
+    fn write(&mut self, draft: Draft) {
+        let Draft { service, record, why } = draft;
+        let before = self.killed.remove(&record.run).flatten();
+        let Judgement { class, detail } = match why {
+            Why::NotStarted(class, why) => Judgement { class, detail: Some(why) },
+            Why::Facts(mut facts) => {
+                if facts.memory == Memory::NotTold {
+                    facts.memory = since(before);
+                }
+                classify(&facts)
+            }
+        };
+        let is_orphaned = class == Class::Operator && record.by.is_none();
+        let detail = detail
+            .or_else(|| is_orphaned.then(|| "procman was to end it; by whose wish is not known".to_owned()));
+        match (self.add(&service, Record { class, detail, ..record }), self.disk) {
+            (Ok(()), Disk::Well) | (Err(_), Disk::Failing) => (),
+            (Ok(()), Disk::Failing) => {
+                tracing::info!("records of ends can be written again");
+                self.disk = Disk::Well;
+            }
+            (Err(error), Disk::Well) => {
+                let path = self.paths.history.display().to_string();
+                tracing::warn!(path, %error, "cannot write the record of an end; services go on");
+                self.disk = Disk::Failing;
+            }
+        }
+    }
+
+    fn add(&mut self, service: &ServiceName, record: Record) -> io::Result<()> {
+        if !self.books.contains_key(service) {
+            self.books.insert(service.clone(), Book::open(&self.paths, service)?);
+        }
+        self.books.get_mut(service).map_or(Ok(()), |book| book.add(record))
+    }
+}
+
+/// What the kernel's count says of the time since it stood there.
+fn since(before: Option<u64>) -> Memory {
+    match (before, memory::killed_by_kernel()) {
+        (Some(before), Some(killed)) if killed > before => Memory::KilledSomewhere(killed - before),
+        (Some(_), Some(_)) => Memory::KilledNobody,
+        (Some(_) | None, _) => Memory::NotTold,
+    }
+}

@@ -1,0 +1,229 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::engine::Engine;
+use super::mailbox::Message;
+use super::watch;
+use crate::machine;
+use crate::machine::blame::Blame;
+use crate::machine::event::Event;
+use crate::spec::script::script_of;
+use crate::spec::service::Service;
+use crate::sys::clock;
+use crate::vocab::name::ServiceName;
+
+/// The files that services wait for whose programs do not start. What is waited for is forgotten with the wait.
+#[derive(Debug, Default)]
+pub(super) struct Repairs(BTreeMap<ServiceName, Waiting>);
+
+/// A wait for files to change; it ends when this is dropped.
+#[derive(Debug)]
+struct Waiting(AbortHandle);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// An editor and a deployment touch files several times: so long nothing may change before the change counts.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+
+/// Changes that never pause count after so many times [`DEBOUNCE`].
+const DEBOUNCES_MAX: u32 = 20;
+
+/// Of a service's directory so many levels and directories are looked at; what lies beyond is found by the next try.
+const LEVELS_MAX: usize = 4;
+const DIRECTORIES_MAX: usize = 256;
+
+impl Engine {
+    /// Watches the files that a service waits for, if it does.
+    pub(super) fn watch_for_repair(&mut self, name: &ServiceName, blame: Blame) {
+        let Some(service) = self.fleet.services().get(name).filter(|service| service.awaits_change()) else {
+            return;
+        };
+        let Blame::Program { file } = blame else { return };
+        let lasted = service.last().map_or(Duration::ZERO, |last| last.lasted);
+        let began_ms = clock::unix_ms().saturating_sub(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
+        let wait = Wait { service: Arc::clone(service.spec()), file, began_ms };
+        let mailbox = self.mailbox.clone();
+        let task = tokio::spawn(async move {
+            let service = wait.service.name.clone();
+            wait.until_something_changes().await;
+            tracing::info!(%service, "a file changed that it waits for");
+            mailbox.send(Message::Machine(Event::Repaired(service))).await;
+        });
+        self.repairs.0.insert(name.clone(), Waiting(task.abort_handle()));
+    }
+}
+
+impl Repairs {
+    /// Ends the waits of services that do not wait any more.
+    pub(super) fn keep_awaited(&mut self, fleet: &machine::fleet::Fleet) {
+        if !self.0.is_empty() {
+            let services = fleet.services();
+            self.0.retain(|name, _| services.get(name).is_some_and(machine::service::Service::awaits_change));
+        }
+    }
+}
+
+/// What is waited for.
+struct Wait {
+    service: Arc<Service>,
+    /// The file that is wrong; else any program file of the service.
+    file: Option<String>,
+    /// When the run began that failed, in milliseconds since 1970 UTC.
+    began_ms: u64,
+}
+
+impl Wait {
+    async fn until_something_changes(self) {
+        let (sender, mut changes) = mpsc::channel(1);
+        let name = self.service.name.clone();
+        // Finding the directories takes a while where there are many.
+        let watcher = tokio::task::spawn_blocking(move || self.watcher(sender)).await;
+        let _watcher = match watcher {
+            Ok(Ok(watcher)) => watcher,
+            Ok(Err(error)) => {
+                tracing::warn!(service = %name, %error, "cannot watch for a repair; it is only tried again by time");
+                return std::future::pending().await;
+            }
+            // The supervisor ends.
+            Err(_) => return std::future::pending().await,
+        };
+        if changes.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        for _ in 0..DEBOUNCES_MAX {
+            if tokio::time::timeout(DEBOUNCE, changes.recv()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn watcher(self, changes: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+        let file = self.file.as_ref().map(|file| self.service.directory.join(file));
+        let directories = match &file {
+            Some(file) => file.parent().map(Path::to_owned).into_iter().collect(),
+            None => self.directories(),
+        };
+        let (meant, told) = (file.clone(), changes.clone());
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Some(event) = event.ok().filter(|event| watch::is_change(event.kind)) else { return };
+            let is_meant = |path: &PathBuf| match &meant {
+                Some(file) => path == file,
+                None => is_of_program(path),
+            };
+            if event.paths.iter().any(is_meant) {
+                // If there is no room, enough is known.
+                let _ = told.try_send(());
+            }
+        })?;
+        for directory in directories {
+            watcher.watch(&directory, RecursiveMode::NonRecursive)?;
+        }
+        // Somebody may have been faster. A program that writes its own files when it starts is not broken in one of them.
+        if file.is_some_and(|file| self.has_changed(&file)) {
+            let _ = changes.try_send(());
+        }
+        Ok(watcher)
+    }
+
+    /// Whether a file changed since the run that failed began. A clock that was set says nothing.
+    fn has_changed(&self, file: &Path) -> bool {
+        let changed_ms = |found: fs::Metadata| {
+            u64::try_from(found.ctime().saturating_mul(1000).saturating_add(found.ctime_nsec() / 1_000_000))
+                .ok()
+        };
+        let changed_ms = fs::metadata(file).ok().and_then(changed_ms);
+        changed_ms.is_some_and(|at| at > self.began_ms && at <= clock::unix_ms())
+    }
+
+    /// Where the modules of a service are: its directory and that of its script, with what is below and not ignored.
+    fn directories(&self) -> BTreeSet<PathBuf> {
+        let Service { directory, command, .. } = &*self.service;
+        let words = std::iter::once(command.program()).chain(command.arguments().iter().map(String::as_str));
+        let script = script_of(&words.map(str::to_owned).collect::<Vec<_>>());
+        let beside = script.and_then(|script| Some(directory.join(script.file).parent()?.to_owned()));
+        let mut walk = ignore::WalkBuilder::new(directory);
+        if let Some(beside) = beside {
+            walk.add(beside);
+        }
+        let walk = walk.require_git(false).max_depth(Some(LEVELS_MAX)).build();
+        let found = walk.flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_dir()));
+        let found = found.filter(|entry| entry.file_name() != "__pycache__");
+        found.take(DIRECTORIES_MAX).map(ignore::DirEntry::into_path).collect()
+    }
+}
+
+/// Whether a change there may be one of a module: of a file that Python imports, or of a directory that may be a package.
+fn is_of_program(path: &Path) -> bool {
+    let extension = path.extension().and_then(|it| it.to_str());
+    match extension {
+        Some(extension) => ["py", "so", "pth"].contains(&extension),
+        None => path.is_dir() && !path.ends_with("__pycache__"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wait, is_of_program};
+    use crate::spec::service::{Command, Service};
+    use crate::sys::clock;
+    use crate::vocab::name::ServiceName;
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Whether a wait ends by what is done again and again meanwhile.
+    fn ends(directory: &Path, file: Option<&str>, times: u32, act: impl Fn()) -> bool {
+        let command = Command::new(vec!["python3".to_owned(), "app/main.py".to_owned()]).unwrap();
+        let service = Service::plain(ServiceName::parse("api").unwrap(), command, directory.to_owned());
+        let began_ms = clock::unix_ms() + 5000;
+        let wait = Wait { service: Arc::new(service), file: file.map(str::to_owned), began_ms };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut waiting = tokio::spawn(wait.until_something_changes());
+            // What comes before the watch is not seen, so it is done again and again.
+            for _ in 0..times {
+                act();
+                if tokio::time::timeout(Duration::from_millis(300), &mut waiting).await.is_ok() {
+                    return true;
+                }
+            }
+            waiting.abort();
+            false
+        })
+    }
+
+    #[test]
+    fn a_wait_ends_by_a_change_of_what_is_waited_for_and_by_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("app/lib")).unwrap();
+        let touch = |file: &str| fs::write(root.join(file), "x").unwrap();
+        assert!(ends(&root, Some("app/main.py"), 30, || touch("app/main.py")));
+        assert!(ends(&root, None, 30, || touch("app/lib/found.py")));
+        assert!(!ends(&root, Some("app/main.py"), 4, || touch("app/other.py")));
+        assert!(!ends(&root, None, 4, || touch("app/data.json")));
+    }
+
+    #[test]
+    fn python_imports_files_of_some_kinds_and_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(is_of_program(dir.path().join("a.py").as_path()) && is_of_program(&dir.path().join("a.so")));
+        fs::create_dir(dir.path().join("package")).unwrap();
+        fs::create_dir(dir.path().join("__pycache__")).unwrap();
+        assert!(is_of_program(&dir.path().join("package")));
+        assert!(!is_of_program(&dir.path().join("__pycache__")) && !is_of_program(&dir.path().join("log")));
+    }
+}
