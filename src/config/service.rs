@@ -150,6 +150,7 @@ fn rest(
     directory: &Path,
 ) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
+    let max_unavailable = section.integer("max_unavailable", COUNTS);
     let usual = Stop::default();
     let backoff = section.value("backoff").and_then(|value| policy::backoff(&value)).unwrap_or_default();
     let codes = section.value("success_exit_codes").map(|value| value.members());
@@ -158,10 +159,7 @@ fn rest(
     Some(Service {
         name: name.clone(),
         replica: Replica::first(name),
-        max_unavailable: section
-            .integer("max_unavailable", COUNTS)
-            .and_then(|it| u32::try_from(it).ok())
-            .unwrap_or(1),
+        max_unavailable: max_unavailable.and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
         group: group(section),
         command: Command::new(vec!["unread".to_owned()])?,
         directory: PathBuf::new(),
