@@ -3,12 +3,15 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::backoff;
+use super::dice::Dice;
 use super::event::{End, Obstacle};
 use super::exchange::{Roll, Second};
 use super::explain;
 use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Live, NextLook, Phase, Rest};
+use super::proof::remedy;
+use super::schedule::{Plan, Queue};
 use super::startup::Startup;
 use super::watch::Watched;
 use crate::spec;
@@ -17,7 +20,7 @@ use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
-use crate::vocab::state::{Goal, Health, State};
+use crate::vocab::state::{Goal, State};
 
 /// One service: its spec, what is wanted of it, where it stands, and what is remembered of its past.
 #[derive(Debug, Clone)]
@@ -29,6 +32,14 @@ pub struct Service {
     /// When its memory is measured next.
     pub(super) measure: NextLook,
     pub(super) watched: Watched,
+    pub(super) plan: Plan,
+    /// When its run is too old.
+    pub(super) retires_at: Option<Moment>,
+    /// Why another run was to take the place of the one that lives, the last time.
+    pub(super) renewal: Option<String>,
+    /// Its last starts, if anybody counts them.
+    pub(super) starts: Vec<Moment>,
+    pub(super) dice: Dice,
     pub(super) second: Option<Second>,
     pub(super) roll: Roll,
     pub(super) standing: Standing,
@@ -66,6 +77,8 @@ pub struct LastRun {
 pub enum Trouble {
     /// Its process could not be made.
     NotSpawned(Obstacle),
+    /// It was started as often as it may be.
+    StartedTooOften,
     /// Its last look found this.
     Unfit(String),
     /// It is unhealthy, and its run ends for that.
@@ -77,7 +90,7 @@ pub enum Trouble {
     },
 }
 
-/// What follows when a run was ended because it was unhealthy.
+/// What follows when a run was ended that was wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Another run.
@@ -86,13 +99,15 @@ pub enum Remedy {
     Stop,
     /// What follows any run that has failed.
     Fail,
+    /// Another run, and nothing has failed.
+    Renew,
 }
 
 /// How long after SIGKILL the kernel is suspected of holding a process.
 pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Service {
-    pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
+    pub(super) fn new(spec: Arc<spec::service::Service>, dice: Dice) -> Self {
         Self {
             spec,
             goal: Goal::Down,
@@ -100,6 +115,11 @@ impl Service {
             hold: Hold::Free,
             measure: NextLook::Never,
             watched: Watched::default(),
+            plan: Plan::default(),
+            retires_at: None,
+            renewal: None,
+            starts: Vec::new(),
+            dice,
             second: None,
             roll: Roll::Nothing,
             standing: Standing::Declared,
@@ -158,23 +178,13 @@ impl Service {
         match &self.phase {
             Phase::Resting(_) if self.is_after_stop() => State::Stopping,
             Phase::Resting(Rest::Stopped) if self.second.is_some() => State::Stopping,
-            Phase::Resting(Rest::Stopped) => State::Stopped,
+            Phase::Resting(Rest::Stopped | Rest::Planned) => State::Stopped,
             Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
             Phase::Resting(Rest::Fatal) => State::Fatal,
             Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => State::Starting,
             Phase::Running(..) => State::Running,
             Phase::Stopping { .. } | Phase::Killing { .. } => State::Stopping,
             Phase::Backoff { .. } | Phase::Blocked { .. } => State::Backoff,
-        }
-    }
-
-    /// What its check says.
-    pub fn health(&self) -> Health {
-        match &self.phase {
-            Phase::Starting(_, proof) | Phase::Running(_, proof) => proof.health,
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Health::None,
-            Phase::Stopping { .. } | Phase::Killing { .. } => Health::None,
-            Phase::Backoff { .. } | Phase::Blocked { .. } => Health::None,
         }
     }
 
@@ -198,6 +208,7 @@ impl Service {
                 }
             }
             Phase::Stopping { .. } | Phase::Killing { .. } => self.goal = Goal::Again,
+            Phase::Resting(_) if self.spec.is_job() => self.await_schedule(),
             Phase::Resting(_) | Phase::Backoff { .. } | Phase::Blocked { .. } => {
                 self.failures = 0;
                 self.goal = Goal::Up;
@@ -212,6 +223,7 @@ impl Service {
         self.goal = Goal::Down;
         self.watched = Watched::default();
         self.fallen_with = None;
+        self.plan.queue = Queue::Empty;
         self.forget_exchange();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
@@ -247,7 +259,7 @@ impl Service {
         }
         self.trouble = None;
         self.hold = Hold::Free;
-        self.begin_upkeep(now);
+        self.begin_upkeep(now, now);
         self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
     }
 
@@ -281,7 +293,12 @@ impl Service {
         self.last = Some(LastRun { run: live.run, end, lasted });
         self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
-        let has_failed = remedy(condemned.as_ref()).is_some() || !(was_asked || self.is_success(outcome));
+        let is_renewed = remedy(condemned.as_ref()) == Some(Remedy::Renew);
+        let has_failed = match remedy(condemned.as_ref()) {
+            Some(Remedy::Restart | Remedy::Stop | Remedy::Fail) => true,
+            Some(Remedy::Renew) => false,
+            None => !(was_asked || self.is_success(outcome)),
+        };
         if has_failed && self.goal == Goal::Up && taken.is_none() {
             out.extend(self.hook_of_failure(live.run, explain::failure(self, condemned.as_ref())));
         }
@@ -307,7 +324,7 @@ impl Service {
                 self.trouble = condemned;
             }
             (Goal::Up, true) if was_asked => {
-                self.restarts += u64::from(remedy(condemned.as_ref()).is_some());
+                self.restarts += u64::from(has_failed || is_renewed);
                 self.phase = Phase::Waiting;
             }
             (Goal::Up, _) if !was_asked => {
@@ -334,7 +351,8 @@ impl Service {
         };
         if !runs_again && !is_failed {
             self.phase = Phase::Resting(if is_success { Rest::Completed } else { Rest::Failed });
-        } else if !ran.is_clear || is_early {
+        } else if !ran.is_clear || is_early || self.spec.is_job() {
+            // What is to end by itself and fails is not tried again at once, however long it took.
             self.fail_quickly(now);
         } else {
             self.forgive_after(ran.lasted);
@@ -364,16 +382,9 @@ impl Service {
             return;
         }
         self.restarts += 1;
-        let delay = backoff::delay(&self.spec.backoff, self.failures);
+        let delay = backoff::delay(&self.spec.backoff, self.failures, self.dice.throw());
         self.phase =
             if delay.is_zero() { Phase::Waiting } else { Phase::Backoff { until: now.after(delay) } };
-    }
-}
-
-fn remedy(trouble: Option<&Trouble>) -> Option<Remedy> {
-    match trouble {
-        Some(Trouble::Condemned { remedy, .. }) => Some(*remedy),
-        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
     }
 }
 
