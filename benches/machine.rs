@@ -133,5 +133,6 @@ fn supervisor() -> Supervisor {
         exit_on: ExitOn::Never,
         pid_file: None,
         log_file: None,
+        notify: Default::default(),
     }
 }

@@ -81,7 +81,7 @@ pub enum Verb {
     Restart(Restart),
     /// Give services other counts of replicas; touches only the difference
     Scale(Scale),
-    /// Start services with all that they need, and wait until each is ready
+    /// Start services with all that they need, and wait until each is ready; one with a schedule runs once at once
     Start(Start),
     /// Stop services, and wait until each tree of processes is proven empty
     Stop(Stop),

@@ -1,7 +1,9 @@
-use std::fmt;
+use std::collections::BTreeSet;
 
 use crate::spec::fleet::Fleet;
+use crate::spec::hooks::Occasion;
 use crate::spec::service::Service;
+use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
 
 /// What differs between the fleet that runs and the one in the file.
@@ -13,6 +15,8 @@ pub struct Difference {
     pub removed: Vec<ServiceName>,
     /// Services that differ.
     pub changed: Vec<Changed>,
+    /// Targets of `[notify]` that differ, and keys of `[supervisor]` and `[emergency]` that apply as it runs.
+    pub settings: Vec<String>,
     /// Keys of `[supervisor]` that differ and that only a new supervisor takes over.
     pub supervisor: Vec<&'static str>,
 }
@@ -43,15 +47,8 @@ impl Difference {
         self.added.is_empty()
             && self.removed.is_empty()
             && self.changed.is_empty()
+            && self.settings.is_empty()
             && self.supervisor.is_empty()
-    }
-
-    /// What a reload does, a line each.
-    pub fn lines(&self) -> Vec<String> {
-        let added = self.added.iter().map(|name| format!("+ {name}"));
-        let removed = self.removed.iter().map(|name| format!("- {name} (is stopped)"));
-        let changed = self.changed.iter().map(Changed::to_string);
-        added.chain(removed).chain(changed).collect()
     }
 
     /// What a reload cannot do, a line each.
@@ -60,16 +57,6 @@ impl Difference {
             .iter()
             .map(|key| format!("[supervisor] {key} changed: `procman restart` takes it over"))
             .collect()
-    }
-}
-
-impl fmt::Display for Changed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = match self.effect {
-            Effect::Live => "applies as it runs",
-            Effect::NewRun => "is restarted",
-        };
-        write!(f, "~ {}: {} changed ({effect})", self.service, self.keys.join(", "))
     }
 }
 
@@ -83,6 +70,7 @@ pub fn difference(old: &Fleet, new: &Fleet) -> Difference {
         added: only_in(new, old),
         removed: only_in(old, new),
         changed: pairs.filter_map(|(old, new)| changed(old, new)).collect(),
+        settings: settings(old.supervisor(), new.supervisor()),
         supervisor: supervisor_keys(old, new),
     }
 }
@@ -118,12 +106,14 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("smooth_recovery", old.recovery != new.recovery),
         ("restart_by_cause", old.restart_by_cause != new.restart_by_cause),
         ("backoff", old.backoff != new.backoff),
+        ("start_limit", old.start_limit != new.start_limit),
+        ("max_age", old.max_age != new.max_age),
+        ("schedule", old.schedule != new.schedule),
         ("stop_signal", old.stop.signal != new.stop.signal),
         ("stop_timeout", old.stop.timeout != new.stop.timeout),
         ("stop_asks", old.stop.asks != new.stop.asks),
         ("watch", old.watch != new.watch),
         ("limits", old.limits != new.limits),
-        ("hooks", old.hooks != new.hooks),
         ("success_exit_codes", old.success_exit_codes != new.success_exit_codes),
         ("min_uptime", old.min_uptime != new.min_uptime),
         ("autostart", old.autostart != new.autostart),
@@ -131,7 +121,22 @@ fn changed_keys(old: &Service, new: &Service) -> Vec<&'static str> {
         ("reload_signal", old.reload_signal != new.reload_signal),
         ("log", old.logs != new.logs),
     ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    let hooks = Occasion::ALL.map(|hook| (hook.key(), old.hooks.get(&hook) != new.hooks.get(&hook)));
+    differs.into_iter().chain(hooks).filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+fn settings(old: &Supervisor, new: &Supervisor) -> Vec<String> {
+    let keys = [
+        ("protected_ports", old.protected_ports != new.protected_ports),
+        ("allowed_ports", old.allowed_ports != new.allowed_ports),
+        ("exit_on", old.exit_on != new.exit_on),
+        ("also_kill", old.also_kill != new.also_kill),
+    ];
+    let keys = keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned());
+    let names: BTreeSet<&String> = old.notify.keys().chain(new.notify.keys()).collect();
+    let differs = |name: &&String| old.notify.get(*name) != new.notify.get(*name);
+    let targets = names.into_iter().filter(differs).map(|name| format!("notify.{name}"));
+    keys.chain(targets).collect()
 }
 
 fn supervisor_keys(old: &Fleet, new: &Fleet) -> Vec<&'static str> {

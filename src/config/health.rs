@@ -352,7 +352,8 @@ fn statuses(value: &Value<'_>) -> Option<RangeInclusive<u16>> {
     }
 }
 
-fn headers(value: &Value<'_>) -> Vec<(String, String)> {
+/// Header fields, each proven to be one.
+pub(super) fn headers(value: &Value<'_>) -> Vec<(String, String)> {
     if value.expect_table().is_none() {
         return Vec::new();
     }

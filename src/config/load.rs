@@ -9,7 +9,7 @@ use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::scope::Scope;
 use super::table::{Notes, Room, Section, known_instead};
-use super::{sections, service, supervisord};
+use super::{sections, service, supervisord, targets};
 use crate::spec::fleet::{Fleet, NotAFleet};
 use crate::spec::replicas::Replica;
 use crate::spec::supervisor::Supervisor;
@@ -151,9 +151,10 @@ fn parse(
     }
     let (notes, scope) = (Notes::default(), Scope::of(environment));
     let (fleet, places) = read(root.as_ref(), path, Ground { notes: &notes, scope: &scope, machine });
+    let env_files = notes.files();
     let mut problems = notes.into_list();
     match fleet {
-        Some(Ok(fleet)) if problems.is_empty() => Ok(fleet),
+        Some(Ok(fleet)) if problems.is_empty() => Ok(fleet.with_env_files(env_files)),
         Some(Err(more)) => {
             problems.extend(more.iter().filter_map(|problem| fleet_problem(problem, &places)));
             Err(problems)
@@ -190,11 +191,13 @@ fn read<'a>(
     let tables = ["supervisor", "emergency", "defaults"]
         .map(|key| top.value(key).and_then(|value| value.expect_table()));
     let [supervisor_table, emergency, defaults] = tables;
-    let services = top.value("services");
+    let (services, notify) = (top.value("services"), top.value("notify"));
     top.refuse_others(Room { name: "this file", planned: &[] });
     let supervisor = sections::supervisor(path, supervisor_table, notes, scope);
     let also_kill = sections::emergency(emergency, notes, scope);
-    let supervisor = Supervisor { also_kill, ..supervisor };
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let targets = notify.map(|notify| targets::read(&notify, base, machine)).unwrap_or_default();
+    let supervisor = Supervisor { also_kill, notify: targets.clone(), ..supervisor };
     let mut places = Places::default();
     let Some(services) = services else {
         notes.add(Problem {
@@ -212,7 +215,6 @@ fn read<'a>(
         services.add("there are no services", EXAMPLE);
         return (None, places);
     }
-    let base = path.parent().unwrap_or(Path::new("/"));
     let context = service::Context { base, supervisor: &supervisor, defaults, notes, scope, machine };
     let read: Vec<_> = entries
         .into_iter()
@@ -225,7 +227,11 @@ fn read<'a>(
     );
     service::refuse_what_is_not_for_all(&context);
     let counts = places.replicas.iter().map(|(name, (count, _))| (name.clone(), *count)).collect();
-    (Some(Fleet::replicate(supervisor, read, &counts)), places)
+    let fleet = Fleet::replicate(supervisor, read, &counts);
+    if let (Some(notify), Ok(fleet)) = (notify, &fleet) {
+        targets::refuse_unknown(&notify, &targets, fleet);
+    }
+    (Some(fleet), places)
 }
 
 const EXAMPLE: &str = "a service is a table: [services.web] with command = \"python3 -m http.server 8080\"";

@@ -38,6 +38,8 @@ mod needs;
 mod policy;
 /// What only the machine can prove: programs, directories, users.
 mod prove;
+/// `schedule`, `max_age` and `start_limit`.
+mod schedule;
 /// What `${VAR}` means where.
 mod scope;
 /// `[supervisor]` and `[emergency]`.
@@ -46,6 +48,8 @@ mod sections;
 mod service;
 /// Tables, read key by key.
 mod table;
+/// `[notify.NAME]`.
+mod targets;
 /// Typed reading of values that notes problems and goes on.
 mod value;
 /// `env` and `env_file`.

@@ -23,6 +23,7 @@ pub(super) fn backoff(value: &Value<'_>) -> Option<Backoff> {
         initial: section.duration("initial").unwrap_or(usual.initial),
         max: section.duration("max").unwrap_or(usual.max),
         growth: growth.unwrap_or(usual.growth),
+        jitter: section.value("jitter").and_then(|value| value.share()).unwrap_or(usual.jitter),
         reset_after: section.duration("reset_after").unwrap_or(usual.reset_after),
         max_retries: retries.unwrap_or(usual.max_retries),
         early_exit: early_exit.unwrap_or(usual.early_exit),

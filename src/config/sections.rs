@@ -8,6 +8,7 @@ use super::scope::Scope;
 use super::table::{Notes, Room, Section, known_instead};
 use super::value::{Expected, Value};
 use crate::spec::supervisor::{ExitOn, Supervisor};
+use crate::spec::target::Targets;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
 
@@ -39,6 +40,7 @@ pub(super) fn supervisor<'a>(
         protected_ports: section.value("protected_ports").map_or_else(usual_ports, |value| ports(&value)),
         allowed_ports: section.value("allowed_ports").map(|value| ports(&value)).unwrap_or_default(),
         also_kill: Vec::new(),
+        notify: Targets::new(),
         exit_on: section.text("exit_on").map_or(ExitOn::Never, |(text, value)| exit_on(&text, &value)),
         pid_file: None,
         log_file: None,

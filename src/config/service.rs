@@ -12,9 +12,11 @@ use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
-use super::{health, hold, hooks, limits, listener, logs, needs, policy, prove, sections, variables, watch};
+use super::{
+    health, hold, hooks, limits, listener, logs, needs, policy, prove, schedule, sections, variables, watch,
+};
 use crate::spec::graph::Needs;
-use crate::spec::policy::{Asked, EarlyExit, RestartPolicy, Stop};
+use crate::spec::policy::{Asked, EarlyExit, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service, Stdin};
 use crate::spec::supervisor::Supervisor;
@@ -36,9 +38,6 @@ pub(super) struct Context<'a> {
 
 /// A port or a socket can be held by one service only.
 const NOT_FOR_ALL: [&str; 3] = ["port", "ports", "sockets"];
-
-/// Keys that the contract names and that are not there yet.
-const PLANNED: [&str; 1] = ["schedule"];
 
 /// How many replicas there may be.
 const COUNTS: Range<i64> = 1..Replica::COUNT_MAX as i64 + 1;
@@ -92,8 +91,8 @@ pub(super) fn read(
         machine: context.machine,
     };
     let (hold, drain) = hold::read(&section, &holder, places);
-    section.refuse_others(Room { name: &format!("service `{name}`"), planned: &PLANNED });
-    section.refuse_others_behind(Room { name: "[defaults]", planned: &PLANNED }, &NOT_FOR_ALL);
+    section.refuse_others(Room { name: &format!("service `{name}`"), planned: &[] });
+    section.refuse_others_behind(Room { name: "[defaults]", planned: &[] }, &NOT_FOR_ALL);
     refuse_deaf(&section, &service, &checks);
     Some(Service {
         command: command.unwrap_or(service.command),
@@ -151,7 +150,9 @@ fn rest(
 ) -> Option<Service> {
     let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let max_unavailable = section.integer("max_unavailable", COUNTS);
+    let by_cause = section.flag("restart_by_cause");
     let usual = Stop::default();
+    let schedule = schedule::schedule(section);
     let backoff = section.value("backoff").and_then(|value| policy::backoff(&value)).unwrap_or_default();
     let codes = section.value("success_exit_codes").map(|value| value.members());
     let codes = codes
@@ -173,12 +174,13 @@ fn rest(
         depends_on: Needs::new(),
         ready: None,
         live: None,
-        restart: restart(section),
-        restart_by_cause: section
-            .flag("restart_by_cause")
-            // What is to behave as under supervisord does so in this, too.
-            .unwrap_or(backoff.early_exit == EarlyExit::Judged),
+        restart: schedule::restart(section, schedule.as_ref()),
+        // What is to behave as under supervisord does so in this, too.
+        restart_by_cause: by_cause.unwrap_or(backoff.early_exit == EarlyExit::Judged),
         backoff,
+        start_limit: schedule::start_limit(section),
+        max_age: schedule::max_age(section),
+        schedule,
         stop: Stop {
             signal: signal("stop_signal").unwrap_or(usual.signal),
             timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
@@ -286,22 +288,6 @@ fn replicas(section: &Section<'_>, name: &ServiceName, places: &mut Places) {
     let Some(value) = section.value("replicas") else { return };
     if let Some(count) = value.integer(COUNTS).and_then(|count| u32::try_from(count).ok()) {
         places.replicas.insert(name.clone(), (count, value.span()));
-    }
-}
-
-fn restart(section: &Section<'_>) -> RestartPolicy {
-    let Some((text, value)) = section.text("restart") else { return RestartPolicy::Always };
-    match text.as_str() {
-        "always" => RestartPolicy::Always,
-        "on-failure" => RestartPolicy::OnFailure,
-        "never" => RestartPolicy::Never,
-        other => {
-            value.add(
-                format!("`{other}` is not a restart policy"),
-                "use \"always\", \"on-failure\" or \"never\"",
-            );
-            RestartPolicy::Always
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -12,11 +14,21 @@ use super::value::Value;
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     list: RefCell<Vec<Problem>>,
+    /// What else was read.
+    files: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Notes {
     pub(super) fn add(&self, problem: Problem) {
         self.list.borrow_mut().push(problem);
+    }
+
+    pub(super) fn add_file(&self, path: &Path) {
+        self.files.borrow_mut().insert(path.to_owned());
+    }
+
+    pub(super) fn files(&self) -> BTreeSet<PathBuf> {
+        self.files.borrow().clone()
     }
 
     pub(super) fn into_list(self) -> Vec<Problem> {

@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -25,6 +26,7 @@ pub(super) enum Expected {
     Size,
     Integer,
     Number,
+    Share,
     Flag,
     FlagOrPort,
     Status,
@@ -39,6 +41,7 @@ impl Expected {
             Self::Size => "a size",
             Self::Integer => "an integer",
             Self::Number => "a number",
+            Self::Share => "a share",
             Self::Flag => "true or false",
             Self::FlagOrPort => "true or a port",
             Self::Status => "a status of HTTP",
@@ -53,6 +56,7 @@ impl Expected {
             Self::Size => "write it with its unit and in quotes, such as \"50MB\"",
             Self::Integer => "write a whole number, such as 3",
             Self::Number => "write a number, such as 2 or 1.5",
+            Self::Share => "write \"10%\" or 0.1",
             Self::Flag => "write true or false",
             Self::FlagOrPort => "write `tcp = true` for the service's first port, or the port",
             Self::Status => "write 200, [200, 204] or \"200-299\"",
@@ -76,6 +80,11 @@ impl<'a> Value<'a> {
 
     pub(super) fn add(&self, what: impl Into<String>, hint: impl Into<String>) {
         self.notes.add(Problem::at(self.span(), what).hint(hint));
+    }
+
+    /// Notes that it named a file that was read, or was to be.
+    pub(super) fn add_file(&self, path: &Path) {
+        self.notes.add_file(path);
     }
 
     /// What came of it, or a note of why nothing did.
@@ -169,6 +178,26 @@ impl<'a> Value<'a> {
     pub(super) fn float(&self) -> Option<f64> {
         let read = |words: &str| words.parse().ok().filter(|number: &f64| number.is_finite());
         self.parse(Expected::Number, read)
+    }
+
+    /// A part of a whole, or several: `"10%"` or `0.1`. Not less than nothing.
+    pub(super) fn parts(&self) -> Option<f64> {
+        let read = |words: &str| {
+            let (number, whole) =
+                words.strip_suffix('%').map_or((words, 1.0), |percent| (percent.trim(), 100.0));
+            number.parse().ok().map(|number: f64| number / whole).filter(|it| it.is_finite() && *it >= 0.0)
+        };
+        self.parse(Expected::Share, read)
+    }
+
+    /// A part of a whole, the whole at most.
+    pub(super) fn share(&self) -> Option<f64> {
+        let share = self.parts()?;
+        if share > 1.0 {
+            self.add(format!("{}% is more than the whole", share * 100.0), "use 100% at most");
+            return None;
+        }
+        Some(share)
     }
 
     pub(super) fn flag(&self) -> Option<bool> {

@@ -28,6 +28,7 @@ pub(super) fn of_files(base: &Path, section: &Section<'_>) -> Variables {
 /// Adds the variables of one file; none when a note says what could not be read.
 fn read_file(base: &Path, value: &Value<'_>, variables: &mut BTreeMap<String, String>) -> Option<()> {
     let file = base.join(value.text()?);
+    value.add_file(&file);
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) => {

@@ -1,4 +1,6 @@
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
 use crate::logs::pump::Pump;
 use crate::machine;
+use crate::machine::dice::Dice;
 use crate::protocol;
 use crate::protocol::command::{Command, Fate, Order};
 use crate::protocol::event::What;
@@ -293,7 +296,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let recorder =
         Recorder::start(paths.clone(), Arc::clone(&fleet)).map_err(system("start to record ends"))?;
     let mut engine = Engine::new(Parts {
-        fleet: machine::fleet::Fleet::new(Arc::clone(&fleet), past.last_run),
+        fleet: machine::fleet::Fleet::with_dice(Arc::clone(&fleet), past.last_run, dice()),
         diary: Diary::new(paths.journal.clone(), clock::boot_id(), past.takeovers),
         paths,
         recorder: recorder.clone(),
@@ -319,6 +322,8 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);
     engine.renew_listeners();
+    engine.keep_targets(&fleet);
+    engine.keep_schedules(&fleet);
     engine.switchboard.tell(EventType::SupervisorStateChangeRunning, String::new());
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
@@ -337,6 +342,11 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     recorder.close();
     tracing::info!("supervisor ended");
     Ok(ended)
+}
+
+/// A seed that no other supervisor has: the standard library's hashes have one from the system.
+fn dice() -> Dice {
+    Dice::new(RandomState::new().build_hasher().finish())
 }
 
 async fn bring_up(mailbox: Mailbox, services: Selection) {

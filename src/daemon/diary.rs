@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
 use crate::machine::phase;
+use crate::machine::schedule::{Plan, Queue};
 use crate::machine::startup::Startup;
 use crate::rundir::journal::{
-    Entry, Journal, LiveEntry, Rest, SecondEntry, SecondStage, Stage, StartupEntry,
+    Entry, Journal, LiveEntry, PlanEntry, Rest, SecondEntry, SecondStage, Stage, StartupEntry,
 };
 use crate::vocab::state::Goal;
 
@@ -117,8 +118,11 @@ fn entry(memory: Survivor) -> Entry {
         goal: memory.goal,
         restarts: memory.restarts,
         failures: memory.failures,
+        starts: memory.starts,
+        plan: plan_entry(memory.plan),
         rest: memory.rest.and_then(|rest| match rest {
             phase::Rest::Stopped => None,
+            phase::Rest::Planned => Some(Rest::Planned),
             phase::Rest::Completed => Some(Rest::Completed),
             phase::Rest::Failed => Some(Rest::Failed),
             phase::Rest::Fatal => Some(Rest::Fatal),
@@ -160,7 +164,10 @@ pub fn survivor(entry: &Entry) -> Survivor {
         goal: entry.goal,
         restarts: entry.restarts,
         failures: entry.failures,
+        starts: entry.starts.clone(),
+        plan: entry.plan.map(plan).unwrap_or_default(),
         rest: entry.rest.map(|rest| match rest {
+            Rest::Planned => phase::Rest::Planned,
             Rest::Completed => phase::Rest::Completed,
             Rest::Failed => phase::Rest::Failed,
             Rest::Fatal => phase::Rest::Fatal,
@@ -195,11 +202,23 @@ pub fn survivor(entry: &Entry) -> Survivor {
     }
 }
 
+fn plan_entry(plan: Plan) -> Option<PlanEntry> {
+    let Plan { next_unix_ms, queue, skipped } = plan;
+    let entry = PlanEntry { next_unix_ms, queued: u32::from(queue == Queue::One), skipped };
+    (plan != Plan::default()).then_some(entry)
+}
+
+fn plan(entry: PlanEntry) -> Plan {
+    let PlanEntry { next_unix_ms, queued, skipped } = entry;
+    Plan { next_unix_ms, queue: if queued > 0 { Queue::One } else { Queue::Empty }, skipped }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{entry, survivor};
     use crate::machine::memory::Survivor;
     use crate::machine::phase::Rest;
+    use crate::machine::schedule::{Plan, Queue};
     use crate::machine::startup::Startup;
     use crate::vocab::moment::Moment;
     use crate::vocab::name::ServiceName;
@@ -209,13 +228,17 @@ mod tests {
 
     #[test]
     fn the_next_supervisor_learns_how_a_service_rests() {
-        for rest in [None, Some(Rest::Completed), Some(Rest::Failed), Some(Rest::Fatal)] {
+        for rest in [None, Some(Rest::Planned), Some(Rest::Completed), Some(Rest::Failed), Some(Rest::Fatal)]
+        {
             let service = ServiceName::parse("job").unwrap();
-            let (goal, live, second) = (Goal::Up, None, None);
+            let plan = Plan { next_unix_ms: Some(1_764_000_000_000), queue: Queue::One, skipped: 3 };
             let begun = Moment::since_boot(Duration::from_secs(3));
             let (run, ready) = (RunId(7), Some(begun));
             let startup = Some(Startup { run, begun, spawned: Some(begun), ready, completed: None });
-            let memory = Survivor { service, goal, restarts: 2, failures: 1, rest, live, second, startup };
+            let starts = vec![begun];
+            let known =
+                Survivor { restarts: 2, failures: 1, starts, plan, ..Survivor::new(service, Goal::Up) };
+            let memory = Survivor { rest, startup, ..known };
             assert_eq!(survivor(&entry(memory.clone())), memory);
         }
     }

@@ -9,21 +9,24 @@ use tokio::task::AbortHandle;
 use super::causes::askers::Askers;
 use super::causes::recorder::Recorder;
 use super::diary::Diary;
+use super::disk::Disk;
 use super::exit_on::Underway;
 use super::groups::Pending;
-use super::guardianship::{Hire, no_guardian};
+use super::guardianship::Hire;
 use super::holdings::Holdings;
 use super::hooks::Hooks;
 use super::http::serve::Door;
 use super::listeners::switchboard::Switchboard;
-use super::mailbox::{Mailbox, Message, Reply};
+use super::mailbox::{Mailbox, Message};
 use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
 use super::processes::Times;
 use super::repairs::Repairs;
 use super::roster::Roster;
+use super::schedule::Schedules;
 use super::signals::Wish;
+use super::targets::Tellers;
 use super::warden::Warden;
 use super::watch::Watches;
 use crate::config::environment::Environment;
@@ -31,7 +34,7 @@ use crate::logs::pump::Pump;
 use crate::machine::event::{Command, Event, Verb};
 use crate::machine::fleet::Fleet;
 use crate::machine::ticket::TicketId;
-use crate::protocol::command::{Fate, ShutdownOrder};
+use crate::protocol::command::Fate;
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::Report;
 use crate::rundir::applied::Applied;
@@ -41,8 +44,8 @@ use crate::spec::service::Service;
 use crate::sys::known::Known;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
-use crate::sys::{cgroup, clock, memory, process};
-use crate::vocab::cause::{By, Means};
+use crate::sys::{cgroup, clock, memory};
+use crate::vocab::cause::By;
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -66,6 +69,9 @@ pub struct Engine {
     pub(super) repairs: Repairs,
     /// The stacks of runs that hung and are to end.
     pub(super) stacks: BTreeMap<RunId, Vec<String>>,
+    pub(super) schedules: Schedules,
+    pub(super) tellers: Tellers,
+    pub(super) disk: Disk,
     pub(super) listening: Option<Listening>,
     /// Who is told of events.
     pub(super) switchboard: Switchboard,
@@ -173,6 +179,7 @@ impl Engine {
     /// An engine at rest.
     pub fn new(parts: Parts) -> Self {
         let config = parts.fleet.spec().supervisor().config.clone();
+        let disk = Disk::new(parts.fleet.spec());
         Self {
             fleet: parts.fleet,
             paths: parts.paths,
@@ -186,6 +193,9 @@ impl Engine {
             watches: Watches::default(),
             repairs: Repairs::default(),
             stacks: BTreeMap::new(),
+            schedules: Schedules::default(),
+            tellers: Tellers::default(),
+            disk,
             listening: None,
             switchboard: Switchboard::default(),
             holdings: parts.holdings,
@@ -236,6 +246,7 @@ impl Engine {
             self.repairs.keep_awaited(&self.fleet);
             self.diary.keep(&self.fleet);
             if let Ending::Over(fate) = self.ending {
+                std::mem::take(&mut self.tellers).finish().await;
                 return (Ended { fate, code: self.end_of_all.map_or(0, |(code, _)| code) }, self.pump);
             }
         }
@@ -295,6 +306,7 @@ impl Engine {
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
             Some(Message::ToListeners(news)) => self.tell_listeners(news),
+            Some(Message::Clock) => self.look_at_clock(),
             Some(Message::Inspect(run)) => self.inspect(run),
             Some(Message::Command(ticket, command, reply)) => self.command(ticket, command, reply),
             Some(Message::Status(detail, reply)) => {
@@ -351,24 +363,6 @@ impl Engine {
     /// Whether it takes no more orders.
     pub(super) fn is_ending(&self) -> bool {
         self.ending != Ending::NotYet
-    }
-
-    fn shut_down(&mut self, ticket: TicketId, order: ShutdownOrder, reply: Reply) {
-        match (order.services, self.ending) {
-            (Fate::Upgrade, _) if !self.guardian.is_some_and(process::is_alive) => {
-                reply.refuse(no_guardian());
-            }
-            (Fate::Leave | Fate::Upgrade, _) => {
-                let _ = reply.accept().send(Report::default());
-                self.ending = Ending::Over(order.services);
-            }
-            (Fate::Stop, Ending::NotYet) => {
-                let by = reply.asker.by(Means::Shutdown);
-                self.replies.insert(ticket, reply.accept());
-                self.stop_all(ticket, Verb::Stop, &by);
-            }
-            (Fate::Stop, Ending::After(_) | Ending::Over(_)) => reply.refuse(ending_problem()),
-        }
     }
 
     pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb, by: &By) {

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::boot::keep_applied;
+use super::disk::Disk;
 use super::engine::Engine;
 use super::roster::Roster;
 use crate::config::environment::Environment;
@@ -146,17 +147,22 @@ impl Engine {
 
     /// Acts on a fleet from here on. One that is all of the config read last is that config, applied.
     fn take_over(&mut self, fleet: Fleet, roster: Roster, pending: Option<&Pending>) {
+        self.disk.look_again();
         if let Some(pending) = pending.filter(|pending| pending.fleet.services() == fleet.services()) {
             self.applied = Applied { text: pending.text.clone(), ..Applied::default() };
+            self.disk = Disk::new(&pending.fleet);
         }
         keep_applied(&self.paths, &self.applied);
         let groups = self.active_groups();
         self.roster = Arc::new(roster);
         self.declare_channels(&fleet);
         self.watch_files(&fleet);
-        let fleet = fleet.overruled(&enabled::read(&self.paths));
-        self.feed(Event::Reconfigured(Arc::new(fleet)));
+        let env_files = pending.map_or(&**self.fleet.spec(), |pending| &pending.fleet).env_files().clone();
+        let fleet = Arc::new(fleet.overruled(&enabled::read(&self.paths)).with_env_files(env_files));
+        self.keep_targets(&fleet);
+        self.feed(Event::Reconfigured(Arc::clone(&fleet)));
         self.declare_listeners(&groups);
+        self.keep_schedules(&fleet);
     }
 }
 
@@ -192,10 +198,11 @@ pub(super) fn compose(
 
 fn fleet_of<'a>(like: &Fleet, services: impl Iterator<Item = &'a Arc<Service>>) -> Result<Fleet, Refused> {
     let services = services.map(|service| Service::clone(service)).collect();
-    Fleet::new(like.supervisor().clone(), services).map_err(|problems| {
+    let fleet = Fleet::new(like.supervisor().clone(), services).map_err(|problems| {
         let words: Vec<String> = problems.iter().map(NotAFleet::to_string).collect();
         Refused::NotAFleet(words.join("; "))
-    })
+    })?;
+    Ok(fleet.with_env_files(like.env_files().clone()))
 }
 
 fn words(problems: &Problems) -> String {

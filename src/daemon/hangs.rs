@@ -88,7 +88,7 @@ impl Engine {
         let first = service.filter(|service| service.phase().run() == Some(run));
         match first.and_then(|service| service.condemned()) {
             Some((_, Remedy::Restart | Remedy::Stop)) => true,
-            Some((_, Remedy::Fail)) | None => false,
+            Some((_, Remedy::Fail | Remedy::Renew)) | None => false,
         }
     }
 

@@ -47,6 +47,8 @@ pub enum Message {
     Notice(Notice),
     /// Something for listeners to events, or from one of them.
     ToListeners(super::listeners::switchboard::News),
+    /// A time of a schedule may have come, or the wall clock was set.
+    Clock,
     /// It is time to look at what a run listens on.
     Inspect(RunId),
     /// A client asks for something.

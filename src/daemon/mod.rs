@@ -11,6 +11,8 @@ pub mod channels;
 pub mod conflict;
 /// The journal, kept up to date.
 pub mod diary;
+/// The config on disk, and whether it is what runs.
+mod disk;
 /// Runs that were replaced, kept from accepting more.
 mod drain;
 /// Which services start by themselves, as people say.
@@ -77,10 +79,14 @@ mod rotate;
 pub mod scale;
 /// Trees and ports of all services, seen at once.
 pub mod scene;
+/// The wall clock, and the times of schedules.
+mod schedule;
 /// The Python shim that answers `bind` with held sockets.
 pub mod shim;
 /// Signals that the supervisor itself gets.
 pub mod signals;
+/// Who is told of changes.
+mod targets;
 /// Status as seen from inside.
 pub mod view;
 /// One run's process, watched and ended with its whole tree.

@@ -1,14 +1,15 @@
 use std::time::Duration;
 
 use super::engine::{Ending, Engine, ending_problem};
+use super::guardianship::no_guardian;
 use super::mailbox::Reply;
 use crate::machine::event::{Awaited, Command, Event, Verb};
 use crate::machine::ticket::{Answer, TicketId, Verdict};
 use crate::protocol;
-use crate::protocol::command::{Dependents, Fate, Order, Pace, RollOrder};
+use crate::protocol::command::{Dependents, Fate, Order, Pace, RollOrder, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
-use crate::sys::clock;
+use crate::sys::{clock, process};
 use crate::vocab::cause::{By, Means};
 use crate::vocab::enablement::Enablement;
 use crate::vocab::moment::Moment;
@@ -40,6 +41,25 @@ impl Engine {
         ServiceResult { service, verdict, state, reason, stderr }
     }
 
+    /// A client asks the supervisor to end.
+    pub(super) fn shut_down(&mut self, ticket: TicketId, order: ShutdownOrder, reply: Reply) {
+        match (order.services, self.ending) {
+            (Fate::Upgrade, _) if !self.guardian.is_some_and(process::is_alive) => {
+                reply.refuse(no_guardian());
+            }
+            (Fate::Leave | Fate::Upgrade, _) => {
+                let _ = reply.accept().send(Report::default());
+                self.ending = Ending::Over(order.services);
+            }
+            (Fate::Stop, Ending::NotYet) => {
+                let by = reply.asker.by(Means::Shutdown);
+                self.replies.insert(ticket, reply.accept());
+                self.stop_all(ticket, Verb::Stop, &by);
+            }
+            (Fate::Stop, Ending::After(_) | Ending::Over(_)) => reply.refuse(ending_problem()),
+        }
+    }
+
     /// Passes a command on to the machine, or refuses it.
     pub(super) fn command(&mut self, ticket: TicketId, command: protocol::command::Command, reply: Reply) {
         use protocol::command::Command as Asked;
@@ -47,7 +67,8 @@ impl Engine {
         let asked = match command {
             _ if self.ending != Ending::NotYet => Err(ending_problem()),
             Asked::Up(order) if order.services.is_all() => Ok(self.autostart(ticket, &order)),
-            Asked::Up(order) | Asked::Start(order) => self.order(ticket, Verb::Start, &order),
+            Asked::Up(order) => self.order(ticket, Verb::Up, &order),
+            Asked::Start(order) => self.order(ticket, Verb::Start, &order),
             Asked::Stop(order) => {
                 let verb = match order.pace {
                     Pace::InOrder => Verb::Stop,
@@ -106,7 +127,8 @@ impl Engine {
         let word = match verb {
             Verb::Stop | Verb::StopAtOnce => "stop",
             Verb::Kill => "kill",
-            Verb::Start | Verb::Restart | Verb::Roll { .. } | Verb::Fit | Verb::Await(_) => return Ok(()),
+            Verb::Up | Verb::Start | Verb::Restart | Verb::Roll { .. } => return Ok(()),
+            Verb::Fit | Verb::Await(_) => return Ok(()),
         };
         let others = self.fleet.taken_down_with(services);
         if others.is_empty() {
@@ -152,7 +174,7 @@ impl Engine {
     fn autostart(&self, ticket: TicketId, order: &Order) -> Command {
         let wanted = self.fleet.spec().services().values().filter(|service| service.autostart);
         let services = wanted.map(|service| service.name.clone()).collect();
-        Command { ticket, verb: Verb::Start, services, deadline: deadline(order.timeout_ms) }
+        Command { ticket, verb: Verb::Up, services, deadline: deadline(order.timeout_ms) }
     }
 
     pub(super) fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, Problem> {

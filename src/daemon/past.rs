@@ -130,16 +130,7 @@ fn by_tag(leader: &Leftover) -> Survivor {
         progress: Progress::Starting,
     };
     let service = leader.service.clone();
-    Survivor {
-        service,
-        goal: Goal::Up,
-        restarts: 0,
-        failures: 0,
-        live: Some(live),
-        second: None,
-        rest: None,
-        startup: None,
-    }
+    Survivor { live: Some(live), ..Survivor::new(service, Goal::Up) }
 }
 
 fn trusted_journal(path: &Path) -> Option<Journal> {

@@ -275,7 +275,9 @@ impl Engine {
             reason: change.reason,
         };
         tracing::debug!(service = %told.service, state = %told.state, reason = told.reason, "changed");
-        self.mailbox.publish(Told { unix_ms: clock::unix_ms(), what: What::Service(told) });
+        let unix_ms = clock::unix_ms();
+        self.tell_targets(unix_ms, &told);
+        self.mailbox.publish(Told { unix_ms, what: What::Service(told) });
     }
 
     /// The last lines of standard error of a service's last run.

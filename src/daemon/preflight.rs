@@ -151,7 +151,7 @@ impl Engine {
         note_remarks(found);
         let difference = &reading.difference;
         let mut report = ReloadReport {
-            differences: difference.lines(),
+            differences: self.reload_lines(difference, &reading.fleet),
             needs_restart: difference.lines_for_supervisor(),
             preflight: lines(found),
             problems: None,

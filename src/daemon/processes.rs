@@ -162,10 +162,8 @@ impl Engine {
                 self.fleet.reason(name).unwrap_or_else(ended)
             }
             (Phase::Resting(Rest::Failed), _) => format!("Bad exit code {}", exit_status(service)),
-            (
-                Phase::Resting(Rest::Stopped | Rest::Completed) | Phase::Waiting | Phase::Spawning { .. },
-                _,
-            ) => String::new(),
+            (Phase::Resting(Rest::Stopped | Rest::Planned | Rest::Completed), _) => String::new(),
+            (Phase::Waiting | Phase::Spawning { .. }, _) => String::new(),
             (
                 Phase::Starting(..) | Phase::Running(..) | Phase::Stopping { .. } | Phase::Killing { .. },
                 _,
@@ -195,7 +193,7 @@ impl Engine {
 /// supervisord forgets the code of a run that ended too early, and of the one before a run.
 fn exit_status(service: &machine::service::Service) -> i32 {
     let is_told = match service.phase() {
-        Phase::Resting(Rest::Stopped | Rest::Completed | Rest::Failed) => true,
+        Phase::Resting(Rest::Stopped | Rest::Planned | Rest::Completed | Rest::Failed) => true,
         Phase::Resting(Rest::Fatal) | Phase::Waiting | Phase::Spawning { .. } | Phase::Backoff { .. } => {
             false
         }

@@ -4,16 +4,20 @@ use tokio::sync::oneshot;
 
 use super::boot::keep_applied;
 use super::causes::askers::Asker;
+use super::disk::Disk;
 use super::engine::{Engine, ending_problem};
 use super::preflight::Reading;
 use super::roster::Roster;
-use crate::config::change;
+use crate::config::change::{self, Changed, Difference, Effect};
 use crate::config::load::{self, Machine};
 use crate::machine::event::Event;
 use crate::protocol::command::{Rehearsal, ReloadOrder};
 use crate::protocol::reply::ReloadReport;
 use crate::rundir::applied::Applied;
 use crate::rundir::enabled;
+use crate::spec::fleet::Fleet;
+use crate::vocab::name::ServiceName;
+use crate::vocab::state::Goal;
 
 impl Engine {
     /// Reads the config again and, if all services would start by it, acts on it.
@@ -47,8 +51,38 @@ impl Engine {
         self.pending = None;
         self.applied = Applied { text: reading.text, ..Applied::default() };
         keep_applied(&self.paths, &self.applied);
-        self.feed(Event::Reconfigured(Arc::new(reading.fleet)));
+        let fleet = Arc::new(reading.fleet);
+        self.disk = Disk::new(&fleet);
+        self.keep_targets(&fleet);
+        self.feed(Event::Reconfigured(Arc::clone(&fleet)));
         self.declare_listeners(&groups);
+        self.keep_schedules(&fleet);
+    }
+
+    /// What a reload does about a difference, a line each.
+    pub(super) fn reload_lines(&self, difference: &Difference, fresh: &Fleet) -> Vec<String> {
+        let is_down = |name: &ServiceName| {
+            self.fleet.services().get(name).is_none_or(|service| service.goal() == Goal::Down)
+        };
+        let added = difference.added.iter().map(|name| match fresh.service(name) {
+            Some(service) if !service.autostart => format!("+ {name} (is not started: autostart is false)"),
+            Some(service) if service.is_job() => format!("+ {name} (starts at the times of its schedule)"),
+            Some(_) | None => format!("+ {name} (is started)"),
+        });
+        let removed = difference.removed.iter().map(|name| {
+            format!("- {name} ({})", if is_down(name) { "is stopped already" } else { "is stopped" })
+        });
+        let changed = difference.changed.iter().map(|Changed { service, keys, effect }| {
+            let effect = match effect {
+                Effect::NewRun if is_down(service) => "applies at its next start",
+                Effect::NewRun => "is restarted",
+                Effect::Live => "applies as it runs",
+            };
+            format!("~ {service}: {} changed ({effect})", keys.join(", "))
+        });
+        let settings = difference.settings.join(", ");
+        let settings = (!settings.is_empty()).then(|| format!("~ {settings} changed (applies as it runs)"));
+        added.chain(removed).chain(changed).chain(settings).collect()
     }
 
     /// Reloads because of SIGHUP: what comes of it is told in the supervisor's log.

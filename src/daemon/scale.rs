@@ -33,7 +33,10 @@ impl Engine {
         keep_applied(&self.paths, &self.applied);
         if !difference.is_empty() {
             self.watch_files(&fresh);
-            self.feed(Event::Reconfigured(Arc::new(fresh)));
+            let fresh = Arc::new(fresh);
+            self.feed(Event::Reconfigured(Arc::clone(&fresh)));
+            self.keep_targets(&fresh);
+            self.keep_schedules(&fresh);
         }
         let services = difference.added.into_iter().chain(difference.removed).collect();
         Ok(Command { ticket, verb: Verb::Fit, services, deadline: deadline(order.timeout_ms) })

@@ -5,7 +5,9 @@ use super::mailbox::Detail;
 use super::notes;
 use super::scene::{Found, Scene};
 use crate::machine::exchange::Second;
-use crate::protocol::status::{Part, PortView, SecondView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::protocol::status::{
+    Does, Part, PortView, ScheduleView, SecondView, ServicePort, ServiceView, Status, SupervisorView,
+};
 use crate::sys::{clock, process, tree};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -36,7 +38,7 @@ impl Engine {
         Status { supervisor: self.supervisor_view(), services, ports, survivors: Vec::new() }
     }
 
-    fn supervisor_view(&self) -> SupervisorView {
+    fn supervisor_view(&mut self) -> SupervisorView {
         SupervisorView {
             running: true,
             pid: Some(process::own().pid),
@@ -47,6 +49,8 @@ impl Engine {
             config: self.fleet.spec().supervisor().config.clone(),
             socket: self.paths.socket.clone(),
             restarts: self.diary.takeovers(),
+            config_changed: self.config_change(),
+            notify: self.target_views(),
         }
     }
 
@@ -79,6 +83,12 @@ impl Engine {
             ports: spec.ports.iter().map(|port| service_port(&scene.port(*port, name))).collect(),
             uptime_s: live.map(|live| round(now.since(live.since).as_secs_f64())),
             restarts: service.restarts(),
+            schedule: spec.schedule.as_ref().zip(service.plan()).map(|(schedule, plan)| ScheduleView {
+                next_unix_ms: plan.next_unix_ms,
+                next: plan.next_unix_ms.map(|next| schedule.shown(next)),
+                does: if spec.is_job() { Does::Start } else { Does::Restart },
+                skipped: plan.skipped,
+            }),
             exit: service.last().map(|last| last.end.outcome),
             cpu_percent: used.map(|used| used.cpu_percent),
             memory_bytes: used.map(|used| used.memory_bytes),

@@ -2,8 +2,14 @@ use std::time::Duration;
 
 use crate::spec::policy::{Backoff, Growth};
 
-/// How long to wait after the `failures`-th quick failure in a row, growing from `initial` up to `max`.
-pub(super) fn delay(policy: &Backoff, failures: u32) -> Duration {
+/// How long to wait after the `failures`-th quick failure in a row, growing from `initial` up to `max`; a throw, from 0 to
+/// 1, shortens it by that part of its jitter.
+pub(super) fn delay(policy: &Backoff, failures: u32, throw: f64) -> Duration {
+    let delay = undisturbed(policy, failures);
+    delay.mul_f64((1.0 - policy.jitter * throw).clamp(0.0, 1.0))
+}
+
+fn undisturbed(policy: &Backoff, failures: u32) -> Duration {
     let growth = match (policy.growth, failures) {
         (_, 0) | (Growth::Factor(_), 1) => return Duration::ZERO,
         (Growth::Factor(factor), failures) => factor.powi(i32::try_from(failures - 2).unwrap_or(i32::MAX)),
@@ -19,9 +25,21 @@ pub(super) fn delay(policy: &Backoff, failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::delay;
     use crate::spec::policy::{Backoff, Growth};
     use std::time::Duration;
+
+    fn delay(policy: &Backoff, failures: u32) -> Duration {
+        super::delay(policy, failures, 0.5)
+    }
+
+    #[test]
+    fn jitter_shortens_waits_by_its_share_at_most_and_never_makes_them_longer() {
+        let policy = Backoff { jitter: 0.4, ..Backoff::default() };
+        let waits = [0.0, 0.5, 1.0].map(|throw| super::delay(&policy, 3, throw).as_millis());
+        assert_eq!(waits, [1000, 800, 600]);
+        let waits = [0.0, 1.0].map(|throw| super::delay(&policy, u32::MAX, throw).as_secs());
+        assert_eq!(waits, [30, 18]);
+    }
 
     #[test]
     fn waits_grow_from_the_second_failure_on_up_to_the_cap() {

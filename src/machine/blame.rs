@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::phase::{Awaits, Phase};
-use super::service::{Ran, Remedy, Service, Trouble};
+use super::service::{Remedy, Service, Trouble};
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
 
@@ -21,6 +21,14 @@ pub enum Blame {
 
 /// A wait for a file to change is no shorter than this, whatever the policy.
 const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+
+/// A run that has ended by itself.
+pub(super) struct Ran {
+    pub(super) lasted: Duration,
+    pub(super) was_starting: bool,
+    pub(super) is_clear: bool,
+    pub(super) blame: Blame,
+}
 
 impl Service {
     /// What has to change before another run is worth a try, in words, if anything has. A run that had proven itself says
@@ -62,7 +70,7 @@ impl Service {
     pub fn condemned(&self) -> Option<(&str, Remedy)> {
         match &self.trouble {
             Some(Trouble::Condemned { cause, remedy }) => Some((cause, *remedy)),
-            Some(Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
+            Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => None,
         }
     }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::action::Action;
@@ -15,14 +15,14 @@ impl Fleet {
         let Command { ticket, verb, services, deadline } = command;
         let mut awaited = BTreeMap::new();
         match verb {
-            Verb::Start => {
-                for name in self.spec.graph().with_needs(&services) {
-                    self.change(&name, Service::want_up);
-                }
-                // What those can be up without is no part of what is asked for.
-                let awaited_up = self.spec.graph().with_hard_needs(&services);
-                awaited.extend(awaited_up.into_iter().map(|name| (name, Awaiting::Up)));
+            Verb::Up | Verb::Start | Verb::Restart | Verb::Roll { .. } => {
+                services.iter().for_each(|name| self.change(name, Service::forgive_starts));
             }
+            Verb::Fit | Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_) => (),
+        }
+        match verb {
+            Verb::Up => awaited.extend(self.bring_up(&services, Service::want_up)),
+            Verb::Start => awaited.extend(self.bring_up(&services, Service::want_run)),
             Verb::Restart => {
                 let needed = self.spec.graph().with_needs(&services);
                 for name in needed.iter().filter(|name| !services.contains(name)) {
@@ -66,6 +66,22 @@ impl Fleet {
         }
         self.changed.extend(awaited.keys().cloned());
         self.tickets.insert(ticket, Ticket { awaited, answer: Answer::new(), deadline });
+    }
+
+    /// Does that to services, and wants up what they need.
+    fn bring_up(
+        &mut self,
+        services: &[ServiceName],
+        want: impl Fn(&mut Service),
+    ) -> Vec<(ServiceName, Awaiting)> {
+        let named: BTreeSet<&ServiceName> = services.iter().collect();
+        let needed = self.spec.graph().with_needs(services);
+        for name in &needed {
+            self.change(name, |service| if named.contains(name) { want(service) } else { service.want_up() });
+        }
+        // What those can be up without is no part of what is asked for.
+        let awaited = self.spec.graph().with_hard_needs(services);
+        awaited.into_iter().map(|name| (name, Awaiting::Up)).collect()
     }
 
     fn roll(&mut self, services: Vec<ServiceName>, ready_within: Duration) -> Vec<(ServiceName, Awaiting)> {

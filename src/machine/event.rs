@@ -78,6 +78,18 @@ pub enum Event {
     },
     /// A file changed that the end of a service's last run is put down to.
     Repaired(ServiceName),
+    /// A time of a service's schedule has come.
+    ScheduleDue {
+        /// Which service.
+        service: ServiceName,
+    },
+    /// The next time of a service's schedule is another one.
+    Planned {
+        /// Which service.
+        service: ServiceName,
+        /// When, in milliseconds since 1970 UTC; none when there is none any more.
+        next_unix_ms: Option<u64>,
+    },
     /// The tree of a run was measured.
     Measured {
         /// Which run.
@@ -123,7 +135,10 @@ pub struct Command {
 /// What is to be done to services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Start them and all that they need; done when each of them is ready.
+    /// Start them and all that they need; done when each of them is ready. Those with a schedule wait for its times, and
+    /// that is enough.
+    Up,
+    /// The same; those that are named and have a schedule are started at once.
     Start,
     /// Stop them, dependents first; done when each tree is empty.
     Stop,

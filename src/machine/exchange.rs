@@ -178,6 +178,7 @@ impl Service {
     /// Nobody waits for an exchange any more, and none is told of as failed.
     pub(super) fn forget_exchange(&mut self) {
         self.roll = Roll::Nothing;
+        self.renewal = None;
     }
 
     pub(super) fn fail_exchange(&mut self, why: String) {
@@ -243,7 +244,9 @@ impl Service {
         self.second = None;
         self.trouble = None;
         self.failures = 0;
-        self.begin_upkeep(now);
+        self.renewal = None;
+        let since = self.phase.live().map_or(now, |live| live.since);
+        self.begin_upkeep(since, now);
         out.extend(self.phase.run().and_then(|run| self.hook_of_ready(run)));
         if let Some(before) = before {
             self.replace(before, now, out);
@@ -259,7 +262,7 @@ impl Service {
             Some(Second::Starting(trial)) => {
                 self.trouble = trial.unfit.map(Trouble::Unfit);
                 self.phase = Phase::Starting(trial.live, trial.proof);
-                self.begin_upkeep(now);
+                self.begin_upkeep(trial.live.since, now);
             }
             other => self.second = other,
         }

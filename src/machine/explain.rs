@@ -4,7 +4,7 @@ use super::order::{Order, Outlook, Wait};
 use super::phase::{Awaits, Eviction, Live, Patience, Phase, Rest};
 use super::service::{LastRun, Remedy, Service, Trouble};
 use crate::spec::graph::Condition;
-use crate::spec::policy::RestartPolicy;
+use crate::spec::policy::{RestartPolicy, StartLimit};
 use crate::vocab::measure::Brief;
 use crate::vocab::name::ServiceName;
 use crate::vocab::state::{Goal, Health};
@@ -14,7 +14,7 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
     let order = outlook.order();
     let service = order.services.get(name)?;
     match &service.phase {
-        Phase::Resting(Rest::Stopped | Rest::Completed) => {
+        Phase::Resting(Rest::Stopped | Rest::Completed | Rest::Planned) => {
             second_hangs(service).or_else(|| residue(service)).or_else(|| hook(service))
         }
         Phase::Resting(Rest::Failed) => Some(last_end(service)),
@@ -31,7 +31,7 @@ pub(super) fn reason(outlook: &mut Outlook<'_>, name: &ServiceName) -> Option<St
         Phase::Running(_, proof) if proof.health == Health::Unhealthy => {
             unfit(service).map(|what| format!("unhealthy: {what}"))
         }
-        Phase::Running(..) => service.watched.reason(),
+        Phase::Running(..) => service.renewal_words().or_else(|| service.watched.reason()),
         Phase::Stopping { .. } => {
             condemned(service).or_else(|| taken_down(service)).or_else(|| hook(service))
         }
@@ -83,6 +83,9 @@ fn waiting(order: Order<'_>, wait: &Wait<'_>) -> String {
         Wait::InVain(needed, Condition::Completed) if may_not_complete(order, needed) => {
             format!("waits in vain for `{needed}` to complete: its policy always starts it again")
         }
+        Wait::InVain(needed, _) if order.services.get(*needed).is_some_and(is_planned) => {
+            format!("waits in vain for `{needed}` until a time of its schedule comes")
+        }
         Wait::InVain(needed, _) => in_vain(order, needed),
     }
 }
@@ -95,9 +98,8 @@ fn in_vain(order: Order<'_>, needed: &ServiceName) -> String {
     let how = match &service.phase {
         Phase::Resting(Rest::Failed) => format!(" ({})", last_end(service)),
         Phase::Resting(Rest::Fatal) => format!(" ({})", fatal(service)),
-        Phase::Resting(Rest::Stopped | Rest::Completed) | Phase::Waiting | Phase::Spawning { .. } => {
-            String::new()
-        }
+        Phase::Resting(Rest::Stopped | Rest::Completed | Rest::Planned) => String::new(),
+        Phase::Waiting | Phase::Spawning { .. } => String::new(),
         Phase::Starting(..) | Phase::Running(..) | Phase::Stopping { .. } => String::new(),
         Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => String::new(),
     };
@@ -107,6 +109,10 @@ fn in_vain(order: Order<'_>, needed: &ServiceName) -> String {
 fn may_not_complete(order: Order<'_>, needed: &ServiceName) -> bool {
     let is_stopped = |service: &Service| matches!(service.phase, Phase::Resting(_));
     order.services.get(needed).is_some_and(|it| it.spec.restart == RestartPolicy::Always && !is_stopped(it))
+}
+
+fn is_planned(service: &Service) -> bool {
+    service.phase == Phase::Resting(Rest::Planned)
 }
 
 /// Whose fall takes it down, if it is that.
@@ -134,7 +140,7 @@ fn leaving(order: Order<'_>, name: &ServiceName) -> String {
 fn unfit(service: &Service) -> Option<String> {
     match &service.trouble {
         Some(Trouble::Unfit(what)) => Some(what.clone()),
-        Some(Trouble::NotSpawned(_) | Trouble::Condemned { .. }) | None => None,
+        Some(Trouble::NotSpawned(_) | Trouble::Condemned { .. } | Trouble::StartedTooOften) | None => None,
     }
 }
 
@@ -142,10 +148,11 @@ fn unfit(service: &Service) -> Option<String> {
 fn condemned(service: &Service) -> Option<String> {
     match &service.trouble {
         Some(Trouble::Condemned { cause, remedy }) if service.goal == Goal::Up => Some(match remedy {
-            Remedy::Restart | Remedy::Fail => format!("is restarted: {cause}"),
+            Remedy::Restart | Remedy::Fail | Remedy::Renew => format!("is restarted: {cause}"),
             Remedy::Stop => format!("is stopped: {cause}"),
         }),
-        Some(Trouble::Condemned { .. } | Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
+        Some(Trouble::Condemned { .. } | Trouble::NotSpawned(_)) => None,
+        Some(Trouble::Unfit(_) | Trouble::StartedTooOften) | None => None,
     }
 }
 
@@ -153,6 +160,7 @@ fn fatal(service: &Service) -> String {
     let tries = service.spec.backoff.max_retries.saturating_add(1);
     match &service.trouble {
         Some(Trouble::NotSpawned(_)) => last_end(service),
+        Some(Trouble::StartedTooOften) => started_too_often(service),
         Some(Trouble::Condemned { cause, remedy: Remedy::Fail }) => {
             format!("{cause} (given up after {tries} quick failures)")
         }
@@ -163,10 +171,20 @@ fn fatal(service: &Service) -> String {
     }
 }
 
+fn started_too_often(service: &Service) -> String {
+    let last =
+        service.last.as_ref().map_or_else(String::new, |last| format!("; at last it {}", run_words(last)));
+    let limit = service.spec.start_limit.map(|StartLimit { starts, within }| {
+        format!("was started {starts} times within {}, which start_limit allows and no more", Brief(within))
+    });
+    format!("{}{last}", limit.unwrap_or_else(|| "was started as often as start_limit allowed".to_owned()))
+}
+
 fn last_end(service: &Service) -> String {
     match (&service.trouble, &service.last) {
         (Some(Trouble::NotSpawned(obstacle)), _) => obstacle_words(obstacle),
         (Some(Trouble::Condemned { cause, remedy: Remedy::Fail }), _) => cause.clone(),
+        (Some(Trouble::StartedTooOften), _) => started_too_often(service),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
         (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
     }
@@ -178,6 +196,7 @@ pub(super) fn fall(service: &Service) -> String {
         (Phase::Blocked { taken, .. }, _) => taken_words(taken),
         (_, Some(Trouble::Condemned { cause, .. })) => format!("failed: {cause}"),
         (_, Some(Trouble::NotSpawned(obstacle))) => obstacle_words(obstacle),
+        (_, Some(Trouble::StartedTooOften)) => started_too_often(service),
         (_, Some(Trouble::Unfit(_)) | None) => format!("ended: {}", last_end(service)),
     }
 }
@@ -198,7 +217,7 @@ fn taken_words(Taken { port, holder, .. }: &Taken) -> String {
 pub(super) fn failure(service: &Service, condemned: Option<&Trouble>) -> String {
     match condemned {
         Some(Trouble::Condemned { cause, .. }) => cause.clone(),
-        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => {
+        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => {
             service.last.as_ref().map(run_words).unwrap_or_default()
         }
     }

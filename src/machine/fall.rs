@@ -4,7 +4,7 @@ use super::explain;
 use super::fleet::Fleet;
 use super::order::{Order, holds};
 use super::phase::{Awaits, Phase, Rest};
-use super::service::Service;
+use super::service::{Remedy, Service, Trouble};
 use crate::spec::policy::Recovery;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
@@ -26,6 +26,16 @@ pub(super) struct Footing {
     ground: Ground,
     run: Option<RunId>,
     restarts: u64,
+    end: Ending,
+}
+
+/// Whether its run is ended for another that was asked for, by its age or its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It is.
+    Renewed,
+    /// It is not ended, or for something else.
+    Other,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +63,20 @@ impl Footing {
             // Most likely nothing but a change of its file brings it back.
             Phase::Backoff { awaits: Awaits::Change { .. }, .. } => Ground::Lost,
             Phase::Backoff { awaits: Awaits::Nothing, .. } | Phase::Blocked { .. } => Ground::Wavering,
-            Phase::Resting(Rest::Completed | Rest::Stopped) => Ground::Resting,
+            Phase::Resting(Rest::Completed | Rest::Stopped | Rest::Planned) => Ground::Resting,
             Phase::Resting(Rest::Failed | Rest::Fatal) => Ground::Lost,
         };
-        Self { goal: service.goal, ground, run: service.phase.run(), restarts: service.restarts }
+        let end = match &service.trouble {
+            Some(Trouble::Condemned { remedy: Remedy::Renew, .. }) => Ending::Renewed,
+            Some(Trouble::Condemned { remedy: Remedy::Restart | Remedy::Stop | Remedy::Fail, .. }) => {
+                Ending::Other
+            }
+            Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => {
+                Ending::Other
+            }
+        };
+        let (run, restarts) = (service.phase.run(), service.restarts);
+        Self { goal: service.goal, ground, run, restarts, end }
     }
 
     /// Whether this change of a service takes away what others stand on. A restart that somebody asked for does not,
@@ -66,9 +86,11 @@ impl Footing {
         // The run has ended, and the one that was to replace it goes on in its place.
         let is_promoted = after.ground == Ground::Rising && self.run.is_some() && self.run < after.run;
         let is_given_up = after.goal == Goal::Down || comes_to(Ground::Lost);
-        let is_failing = after.restarts > self.restarts
+        let is_renewed = self.end == Ending::Renewed || after.end == Ending::Renewed;
+        let is_asked = after.goal != Goal::Up || is_renewed;
+        let is_failing = (after.restarts > self.restarts && !is_renewed)
             || comes_to(Ground::Wavering)
-            || (after.goal == Goal::Up && (comes_to(Ground::Leaving) || is_promoted));
+            || (!is_asked && (comes_to(Ground::Leaving) || is_promoted));
         match (self.goal, recovery) {
             (Goal::Down, _) => false,
             (Goal::Up | Goal::Again, Recovery::WithDependents) => is_given_up || is_failing,

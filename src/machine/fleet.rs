@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Action;
+use super::dice::Dice;
 use super::event::{Event, Taken};
 use super::explain;
 use super::fall::Footing;
@@ -38,6 +39,7 @@ pub struct Fleet {
     pub(super) revision: Revision,
     /// The time of what is being handled.
     now: Moment,
+    pub(super) dice: Dice,
 }
 
 /// Tells apart what a fleet remembers at two moments: while it is the same, so is what the next supervisor must know.
@@ -53,10 +55,15 @@ impl Revision {
 impl Fleet {
     /// A fleet at rest. Runs are numbered from the one after `last_run`.
     pub fn new(spec: Arc<spec::fleet::Fleet>, last_run: RunId) -> Self {
+        Self::with_dice(spec, last_run, Dice::new(0))
+    }
+
+    /// The same with a seed for all that is left to chance.
+    pub fn with_dice(spec: Arc<spec::fleet::Fleet>, last_run: RunId, dice: Dice) -> Self {
         let services = spec
             .services()
             .iter()
-            .map(|(name, spec)| (name.clone(), Service::new(Arc::clone(spec))))
+            .map(|(name, spec)| (name.clone(), Service::new(Arc::clone(spec), dice.of(name))))
             .collect();
         let mut fleet = Self {
             spec,
@@ -70,6 +77,7 @@ impl Fleet {
             published: BTreeMap::new(),
             revision: Revision::default(),
             now: Moment::since_boot(Duration::ZERO),
+            dice,
         };
         fleet.published = fleet.looks(fleet.services.keys());
         fleet
@@ -99,8 +107,10 @@ impl Fleet {
                 let over = Hold::of(run, occasion);
                 self.change(&service, |service| service.on_hooked(over, now, out));
             }
-            Event::FileChanged { service, path } => {
-                self.change(&service, |service| service.on_file_changed(path, now));
+            Event::FileChanged { service, path } => self.change(&service, |it| it.on_file_changed(path, now)),
+            Event::ScheduleDue { service } => self.change(&service, |it| it.on_schedule_due(now, out)),
+            Event::Planned { service, next_unix_ms } => {
+                self.change(&service, |it| it.on_planned(next_unix_ms));
             }
             Event::Repaired(service) => self.change(&service, Service::on_repaired),
             Event::Measured { run, memory_bytes } => self.of_run(run, |service, place| match place {
@@ -271,12 +281,24 @@ impl Fleet {
             } else if let Some(run) = service.start_in_vain() {
                 self.change(&name, |service| service.call_off(run, out));
             } else if service.may_spawn() && !service.is_after_stop() && self.order().may_start(&name) {
-                let run = self.next_run();
-                self.change(&name, |service| service.spawn(run, out));
+                self.start(&name, now, out);
+            } else if service.is_due_again() {
+                self.change(&name, Service::begin_due);
             }
             self.settle_exchange(&name, now, out);
             self.changed.insert(name);
         }
+    }
+
+    fn start(&mut self, name: &ServiceName, now: Moment, out: &mut Vec<Action>) {
+        if self.services.get(name).is_some_and(|service| service.has_no_start_left(now)) {
+            return self.change(name, Service::give_up_for_starts);
+        }
+        let run = self.next_run();
+        self.change(name, |service| {
+            service.note_start(now);
+            service.spawn(run, out);
+        });
     }
 
     pub(super) fn next_run(&mut self) -> RunId {

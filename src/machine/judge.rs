@@ -84,7 +84,7 @@ impl Judge<'_> {
             _ if service.goal == Goal::Again => None,
             Phase::Running(_, proof) if proof.health != Health::Unhealthy => Some(Verdict::Done),
             Phase::Running(..) => Some(self.failed(name)),
-            Phase::Resting(Rest::Completed) => Some(Verdict::Done),
+            Phase::Resting(Rest::Completed | Rest::Planned) => Some(Verdict::Done),
             Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => Some(self.failed(name)),
             Phase::Waiting
             | Phase::Spawning { .. }

@@ -2,6 +2,7 @@ use super::drain::Draining;
 use super::exchange::{Second, Trial};
 use super::hooks::Hold;
 use super::phase::{Live, Phase, Rest};
+use super::schedule::Plan;
 use super::service::{Remedy, Service, Trouble};
 use super::startup::Startup;
 use crate::vocab::identity::Identity;
@@ -21,6 +22,10 @@ pub struct Survivor {
     pub restarts: u64,
     /// How many quick failures in a row it has behind it.
     pub failures: u32,
+    /// Its last starts, if anybody counts them.
+    pub starts: Vec<Moment>,
+    /// What is known of its schedule.
+    pub plan: Plan,
     /// How it rests, or will when its process has ended, if that is not what people asked for.
     pub rest: Option<Rest>,
     /// Its process, if one lives.
@@ -32,6 +37,13 @@ pub struct Survivor {
 }
 
 impl Survivor {
+    /// A service of which nothing else is remembered.
+    pub fn new(service: ServiceName, goal: Goal) -> Self {
+        let (rest, live, second, startup) = (None, None, None, None);
+        let (starts, plan) = (Vec::new(), Plan::default());
+        Self { service, goal, restarts: 0, failures: 0, starts, plan, rest, live, second, startup }
+    }
+
     /// Its runs with their main processes and when they were started.
     pub fn runs(&self) -> impl Iterator<Item = (RunId, Identity, Moment)> {
         let live = self.live.map(|live| (live.run, live.identity, live.since));
@@ -130,6 +142,8 @@ impl Service {
             goal: self.goal,
             restarts: self.restarts,
             failures: self.failures,
+            starts: self.starts.clone(),
+            plan: self.plan,
             rest: match self.phase {
                 Phase::Resting(Rest::Stopped) => None,
                 Phase::Resting(rest) => Some(rest),
@@ -157,16 +171,19 @@ impl Service {
         self.restarts = memory.restarts;
         self.failures = memory.failures;
         self.startup = memory.startup;
+        self.starts.clone_from(&memory.starts);
+        self.plan = memory.plan;
         self.phase = match (memory.live, memory.goal, memory.rest) {
             (Some(live), _, rest) => {
                 if rest == Some(Rest::Fatal) {
                     let cause = "its check failed".to_owned();
                     self.trouble = Some(Trouble::Condemned { cause, remedy: Remedy::Stop });
                 }
-                self.begin_upkeep(now);
+                self.begin_upkeep(live.since, now);
                 self.resumed_phase(live, now)
             }
             (None, Goal::Down, _) => Phase::Resting(Rest::Stopped),
+            (None, Goal::Up, Some(Rest::Planned)) if !self.spec.is_job() => Phase::Waiting,
             (None, Goal::Up, Some(rest)) => Phase::Resting(rest),
             (None, Goal::Up | Goal::Again, _) => {
                 self.goal = Goal::Up;

@@ -12,6 +12,8 @@ pub mod blame;
 mod command;
 /// What a port that somebody else holds means for a service.
 mod conflict;
+/// Seeded chance.
+pub mod dice;
 /// What a replaced run may still do.
 pub mod drain;
 /// What it is told.
@@ -40,10 +42,16 @@ pub mod proof;
 mod publish;
 /// How a new config, or the memory of an earlier supervisor, is taken over.
 mod reload;
+/// Another run in the place of one that is too old.
+mod renewal;
 /// The runs that a service has.
 mod runs;
+/// What the times of a schedule do.
+pub mod schedule;
 /// One service: how each event moves it.
 pub mod service;
+/// How often it may start.
+mod starts;
 /// When the steps of a start were done.
 pub mod startup;
 /// Commands that wait for their result.

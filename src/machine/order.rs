@@ -89,7 +89,7 @@ impl Prospect {
         let unless = |is_lost: bool| if is_lost { Self::Lost } else { Self::Near };
         Some(match &service.phase {
             Phase::Resting(Rest::Completed) => Self::Near,
-            Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) => Self::Lost,
+            Phase::Resting(Rest::Stopped | Rest::Planned | Rest::Failed | Rest::Fatal) => Self::Lost,
             _ if service.goal == Goal::Down => Self::Lost,
             // One that is about to end for another run is as good as gone.
             Phase::Starting(_, proof) => {

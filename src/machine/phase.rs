@@ -57,6 +57,8 @@ pub enum Phase {
 pub enum Rest {
     /// It was never started, or it was stopped.
     Stopped,
+    /// It waits for a time of its schedule, and has no end to tell of.
+    Planned,
     /// It ended by itself with success, and its policy leaves it so.
     Completed,
     /// It ended by itself with a failure, and its policy leaves it so.

@@ -72,6 +72,16 @@ impl Proof {
 }
 
 impl Service {
+    /// What its check says.
+    pub fn health(&self) -> Health {
+        match &self.phase {
+            Phase::Starting(_, proof) | Phase::Running(_, proof) => proof.health,
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Health::None,
+            Phase::Stopping { .. } | Phase::Killing { .. } => Health::None,
+            Phase::Backoff { .. } | Phase::Blocked { .. } => Health::None,
+        }
+    }
+
     /// A look came to this. It counts only while one is under way: a look that began under another spec asked
     /// something else.
     pub(super) fn on_probed(&mut self, finding: Finding, now: Moment, out: &mut Vec<Action>) {
@@ -288,4 +298,12 @@ impl Service {
 /// Until when a run asks to be waited for.
 pub(super) fn until(extension: Option<Duration>, now: Moment) -> Option<Moment> {
     extension.map(|extension| now.after(extension.min(EXTENSION_MAX)))
+}
+
+/// What follows the end of a run that was ended for what its check or its age said; none if it was not.
+pub(super) fn remedy(trouble: Option<&Trouble>) -> Option<Remedy> {
+    match trouble {
+        Some(Trouble::Condemned { remedy, .. }) => Some(*remedy),
+        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => None,
+    }
 }

@@ -40,7 +40,7 @@ impl Fleet {
     }
 
     fn add(&mut self, name: &ServiceName, spec: &Arc<spec::service::Service>) {
-        self.services.insert(name.clone(), Service::new(Arc::clone(spec)));
+        self.services.insert(name.clone(), Service::new(Arc::clone(spec), self.dice.of(name)));
         self.revision.advance();
         let looks = self.looks(std::iter::once(name));
         self.published.extend(looks);
@@ -84,9 +84,11 @@ impl Service {
         let before = std::mem::replace(&mut self.spec, spec);
         let standing = std::mem::replace(&mut self.standing, Standing::Declared);
         self.look_anew(&before, now);
-        if before.limits != self.spec.limits {
-            self.begin_upkeep(now);
+        if before.limits != self.spec.limits || before.max_age != self.spec.max_age {
+            let since = self.phase.live().map_or(now, |live| live.since);
+            self.begin_upkeep(since, now);
         }
+        self.plan_anew(before.schedule.as_ref());
         match standing {
             Standing::Removed if self.spec.autostart => self.want_up(),
             Standing::Removed => (),

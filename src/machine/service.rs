@@ -3,13 +3,16 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::backoff;
-use super::blame::Blame;
+use super::blame::{Blame, Ran};
+use super::dice::Dice;
 use super::event::{End, Obstacle};
 use super::exchange::{Roll, Second};
 use super::explain;
 use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Awaits, Live, NextLook, Phase, Rest};
+use super::proof::remedy;
+use super::schedule::{Plan, Queue};
 use super::startup::Startup;
 use super::watch::Watched;
 use crate::spec;
@@ -18,7 +21,7 @@ use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
-use crate::vocab::state::{Goal, Health, State};
+use crate::vocab::state::{Goal, State};
 
 /// One service: its spec, what is wanted of it, where it stands, and what is remembered of its past.
 #[derive(Debug, Clone)]
@@ -30,6 +33,14 @@ pub struct Service {
     /// When its memory is measured next.
     pub(super) measure: NextLook,
     pub(super) watched: Watched,
+    pub(super) plan: Plan,
+    /// When its run is too old.
+    pub(super) retires_at: Option<Moment>,
+    /// Why another run was to take the place of the one that lives, the last time.
+    pub(super) renewal: Option<String>,
+    /// Its last starts, if anybody counts them.
+    pub(super) starts: Vec<Moment>,
+    pub(super) dice: Dice,
     pub(super) second: Option<Second>,
     pub(super) roll: Roll,
     pub(super) standing: Standing,
@@ -67,6 +78,8 @@ pub struct LastRun {
 pub enum Trouble {
     /// Its process could not be made.
     NotSpawned(Obstacle),
+    /// It was started as often as it may be.
+    StartedTooOften,
     /// Its last look found this.
     Unfit(String),
     /// It is unhealthy, and its run ends for that.
@@ -78,7 +91,7 @@ pub enum Trouble {
     },
 }
 
-/// What follows when a run was ended because it was unhealthy.
+/// What follows when a run was ended that was wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Another run.
@@ -87,13 +100,15 @@ pub enum Remedy {
     Stop,
     /// What follows any run that has failed.
     Fail,
+    /// Another run, and nothing has failed.
+    Renew,
 }
 
 /// How long after SIGKILL the kernel is suspected of holding a process.
 pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Service {
-    pub(super) fn new(spec: Arc<spec::service::Service>) -> Self {
+    pub(super) fn new(spec: Arc<spec::service::Service>, dice: Dice) -> Self {
         Self {
             spec,
             goal: Goal::Down,
@@ -101,6 +116,11 @@ impl Service {
             hold: Hold::Free,
             measure: NextLook::Never,
             watched: Watched::default(),
+            plan: Plan::default(),
+            retires_at: None,
+            renewal: None,
+            starts: Vec::new(),
+            dice,
             second: None,
             roll: Roll::Nothing,
             standing: Standing::Declared,
@@ -159,23 +179,13 @@ impl Service {
         match &self.phase {
             Phase::Resting(_) if self.is_after_stop() => State::Stopping,
             Phase::Resting(Rest::Stopped) if self.second.is_some() => State::Stopping,
-            Phase::Resting(Rest::Stopped) => State::Stopped,
+            Phase::Resting(Rest::Stopped | Rest::Planned) => State::Stopped,
             Phase::Resting(Rest::Completed | Rest::Failed) => State::Exited,
             Phase::Resting(Rest::Fatal) => State::Fatal,
             Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => State::Starting,
             Phase::Running(..) => State::Running,
             Phase::Stopping { .. } | Phase::Killing { .. } => State::Stopping,
             Phase::Backoff { .. } | Phase::Blocked { .. } => State::Backoff,
-        }
-    }
-
-    /// What its check says.
-    pub fn health(&self) -> Health {
-        match &self.phase {
-            Phase::Starting(_, proof) | Phase::Running(_, proof) => proof.health,
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Health::None,
-            Phase::Stopping { .. } | Phase::Killing { .. } => Health::None,
-            Phase::Backoff { .. } | Phase::Blocked { .. } => Health::None,
         }
     }
 
@@ -199,6 +209,7 @@ impl Service {
                 }
             }
             Phase::Stopping { .. } | Phase::Killing { .. } => self.goal = Goal::Again,
+            Phase::Resting(_) if self.spec.is_job() => self.await_schedule(),
             Phase::Resting(_) | Phase::Backoff { .. } | Phase::Blocked { .. } => {
                 self.failures = 0;
                 self.goal = Goal::Up;
@@ -213,6 +224,7 @@ impl Service {
         self.goal = Goal::Down;
         self.watched = Watched::default();
         self.fallen_with = None;
+        self.plan.queue = Queue::Empty;
         self.forget_exchange();
         match &self.phase {
             Phase::Resting(_) | Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => {
@@ -248,7 +260,7 @@ impl Service {
         }
         self.trouble = None;
         self.hold = Hold::Free;
-        self.begin_upkeep(now);
+        self.begin_upkeep(now, now);
         self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
     }
 
@@ -284,7 +296,12 @@ impl Service {
         self.last = Some(LastRun { run: live.run, end, lasted });
         self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
-        let has_failed = remedy(condemned.as_ref()).is_some() || !(was_asked || self.is_success(outcome));
+        let is_renewed = remedy(condemned.as_ref()) == Some(Remedy::Renew);
+        let has_failed = match remedy(condemned.as_ref()) {
+            Some(Remedy::Restart | Remedy::Stop | Remedy::Fail) => true,
+            Some(Remedy::Renew) => false,
+            None => !(was_asked || self.is_success(outcome)),
+        };
         if has_failed && self.goal == Goal::Up && taken.is_none() {
             out.extend(self.hook_of_failure(live.run, explain::failure(self, condemned.as_ref())));
         }
@@ -310,7 +327,7 @@ impl Service {
                 self.trouble = condemned;
             }
             (Goal::Up, true) if was_asked => {
-                self.restarts += u64::from(remedy(condemned.as_ref()).is_some());
+                self.restarts += u64::from(has_failed || is_renewed);
                 self.phase = Phase::Waiting;
             }
             (Goal::Up, _) if !was_asked => {
@@ -339,7 +356,8 @@ impl Service {
             self.phase = Phase::Resting(if is_success { Rest::Completed } else { Rest::Failed });
         } else if let (Some(what), true) = (self.repair_of(ran), ran.is_clear) {
             self.await_change(what, now);
-        } else if !ran.is_clear || is_early {
+        } else if !ran.is_clear || is_early || self.spec.is_job() {
+            // What is to end by itself and fails is not tried again at once, however long it took.
             self.fail_quickly(now);
         } else {
             self.forgive_after(ran.lasted);
@@ -369,26 +387,11 @@ impl Service {
             return;
         }
         self.restarts += 1;
-        let delay = backoff::delay(&self.spec.backoff, self.failures);
+        let delay = backoff::delay(&self.spec.backoff, self.failures, self.dice.throw());
         self.phase = if delay.is_zero() {
             Phase::Waiting
         } else {
             Phase::Backoff { until: now.after(delay), awaits: Awaits::Nothing }
         };
     }
-}
-
-fn remedy(trouble: Option<&Trouble>) -> Option<Remedy> {
-    match trouble {
-        Some(Trouble::Condemned { remedy, .. }) => Some(*remedy),
-        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_)) | None => None,
-    }
-}
-
-/// A run that has ended by itself.
-pub(super) struct Ran {
-    pub(super) lasted: Duration,
-    pub(super) was_starting: bool,
-    pub(super) is_clear: bool,
-    pub(super) blame: Blame,
 }

@@ -47,7 +47,8 @@ impl Service {
             Phase::Resting(Rest::Completed) => {
                 self.startup.map(|it| Startup { completed: it.completed.or(now), ..it })
             }
-            Phase::Resting(Rest::Stopped | Rest::Failed | Rest::Fatal) | Phase::Waiting => None,
+            Phase::Resting(Rest::Stopped | Rest::Planned | Rest::Failed | Rest::Fatal) => None,
+            Phase::Waiting => None,
             Phase::Stopping { .. } | Phase::Killing { .. } => None,
             Phase::Backoff { .. } | Phase::Blocked { .. } => None,
         };

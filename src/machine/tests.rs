@@ -12,6 +12,8 @@ mod ports;
 mod rolling;
 /// Services with supervisord's policies.
 mod supervisord;
+/// Schedules, ages and limits of starts.
+mod times;
 
 use std::time::Duration;
 
@@ -147,16 +149,7 @@ fn what_ended_for_good_is_not_run_again_by_the_next_supervisor() {
     for rest in [Rest::Completed, Rest::Failed, Rest::Fatal] {
         let mut rig = Rig::new(vec![Service { restart: RestartPolicy::Never, ..plain("job") }]);
         let (service, goal) = (name("job"), Goal::Up);
-        let memory = Survivor {
-            service,
-            goal,
-            restarts: 0,
-            failures: 0,
-            rest: Some(rest),
-            live: None,
-            second: None,
-            startup: None,
-        };
+        let memory = Survivor { rest: Some(rest), ..Survivor::new(service, goal) };
         rig.tell(Event::Resumed(vec![memory.clone()]));
         assert_eq!(*rig.phase("job"), Phase::Resting(rest));
         assert_eq!(rig.fleet.services()[&name("job")].memory(), memory);
@@ -366,16 +359,7 @@ fn the_next_supervisor_keeps_to_the_time_of_the_kill() {
     let progress = Progress::Stopping { kill_at };
     let live = LiveMemory { run: RunId(7), identity: identity(RunId(7)), since, progress };
     let (service, goal) = (name("api"), Goal::Down);
-    let memory = Survivor {
-        service,
-        goal,
-        restarts: 0,
-        failures: 0,
-        rest: None,
-        live: Some(live),
-        second: None,
-        startup: None,
-    };
+    let memory = Survivor { live: Some(live), ..Survivor::new(service, goal) };
     rig.tell(Event::Resumed(vec![memory]));
     rig.pass(299);
     assert!(!rig.done.iter().any(|action| matches!(action, Action::Kill { .. })));

@@ -9,7 +9,7 @@ impl Service {
     /// All its timers, and what for.
     pub(super) fn timers(&self) -> impl Iterator<Item = (Moment, &'static str)> {
         let pause = self.watched.resumes().map(|at| (at, "files are watched again"));
-        self.timer().into_iter().chain(self.timer_of_upkeep()).chain(pause)
+        self.timer().into_iter().chain(self.timer_of_upkeep()).chain(self.timer_of_age()).chain(pause)
     }
 
     /// What a run that is up is looked after by, beyond its checks.
@@ -20,8 +20,13 @@ impl Service {
         }
     }
 
-    /// A run begins, is taken over, or is looked after by another spec.
-    pub(super) fn begin_upkeep(&mut self, now: Moment) {
+    /// A run that began at `since` begins to be looked after, or goes on so under another spec.
+    pub(super) fn begin_upkeep(&mut self, since: Moment, now: Moment) {
+        self.begin_age(since);
+        self.measure_later(now);
+    }
+
+    fn measure_later(&mut self, now: Moment) {
         self.measure = match self.spec.limits.memory_bytes {
             Some(_) => NextLook::At(now.after(Limits::MEMORY_INTERVAL)),
             None => NextLook::Never,
@@ -31,6 +36,7 @@ impl Service {
     /// The due timer of its upkeep fires, if there is one.
     pub(super) fn on_time_of_upkeep(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.end_pause_of_watch(now);
+        self.on_time_of_age(now, out);
         let is_due = self.timer_of_upkeep().is_some_and(|(at, _)| at <= now);
         if let (true, Some(run)) = (is_due, self.phase.run()) {
             self.measure = NextLook::UnderWay;
@@ -43,7 +49,7 @@ impl Service {
         if self.measure != NextLook::UnderWay {
             return;
         }
-        self.begin_upkeep(now);
+        self.measure_later(now);
         let is_up = self.phase.is_up();
         let Some(limit) = self.spec.limits.memory_bytes.filter(|limit| memory_bytes > *limit) else { return };
         // One whose understudy is tried is about to be replaced as it is.

@@ -57,6 +57,11 @@ pub struct Errand {
 pub enum Channels {
     /// It reads nothing, and of what it writes the end is kept, for whoever asks why it failed.
     Caught,
+    /// It reads from there; of what it writes the end is kept.
+    Fed {
+        /// Its standard input.
+        stdin: OwnedFd,
+    },
     /// These.
     Given {
         /// Its standard input.
@@ -118,11 +123,8 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
     let told = |error: io::Error| error.to_string();
     let (stdin, stdout, stderr, output) = match errand.channels {
         Channels::Given { stdin, stdout, stderr } => (Some(stdin), stdout, stderr, None),
-        Channels::Caught => {
-            let (reader, writer) = io::pipe().map_err(told)?;
-            let output = Receiver::from_owned_fd(reader.into()).map_err(told)?;
-            (None, writer.try_clone().map_err(told)?.into(), writer.into(), Some(output))
-        }
+        Channels::Caught => caught(None).map_err(told)?,
+        Channels::Fed { stdin } => caught(Some(stdin)).map_err(told)?,
     };
     let launch = Launch {
         program: &errand.program,
@@ -145,6 +147,15 @@ fn begin(errand: Errand) -> Result<(Words, Hold), String> {
     });
     let Errand { tag, reach, waited_for, .. } = errand;
     Ok((Words { output, bytes: Vec::new() }, Hold { leader, tag, reach, waited_for }))
+}
+
+/// Its input, its two outputs in one pipe, and where they come out.
+type Caught = (Option<OwnedFd>, OwnedFd, OwnedFd, Option<Receiver>);
+
+fn caught(stdin: Option<OwnedFd>) -> io::Result<Caught> {
+    let (reader, writer) = io::pipe()?;
+    let output = Receiver::from_owned_fd(reader.into())?;
+    Ok((stdin, writer.try_clone()?.into(), writer.into(), Some(output)))
 }
 
 /// What a command says.

@@ -15,3 +15,5 @@ pub mod http;
 pub mod preflight;
 /// Connecting.
 pub mod tcp;
+/// Posting to an address.
+pub mod webhook;

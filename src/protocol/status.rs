@@ -53,6 +53,43 @@ pub struct SupervisorView {
     pub socket: PathBuf,
     /// How often it was replaced since the services were first brought up.
     pub restarts: u64,
+    /// How the config on disk differs from what runs; none if it does not.
+    #[serde(default)]
+    pub config_changed: Option<ConfigChange>,
+    /// Who is told of changes, and how that went.
+    #[serde(default)]
+    pub notify: Vec<TargetView>,
+}
+
+/// How the config on disk differs from what runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConfigChange {
+    /// What a reload would do, as lines to read.
+    pub differences: Vec<String>,
+    /// What is wrong with the file, rendered to read; then nothing else can be said of it.
+    pub problems: Option<String>,
+}
+
+impl ConfigChange {
+    /// A file that is not right.
+    pub fn broken(problems: String) -> Self {
+        Self { differences: Vec::new(), problems: Some(problems) }
+    }
+}
+
+/// Somebody who is told of changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TargetView {
+    /// Its name in the config.
+    pub name: String,
+    /// How many changes it was told of.
+    pub sent: u64,
+    /// How many it could not be told of, however often that was tried.
+    pub failed: u64,
+    /// How many were dropped because too many waited.
+    pub dropped: u64,
+    /// How many wait.
+    pub waiting: u64,
 }
 
 /// One service at a glance.
@@ -91,6 +128,9 @@ pub struct ServiceView {
     pub uptime_s: Option<f64>,
     /// How often it was started again by itself.
     pub restarts: u64,
+    /// The times at which it is started, or started again, if it has any.
+    #[serde(default)]
+    pub schedule: Option<ScheduleView>,
     /// How its last run ended.
     pub exit: Option<Outcome>,
     /// CPU use of its tree over its last second or more, in percent of one core.
@@ -116,6 +156,29 @@ pub struct ServiceView {
     /// The file of its standard error.
     #[schema(value_type = String)]
     pub stderr_log: PathBuf,
+}
+
+/// The times of a service's schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ScheduleView {
+    /// The next time, in milliseconds since 1970 UTC.
+    pub next_unix_ms: Option<u64>,
+    /// The same as people read it, in the zone of the schedule: `2026-11-27 03:00:00 +01:00`.
+    pub next: Option<String>,
+    /// What is done then.
+    pub does: Does,
+    /// How many times came while the run of an earlier one lived, and were passed over.
+    pub skipped: u64,
+}
+
+/// What is done at the times of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Does {
+    /// A run begins.
+    Start,
+    /// Another run takes the place of the one that lives.
+    Restart,
 }
 
 /// The run of a service beside the one that counts.
@@ -150,12 +213,17 @@ impl ServiceView {
         Candidate { name: &self.name, group: self.group.as_deref(), replica }
     }
 
+    /// Whether its runs begin at the times of a schedule.
+    pub fn is_job(&self) -> bool {
+        self.schedule.as_ref().is_some_and(|schedule| schedule.does == Does::Start)
+    }
+
     /// Whether it is as it should be: up, well and holding its ports; or not wanted up; or ended with success.
     pub fn is_as_wanted(&self) -> bool {
         let holds_ports = self.ports.iter().all(|port| port.held_by == HeldBy::Service);
         match self.state {
             State::Running => self.health != Health::Unhealthy && holds_ports && self.goal == Goal::Up,
-            State::Stopped => self.goal == Goal::Down,
+            State::Stopped => self.goal == Goal::Down || self.is_job(),
             State::Exited => self.reason.is_none(),
             State::Starting | State::Backoff | State::Stopping | State::Fatal => false,
         }

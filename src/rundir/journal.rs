@@ -39,6 +39,12 @@ pub struct Entry {
     pub restarts: u64,
     /// How many quick failures in a row it had behind it.
     pub failures: u32,
+    /// Its last starts, if anybody counts them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Moment>,
+    /// What is known of its schedule, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanEntry>,
     /// How it ended for good, if it did so by itself. Journals of earlier versions do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
@@ -60,10 +66,23 @@ impl Entry {
     }
 }
 
-/// How a service ended for good by itself.
+/// What is known of the times of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanEntry {
+    /// The next time, in milliseconds since 1970 UTC.
+    pub next_unix_ms: Option<u64>,
+    /// How many times have come whose run is still to follow.
+    pub queued: u32,
+    /// How many came while a run lived, and were passed over.
+    pub skipped: u64,
+}
+
+/// How a service rests by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rest {
+    /// It waits for a time of its schedule.
+    Planned,
     /// With success.
     Completed,
     /// With a failure, and its policy leaves it so.
@@ -259,6 +278,8 @@ mod tests {
             goal,
             restarts: 3,
             failures: 1,
+            starts: Vec::new(),
+            plan: None,
             rest: None,
             live,
             second: None,

@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::graph::Graph;
@@ -15,6 +16,7 @@ pub struct Fleet {
     supervisor: Supervisor,
     services: BTreeMap<ServiceName, Arc<Service>>,
     graph: Graph,
+    env_files: BTreeSet<PathBuf>,
 }
 
 /// Why services do not make a fleet.
@@ -127,7 +129,9 @@ impl Fleet {
             services.into_iter().map(|service| (service.name.clone(), Arc::new(service))).collect();
         let mut problems = ports_twice(&services);
         match Graph::new(services.values().map(|service| (&service.name, &service.depends_on))) {
-            Ok(graph) if problems.is_empty() => Ok(Self { supervisor, services, graph }),
+            Ok(graph) if problems.is_empty() => {
+                Ok(Self { supervisor, services, graph, env_files: BTreeSet::new() })
+            }
             Ok(_) => Err(problems),
             Err(more) => {
                 problems.extend(more);
@@ -146,6 +150,16 @@ impl Fleet {
             *service = Arc::new(Service { autostart, enablement, ..(**service).clone() });
         }
         fleet
+    }
+
+    /// The same, of which these files say something beside the config.
+    pub fn with_env_files(self, env_files: BTreeSet<PathBuf>) -> Self {
+        Self { env_files, ..self }
+    }
+
+    /// The files that say something of it beside the config.
+    pub fn env_files(&self) -> &BTreeSet<PathBuf> {
+        &self.env_files
     }
 
     /// The supervisor's settings.

@@ -2,6 +2,8 @@
 //! has no cycle, no two services but replicas share a port. Constructors refuse; nobody re-checks. Reading files is
 //! `config`'s job.
 
+/// How old a run may become.
+pub mod age;
 /// All services together with their supervisor's settings.
 pub mod fleet;
 /// Who depends on whom, proven to have no cycle.
@@ -22,11 +24,15 @@ pub mod log;
 pub mod policy;
 /// Several processes of one declared service.
 pub mod replicas;
+/// Times at which a service is started.
+pub mod schedule;
 /// Which script a command line plainly runs.
 pub mod script;
 /// One service.
 pub mod service;
 /// The supervisor's own settings.
 pub mod supervisor;
+/// Who is told when services change.
+pub mod target;
 /// Files whose change starts a service again.
 pub mod watch;

@@ -25,12 +25,23 @@ pub struct Backoff {
     pub max: Duration,
     /// How each further wait is longer.
     pub growth: Growth,
+    /// Each wait is shortened by up to this share of it, at random: from 0 to 1.
+    pub jitter: f64,
     /// A run of this length forgets all earlier failures.
     pub reset_after: Duration,
     /// So many quick failures in a row are retried; one more is fatal.
     pub max_retries: u32,
     /// What a run that ended before it had proven itself is.
     pub early_exit: EarlyExit,
+}
+
+/// How often a service may be started, whatever comes of its runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartLimit {
+    /// So many starts; at least 1.
+    pub starts: u32,
+    /// Within so long; one more is fatal.
+    pub within: Duration,
 }
 
 /// How waits grow from one quick failure to the next.
@@ -58,6 +69,7 @@ impl Default for Backoff {
             initial: Duration::from_millis(500),
             max: Duration::from_secs(30),
             growth: Growth::Factor(2.0),
+            jitter: 0.0,
             reset_after: Duration::from_secs(60),
             max_retries: 10,
             early_exit: EarlyExit::Judged,

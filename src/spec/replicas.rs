@@ -70,7 +70,8 @@ impl Fleet {
     /// Everything that keeps these from being a fleet.
     pub fn scaled(&self, counts: &Counts) -> Result<Self, Vec<NotAFleet>> {
         let services = self.services().values().map(|service| (**service).clone()).collect();
-        Self::replicate(self.supervisor().clone(), services, counts)
+        let scaled = Self::replicate(self.supervisor().clone(), services, counts)?;
+        Ok(scaled.with_env_files(self.env_files().clone()))
     }
 
     /// Joins services to a fleet in which they have so many replicas.

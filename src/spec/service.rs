@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::age::MaxAge;
 use super::graph::Needs;
 use super::health::{Aspect, Check, Health};
 use super::hold::{Hold, Way};
@@ -9,8 +10,9 @@ use super::hooks::Hooks;
 use super::limits::Limits;
 use super::listener::Listener;
 use super::log::{Logs, Rotation};
-use super::policy::{Backoff, PortConflict, Recovery, RestartPolicy, Stop};
+use super::policy::{Backoff, PortConflict, Recovery, RestartPolicy, StartLimit, Stop};
 use super::replicas::Replica;
+use super::schedule::{Schedule, Task};
 use super::watch::Watch;
 use crate::vocab::credentials::Credentials;
 use crate::vocab::enablement::Enablement;
@@ -59,6 +61,12 @@ pub struct Service {
     pub restart_by_cause: bool,
     /// How long to wait between failures.
     pub backoff: Backoff,
+    /// How often it may be started, if that is limited.
+    pub start_limit: Option<StartLimit>,
+    /// How old a run may become before another takes its place.
+    pub max_age: Option<MaxAge>,
+    /// At which times something is done about it.
+    pub schedule: Option<Schedule>,
     /// How a run is ended.
     pub stop: Stop,
     /// What is run on occasions of its life.
@@ -130,6 +138,9 @@ impl Service {
             restart: RestartPolicy::Always,
             restart_by_cause: true,
             backoff: Backoff::default(),
+            start_limit: None,
+            max_age: None,
+            schedule: None,
             stop: Stop::default(),
             hooks: Hooks::new(),
             limits: Limits::default(),
@@ -181,6 +192,11 @@ impl Service {
             && self.notifies() == other.notifies()
             && self.watchdog() == other.watchdog()
             && self.logs.are_joined() == other.logs.are_joined()
+    }
+
+    /// Whether its runs begin at the times of a schedule, and end by themselves.
+    pub fn is_job(&self) -> bool {
+        self.schedule.as_ref().is_some_and(|schedule| matches!(schedule.task, Task::Start(_)))
     }
 
     /// Whether two of its runs may live at the same time. A port that each run binds for itself has one holder; a held

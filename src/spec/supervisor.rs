@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::target::Targets;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 
@@ -25,6 +26,8 @@ pub struct Supervisor {
     pub pid_file: Option<PathBuf>,
     /// Where the supervisor's own log goes beside standard error, if not to its usual place.
     pub log_file: Option<PathBuf>,
+    /// Who is told when services change.
+    pub notify: Targets,
 }
 
 /// What ends the whole beside a command or a signal, as the init of a container needs it.
@@ -56,6 +59,7 @@ impl Supervisor {
             exit_on: ExitOn::Never,
             pid_file: None,
             log_file: None,
+            notify: Targets::new(),
         }
     }
 

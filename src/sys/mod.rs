@@ -1,6 +1,8 @@
 //! The only raw system calls and the only `unsafe`. One set of names over Linux and macOS; what differs lives in
 //! `linux/` and `macos/`. It may use vocab. Deliberately absent: policy. Nothing here decides whom to signal.
 
+/// Waiting for a time of the wall clock.
+pub mod alarm;
 /// Control groups, which hold together whatever a run forks.
 pub mod cgroup;
 /// The clocks.

@@ -14,7 +14,7 @@ pub fn has_hung_up(socket: &impl AsFd) -> bool {
         && fds[0].revents().is_some_and(|events| events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
 }
 
-/// A second descriptor of a socket, to be awaited in a tokio runtime beside whoever reads and writes the first.
+/// A second descriptor of a socket or a timer, to be awaited in a tokio runtime beside whoever reads and writes the first.
 pub fn second(socket: &impl AsFd) -> io::Result<AsyncFd<OwnedFd>> {
     let fd = socket.as_fd().try_clone_to_owned()?;
     // SAFETY: the descriptor is owned by the AsyncFd from here on, and `as_raw_fd` of an OwnedFd always gives that one.

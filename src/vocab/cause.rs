@@ -126,6 +126,8 @@ pub enum Means {
     MemoryLimit,
     /// A service that it needs fell.
     Dependency,
+    /// `max_age` or `schedule`.
+    Renewal,
 }
 
 impl fmt::Display for By {
@@ -145,6 +147,7 @@ impl fmt::Display for By {
             Means::Health => "its check",
             Means::MemoryLimit => "limits.memory",
             Means::Dependency => "`depends_on`",
+            Means::Renewal => "`max_age` or `schedule`",
         };
         f.write_str(means)?;
         if let Some(what) = &self.what {

@@ -74,7 +74,7 @@ fn each_kind_of_bad_input_says_place_line_cause_and_way_out() {
             [":3:13", "directory", "nowhere does not exist", "config file's directory"],
         ),
         ("env = { A = \"${NO_SUCH}\" }\n", [":3:13", "env = ", "`NO_SUCH` is not set", "write a default"]),
-        ("schedule = 2\n", [":3:1", "schedule = 2", "unknown key `schedule`", "not there yet"]),
+        ("limits = { cpu = 2 }\n", [":3:12", "limits = { cpu = 2 }", "unknown key `cpu`", "not there yet"]),
     ];
     let fleet = Fleet::new("");
     for (lines, says) in cases {

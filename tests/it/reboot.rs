@@ -32,6 +32,8 @@ fn journal(identity: Identity) -> Journal {
         goal,
         restarts: 7,
         failures: 0,
+        starts: Vec::new(),
+        plan: None,
         rest: None,
         live,
         second: None,

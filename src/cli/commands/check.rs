@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{offline, preflight};
@@ -7,6 +10,9 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::config::problem::Placed;
 use crate::protocol::status::PortView;
+use crate::spec::fleet::Fleet;
+use crate::spec::service::Service;
+use crate::vocab::name::ServiceName;
 use crate::vocab::port::HeldBy;
 
 /// What `check --json` prints.
@@ -15,6 +21,8 @@ struct Findings {
     ok: bool,
     problems: Vec<Placed>,
     machine: Vec<String>,
+    /// The next times of each schedule.
+    schedules: BTreeMap<ServiceName, Vec<String>>,
 }
 
 /// Proves the config and the machine, touching nothing.
@@ -22,7 +30,8 @@ pub(in crate::cli) fn run(context: &Context, args: &Check) -> Result<(), Failure
     let fleet = match context.load() {
         Ok(fleet) => fleet,
         Err(problems) if args.json => {
-            output::json(&Findings { ok: false, problems: problems.placed(), machine: Vec::new() })?;
+            let (machine, schedules) = (Vec::new(), BTreeMap::new());
+            output::json(&Findings { ok: false, problems: problems.placed(), machine, schedules })?;
             return Err(Failure::Said(2));
         }
         Err(problems) => return Err(Failure::Config(problems)),
@@ -34,7 +43,8 @@ pub(in crate::cli) fn run(context: &Context, args: &Check) -> Result<(), Failure
     let machine: Vec<String> =
         ports.iter().filter_map(taken).chain(state_dir).chain(log_dir).chain(starts).collect();
     if args.json {
-        output::json(&Findings { ok: machine.is_empty(), problems: Vec::new(), machine: machine.clone() })?;
+        let (problems, schedules) = (Vec::new(), next_times(&fleet));
+        output::json(&Findings { ok: machine.is_empty(), problems, machine: machine.clone(), schedules })?;
     } else {
         output::line(&format!("ok: {} ({} services)", context.config.display(), fleet.services().len()))?;
         for remark in context.remarks() {
@@ -42,11 +52,28 @@ pub(in crate::cli) fn run(context: &Context, args: &Check) -> Result<(), Failure
         }
         let free = ports.iter().filter(|port| port.held_by != HeldBy::Other).count();
         output::line(&format!("ok: {free} of {} assigned ports are free or ours", ports.len()))?;
+        for (name, times) in next_times(&fleet) {
+            let is_job = fleet.service(&name).is_some_and(|service| service.is_job());
+            let does = if is_job { "starts" } else { "is restarted" };
+            output::line(&format!("ok: `{name}` {does} at {}", times.join(", ")))?;
+        }
         for problem in &machine {
             output::line(&format!("problem: {problem}"))?;
         }
     }
     if machine.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
+}
+
+/// The next three times of each service that has a schedule.
+fn next_times(fleet: &Fleet) -> BTreeMap<ServiceName, Vec<String>> {
+    let now = u64::try_from(Timestamp::now().as_millisecond()).ok();
+    let times = |service: &Service| {
+        let schedule = service.schedule.as_ref()?;
+        let next = |time: &u64| schedule.after(*time);
+        let times = std::iter::successors(now.and_then(|now| schedule.after(now)), next).take(3);
+        Some((service.name.clone(), times.map(|time| schedule.shown(time)).collect()))
+    };
+    fleet.services().values().filter_map(|service| times(service)).collect()
 }
 
 fn taken(port: &PortView) -> Option<String> {

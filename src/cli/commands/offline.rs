@@ -45,6 +45,8 @@ pub(in crate::cli) fn status(
         config: context.config.clone(),
         socket: context.paths.socket.clone(),
         restarts: 0,
+        config_changed: None,
+        notify: Vec::new(),
     };
     Ok(Status { supervisor, services, ports, survivors })
 }
@@ -160,6 +162,7 @@ fn view(
             .collect(),
         uptime_s: None,
         restarts: 0,
+        schedule: None,
         exit: None,
         cpu_percent: None,
         memory_bytes: None,

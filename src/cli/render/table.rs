@@ -4,19 +4,21 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::tree;
-use crate::protocol::status::{Part, PortView, ServicePort, ServiceView, Status, SupervisorView};
+use crate::protocol::status::{
+    ConfigChange, Does, Part, PortView, ServicePort, ServiceView, Status, SupervisorView, TargetView,
+};
 use crate::vocab::enablement::Enablement;
 use crate::vocab::measure::{Brief, Bytes};
 use crate::vocab::port::HeldBy;
-use crate::vocab::state::State;
+use crate::vocab::state::{Goal, State};
 
 /// The whole status: services, what is wrong with them, survivors, supervisor.
 pub(in crate::cli) fn status(status: &Status) -> String {
     let mut parts = vec![services(&status.services)];
-    let said = status
-        .services
-        .iter()
-        .flat_map(|it| complaints(it).into_iter().chain(second_words(it)).chain(enablement_words(it)));
+    let said = status.services.iter().flat_map(|it| {
+        let words = complaints(it).into_iter().chain(second_words(it));
+        words.chain(schedule_words(it)).chain(enablement_words(it))
+    });
     let wrong: Vec<String> = said.collect();
     if !wrong.is_empty() {
         parts.push(wrong.join("\n"));
@@ -29,6 +31,10 @@ pub(in crate::cli) fn status(status: &Status) -> String {
             "alive without a supervisor (`procman up` takes them over):\n{}",
             lines.join("\n")
         ));
+    }
+    let targets: Vec<String> = status.supervisor.notify.iter().filter_map(target_words).collect();
+    if !targets.is_empty() {
+        parts.push(targets.join("\n"));
     }
     parts.push(supervisor(&status.supervisor));
     parts.join("\n\n")
@@ -142,6 +148,22 @@ fn enablement_words(service: &ServiceView) -> Option<String> {
     Some(format!("{}: {words}", service.name))
 }
 
+/// When it is started next.
+fn schedule_words(service: &ServiceView) -> Option<String> {
+    let schedule = service.schedule.as_ref().filter(|_| service.goal != Goal::Down)?;
+    let next = schedule.next.as_ref()?;
+    let does = match schedule.does {
+        Does::Start => "starts",
+        Does::Restart => "is restarted",
+    };
+    let skipped = match schedule.skipped {
+        0 => String::new(),
+        1 => "; 1 time was skipped while it ran".to_owned(),
+        count => format!("; {count} times were skipped while it ran"),
+    };
+    Some(format!("{}: {does} next at {next}{skipped}", service.name))
+}
+
 /// What goes on beside the run that counts.
 fn second_words(service: &ServiceView) -> Option<String> {
     let second = service.second?;
@@ -158,13 +180,39 @@ fn uptime(seconds: f64) -> String {
 
 fn supervisor(view: &SupervisorView) -> String {
     let config = view.config.display();
-    match (view.running, view.pid, view.uptime_s) {
+    let line = match (view.running, view.pid, view.uptime_s) {
         (true, Some(pid), Some(seconds)) => {
             format!("supervisor: pid {pid}, up {}, procman {}, {config}", uptime(seconds), view.version)
         }
         (_, Some(pid), _) => format!("supervisor: pid {pid} does not answer, {config}"),
         (_, None, _) => format!("supervisor: not running, {config}"),
+    };
+    view.config_changed.as_ref().map_or(line.clone(), |change| format!("{line}\n{}", config_words(change)))
+}
+
+/// That the config on disk is not what runs, if it is not.
+fn config_words(change: &ConfigChange) -> String {
+    match (&change.problems, change.differences.len()) {
+        (Some(_), _) => {
+            "the config on disk has problems, and is not what runs: `procman check` tells them".to_owned()
+        }
+        (None, 1) => {
+            "the config on disk is not what runs (1 difference): `procman reload` applies it".to_owned()
+        }
+        (None, count) => {
+            format!("the config on disk is not what runs ({count} differences): `procman reload` applies it")
+        }
     }
+}
+
+/// What a target could not be told, if anything.
+fn target_words(target: &TargetView) -> Option<String> {
+    let changes = |count: u64| if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+    let failed = (target.failed > 0).then(|| format!("{} could not be told", changes(target.failed)));
+    let dropped =
+        (target.dropped > 0).then(|| format!("{} dropped, because too many wait", changes(target.dropped)));
+    let words: Vec<String> = failed.into_iter().chain(dropped).collect();
+    (!words.is_empty()).then(|| format!("notify.{}: {} (see supervisor.log)", target.name, words.join(", ")))
 }
 
 /// The table of ports.

@@ -18,6 +18,8 @@ mod expansion;
 mod health;
 mod hold;
 mod replicas;
+mod schedule;
+mod targets;
 
 fn load_text(text: &str) -> Result<Fleet, Problems> {
     let dir = tempfile::tempdir().unwrap();

@@ -101,7 +101,7 @@ impl Engine {
                 let living: Vec<ServiceName> = services.iter().filter(lives).cloned().collect();
                 self.askers.end(&living, &by);
             }
-            (Verb::Start, _) => self.askers.start(services),
+            (Verb::Start | Verb::Up, _) => self.askers.start(services),
             (Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_), _) => (),
             (Verb::Restart | Verb::Roll { .. } | Verb::Fit, None) => (),
         }

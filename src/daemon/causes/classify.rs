@@ -39,6 +39,8 @@ pub enum Deed {
     Signalled(Signal),
     /// A service that it needs fell, as these words say.
     TakenDown(String),
+    /// Its age or its schedule had another take its place, as these words say.
+    Renewed(String),
     /// Its check failed, as these words say.
     Checked(String),
     /// Its watchdog was not fed, as these words say.
@@ -85,6 +87,7 @@ pub fn classify(facts: &Facts) -> Judgement {
             return plain(Class::Operator);
         }
         Deed::TakenDown(cause) => return told(Class::Dependency, cause),
+        Deed::Renewed(cause) => return told(Class::Operator, cause),
         Deed::Checked(cause) => return told(Class::FailedCheck, cause),
         Deed::Watched(cause) => return told(Class::Watchdog, cause),
         Deed::Measured(cause) => return told(Class::MemoryLimit, cause),
@@ -254,6 +257,7 @@ mod tests {
         };
         of(Deed::Asked, Class::Operator);
         of(Deed::TakenDown(words()), Class::Dependency);
+        of(Deed::Renewed(words()), Class::Operator);
         of(Deed::Checked(words()), Class::FailedCheck);
         of(Deed::Watched(words()), Class::Watchdog);
         of(Deed::Measured(words()), Class::MemoryLimit);

@@ -135,6 +135,7 @@ impl Engine {
             let cause = cause.to_owned();
             return match remedy {
                 Remedy::Fail => (Deed::Measured(cause), by(Means::MemoryLimit)),
+                Remedy::Renew => (Deed::Renewed(cause), by(Means::Renewal)),
                 Remedy::Restart | Remedy::Stop if is_watched(service) => {
                     (Deed::Watched(cause), by(Means::Health))
                 }

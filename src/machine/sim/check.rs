@@ -54,6 +54,8 @@ impl Before {
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Repaired(_)
+            | Event::ScheduleDue { .. }
+            | Event::Planned { .. }
             | Event::FileChanged { .. } => Proven::Nobody,
         };
         let end = match event {
@@ -75,6 +77,8 @@ impl Before {
             | Event::Hooked { .. }
             | Event::FileChanged { .. }
             | Event::Repaired(_)
+            | Event::ScheduleDue { .. }
+            | Event::Planned { .. }
             | Event::Measured { .. } => None,
         };
         let (look, falls) = (sickness::Look::of(fleet, event), falls::Before::of(fleet, event));
@@ -209,11 +213,13 @@ impl World {
             }
             Some(_) | None => has_completed,
         };
+        let is_planned = matches!(phase, Some(Phase::Resting(Rest::Planned)));
         match verb {
-            Verb::Start | Verb::Restart | Verb::Await(Awaited::Ready) => is_ready,
-            Verb::Roll { .. } => is_ready && self.processes_of(name).len() <= 1,
+            Verb::Up | Verb::Start | Verb::Restart => is_ready || is_planned,
+            Verb::Await(Awaited::Ready) => is_ready,
+            Verb::Roll { .. } => (is_ready || is_planned) && self.processes_of(name).len() <= 1,
             // One that was to go may have been declared again since, and rests.
-            Verb::Fit if self.is_declared(name) && self.ledger.wants_up(name) => is_ready,
+            Verb::Fit if self.is_declared(name) && self.ledger.wants_up(name) => is_ready || is_planned,
             Verb::Fit => !self.is_occupied(name),
             Verb::Await(Awaited::Alive) => self.has_process(name),
             Verb::Stop | Verb::StopAtOnce | Verb::Kill => !self.is_occupied(name),
@@ -227,7 +233,7 @@ impl World {
         let Some(service) = service else { return false };
         let is_clear = service.last().is_none_or(|last| last.end.left.is_empty());
         let is_settled = match asked.verb {
-            Verb::Start | Verb::Restart => {
+            Verb::Up | Verb::Start | Verb::Restart => {
                 service.goal() == Goal::Up && service.health() != Health::Unhealthy
             }
             Verb::Fit => {

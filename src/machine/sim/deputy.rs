@@ -29,6 +29,10 @@ impl World {
             Action::Spawn { run, service } => {
                 self.check_spawn(run, &service)?;
                 self.excuse_no_more(run, &service);
+                let is_first = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(run));
+                if is_first.is_some_and(|it| it.phase().run() == Some(run)) {
+                    self.check_start_limit(&service.name)?;
+                }
                 if service.hooks.contains_key(&Occasion::PreStart) {
                     self.prepare(run, &service);
                 } else {
@@ -144,7 +148,7 @@ impl World {
 
     /// When a process of a service ends by itself even if it is good: a job does, unless it would be started again.
     pub(super) fn natural_end(&mut self, service: &Service) -> Option<(Duration, Outcome)> {
-        let ends = is_job(&service.name) && service.restart != RestartPolicy::Always;
+        let ends = (is_job(&service.name) || service.is_job()) && service.restart != RestartPolicy::Always;
         ends.then(|| (wait(&mut self.rng, 2000), Outcome::Code(0)))
     }
 
@@ -280,7 +284,7 @@ impl World {
             Start::Up => {
                 let wanted = self.file.services().values().filter(|service| service.autostart);
                 let wanted = wanted.map(|service| service.name.clone()).collect();
-                self.command(Verb::Start, wanted, None)
+                self.command(Verb::Up, wanted, None)
             }
         }
     }

@@ -35,16 +35,23 @@ impl Before {
             Event::Exited { run, .. } => (counts(run), Some(BTreeSet::new())),
             Event::Command(command) => match command.verb {
                 Verb::Restart | Verb::Roll { .. } => (None, Some(command.services.iter().cloned().collect())),
-                Verb::Start | Verb::Fit | Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_) => {
-                    (None, Some(BTreeSet::new()))
-                }
+                Verb::Up
+                | Verb::Start
+                | Verb::Fit
+                | Verb::Stop
+                | Verb::StopAtOnce
+                | Verb::Kill
+                | Verb::Await(_) => (None, Some(BTreeSet::new())),
             },
-            Event::FileChanged { service, .. } => (None, Some([service.clone()].into())),
+            Event::FileChanged { service, .. } | Event::ScheduleDue { service } => {
+                (None, Some([service.clone()].into()))
+            }
             Event::Reconfigured(_) | Event::Resumed(_) => (None, None),
             Event::Abandoned(_) | Event::Spawned { .. } | Event::NotSpawned { .. } | Event::Probed { .. } => {
                 (None, Some(BTreeSet::new()))
             }
             Event::CalledOff { .. }
+            | Event::Planned { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Notified { .. } => (None, Some(BTreeSet::new())),

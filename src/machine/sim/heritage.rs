@@ -1,7 +1,7 @@
 use super::check::require;
 use super::world::{Verdict, World};
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
-use crate::machine::phase::Phase;
+use crate::machine::phase::{Phase, Rest};
 use crate::machine::service::Service;
 use crate::vocab::state::Goal;
 
@@ -22,7 +22,9 @@ impl World {
             let is_replaced = survivor.live.is_some_and(|live| self.is_replaced(&live, service));
             let keeps_failures = is_replaced || memory.failures >= survivor.failures;
             let keeps_count = keeps_failures && memory.restarts >= survivor.restarts;
-            let keeps_rest = survivor.rest.is_none() || memory.rest == survivor.rest;
+            // What waited for a schedule that the config has no more is started.
+            let is_unplanned = survivor.rest == Some(Rest::Planned) && !service.spec().is_job();
+            let keeps_rest = survivor.rest.is_none() || is_unplanned || memory.rest == survivor.rest;
             let keeps_process = survivor.live.is_none_or(|live| self.is_kept(&live, service));
             let keeps_second = survivor.second.is_none_or(|second| self.keeps_second(&second, service));
             let keeps_processes = keeps_process && keeps_second;

@@ -5,6 +5,7 @@ use super::child::Child;
 use super::world::Verdict;
 use crate::machine::action::Change;
 use crate::machine::event::{Finding, Verb};
+use crate::machine::fleet::Fleet;
 use crate::machine::ticket::TicketId;
 use crate::spec::watch::Watch;
 use crate::vocab::moment::Moment;
@@ -30,6 +31,10 @@ pub(super) struct Ledger {
     greedy: BTreeSet<RunId>,
     /// When a service was started again for a file.
     edited: BTreeMap<ServiceName, Vec<Moment>>,
+    /// When a time of a service's schedule came last.
+    due: BTreeMap<ServiceName, Moment>,
+    /// When a service was started since somebody asked for it.
+    starts: BTreeMap<ServiceName, Vec<Moment>>,
     /// When a service's run was ended because it was unhealthy.
     remedied: BTreeMap<ServiceName, Vec<Moment>>,
 }
@@ -54,6 +59,7 @@ impl Ledger {
         self.remedied.clear();
         self.greedy.clear();
         self.edited.clear();
+        self.starts.clear();
         for name in services {
             self.declare(name);
         }
@@ -153,6 +159,37 @@ impl Ledger {
         edits.retain(|at| now.since(*at) < Watch::LOOP_WITHIN);
         edits.push(now);
         edits.len()
+    }
+
+    pub(super) fn note_due(&mut self, name: &ServiceName, now: Moment) {
+        self.due.insert(name.clone(), now);
+    }
+
+    pub(super) fn is_due(&self, name: &ServiceName, now: Moment) -> bool {
+        self.due.get(name) == Some(&now)
+    }
+
+    /// A service is started; says how often that was so within so long.
+    pub(super) fn note_start(&mut self, name: &ServiceName, within: Duration, now: Moment) -> usize {
+        let starts = self.starts.entry(name.clone()).or_default();
+        starts.retain(|at| now.since(*at) < within);
+        starts.push(now);
+        starts.len()
+    }
+
+    /// Starts of what the fleet has forgotten count no more when the config has it again.
+    pub(super) fn forget_starts_but_of(&mut self, fleet: &Fleet) {
+        self.starts.retain(|name, _| fleet.services().contains_key(name));
+    }
+
+    /// Somebody asks for these, and takes the starts before upon himself.
+    pub(super) fn forgive_starts(&mut self, verb: Verb, services: &[ServiceName]) {
+        match verb {
+            Verb::Up | Verb::Start | Verb::Restart | Verb::Roll { .. } => {
+                services.iter().for_each(|name| drop(self.starts.remove(name)));
+            }
+            Verb::Fit | Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_) => (),
+        }
     }
 
     pub(super) fn note_greed(&mut self, run: RunId) {

@@ -26,6 +26,8 @@ mod operator;
 mod peace;
 /// What policies make of ends.
 mod policy;
+/// Runs that are too old, schedules, and limits of starts.
+mod renewal;
 /// Rolling exchanges.
 mod rolling;
 /// What is done about runs that are unhealthy.

@@ -103,6 +103,7 @@ impl World {
             2 | 8 => self.notify(),
             9 => self.edit_file(),
             10 => self.repair(),
+            11 | 12 => self.let_schedule_come(),
             3..=5 => self.tell_again(),
             6 | 7 => {
                 self.squat();
@@ -137,7 +138,8 @@ impl World {
 
     fn order(&mut self) -> Verdict {
         let verb = match self.rng.u32(0..18) {
-            0..=2 => Verb::Start,
+            0 => Verb::Up,
+            1 | 2 => Verb::Start,
             3 | 4 => Verb::Stop,
             5..=7 => Verb::Restart,
             8 => Verb::Kill,
@@ -173,7 +175,7 @@ impl World {
         };
         let fleet = &supervisor.fleet;
         let spoken_of = match verb {
-            Verb::Start => fleet.spec().graph().with_hard_needs(&services),
+            Verb::Up | Verb::Start => fleet.spec().graph().with_hard_needs(&services),
             Verb::Stop | Verb::StopAtOnce | Verb::Restart | Verb::Kill | Verb::Await(_) => {
                 services.iter().cloned().collect()
             }
@@ -189,7 +191,7 @@ impl World {
             let is_leaving = fleet.services().get(*name).is_some_and(|service| service.goal() != Goal::Up);
             match verb {
                 Verb::Restart | Verb::Roll { .. } => true,
-                Verb::Start | Verb::Fit => is_leaving,
+                Verb::Up | Verb::Start | Verb::Fit => is_leaving,
                 Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_) => false,
             }
         };
@@ -197,8 +199,9 @@ impl World {
         let run_of = |name: &ServiceName| fleet.services().get(name).and_then(|it| it.phase().run());
         let old_runs: BTreeMap<ServiceName, RunId> =
             old.filter_map(|name| Some((name.clone(), run_of(name)?))).collect();
+        self.ledger.forgive_starts(verb, &services);
         match verb {
-            Verb::Start | Verb::Restart => {
+            Verb::Up | Verb::Start | Verb::Restart => {
                 let needed = fleet.spec().graph().with_needs(&services);
                 self.ledger.want(needed.iter(), Goal::Up);
             }
@@ -243,6 +246,7 @@ impl World {
         self.tell(|| format!("the file is edited: {:?}", self.file.services().keys().collect::<Vec<_>>()));
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         let known = Arc::clone(supervisor.fleet.spec());
+        self.ledger.forget_starts_but_of(&supervisor.fleet);
         self.excuse_new_needs();
         self.ledger
             .want(known.services().keys().filter(|name| self.file.service(name).is_none()), Goal::Down);
@@ -265,6 +269,7 @@ fn run_of(event: &Event) -> Option<RunId> {
         Event::Notified { run, .. } | Event::CalledOff { run } | Event::Hooked { run, .. } => Some(*run),
         Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) | Event::PortsSeen { .. } => None,
         Event::FileChanged { .. } | Event::Repaired(_) => None,
+        Event::ScheduleDue { .. } | Event::Planned { .. } => None,
         Event::Resumed(_) | Event::Tick => None,
     }
 }

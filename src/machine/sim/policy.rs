@@ -5,6 +5,7 @@ use crate::machine::blame::Blame;
 use crate::machine::event::{End, Taken};
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{Phase, Rest};
+use crate::machine::schedule::Queue;
 use crate::machine::service::Service;
 use crate::spec;
 use crate::spec::policy::{EarlyExit, PortConflict, RestartPolicy};
@@ -50,6 +51,7 @@ pub(super) fn expected(service: &Service, end: &End, now: Moment) -> Option<Expe
     let rests = match (service.goal(), spec.restart) {
         (Goal::Down, _) => Rests::As(Rest::Stopped),
         (Goal::Up, _) if service.has_understudy() => return None,
+        (Goal::Up, _) if service.plan().is_some_and(|plan| plan.queue == Queue::One) => return None,
         (Goal::Up, _) if sickness::ends_for_good(service) => Rests::As(Rest::Fatal),
         (Goal::Up, _) if !ended_by_itself => return None,
         (Goal::Up, _) if !is_success && end.taken.is_some() => return conflict(service, end.taken.as_ref()?),
@@ -116,7 +118,8 @@ pub(super) fn check(fleet: &Fleet, end: &Expected) -> Verdict {
         }
         (Rests::AsFatalAtMost, Phase::Resting(rest)) => {
             let has_retries = service.memory().failures <= service.spec().backoff.max_retries;
-            *rest == Rest::Fatal && !has_retries
+            let is_worn_out = fleet.reason(&end.service).is_some_and(|why| why.contains("start_limit"));
+            *rest == Rest::Fatal && (!has_retries || is_worn_out)
         }
         (Rests::AsFatalAtMost, _) => true,
     };

@@ -169,7 +169,7 @@ impl World {
 pub(super) fn is_hopeless(service: &Service, verb: Verb) -> bool {
     let first = service.first_hangs_in_kernel();
     match verb {
-        Verb::Start | Verb::Restart | Verb::Fit => {
+        Verb::Up | Verb::Start | Verb::Restart | Verb::Fit => {
             first || (*service.phase() == Phase::Waiting && service.hangs_in_kernel())
         }
         Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Roll { .. } => service.hangs_in_kernel(),

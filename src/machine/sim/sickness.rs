@@ -36,6 +36,8 @@ impl Look {
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Repaired(_)
+            | Event::ScheduleDue { .. }
+            | Event::Planned { .. }
             | Event::FileChanged { .. }
             | Event::Drained { .. } => Self::None,
         }
@@ -65,6 +67,9 @@ impl World {
         let fleet = self.fleet()?;
         let Some(service) = fleet.service_of(run) else { return Err(format!("run {run} is nobody's")) };
         if self.is_ended_for_greed(run, service, fleet.reason(&service.spec().name).as_ref()) {
+            return Ok(());
+        }
+        if self.is_renewed(run, service, fleet.reason(&service.spec().name).as_ref()) {
             return Ok(());
         }
         let (name, unfit) = (service.spec().name.clone(), self.ledger.unfit_looks(run));

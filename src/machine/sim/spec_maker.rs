@@ -4,15 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use jiff::tz::TimeZone;
 
+use crate::spec::age::MaxAge;
 use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Bond, Condition, Need, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::hooks::{Hook, Hooks, Occasion};
-use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict, Recovery, RestartPolicy, Stop};
+use crate::spec::policy::{
+    Backoff, EarlyExit, Growth, PortConflict, Recovery, RestartPolicy, StartLimit, Stop,
+};
 use crate::spec::replicas::Replica;
+use crate::spec::schedule::{Missed, Overlap, Schedule, Task};
 use crate::spec::service::{Command, Service};
 use crate::spec::supervisor::{ExitOn, Supervisor};
+use crate::spec::target::Targets;
 use crate::spec::watch::Watch;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
@@ -53,6 +59,7 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
         exit_on: ExitOn::Never,
         pid_file: None,
         log_file: None,
+        notify: Targets::new(),
     };
     Arc::new(Fleet::new(supervisor, services).unwrap())
 }
@@ -126,6 +133,7 @@ fn random(rng: &mut Rng, text: &str) -> Service {
     service.backoff = random_backoff(rng);
     service.restart_by_cause = rng.u32(0..4) > 0;
     service.hooks = random_hooks(rng);
+    set_times(rng, &mut service);
     service.watch = (rng.u32(0..4) == 0).then(watch);
     service.limits.memory_bytes = (rng.u32(0..4) == 0).then_some(MEMORY_BYTES_MAX);
     service.stop.timeout = Duration::from_millis(rng.u64(50..3000));
@@ -143,6 +151,29 @@ fn random(rng: &mut Rng, text: &str) -> Service {
         service.success_exit_codes.insert(3);
     }
     service
+}
+
+/// How often and how long it may run, and when. What a schedule starts is to end.
+fn set_times(rng: &mut Rng, service: &mut Service) {
+    let within = Duration::from_millis(rng.u64(1000..10_000));
+    service.start_limit = (rng.u32(0..6) == 0).then(|| StartLimit { starts: rng.u32(1..=6), within });
+    let age = Duration::from_millis(rng.u64(5000..40_000));
+    service.max_age = (rng.u32(0..6) == 0).then_some(MaxAge { age, variance: 0.1 });
+    service.schedule = (rng.u32(0..4) == 0).then(|| schedule(rng));
+    if service.is_job() && service.restart == RestartPolicy::Always {
+        service.restart = RestartPolicy::Never;
+    }
+}
+
+/// The machine is told of its times and never asks for them, so that any cron expression will do.
+fn schedule(rng: &mut Rng) -> Schedule {
+    let task = match rng.u32(0..5) {
+        0 | 1 => Task::Restart,
+        2 => Task::Start(Overlap::Skip),
+        3 => Task::Start(Overlap::Queue),
+        _ => Task::Start(Overlap::Replace),
+    };
+    Schedule::new("* * * * *", TimeZone::UTC, task, Missed::Run).unwrap()
 }
 
 /// No check, one for both aspects, one for either, or one for each; some of them are kept up by the service itself.
@@ -211,6 +242,7 @@ fn random_backoff(rng: &mut Rng) -> Backoff {
         initial: Duration::from_millis(rng.u64(50..1000)),
         max: Duration::from_millis(rng.u64(1000..4000)),
         growth: if rng.bool() { Growth::Linear } else { Growth::Factor(f64::from(rng.u32(2..=6)) / 2.0) },
+        jitter: *rng.choice(&[0.0, 0.5, 1.0]).unwrap_or(&0.0),
         reset_after: Duration::from_millis(rng.u64(1000..20_000)),
         max_retries: rng.u32(0..=4),
         early_exit: if rng.bool() { EarlyExit::Judged } else { EarlyExit::Failed },
@@ -267,7 +299,10 @@ fn edit(rng: &mut Rng, services: &mut [Service]) {
         1 | 2 => set_checks(rng, service),
         3 => service.ports = Vec::new(),
         4 => service.ports = vec![port_of(3000 + number)],
-        5 => service.restart = random_policy(rng, &service.name),
+        5 => {
+            service.restart = random_policy(rng, &service.name);
+            set_times(rng, service);
+        }
         6 => service.backoff = random_backoff(rng),
         8 => service.on_port_conflict = random_conflict(rng),
         9 => service.hooks = random_hooks(rng),

@@ -90,6 +90,8 @@ impl Violence {
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Repaired(_)
+            | Event::ScheduleDue { .. }
+            | Event::Planned { .. }
             | Event::FileChanged { .. } => Self::AfterTheirTime,
         }
     }
@@ -327,6 +329,7 @@ impl World {
             Event::Spawned { .. } | Event::NotSpawned { .. } => self.past.push(event),
             Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
             Event::FileChanged { .. } | Event::Repaired(_) => (),
+            Event::ScheduleDue { .. } | Event::Planned { .. } => (),
             Event::Drained { .. } => self.past.push(event),
             // Of a `post_stop` nothing is told twice: the next daemon may give its run number again.
             Event::Hooked { occasion: Occasion::PostStop, .. } => (),
@@ -357,13 +360,14 @@ fn told(event: &Event) -> String {
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
         Event::PortsSeen { .. } | Event::Measured { .. } | Event::FileChanged { .. } => format!("{event:?}"),
         Event::CalledOff { .. } | Event::Hooked { .. } | Event::Drained { .. } => format!("{event:?}"),
+        Event::ScheduleDue { .. } | Event::Planned { .. } => format!("{event:?}"),
         Event::Resumed(_) | Event::Tick | Event::Repaired(_) => format!("{event:?}"),
     }
 }
 
 fn words(service: &spec::service::Service) -> String {
     format!(
-        "needs {:?}, {:?}, {:?}, retries {}, stop {:?}, drain {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}",
+        "needs {:?}, {:?}, {:?}, retries {}, stop {:?}, drain {:?}, up {:?}, ports {:?} or {:?}, ready {:?}, live {:?}, autostart {}, hooks {:?}, {:?}, {:?}, {:?}, {:?}",
         service.depends_on,
         service.restart,
         service.recovery,
@@ -378,5 +382,8 @@ fn words(service: &spec::service::Service) -> String {
         service.autostart,
         service.hooks.keys(),
         service.limits,
+        service.start_limit,
+        service.max_age,
+        service.schedule.as_ref().map(|schedule| schedule.task),
     )
 }

@@ -319,8 +319,7 @@ fn the_next_supervisor_brings_an_exchange_to_its_end() {
         let second = SecondMemory { run: RunId(8), identity: identity(RunId(8)), since, plan };
         let (service, goal) = (name("web"), Goal::Up);
         let (live, second) = (Some(first), Some(second));
-        let memory =
-            Survivor { service, goal, restarts: 0, failures: 0, rest: None, live, second, startup: None };
+        let memory = Survivor { live, second, ..Survivor::new(service, goal) };
         rig.tell(Event::Resumed(vec![memory.clone()]));
         assert_eq!(rig.fleet.services()[&name("web")].memory(), memory);
         rig

@@ -17,6 +17,7 @@ fn program(restart: RestartPolicy) -> Service {
         initial: second,
         max: 3 * second,
         growth: Growth::Linear,
+        jitter: 0.0,
         reset_after: second,
         max_retries: 3,
         early_exit: EarlyExit::Failed,

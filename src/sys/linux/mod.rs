@@ -1,5 +1,7 @@
 //! Linux: procfs, pidfds, netlink, cgroups.
 
+/// Waiting for a time of the wall clock, by timerfd_create(2).
+pub(super) mod alarm;
 /// Control groups of version 2.
 pub(super) mod cgroup;
 /// Making a process by clone(2).

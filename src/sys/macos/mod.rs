@@ -1,5 +1,7 @@
 //! macOS: libproc, sysctl, kqueue.
 
+/// Waiting for a time of the wall clock.
+pub(super) mod alarm;
 /// Control groups, of which there are none.
 pub(super) mod cgroup;
 /// Making a process by fork(2).

@@ -1,0 +1,79 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::engine::Engine;
+use crate::config::change;
+use crate::config::load::{self, Machine};
+use crate::protocol::status::ConfigChange;
+use crate::rundir::enabled;
+use crate::spec::fleet::Fleet;
+
+/// What is known of the config on disk. It is looked at only when somebody asks for the status, and proven only when its
+/// bytes or an env file are not as at the last look.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// The env files as they were when the config was applied.
+    applied: Stamps,
+    /// What was found last, and of what.
+    found: Option<(String, Stamps, Option<ConfigChange>)>,
+}
+
+/// How files look from outside: number, size, and the times of their last changes.
+type Stamps = BTreeMap<PathBuf, Option<(u64, u64, i64, i64, i64)>>;
+
+impl Disk {
+    /// A config that was just applied.
+    pub(super) fn new(fleet: &Fleet) -> Self {
+        Self { applied: stamps(fleet), found: None }
+    }
+
+    /// What runs is something else than at the last look.
+    pub(super) fn look_again(&mut self) {
+        self.found = None;
+    }
+}
+
+fn stamps(fleet: &Fleet) -> Stamps {
+    let stamp = |path: &Path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec(), found.ctime()))
+    };
+    fleet.env_files().iter().map(|path| (path.clone(), stamp(path))).collect()
+}
+
+impl Engine {
+    /// How the config on disk differs from what runs; none if it does not.
+    pub(super) fn config_change(&mut self) -> Option<ConfigChange> {
+        let text = match load::read_whole(&self.config, &self.environment) {
+            Ok(text) => text,
+            Err(problems) => return Some(ConfigChange::broken(problems.to_string())),
+        };
+        let stamps = stamps(self.fleet.spec());
+        let is_whole = self.applied.without.is_empty() && self.applied.beside.is_empty();
+        if is_whole && text == self.applied.text && stamps == self.disk.applied {
+            return None;
+        }
+        if let Some((known_text, known_stamps, found)) = &self.disk.found {
+            if *known_text == text && *known_stamps == stamps {
+                return found.clone();
+            }
+        }
+        let found = match load::prove(&text, &self.config, &self.environment, Machine::Proven) {
+            Ok(fresh) => {
+                let fresh = fresh.overruled(&enabled::read(&self.paths));
+                let difference = change::difference(self.fleet.spec(), &fresh);
+                let differences = self.reload_lines(&difference, &fresh);
+                let needs_restart = difference.lines_for_supervisor();
+                (!difference.is_empty()).then(|| ConfigChange {
+                    differences: differences.into_iter().chain(needs_restart).collect(),
+                    problems: None,
+                })
+            }
+            Err(problems) => Some(ConfigChange::broken(problems.to_string())),
+        };
+        self.disk.found = Some((text, stamps, found.clone()));
+        found
+    }
+}
