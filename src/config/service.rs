@@ -148,10 +148,8 @@ fn rest(
     name: &ServiceName,
     directory: &Path,
 ) -> Option<Service> {
-    let signal = |key| section.text(key).and_then(|(text, value)| value.note(Signal::parse(&text)));
     let max_unavailable = section.integer("max_unavailable", COUNTS);
     let by_cause = section.flag("restart_by_cause");
-    let usual = Stop::default();
     let schedule = schedule::schedule(section);
     let backoff = section.value("backoff").and_then(|value| policy::backoff(&value)).unwrap_or_default();
     let codes = section.value("success_exit_codes").map(|value| value.members());
@@ -181,11 +179,7 @@ fn rest(
         start_limit: schedule::start_limit(section),
         max_age: schedule::max_age(section),
         schedule,
-        stop: Stop {
-            signal: signal("stop_signal").unwrap_or(usual.signal),
-            timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
-            asks: asks(section).unwrap_or(usual.asks),
-        },
+        stop: stop(section),
         hooks: hooks::read(section, directory, context.machine),
         watch: watch::read(section),
         limits: limits::read(section).unwrap_or_default(),
@@ -195,7 +189,7 @@ fn rest(
         autostart: section.flag("autostart").unwrap_or(true),
         enablement: None,
         priority: section.integer("priority", -1000..1001).and_then(|it| i32::try_from(it).ok()).unwrap_or(0),
-        reload_signal: signal("reload_signal"),
+        reload_signal: signal(section, "reload_signal"),
         user: section.text("user").and_then(|(user, value)| prove::user(&user, &value)),
         umask: umask(section),
         nice: section.integer("nice", -20..20).and_then(|nice| i32::try_from(nice).ok()),
@@ -289,6 +283,20 @@ fn replicas(section: &Section<'_>, name: &ServiceName, places: &mut Places) {
     if let Some(count) = value.integer(COUNTS).and_then(|count| u32::try_from(count).ok()) {
         places.replicas.insert(name.clone(), (count, value.span()));
     }
+}
+
+fn stop(section: &Section<'_>) -> Stop {
+    let usual = Stop::default();
+    Stop {
+        signal: signal(section, "stop_signal").unwrap_or(usual.signal),
+        timeout: section.duration("stop_timeout").unwrap_or(usual.timeout),
+        asks: asks(section).unwrap_or(usual.asks),
+    }
+}
+
+fn signal(section: &Section<'_>, key: &'static str) -> Option<Signal> {
+    let (text, value) = section.text(key)?;
+    value.note(Signal::parse(&text))
 }
 
 fn asks(section: &Section<'_>) -> Option<Asked> {

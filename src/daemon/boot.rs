@@ -40,7 +40,6 @@ use crate::rundir::lock;
 use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::roles;
 use crate::spec::fleet::Fleet;
-use crate::spec::listener::EventType;
 use crate::sys::cgroup::Home;
 use crate::sys::estate::Estate;
 use crate::sys::tree::Reach;
@@ -314,17 +313,12 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         mailbox: mailbox.clone(),
         inbox,
     });
-    engine.declare_channels(&fleet);
-    engine.watch_files(&fleet);
-    engine.declare_listeners(&engine.active_groups());
+    engine.declare(&fleet);
     past.end_strays();
     engine.cgroups.iter().for_each(Home::sweep);
     let start = past.what_to_start(boot.config, boot.start);
     past.take_over(&mut engine);
-    engine.renew_listeners();
-    engine.keep_targets(&fleet);
-    engine.keep_schedules(&fleet);
-    engine.switchboard.tell(EventType::SupervisorStateChangeRunning, String::new());
+    engine.begin(&fleet);
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
     let serving = declared.serve(&mailbox);

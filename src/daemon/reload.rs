@@ -16,10 +16,26 @@ use crate::protocol::reply::ReloadReport;
 use crate::rundir::applied::Applied;
 use crate::rundir::enabled;
 use crate::spec::fleet::Fleet;
+use crate::spec::listener::EventType;
 use crate::vocab::name::ServiceName;
 use crate::vocab::state::Goal;
 
 impl Engine {
+    /// Makes what the services of the first fleet need beside their processes.
+    pub(super) fn declare(&mut self, fleet: &Fleet) {
+        self.declare_channels(fleet);
+        self.watch_files(fleet);
+        self.declare_listeners(&self.active_groups());
+    }
+
+    /// Begins what goes on beside the services, once those that live are taken over.
+    pub(super) fn begin(&mut self, fleet: &Fleet) {
+        self.renew_listeners();
+        self.keep_targets(fleet);
+        self.keep_schedules(fleet);
+        self.switchboard.tell(EventType::SupervisorStateChangeRunning, String::new());
+    }
+
     /// Reads the config again and, if all services would start by it, acts on it.
     pub(super) fn reload(&mut self, order: ReloadOrder, asker: Asker, reply: oneshot::Sender<ReloadReport>) {
         if self.is_ending() {

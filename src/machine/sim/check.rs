@@ -138,7 +138,8 @@ impl World {
         // What one can be up without is waited for at a start, and at no exchange of what is up.
         let is_asked = |need: &Need| need.bond == Bond::Hard || !is_understudy;
         let mut needs = spec.depends_on.iter().filter(|(_, need)| is_asked(need));
-        let unmet = needs.find(|(needed, need)| !self.lets_start(needed, **need));
+        let unmet =
+            needs.find(|(needed, need)| !self.lets_start(needed, **need) && !self.begins_anew(needed));
         require(unmet.is_none(), || format!("run {run} of `{name}` is begun without {unmet:?}"))
     }
 

@@ -95,6 +95,15 @@ impl World {
             || (need.bond == Bond::Soft && !self.is_on_its_way(needed, need.condition))
     }
 
+    /// Whether a run for a time of its schedule follows one that ended well, in the same breath.
+    pub(super) fn begins_anew(&self, name: &ServiceName) -> bool {
+        self.service(name).is_some_and(|service| {
+            let is_beginning =
+                matches!(service.phase(), Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..));
+            is_beginning && service.spec().is_job() && service.has_succeeded()
+        })
+    }
+
     fn service(&self, name: &ServiceName) -> Option<&Service> {
         self.supervisor.as_ref()?.fleet.services().get(name)
     }
@@ -151,7 +160,7 @@ impl World {
 
     fn check_fall_of(&self, fallen: &ServiceName, before: &Before) -> Verdict {
         let Some(service) = self.service(fallen) else { return Ok(()) };
-        let has_completed = *service.phase() == Phase::Resting(Rest::Completed);
+        let has_completed = *service.phase() == Phase::Resting(Rest::Completed) || self.begins_anew(fallen);
         let recovers = service.spec().recovery == Recovery::Smooth && !is_lost(service);
         for (name, dependent) in self.fleet()?.services() {
             if !needs_lastingly(dependent, fallen) || !before.standing.contains(name) {
