@@ -5,7 +5,6 @@ mod bad_input;
 mod causes;
 mod chaos;
 mod corpus;
-mod crowd;
 mod dependencies;
 mod emergency;
 mod faults;
