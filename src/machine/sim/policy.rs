@@ -35,12 +35,14 @@ enum Rests {
     AsFatalAtMost,
 }
 
-/// Whoever finds its port taken spends nothing on it. One that a new config took away is nobody's business.
+/// Whoever finds its port taken spends nothing on it, unless another run is to follow anyway. A port that a new config took
+/// away is nobody's business.
 pub(super) fn conflict(service: &Service, taken: &Taken) -> Option<Expected> {
     let is_declared = service.spec().ports.iter().any(|port| port.overlaps(&taken.port));
     let memory = service.memory();
     let rests = Rests::ByConflict { failures: memory.failures, restarts: memory.restarts };
-    is_declared.then(|| Expected { service: service.spec().name.clone(), rests })
+    let is_followed = service.plan().is_some_and(|plan| plan.queue == Queue::One);
+    (is_declared && !is_followed).then(|| Expected { service: service.spec().name.clone(), rests })
 }
 
 /// What the policy of a service makes of the end of its run.

@@ -39,6 +39,8 @@ impl World {
     pub(super) fn let_schedule_come(&mut self) -> Verdict {
         let names: Vec<ServiceName> = self.file.services().keys().cloned().collect();
         let Some(name) = self.rng.choice(names) else { return Ok(()) };
+        // What is due anyway is done first: the time of a schedule changes nothing of that.
+        self.feed(Event::Tick)?;
         let Some(before) = self.file_or_known(&name).cloned() else { return Ok(()) };
         self.ledger.note_due(&name, self.now);
         self.feed(Event::ScheduleDue { service: name.clone() })?;
