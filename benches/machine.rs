@@ -16,8 +16,10 @@ use procman::machine::fleet::Fleet;
 use procman::machine::ticket::TicketId;
 use procman::spec;
 use procman::spec::graph::{Condition, Need, Needs};
-use procman::spec::supervisor::{ExitOn, Supervisor};
+use procman::spec::log::Sockets;
+use procman::spec::supervisor::{ExitOn, LogFormat, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
+use procman::vocab::log_level::LogLevel;
 use procman::vocab::moment::Moment;
 use procman::vocab::name::ServiceName;
 use procman::vocab::outcome::Outcome;
@@ -134,5 +136,8 @@ fn supervisor() -> Supervisor {
         pid_file: None,
         log_file: None,
         notify: Default::default(),
+        log_level: LogLevel::Info,
+        log_format: LogFormat::Human,
+        log_sockets: Sockets::default(),
     }
 }

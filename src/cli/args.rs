@@ -9,10 +9,11 @@ use super::graph_args::Graph;
 use super::import_args::Import;
 use super::order_args::{Start, Stop};
 use super::supervise_args::Supervise;
-use super::when::When;
+use crate::vocab::log_level::LogLevel;
 use crate::vocab::measure::parse_duration;
 use crate::vocab::name::ServiceName;
 use crate::vocab::signal::Signal;
+use crate::vocab::when::When;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -101,6 +102,12 @@ pub enum Verb {
     Logs(Logs),
     /// Draw who depends on whom, and the critical chain of the last start
     Graph(Graph),
+    /// Let the supervisor's own log tell more or less, until the supervisor ends
+    LogLevel {
+        /// error, warn, info, debug or trace
+        #[arg(value_name = "LEVEL")]
+        level: LogLevel,
+    },
     /// Stream what happens to services
     Events(Events),
     /// Read the config again, show the difference and apply only that

@@ -59,6 +59,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::Graph(graph) => commands::graph::run(&context()?, &graph),
         Verb::Logs(logs) if logs.rotate_now => commands::rotate::run(&context()?, &logs),
         Verb::Logs(logs) => commands::logs::run(&context()?, &logs),
+        Verb::LogLevel { level } => commands::log_level::run(&context()?, level),
         Verb::Events(events) => commands::events::run(&context()?, &events),
         Verb::Reload(reload) => commands::reload::run(&context()?, &reload),
         Verb::Check(check) => commands::check::run(&context()?, &check),

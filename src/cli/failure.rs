@@ -130,7 +130,7 @@ fn ask_code(error: &AskError) -> u8 {
         AskError::Refused(problem) => match problem.kind {
             Kind::BadRequest | Kind::NotFound | Kind::NoSuchService | Kind::BadMethod | Kind::TooLarge => 2,
             Kind::ConfigForbids => 2,
-            Kind::NoGuardian => 1,
+            Kind::NoGuardian | Kind::Busy => 1,
             Kind::Ending => 4,
             Kind::Needed => 5,
         },

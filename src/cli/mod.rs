@@ -26,8 +26,6 @@ mod interrupt;
 pub mod order_args;
 /// Printing that survives a reader who leaves.
 mod output;
-/// The supervisor's own log in a file.
-mod own_log;
 /// What people see.
 mod render;
 /// Being called by another program's name.
@@ -38,8 +36,6 @@ pub mod supervise_args;
 mod supervisorctl;
 /// Being `supervisord`.
 mod supervisord;
-/// Points in time as people type them.
-pub mod when;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::lines::Lines;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
 use crate::protocol::event::Event;
 use crate::protocol::graph::Graph;
-use crate::protocol::logs::{RotateOrder, RotateReport};
+use crate::protocol::logs::{LogLevelOrder, RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{Line, ReloadReport, Report};
 use crate::protocol::status::Status;
@@ -91,6 +91,13 @@ impl Client {
     /// Reads the config again.
     pub async fn reload(&mut self, order: ReloadOrder) -> Result<ReloadReport, AskError> {
         let answer = self.post("/v1/reload", &order).await?;
+        self.whole(answer).await
+    }
+
+    /// Lets the supervisor's own log tell more or less.
+    pub async fn set_log_level(&mut self, order: LogLevelOrder) -> Result<LogLevelOrder, AskError> {
+        let body = serde_json::to_vec(&order).map_err(AskError::NotUnderstood)?;
+        let answer = self.request(Method::PUT, "/v1/supervisor/log-level", body.into()).await?;
         self.whole(answer).await
     }
 

@@ -141,6 +141,12 @@ fn settings(old: &Supervisor, new: &Supervisor) -> Vec<String> {
 
 fn supervisor_keys(old: &Fleet, new: &Fleet) -> Vec<&'static str> {
     let (old, new) = (old.supervisor(), new.supervisor());
-    let differs = [("state_dir", old.state_dir != new.state_dir), ("log_dir", old.log_dir != new.log_dir)];
+    let differs = [
+        ("state_dir", old.state_dir != new.state_dir),
+        ("log_dir", old.log_dir != new.log_dir),
+        ("log_level", old.log_level != new.log_level),
+        ("log_format", old.log_format != new.log_format),
+        ("syslog_socket and journald_socket", old.log_sockets != new.log_sockets),
+    ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

@@ -27,6 +27,11 @@ pub(super) struct Checks {
 }
 
 impl Checks {
+    /// Whether one of them looks for lines in the service's log files.
+    pub(super) fn reads_logs(&self) -> bool {
+        self.ready.iter().chain(&self.live).any(|health| matches!(health.check, Check::Log(_)))
+    }
+
     /// Whether one of them listens to what the service tells of itself.
     pub(super) fn notify(&self) -> bool {
         let mut both = self.ready.iter().chain(&self.live);

@@ -1,32 +1,109 @@
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 
+use super::load::Machine;
 use super::service::Context;
 use super::table::{Room, Section};
 use super::value::Value;
-use crate::spec::log::{Compression, Every, Logs, Rotation};
+use crate::spec::log::{Compression, Delivery, Envelope, Every, Logs, OnFull, Rotation, Target};
 use crate::vocab::measure::{Bytes, parse_duration};
 use crate::vocab::name::ServiceName;
 
 /// Reads `stdout`, `stderr` and `log`.
 pub(super) fn read(context: &Context<'_>, section: &Section<'_>, name: &ServiceName) -> Logs {
-    let directory = &context.supervisor.log_dir;
-    let stdout =
-        file(context, section, "stdout").unwrap_or_else(|| directory.join(format!("{name}.out.log")));
-    let stderr = match section.text("stderr") {
-        Some((text, _)) if text == "stdout" => Some(stdout.clone()),
-        Some(_) | None => file(context, section, "stderr"),
+    let usual = |ending| Output {
+        file: context.supervisor.log_dir.join(format!("{name}.{ending}.log")),
+        to: Target::file(),
     };
-    let stderr = stderr.unwrap_or_else(|| directory.join(format!("{name}.err.log")));
-    let files = if stdout == stderr { 1 } else { 2 };
-    Logs { rotation: rotation(section, files), stdout, stderr }
+    let stdout = output(context, section.value("stdout"), &usual("out"), None);
+    let stderr = output(context, section.value("stderr"), &usual("err"), Some(&stdout));
+    let files = if stdout.file == stderr.file { 1 } else { 2 };
+    let (rotation, delivery) = log(section, files);
+    Logs {
+        rotation,
+        stdout: stdout.file,
+        stderr: stderr.file,
+        stdout_to: stdout.to,
+        stderr_to: stderr.to,
+        delivery,
+    }
+}
+
+/// Where a stream goes.
+#[derive(Clone)]
+struct Output {
+    file: PathBuf,
+    to: BTreeSet<Target>,
+}
+
+/// Reads a word, a file or a list of them. `stdout` is what standard error may be joined with.
+fn output(
+    context: &Context<'_>,
+    value: Option<Value<'_>>,
+    usual: &Output,
+    stdout: Option<&Output>,
+) -> Output {
+    let Some(value) = value else { return usual.clone() };
+    let members = value.members();
+    let mut output = Output { to: BTreeSet::new(), ..usual.clone() };
+    for member in &members {
+        let Some(text) = member.text() else { continue };
+        let (target, sockets) = (target(&text), &context.supervisor.log_sockets);
+        match (text.as_str(), stdout, target) {
+            ("null" | "stdout", _, _) if members.len() > 1 => {
+                member.add(format!("`{text}` does not go with others"), "write it alone");
+            }
+            ("null", _, _) => (),
+            ("stdout", Some(stdout), _) => return stdout.clone(),
+            (_, _, Some(target)) => {
+                match target {
+                    Target::Syslog => prove(context, member, &text, &sockets.syslog),
+                    Target::Journald => prove(context, member, &text, &sockets.journald),
+                    Target::File | Target::Inherit => (),
+                }
+                output.to.insert(target);
+            }
+            (_, _, None) => {
+                let file = file(context, &text, member);
+                if file.is_some() && !output.to.insert(Target::File) {
+                    member.add("a stream has one file", "name one");
+                }
+                output.file = file.unwrap_or(output.file);
+            }
+        }
+    }
+    output
+}
+
+fn target(word: &str) -> Option<Target> {
+    match word {
+        "file" => Some(Target::File),
+        "inherit" => Some(Target::Inherit),
+        "syslog" => Some(Target::Syslog),
+        "journald" => Some(Target::Journald),
+        _ => None,
+    }
+}
+
+/// Notes that nobody listens where lines are to go.
+fn prove(context: &Context<'_>, value: &Value<'_>, daemon: &str, socket: &Path) {
+    if context.machine == Machine::Trusted {
+        return;
+    }
+    if let Err(error) = UnixDatagram::unbound().and_then(|own| own.connect(socket)) {
+        value.add(
+            format!("nobody takes lines for {daemon} on {}: {error}", socket.display()),
+            format!("start that daemon, name its socket by `{daemon}_socket` of [supervisor], or write to a \"file\""),
+        );
+    }
 }
 
 /// A log file that is said, or a note of why it cannot be one: what cannot be renamed cannot be set aside.
-fn file(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let (text, value) = section.text(key)?;
-    let file = context.base.join(&text);
+fn file(context: &Context<'_>, text: &str, value: &Value<'_>) -> Option<PathBuf> {
+    let file = context.base.join(text);
     if text.is_empty() || std::fs::metadata(&file).is_ok_and(|found| !found.is_file()) {
-        let hint = "name a log file, which is written and set aside; `procman logs` shows all of them merged";
+        let hint = "name a log file, or \"file\", \"null\", \"inherit\", \"syslog\" or \"journald\"";
         value.add(format!("{} is not a file", file.display()), hint);
         return None;
     }
@@ -34,9 +111,9 @@ fn file(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Opti
 }
 
 /// Reads `log`; `files` are the service's.
-fn rotation(section: &Section<'_>, files: u64) -> Rotation {
+fn log(section: &Section<'_>, files: u64) -> (Rotation, Delivery) {
     let usual = Rotation::default();
-    let rotation = section.value("log").and_then(|value| {
+    let read = section.value("log").and_then(|value| {
         let section = value.section()?;
         let size_max = section.size("max_size").unwrap_or(usual.size_max);
         let keep = section.integer("keep", 0..10_001).and_then(|keep| u32::try_from(keep).ok());
@@ -47,10 +124,32 @@ fn rotation(section: &Section<'_>, files: u64) -> Rotation {
             total_max: total(&section, size_max, files),
             compression: compression(&section),
         };
+        let delivery = Delivery { on_full: on_full(&section), envelope: envelope(&section) };
         section.refuse_others(Room { name: "log", planned: &[] });
-        Some(rotation)
+        Some((rotation, delivery))
     });
-    rotation.unwrap_or(usual)
+    read.unwrap_or_default()
+}
+
+fn on_full(section: &Section<'_>) -> OnFull {
+    let words = [("block", OnFull::Block), ("drop", OnFull::Drop)];
+    word(section, "on_full", &words).unwrap_or(OnFull::Block)
+}
+
+fn envelope(section: &Section<'_>) -> Envelope {
+    let words = [("none", Envelope::None), ("timestamp", Envelope::Timestamp), ("json", Envelope::Json)];
+    word(section, "envelope", &words).unwrap_or(Envelope::None)
+}
+
+/// What one of some words means, or a note that it is none of them.
+fn word<T: Copy>(section: &Section<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    let (text, value) = section.text(key)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    if found.is_none() {
+        let known: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        value.add(format!("`{text}` is no `{key}`"), format!("write {}", known.join(" or ")));
+    }
+    found
 }
 
 fn every(text: &str, value: &Value<'_>) -> Option<Every> {
@@ -85,13 +184,6 @@ fn total(section: &Section<'_>, size_max: u64, files: u64) -> Option<u64> {
 }
 
 fn compression(section: &Section<'_>) -> Compression {
-    let Some((text, value)) = section.text("compress") else { return Compression::None };
-    match text.as_str() {
-        "none" => Compression::None,
-        "gzip" => Compression::Gzip,
-        other => {
-            value.add(format!("`{other}` is no compression"), "write \"gzip\" or \"none\"");
-            Compression::None
-        }
-    }
+    let words = [("none", Compression::None), ("gzip", Compression::Gzip)];
+    word(section, "compress", &words).unwrap_or(Compression::None)
 }

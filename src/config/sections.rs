@@ -7,8 +7,10 @@ use toml::de::DeTable;
 use super::scope::Scope;
 use super::table::{Notes, Room, Section, known_instead};
 use super::value::{Expected, Value};
-use crate::spec::supervisor::{ExitOn, Supervisor};
+use crate::spec::log::Sockets;
+use crate::spec::supervisor::{ExitOn, LogFormat, Supervisor};
 use crate::spec::target::Targets;
+use crate::vocab::log_level::LogLevel;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
 
@@ -44,9 +46,35 @@ pub(super) fn supervisor<'a>(
         exit_on: section.text("exit_on").map_or(ExitOn::Never, |(text, value)| exit_on(&text, &value)),
         pid_file: None,
         log_file: None,
+        log_level: section
+            .text("log_level")
+            .and_then(|(text, value)| value.note(text.parse()))
+            .unwrap_or(LogLevel::Info),
+        log_format: section.text("log_format").map_or(LogFormat::Human, |it| log_format(&it.0, &it.1)),
+        log_sockets: sockets(base, &section),
     };
     section.refuse_others(Room { name: "[supervisor]", planned: &[] });
     supervisor
+}
+
+fn log_format(text: &str, value: &Value<'_>) -> LogFormat {
+    match text {
+        "human" => LogFormat::Human,
+        "json" => LogFormat::Json,
+        other => {
+            value.add(format!("`{other}` is no form of a log"), "write \"human\" or \"json\"");
+            LogFormat::Human
+        }
+    }
+}
+
+fn sockets(base: &Path, section: &Section<'_>) -> Sockets {
+    let usual = Sockets::default();
+    let socket = |key, usual| section.text(key).map_or(usual, |(text, _)| base.join(text));
+    Sockets {
+        syslog: socket("syslog_socket", usual.syslog),
+        journald: socket("journald_socket", usual.journald),
+    }
 }
 
 fn exit_on(text: &str, value: &Value<'_>) -> ExitOn {

@@ -16,6 +16,7 @@ use super::{
     health, hold, hooks, limits, listener, logs, needs, policy, prove, schedule, sections, variables, watch,
 };
 use crate::spec::graph::Needs;
+use crate::spec::log::Logs;
 use crate::spec::policy::{Asked, EarlyExit, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service, Stdin};
@@ -93,7 +94,7 @@ pub(super) fn read(
     let (hold, drain) = hold::read(&section, &holder, places);
     section.refuse_others(Room { name: &format!("service `{name}`"), planned: &[] });
     section.refuse_others_behind(Room { name: "[defaults]", planned: &[] }, &NOT_FOR_ALL);
-    refuse_deaf(&section, &service, &checks);
+    refuse_checks_in_vain(&section, &service, &checks);
     Some(Service {
         command: command.unwrap_or(service.command),
         directory,
@@ -106,6 +107,12 @@ pub(super) fn read(
         live: checks.live,
         ..service
     })
+}
+
+/// Notes checks that could never succeed for this service.
+fn refuse_checks_in_vain(section: &Section<'_>, service: &Service, checks: &health::Checks) {
+    refuse_deaf(section, service, checks);
+    refuse_unseen(section, &service.logs, checks);
 }
 
 /// Notes a service that could not tell of itself: the socket lies where nobody but the supervisor's user may go.
@@ -130,6 +137,17 @@ fn refuse_mute(section: &Section<'_>, service: &Service) {
         "`capture_hangs` works for services that run as the same user as the supervisor",
         "remove it, or run procman as that user",
     );
+}
+
+/// Notes a service whose lines are looked for in files that it does not write.
+fn refuse_unseen(section: &Section<'_>, logs: &Logs, checks: &health::Checks) {
+    let value = section.value("stdout").or_else(|| section.value("stderr"));
+    if let (true, true, Some(value)) = (checks.reads_logs(), logs.files().next().is_none(), value) {
+        value.add(
+            "a `log` check reads the log files, and there are none",
+            "add \"file\" to `stdout` or `stderr`",
+        );
+    }
 }
 
 /// Keys of `[defaults]` are proven by every service that uses them; what is not for all is refused here.

@@ -114,7 +114,7 @@ impl Engine {
         let open = |(stream, descriptor, path): (Stream, i32, PathBuf)| {
             let pipe = channel::open_removed(&path, main, descriptor)?;
             let key = StreamKey { service: service.name.clone(), stream };
-            Some((key, Attachment { pipe, destination: destination(service, stream) }))
+            Some((key, Attachment { pipe, destination: self.destination(service, stream) }))
         };
         self.read_from(pairs.into_iter().filter_map(open).collect());
     }
@@ -130,7 +130,7 @@ impl Engine {
         // What an earlier config kept apart goes on as it was until its process has ended.
         for (stream, channel) in pairs.into_iter().take(streams_of(service)) {
             let key = StreamKey { service: service.name.clone(), stream };
-            let destination = destination(service, stream);
+            let destination = self.destination(service, stream);
             if lives && !channel.exists() {
                 // A new pipe would be read in the place of the one that its process writes into.
                 self.pump.configure(key, destination);
@@ -140,6 +140,23 @@ impl Engine {
             opened.push((key, Attachment { pipe, destination }));
         }
         Ok(opened)
+    }
+
+    /// Where a stream of a service goes.
+    fn destination(&self, service: &Service, stream: Stream) -> Destination {
+        let Logs { stdout, stderr, stdout_to, stderr_to, rotation, delivery } = &service.logs;
+        let (file, other, targets) = match stream {
+            Stream::Stdout => (stdout, stderr, stdout_to),
+            Stream::Stderr => (stderr, stdout, stderr_to),
+        };
+        Destination {
+            file: file.clone(),
+            beside: (!service.logs.are_joined()).then(|| other.clone()),
+            rotation: *rotation,
+            targets: targets.clone(),
+            delivery: *delivery,
+            sockets: self.fleet.spec().supervisor().log_sockets.clone(),
+        }
     }
 
     /// Before anybody writes into a pipe, it is held where it outlives this process: a service that ends while there is no
@@ -153,17 +170,6 @@ impl Engine {
             self.pump.attach(key, attachment);
         }
     }
-}
-
-/// Where a stream of a service goes.
-fn destination(service: &Service, stream: Stream) -> Destination {
-    let Logs { stdout, stderr, rotation } = &service.logs;
-    let (file, other) = match stream {
-        Stream::Stdout => (stdout, stderr),
-        Stream::Stderr => (stderr, stdout),
-    };
-    let beside = (!service.logs.are_joined()).then(|| other.clone());
-    Destination { file: file.clone(), beside, rotation: *rotation }
 }
 
 /// How many channels a service has: one when its standard error goes where its standard output goes.

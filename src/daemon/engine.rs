@@ -314,6 +314,7 @@ impl Engine {
             }
             Some(Message::Foreseen(command, answer, found)) => self.restart_foreseen(command, answer, &found),
             Some(Message::Graph(reply)) => drop(reply.send(self.graph())),
+            Some(Message::ReadLogs(asked, reply)) => drop(reply.send(self.logs_asked_for(&asked))),
             Some(Message::RotateLogs(order, reply)) => self.rotate_logs(&order, reply),
             // Whoever asks for a service that is not there hears so by the end of the channel.
             Some(Message::Why(service, reply)) => drop(self.why(&service, reply)),

@@ -7,12 +7,13 @@ use super::causes::askers::Asker;
 use super::causes::ends::Ended;
 use super::preflight::{Foresights, Reading};
 use super::question::Question;
+use crate::logs::query::Query;
 use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
 use crate::protocol::event::Event;
 use crate::protocol::graph::Graph;
-use crate::protocol::logs::{RotateOrder, RotateReport};
+use crate::protocol::logs::{LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
@@ -67,6 +68,8 @@ pub enum Message {
     Reload(ReloadOrder, Asker, oneshot::Sender<ReloadReport>),
     /// The starts that a config brings have been looked at.
     Replace(Box<Reading>, oneshot::Sender<ReloadReport>, Foresights),
+    /// A client wants to read logs.
+    ReadLogs(LogsQuery, oneshot::Sender<Result<Query, Problem>>),
     /// A client wants log files to be set aside.
     RotateLogs(RotateOrder, oneshot::Sender<Result<RotateReport, Problem>>),
     /// A client of supervisord's protocol asks for something.

@@ -41,6 +41,8 @@ pub mod http;
 pub mod last_words;
 /// Services that are told of events.
 pub mod listeners;
+/// Which lines of the logs a client means.
+mod log_query;
 /// One look at a live run: ports held, check passed.
 pub mod look;
 /// What reaches the engine.
@@ -57,6 +59,8 @@ pub mod notes;
 mod notify;
 /// What clients ask for, in the machine's words.
 pub mod orders;
+/// The supervisor's own log.
+pub mod own_log;
 /// What a supervisor before this one left.
 pub mod past;
 /// What the machine asks for, done.

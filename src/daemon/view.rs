@@ -67,6 +67,7 @@ impl Engine {
         let used = live.map(|live| self.meter.measure(live, tree, now));
         let spec = service.spec();
         let noted = self.noted_of(name).map_or_else(Vec::new, notes::words);
+        let lost = self.pump.lost(name);
         let is_replicated = replicated.contains(&spec.replica.of);
         ServiceView {
             name: name.clone(),
@@ -100,6 +101,8 @@ impl Engine {
                 .and_then(|live| self.wardens.get(&live.run))
                 .and_then(|warden| warden.charge().notebook.says()),
             notes: noted,
+            dropped_lines: lost.lines,
+            dropped_bytes: lost.bytes,
             stdout_log: spec.logs.stdout.clone(),
             stderr_log: spec.logs.stderr.clone(),
         }

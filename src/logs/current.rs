@@ -85,6 +85,17 @@ impl Current {
         Ok(taken)
     }
 
+    /// Writes bytes behind the end of the file; says how many it took, at least one.
+    pub(super) fn write(&mut self, bytes: &[u8], unix_ms: u64) -> io::Result<usize> {
+        let written = self.file.write_at(bytes, self.size)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.recorder.note(Entry { offset: self.size, unix_ms });
+        self.size += u64::try_from(written).unwrap_or_default();
+        Ok(written)
+    }
+
     pub(super) fn line_end(&self) -> io::Result<LineEnd> {
         let Some(at) = self.size.checked_sub(1) else { return Ok(LineEnd::Whole) };
         let mut last = [0];

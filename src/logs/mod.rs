@@ -4,6 +4,8 @@
 
 /// New lines as they come.
 pub mod follow;
+/// What was not written.
+pub mod loss;
 /// What lines are searched for.
 pub mod pattern;
 /// Lines for people.
@@ -16,6 +18,8 @@ pub mod query;
 pub mod scan;
 /// One stream's files: the current one and those set aside.
 pub mod series;
+/// Reading, and going on with new lines.
+pub mod session;
 /// The last lines of a file.
 pub mod tail;
 /// When which bytes arrived.
@@ -27,8 +31,14 @@ mod calendar;
 mod content;
 /// The file of a series that bytes go to.
 mod current;
+/// Lines, cut and wrapped.
+mod envelope;
+/// The way of lines to several targets.
+mod fan;
 /// Which files make a series.
 pub mod files;
+/// What is missing while a file cannot be written.
+mod gap;
 /// When a stream is looked at next.
 mod pace;
 /// Compressing what was set aside.
@@ -37,6 +47,8 @@ mod press;
 mod reader;
 /// The files of a series as rotation moves them.
 mod shelf;
+/// Where lines go beside a file.
+mod sink;
 /// One stream's way through the pump.
 mod stream;
 /// What a thread of the pump does.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::num::NonZero;
@@ -11,9 +12,10 @@ use std::time::{Duration, Instant};
 use mio::Waker;
 use tokio::sync::oneshot;
 
+use super::loss::{Lost, Tally};
 use super::press::Pressed;
 use super::worker::Worker;
-use crate::spec::log::Rotation;
+use crate::spec::log::{Delivery, Rotation, Sockets, Target};
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
@@ -21,6 +23,7 @@ use crate::vocab::stream::Stream;
 #[derive(Debug, Clone)]
 pub struct Pump {
     threads: Arc<[Thread]>,
+    tally: Tally,
 }
 
 /// The way to one of its threads. All streams of a service are with the same one.
@@ -57,6 +60,26 @@ pub struct Destination {
     pub beside: Option<PathBuf>,
     /// When it is set aside.
     pub rotation: Rotation,
+    /// Whether that is where they go, and where else.
+    pub targets: BTreeSet<Target>,
+    /// How lines go there.
+    pub delivery: Delivery,
+    /// Where daemons listen that may be among them.
+    pub sockets: Sockets,
+}
+
+impl Destination {
+    /// A file and nothing else, as it comes.
+    pub fn file(file: PathBuf, rotation: Rotation) -> Self {
+        Self {
+            file,
+            beside: None,
+            rotation,
+            targets: Target::file(),
+            delivery: Delivery::default(),
+            sockets: Sockets::default(),
+        }
+    }
 }
 
 /// What came of setting a log file aside on request.
@@ -70,6 +93,16 @@ pub enum SetAside {
     AtLineEnd,
     /// It cannot be.
     Failed(String),
+}
+
+/// What all threads have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    /// Where time indexes lie.
+    pub(super) times: PathBuf,
+    pub(super) tally: Tally,
+    /// The wall clock.
+    pub(super) unix_ms: fn() -> u64,
 }
 
 /// The queue has no bound, and needs none: requests are as rare as starts and ends of services.
@@ -94,8 +127,14 @@ impl Pump {
     /// Starts the pump's threads. Time indexes are kept in the directory `times`; `unix_ms` is the wall clock.
     pub fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
-        let threads = (0..count).map(|_| Thread::start(times.clone(), unix_ms));
-        Ok(Self { threads: threads.collect::<io::Result<_>>()? })
+        let tally = Tally::default();
+        let start = |_| Thread::start(Ground { times: times.clone(), tally: tally.clone(), unix_ms });
+        Ok(Self { threads: (0..count).map(start).collect::<io::Result<_>>()?, tally })
+    }
+
+    /// What of a service's output was lost since the pump began.
+    pub fn lost(&self, service: &ServiceName) -> Lost {
+        self.tally.of(service)
     }
 
     /// Takes a stream on, or another pipe, file or rotation for one that is there.
@@ -149,9 +188,9 @@ impl Pump {
 }
 
 impl Thread {
-    fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<Self> {
+    fn start(ground: Ground) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel();
-        let (worker, waker) = Worker::new((requests.clone(), inbox), times, unix_ms)?;
+        let (worker, waker) = Worker::new((requests.clone(), inbox), ground)?;
         thread::Builder::new()
             .name("log-pump".to_owned())
             .stack_size(256 * 1024)

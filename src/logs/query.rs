@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::pattern::Pattern;
 use super::reader::{self, Reader, Scope, TimedLine};
+use crate::spec::service::Service;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
@@ -54,6 +55,37 @@ pub struct Line {
     pub unix_ms: u64,
     /// Its bytes without the newline.
     pub bytes: Vec<u8>,
+}
+
+/// Which streams of services are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// Both.
+    Both,
+    /// Standard output alone.
+    Stdout,
+    /// Standard error alone.
+    Stderr,
+}
+
+/// The log files of services. Of two streams that go to one file, either one means that.
+pub fn sources<'a>(services: impl IntoIterator<Item = &'a Service>, streams: Streams) -> Vec<Source> {
+    let mut found = Vec::new();
+    for service in services {
+        let files = service.logs.files().filter(|(stream, _)| match (streams, stream) {
+            (Streams::Both, _) | (Streams::Stdout, Stream::Stdout) | (Streams::Stderr, Stream::Stderr) => {
+                true
+            }
+            (Streams::Stdout, Stream::Stderr) => false,
+            (Streams::Stderr, Stream::Stdout) => service.logs.are_joined(),
+        });
+        found.extend(files.map(|(stream, file)| Source {
+            service: service.name.clone(),
+            stream,
+            file: file.to_owned(),
+        }));
+    }
+    found
 }
 
 /// Where each source ends at this moment.

@@ -61,6 +61,8 @@ pub enum Taken {
     All(usize),
     /// So many bytes, perhaps none; there may be more.
     Some(usize),
+    /// So many bytes, perhaps none; a target has no room for more.
+    Later(usize),
 }
 
 /// One step moves so many bytes at most: more than a pipe holds, so that one who gets less has emptied it.
@@ -92,6 +94,11 @@ impl Series {
         self.destination = destination;
         self.due = self.due_of_file();
         self.has_rotated = true;
+    }
+
+    /// Whether bytes go there already.
+    pub(super) fn goes_to(&self, destination: &Destination) -> bool {
+        self.destination == *destination
     }
 
     /// When the current file is set aside though no bytes may come by then.
@@ -197,19 +204,11 @@ impl Series {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let of = |bytes_max| Portion { bytes_max, unix_ms };
-        let (size_max, failed, is_due) =
-            (self.destination.rotation.size_max, self.failed, self.due.has_come(unix_ms));
+        let room = self.room(unix_ms)?;
         let current = self.current(unix_ms)?;
-        let room = if is_due { 0 } else { size_max.saturating_sub(current.size()) };
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let must_wait = failed.is_some_and(|failed| {
-            let grown = current.size().saturating_sub(failed.size);
-            // At least a byte, or a tiny file would be tried for ever within one call.
-            grown < (size_max / 10).max(1) && unix_ms.abs_diff(failed.unix_ms) < AGAIN_MS
-        });
-        if must_wait {
+        let Some(room) = room else {
             return current.take(source, side, of(STEP_BYTES)).map(Taken::All);
-        }
+        };
         if room > LOOK_BYTES {
             let bytes_max = STEP_BYTES.min(room - LOOK_BYTES);
             let taken = current.take(source, side, of(bytes_max))?;
@@ -222,12 +221,64 @@ impl Series {
         let line_end = current.line_end()?;
         let cut = cut(&next, room, line_end, current.size());
         let taken = if cut == 0 { 0 } else { current.take(source, side, of(cut))? };
-        let last = taken.checked_sub(1).map(|at| next[at]);
-        if taken == cut && last.map_or(line_end == LineEnd::Whole, |byte| byte == b'\n') {
-            let size = current.size();
-            let _ = self.rotate(Failed { size, unix_ms });
+        if taken == cut {
+            self.rotate_behind(&next[..cut], line_end, unix_ms);
         }
         Ok(Taken::Some(taken))
+    }
+
+    /// Writes bytes that are in hand as [`Self::take`] moves those of a pipe: up to where the file is set aside, if it is. Says
+    /// how many it took, perhaps none.
+    pub(super) fn put(&mut self, bytes: &[u8], unix_ms: u64) -> io::Result<usize> {
+        self.look_again();
+        let room = self.room(unix_ms)?.filter(|room| *room < bytes.len());
+        let current = self.current(unix_ms)?;
+        let written = match room {
+            None => current.write(bytes, unix_ms)?,
+            Some(room) => {
+                let line_end = current.line_end()?;
+                let cut = cut(bytes, room, line_end, current.size());
+                let written = if cut == 0 { 0 } else { current.write(&bytes[..cut], unix_ms)? };
+                if written == cut {
+                    self.rotate_behind(&bytes[..cut], line_end, unix_ms);
+                }
+                written
+            }
+        };
+        self.begin_part_of_day(unix_ms);
+        Ok(written)
+    }
+
+    /// Whether the last line of the current file has no end yet.
+    pub(super) fn ends_in_midst_of_line(&mut self, unix_ms: u64) -> io::Result<bool> {
+        self.look_again();
+        Ok(self.current(unix_ms)?.line_end()? == LineEnd::Open)
+    }
+
+    /// How many bytes more may go into the current file; none where that cannot be set aside at the moment.
+    fn room(&mut self, unix_ms: u64) -> io::Result<Option<usize>> {
+        let (size_max, failed, is_due) =
+            (self.destination.rotation.size_max, self.failed, self.due.has_come(unix_ms));
+        let size = self.current(unix_ms)?.size();
+        let must_wait = failed.is_some_and(|failed| {
+            let grown = size.saturating_sub(failed.size);
+            // At least a byte, or a tiny file would be tried for ever within one call.
+            grown < (size_max / 10).max(1) && unix_ms.abs_diff(failed.unix_ms) < AGAIN_MS
+        });
+        if must_wait {
+            return Ok(None);
+        }
+        let room = if is_due { 0 } else { size_max.saturating_sub(size) };
+        Ok(Some(usize::try_from(room).unwrap_or(usize::MAX)))
+    }
+
+    /// Sets the file aside if its last portion ends with a line.
+    fn rotate_behind(&mut self, portion: &[u8], before: LineEnd, unix_ms: u64) {
+        let is_whole = portion.last().map_or(before == LineEnd::Whole, |byte| *byte == b'\n');
+        if is_whole {
+            let size = self.current.as_ref().map_or(0, Current::size);
+            let _ = self.rotate(Failed { size, unix_ms });
+        }
     }
 
     fn current(&mut self, unix_ms: u64) -> io::Result<&mut Current> {

@@ -3,9 +3,14 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::envelope::{OpenLines, Origin};
+use super::fan::Fan;
+use super::gap::Gap;
+use super::loss::{Loss, Tally};
 use super::pace::{Look, Next, Pace};
-use super::pump::Destination;
+use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
+use crate::spec::log::{Delivery, OnFull};
 use crate::sys::source::{SidePipe, Source};
 
 /// One stream on its way from its pipe into its files.
@@ -14,9 +19,16 @@ pub(super) struct Stream {
     /// The pipe, behind those before it that are not empty yet.
     sources: VecDeque<Source>,
     series: Series,
-    name: String,
+    /// Where bytes do not go as they are into one file.
+    fan: Option<Fan>,
+    gap: Gap,
+    origin: Origin,
+    tally: Tally,
+    delivery: Delivery,
     disk: Disk,
     pace: Pace,
+    /// How long an open line was waited for at last.
+    open_pause: Duration,
 }
 
 /// Whether the disk takes what comes.
@@ -48,6 +60,8 @@ enum End {
     More,
     /// The disk is stuck.
     Stuck(Instant),
+    /// A target has no room.
+    Full,
 }
 
 /// A stream may move so many bytes before the others have their turn: as much as a pipe can be large.
@@ -57,14 +71,36 @@ const TURN_BYTES: usize = 1 << 20;
 /// (`/proc/sys/fs/pipe-max-size`). The kernel takes the memory only as bytes arrive.
 const PIPE_BYTES: usize = 1 << 20;
 
+/// How long a target that has no room is let make some.
+const FULL_PAUSE: Duration = Duration::from_millis(2);
+
+/// The first pause before a pipe is looked at again that holds the beginning of a line, and the longest.
+const OPEN_PAUSE_FIRST: Duration = Duration::from_millis(2);
+const OPEN_PAUSE_LONGEST: Duration = Duration::from_millis(100);
+
+/// How often a pipe is looked at that must not fill up while its disk is stuck.
+const SHED_PAUSE: Duration = Duration::from_millis(20);
+
 /// The first pause after an error of the disk, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
 impl Stream {
-    pub(super) fn new(name: String, pipe: OwnedFd, series: Series) -> Self {
-        let sources = VecDeque::from([Source::new(pipe)]);
-        Self { sources, series, name, disk: Disk::Well, pace: Pace::new() }
+    pub(super) fn new(key: &StreamKey, pipe: OwnedFd, destination: Destination, ground: &Ground) -> Self {
+        let origin = Origin { service: key.service.clone(), stream: key.stream };
+        let gap = Gap::new(origin.clone(), Loss::new(&ground.tally, &key.service));
+        Self {
+            sources: VecDeque::from([Source::new(pipe)]),
+            fan: Fan::new(&origin, &destination, &ground.tally),
+            delivery: destination.delivery,
+            series: Series::new(destination, ground.times.clone()),
+            gap,
+            origin,
+            tally: ground.tally.clone(),
+            disk: Disk::Well,
+            pace: Pace::new(),
+            open_pause: OPEN_PAUSE_FIRST,
+        }
     }
 
     /// The pipe that its service writes into.
@@ -85,6 +121,11 @@ impl Stream {
 
     /// Takes over another destination for all further bytes.
     pub(super) fn configure(&mut self, destination: Destination) {
+        if !self.series.goes_to(&destination) {
+            // What is in hand belongs where it went so far, and is still in the pipe if that does not take it.
+            self.fan = Fan::new(&self.origin, &destination, &self.tally);
+            self.delivery = destination.delivery;
+        }
         self.series.configure(destination);
         self.retry_now();
     }
@@ -117,12 +158,28 @@ impl Stream {
         }
         match end {
             End::Stuck(retry_at) => Next::At(retry_at),
-            End::Done => self.pace.after(Look { at, bytes, capacity }),
+            End::Full => Next::At(at + FULL_PAUSE),
+            End::Done => match self.pace.after(Look { at, bytes, capacity }) {
+                Next::Event => self.after_open_line(at, bytes),
+                later @ Next::At(_) => later,
+            },
             End::More => match self.pace.after(Look { at, bytes, capacity }) {
                 Next::Event => Next::At(at),
                 later @ Next::At(_) => later,
             },
         }
+    }
+
+    /// Linux tells of bytes that come into a pipe that was not empty at the end of a write(2) alone. A writer of more than the
+    /// pipe holds never gets there while the beginning of its line is left in the pipe, and nobody would be told.
+    fn after_open_line(&mut self, at: Instant, bytes: usize) -> Next {
+        if self.fan.is_none() || self.waiting() == 0 {
+            self.open_pause = OPEN_PAUSE_FIRST;
+            return Next::Event;
+        }
+        self.open_pause =
+            if bytes > 0 { OPEN_PAUSE_FIRST } else { (self.open_pause * 2).min(OPEN_PAUSE_LONGEST) };
+        Next::At(at + self.open_pause)
     }
 
     /// Moves all that is in the pipe at this moment; says when the next turn is. A stuck disk is tried once more, however
@@ -138,6 +195,7 @@ impl Stream {
                     return Next::Event;
                 }
                 End::Stuck(retry_at) => return Next::At(retry_at),
+                End::Full => return Next::At(Instant::now() + FULL_PAUSE),
                 End::More => (),
             }
         }
@@ -149,12 +207,13 @@ impl Stream {
         let mut bytes = 0;
         let pause = match self.disk {
             Disk::Well => PAUSE_FIRST,
-            Disk::Stuck { retry_at, .. } if retry_at > Instant::now() => return (0, End::Stuck(retry_at)),
+            Disk::Stuck { retry_at, .. } if retry_at > Instant::now() => {
+                return (0, self.wait_for_disk(side, retry_at));
+            }
             Disk::Stuck { pause, .. } => (pause * 2).min(PAUSE_LONGEST),
         };
         while bytes < TURN_BYTES {
-            let Some(source) = self.sources.front_mut() else { return (bytes, End::Done) };
-            match self.series.take(source, side, unix_ms) {
+            match self.take(side, reach, unix_ms) {
                 Ok(Taken::All(taken)) => {
                     bytes += taken;
                     self.get_well();
@@ -170,37 +229,78 @@ impl Stream {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.get_well();
-                    if self.sources.len() == 1 {
+                    if self.sources.len() <= 1 {
                         return (bytes, End::Done);
                     }
                     self.sources.pop_front();
                 }
-                Err(error) => return (bytes, self.get_stuck(&error, pause)),
+                Ok(Taken::Later(taken)) => {
+                    self.get_well();
+                    return (bytes + taken, End::Full);
+                }
+                Err(error) => {
+                    let retry_at = self.get_stuck(&error, pause);
+                    return (bytes, self.wait_for_disk(side, retry_at));
+                }
             }
         }
         (bytes, End::More)
+    }
+
+    /// One step of the front pipe's bytes.
+    fn take(&mut self, side: &mut SidePipe, reach: Reach, unix_ms: u64) -> io::Result<Taken> {
+        let is_last = self.sources.len() == 1;
+        let Some(source) = self.sources.front_mut() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        if self.gap.is_open() {
+            if let Some(fan) = &mut self.fan {
+                fan.settle(&mut self.series, source, unix_ms)?;
+            }
+            self.gap.tell(&mut self.series, self.delivery.envelope, unix_ms)?;
+        }
+        let Some(fan) = &mut self.fan else { return self.series.take(source, side, unix_ms) };
+        // No more comes into a pipe that another one follows, nor from a service that has ended.
+        let open_lines = match reach {
+            Reach::Paced if is_last => OpenLines::Awaited,
+            Reach::Paced | Reach::Whole => OpenLines::Flushed,
+        };
+        fan.take(&mut self.series, (source, side), (open_lines, unix_ms))
+    }
+
+    /// Until then what comes waits in the pipe, or is dropped as far as the pipe would fill up.
+    fn wait_for_disk(&mut self, side: &mut SidePipe, retry_at: Instant) -> End {
+        match self.delivery.on_full {
+            OnFull::Block => End::Stuck(retry_at),
+            OnFull::Drop => {
+                if let Some(source) = self.sources.front_mut() {
+                    // What cannot be read out of the pipe is tried again in a moment.
+                    let _ = self.fan.as_mut().map_or(Ok(()), |fan| fan.let_go_of_pipe(source));
+                    let _ = self.gap.shed(source, side);
+                }
+                End::Stuck(retry_at.min(Instant::now() + SHED_PAUSE))
+            }
+        }
     }
 
     fn get_well(&mut self) {
         match self.disk {
             Disk::Well => (),
             Disk::Stuck { .. } => {
-                tracing::info!(stream = self.name, "its log file can be written again; nothing was lost");
+                tracing::info!(service = %self.origin.service, stream = ?self.origin.stream, "its log file can be written again; nothing was lost");
                 self.disk = Disk::Well;
             }
         }
     }
 
-    fn get_stuck(&mut self, error: &io::Error, pause: Duration) -> End {
+    fn get_stuck(&mut self, error: &io::Error, pause: Duration) -> Instant {
         match self.disk {
             Disk::Well => {
-                tracing::warn!(stream = self.name, %error, "cannot write its log file; its output waits in its pipe");
+                tracing::warn!(service = %self.origin.service, stream = ?self.origin.stream, %error, "cannot write its log file; its output waits in its pipe");
             }
             Disk::Stuck { .. } => (),
         }
         let retry_at = Instant::now() + pause;
         self.disk = Disk::Stuck { retry_at, pause };
-        End::Stuck(retry_at)
+        retry_at
     }
 }
 

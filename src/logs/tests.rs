@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
 mod compressed;
+mod targets;
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
@@ -35,7 +35,7 @@ fn rotation(size_max: u64, keep: u32) -> Rotation {
 }
 
 fn series(file: &Path, rotation: Rotation, times: PathBuf) -> Series {
-    Series::new(Destination { file: file.to_owned(), beside: None, rotation }, times)
+    Series::new(Destination::file(file.to_owned(), rotation), times)
 }
 
 struct Rig {
@@ -58,9 +58,7 @@ impl Rig {
     /// A stream whose log is `logs/NAME`; what is written to the file that comes back goes through the pump.
     fn stream(&self, service: &str, rotation: Rotation) -> File {
         self.attach(service, self.path("logs").join(service), rotation);
-        let writer: OwnedFd = pipe::open_read_write(&self.fifo(service), Waiting::Allowed).unwrap();
-        writer.as_fd();
-        writer.into()
+        self.writer(service)
     }
 
     fn fifo(&self, service: &str) -> PathBuf {
@@ -69,10 +67,19 @@ impl Rig {
 
     /// Hands the stream to the pump, for the first time or again, as a reload does.
     fn attach(&self, service: &str, file: PathBuf, rotation: Rotation) {
+        self.attach_to(service, Destination::file(file, rotation));
+    }
+
+    fn attach_to(&self, service: &str, destination: Destination) {
         pipe::make_fifo(&self.fifo(service)).unwrap();
         let pipe = pipe::open_read_write(&self.fifo(service), Waiting::Never).unwrap();
         let key = StreamKey { service: name(service), stream: Stream::Stdout };
-        self.pump.attach(key, Attachment { pipe, destination: Destination { file, beside: None, rotation } });
+        self.pump.attach(key, Attachment { pipe, destination });
+    }
+
+    /// The writing end of a stream that was handed to the pump.
+    fn writer(&self, service: &str) -> File {
+        pipe::open_read_write(&self.fifo(service), Waiting::Allowed).unwrap().into()
     }
 
     fn drain(&self, service: &str) {

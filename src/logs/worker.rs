@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -12,8 +11,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::pace::Next;
 use super::press::{Press, Pressed};
-use super::pump::{Attachment, Destination, Request, SetAside, StreamKey};
-use super::series::Series;
+use super::pump::{Attachment, Destination, Ground, Request, SetAside, StreamKey};
 use super::stream::Stream;
 use crate::sys::clock;
 use crate::sys::source::SidePipe;
@@ -24,8 +22,7 @@ use crate::vocab::stream;
 pub(super) struct Worker {
     poll: Poll,
     inbox: mpsc::Receiver<Request>,
-    times: PathBuf,
-    unix_ms: fn() -> u64,
+    ground: Ground,
     lanes: BTreeMap<usize, Lane>,
     tokens: BTreeMap<StreamKey, usize>,
     next_token: usize,
@@ -66,16 +63,14 @@ impl Worker {
     /// A worker, and what wakes it for a request.
     pub(super) fn new(
         (back, inbox): (mpsc::Sender<Request>, mpsc::Receiver<Request>),
-        times: PathBuf,
-        unix_ms: fn() -> u64,
+        ground: Ground,
     ) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let worker = Self {
             poll,
             inbox,
-            times,
-            unix_ms,
+            ground,
             lanes: BTreeMap::new(),
             tokens: BTreeMap::new(),
             next_token: 0,
@@ -109,7 +104,7 @@ impl Worker {
 
     fn wait(&mut self, events: &mut Events) {
         let timer = self.timers.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
-        let alarm = self.alarms.first().map(|(at_ms, _)| at_ms.saturating_sub((self.unix_ms)()));
+        let alarm = self.alarms.first().map(|(at_ms, _)| at_ms.saturating_sub((self.ground.unix_ms)()));
         // Rounded up: no moment is looked at before it has come.
         let alarm = alarm.map(|rest_ms| Duration::from_millis(rest_ms.saturating_add(1)));
         let timeout = match timer.into_iter().chain(alarm).min() {
@@ -131,7 +126,7 @@ impl Worker {
 
     fn turn(&mut self, token: usize) {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
-        let next = lane.stream.turn(&mut self.side, (self.unix_ms)());
+        let next = lane.stream.turn(&mut self.side, (self.ground.unix_ms)());
         self.wait_for(token, next);
         self.look_after(token);
     }
@@ -156,7 +151,7 @@ impl Worker {
         if self.alarms.is_empty() {
             return;
         }
-        let now_ms = (self.unix_ms)();
+        let now_ms = (self.ground.unix_ms)();
         let due: Vec<usize> = self.alarms.iter().take_while(|(at, _)| *at <= now_ms).map(|it| it.1).collect();
         for token in due {
             if let Some(lane) = self.lanes.get_mut(&token) {
@@ -196,7 +191,7 @@ impl Worker {
         let token = *self.tokens.get(key)?;
         self.drain_one(token);
         let lane = self.lanes.get_mut(&token)?;
-        let came = lane.stream.series().set_aside_now((self.unix_ms)());
+        let came = lane.stream.series().set_aside_now((self.ground.unix_ms)());
         let waiting = lane.stream.waiting();
         self.look_after(token);
         Some((came, waiting))
@@ -255,9 +250,8 @@ impl Worker {
             Some(token) => self.attach_again(*token, attachment),
             None => {
                 let Attachment { pipe, destination } = attachment;
-                let name = format!("{} {:?}", key.service, key.stream).to_lowercase();
-                let series = Series::new(destination, self.times.clone());
-                self.take_on(key, Stream::new(name, pipe, series));
+                let stream = Stream::new(&key, pipe, destination, &self.ground);
+                self.take_on(key, stream);
             }
         }
     }
@@ -339,7 +333,7 @@ impl Worker {
 
     fn drain_one(&mut self, token: usize) {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
-        let next = lane.stream.drain(&mut self.side, (self.unix_ms)());
+        let next = lane.stream.drain(&mut self.side, (self.ground.unix_ms)());
         self.wait_for(token, next);
         self.look_after(token);
     }

@@ -80,11 +80,9 @@ async fn ask(interpreter: Interpreter, questions: Vec<(usize, Question)>) -> Vec
 }
 
 fn look(service: &Service, environment: &BTreeMap<String, String>) -> (Foresight, Option<Question>) {
-    let logs = [&service.logs.stdout, &service.logs.stderr];
-    let mut found = Foresight {
-        problems: logs.into_iter().filter_map(|it| closed_log(it)).collect(),
-        remarks: Vec::new(),
-    };
+    let logs: Vec<_> = service.logs.files().map(|(_, file)| file).collect();
+    let mut found =
+        Foresight { problems: logs.into_iter().filter_map(closed_log).collect(), remarks: Vec::new() };
     if !service.directory.is_dir() {
         found.problems.push(format!("the directory {} does not exist", service.directory.display()));
         return (found, None);

@@ -32,6 +32,8 @@ pub enum Kind {
     Needed,
     /// 413: the body is larger than any request is.
     TooLarge,
+    /// 503: too many ask for the same at once.
+    Busy,
     /// 503: the supervisor is about to end.
     Ending,
 }
@@ -45,7 +47,7 @@ impl Kind {
             Self::BadMethod => 405,
             Self::NoGuardian | Self::ConfigForbids | Self::Needed => 409,
             Self::TooLarge => 413,
-            Self::Ending => 503,
+            Self::Busy | Self::Ending => 503,
         }
     }
 }

@@ -150,6 +150,12 @@ pub struct ServiceView {
     /// What is notable of it beyond its state: ports that are not as it declares, each in words that go on after its name.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// How many of its lines were not written, for one of its targets, since the supervisor began: there was no room for them.
+    #[serde(default)]
+    pub dropped_lines: u64,
+    /// How many bytes these were.
+    #[serde(default)]
+    pub dropped_bytes: u64,
     /// The file of its standard output.
     #[schema(value_type = String)]
     pub stdout_log: PathBuf,

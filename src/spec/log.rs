@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,18 +14,115 @@ pub struct Logs {
     pub stderr: PathBuf,
     /// When each is rotated.
     pub rotation: Rotation,
+    /// Where standard output goes; nowhere if that is nothing.
+    pub stdout_to: BTreeSet<Target>,
+    /// Where standard error goes.
+    pub stderr_to: BTreeSet<Target>,
+    /// How lines go there.
+    pub delivery: Delivery,
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Into the stream's log file.
+    File,
+    /// To where the supervisor's own output goes.
+    Inherit,
+    /// To the daemon of syslog(3).
+    Syslog,
+    /// To systemd's journal.
+    Journald,
+}
+
+impl Target {
+    /// A file alone.
+    pub fn file() -> BTreeSet<Self> {
+        BTreeSet::from([Self::File])
+    }
+}
+
+/// How lines go to where they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// What happens when there is no room for them.
+    pub on_full: OnFull,
+    /// What each line gets in its file.
+    pub envelope: Envelope,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { on_full: OnFull::Block, envelope: Envelope::None }
+    }
+}
+
+/// What happens to lines for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFull {
+    /// They wait in the service's pipe, and the service when that is full.
+    Block,
+    /// They are dropped and counted.
+    Drop,
+}
+
+/// What a line gets in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    /// Nothing: it is written as it came.
+    None,
+    /// The time at which it came, before it.
+    Timestamp,
+    /// It becomes a part of a JSON object.
+    Json,
+}
+
+/// Where the daemons listen that take lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sockets {
+    /// That of syslog(3).
+    pub syslog: PathBuf,
+    /// systemd's journal (its native protocol).
+    pub journald: PathBuf,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        let syslog = if cfg!(target_os = "macos") { "/var/run/syslog" } else { "/dev/log" };
+        Self { syslog: syslog.into(), journald: "/run/systemd/journal/socket".into() }
+    }
 }
 
 impl Logs {
+    /// These files, written as they usually are.
+    pub fn to_files(stdout: PathBuf, stderr: PathBuf) -> Self {
+        Self {
+            stdout,
+            stderr,
+            rotation: Rotation::default(),
+            stdout_to: Target::file(),
+            stderr_to: Target::file(),
+            delivery: Delivery::default(),
+        }
+    }
+
     /// Whether both streams go to one file, and are then one stream.
     pub fn are_joined(&self) -> bool {
         self.stdout == self.stderr
     }
 
-    /// Each file, with the stream that it is of.
+    /// Each file that is written, with the stream that it is of.
     pub fn files(&self) -> impl Iterator<Item = (Stream, &Path)> {
-        let stderr = (!self.are_joined()).then_some((Stream::Stderr, self.stderr.as_path()));
-        std::iter::once((Stream::Stdout, self.stdout.as_path())).chain(stderr)
+        let stdout = (Stream::Stdout, self.stdout.as_path(), &self.stdout_to);
+        let stderr = (Stream::Stderr, self.stderr.as_path(), &self.stderr_to);
+        let stderr = (!self.are_joined()).then_some(stderr);
+        let written = std::iter::once(stdout).chain(stderr).filter(|(_, _, to)| to.contains(&Target::File));
+        written.map(|(stream, file, _)| (stream, file))
+    }
+
+    /// The file of a stream, if it goes into one of its own.
+    pub fn file(&self, stream: Stream) -> Option<&Path> {
+        self.files().find(|(of, _)| *of == stream).map(|(_, file)| file)
     }
 
     /// Files of another service beside these of `service`: named after it where these are, else with its name before.
@@ -34,7 +132,7 @@ impl Logs {
             let own = name.strip_prefix(service.as_str()).and_then(|rest| rest.strip_prefix('.'));
             file.with_file_name(format!("{other}.{}", own.unwrap_or(&name)))
         };
-        Self { stdout: beside(&self.stdout), stderr: beside(&self.stderr), rotation: self.rotation }
+        Self { stdout: beside(&self.stdout), stderr: beside(&self.stderr), ..self.clone() }
     }
 }
 

@@ -9,7 +9,7 @@ use super::hold::{Hold, Way};
 use super::hooks::Hooks;
 use super::limits::Limits;
 use super::listener::Listener;
-use super::log::{Logs, Rotation};
+use super::log::Logs;
 use super::policy::{Backoff, PortConflict, Recovery, RestartPolicy, StartLimit, Stop};
 use super::replicas::Replica;
 use super::schedule::{Schedule, Task};
@@ -118,7 +118,7 @@ impl Service {
     pub fn plain(name: ServiceName, command: Command, directory: PathBuf) -> Self {
         let file = |stream| directory.join(format!("logs/{name}.{stream}.log"));
         Self {
-            logs: Logs { stdout: file("out"), stderr: file("err"), rotation: Rotation::default() },
+            logs: Logs::to_files(file("out"), file("err")),
             replica: Replica::first(&name),
             name,
             max_unavailable: 1,

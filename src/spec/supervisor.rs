@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::log::Sockets;
 use super::target::Targets;
+use crate::vocab::log_level::LogLevel;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
 
@@ -28,6 +30,22 @@ pub struct Supervisor {
     pub log_file: Option<PathBuf>,
     /// Who is told when services change.
     pub notify: Targets,
+    /// How much its own log tells.
+    pub log_level: LogLevel,
+    /// In which form.
+    pub log_format: LogFormat,
+    /// Where the daemons listen that services' lines may go to.
+    pub log_sockets: Sockets,
+}
+
+/// The form of the supervisor's own log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// A JSON object a line.
+    Json,
 }
 
 /// What ends the whole beside a command or a signal, as the init of a container needs it.
@@ -60,6 +78,9 @@ impl Supervisor {
             pid_file: None,
             log_file: None,
             notify: Targets::new(),
+            log_level: LogLevel::Info,
+            log_format: LogFormat::Human,
+            log_sockets: Sockets::default(),
         }
     }
 

@@ -55,6 +55,11 @@ impl Source {
         self.inner.look(bytes_max, &mut side.inner)
     }
 
+    /// Takes so many bytes out and drops them: those of a look, which are there.
+    pub fn discard(&mut self, bytes: usize) -> io::Result<()> {
+        self.inner.discard(bytes)
+    }
+
     /// How many bytes wait.
     pub fn waiting(&self) -> usize {
         self.inner.held() + pipe::bytes_waiting(&self.inner.pipe()).unwrap_or_default()
@@ -122,6 +127,10 @@ mod tests {
         assert_eq!(source.move_into(to(&file, 6, 100), &mut side).unwrap(), 4);
         assert_eq!(std::fs::read(dir.path().join("file")).unwrap(), b"one\n\0\0two\n");
         assert_eq!(source.waiting(), 0);
+        writer.write_all(b"three\nfour\n").unwrap();
+        source.discard(0).unwrap();
+        source.discard(6).unwrap();
+        assert_eq!(source.look(100, &mut side).unwrap(), b"four\n");
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub mod enablement;
 pub mod identity;
 /// Where sockets listen.
 pub mod listen;
+/// How much the supervisor's own log tells.
+pub mod log_level;
 /// Durations and sizes as people write them.
 pub mod measure;
 /// Points in time since boot.
@@ -39,3 +41,5 @@ pub mod signal;
 pub mod state;
 /// A service's two outputs.
 pub mod stream;
+/// Points in time as people type them.
+pub mod when;

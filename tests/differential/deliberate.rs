@@ -11,20 +11,8 @@ pub(crate) struct Difference {
     pub(crate) why: &'static str,
 }
 
-const KEPT: &str =
-    "what goes nowhere is kept in a log file, so that the last words of a program that fails are known";
-
-pub(crate) const DELIBERATE: &[Difference] = &[
-    Difference { step: "logs: Ctl(\"tail silent\")", procman: Some("\nexit 0"), why: KEPT },
-    Difference { step: "methods: Call(\"supervisor.getProcessInfo\", [\"a\"])", procman: None, why: KEPT },
-    Difference {
-        step: "methods: Call(\"supervisor.readProcessStderrLog\", [\"a\", \"0\", \"0\"])",
-        procman: Some("String(\"\")"),
-        why: KEPT,
-    },
-    Difference {
-        step: "methods: Call(\"supervisor.getAllConfigInfo\", [])",
-        procman: None,
-        why: "`autorestart` is told, as by the supervisord to come",
-    },
-];
+pub(crate) const DELIBERATE: &[Difference] = &[Difference {
+    step: "methods: Call(\"supervisor.getAllConfigInfo\", [])",
+    procman: None,
+    why: "`autorestart` is told, as by the supervisord to come",
+}];

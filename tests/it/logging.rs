@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procman::protocol::status::Status;
 
 use crate::harness::{Fleet, is_alive, wait_until};
 
@@ -122,6 +123,10 @@ fn the_last_lines_of_a_run_that_ends_beside_its_supervisor_are_kept() {
             (numbers(&fleet.read("logs/a.out.log")) == all).then_some(())
         });
         std::fs::remove_file(fleet.path().join("go")).unwrap();
-        wait_until("its end is known", || fleet.service("a").pid.is_none().then_some(()));
+        wait_until("its end is known", || {
+            // The next supervisor may not answer yet.
+            let status: Status = serde_json::from_str(&fleet.run("status --json").stdout).ok()?;
+            status.services.iter().all(|service| service.pid.is_none()).then_some(())
+        });
     }
 }

@@ -20,6 +20,7 @@ mod init;
 mod lifecycle;
 mod limits;
 mod listeners;
+mod log_targets;
 mod logging;
 mod ports;
 mod preflight;

@@ -46,9 +46,12 @@ fn every_byte_of_eight_fast_writers_is_in_their_logs_once_and_in_order() {
         wait_until("another supervisor is in charge", || {
             fleet.supervisor_pid_if_any().filter(|pid| *pid != supervisor)
         });
-        assert!(is_alive(i32::try_from(follower.id()).unwrap()), "a follower does not need the supervisor");
+        let lives = is_alive(i32::try_from(follower.id()).unwrap());
         drop(followed);
-        follower.wait().unwrap();
+        // One that began when all was written has no other line to find out by that nobody listens.
+        follower.kill().unwrap();
+        let said = String::from_utf8(follower.wait_with_output().unwrap().stderr).unwrap();
+        assert!(lives, "a follower does not need the supervisor: {said}");
     }
     wait_for(deadline, || (0..SERVICES).all(|it| fleet.path().join(format!("done-{it}")).exists()));
     wait_for(deadline, || written(&fleet.path()) >= portion_bytes * KILLS);

@@ -51,6 +51,7 @@ stopwaitsecs=3
 umask=027
 directory=/tmp
 priority=5
+stdout_logfile=NONE
 ";
 
 /// A fleet whose config is one of supervisord's.
@@ -234,6 +235,7 @@ fn every_option_of_a_program_becomes_what_it_was_in_the_expanded_model() {
         assert_eq!(serde_json::json!(service.success_exit_codes), program["exitcodes"]);
         assert_eq!(service.umask.map(|mask| format!("{mask:03o}")).as_deref(), program["umask"].as_str());
         assert_eq!(service.logs.are_joined(), program["redirect_stderr"].as_bool().unwrap());
+        assert_eq!(service.logs.stdout_to.is_empty(), program["stdout_logfile"].is_null());
     }
 }
 

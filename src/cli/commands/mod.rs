@@ -18,6 +18,8 @@ pub(super) mod graph;
 pub(super) mod history;
 /// `import`.
 pub(super) mod import;
+/// `log-level`.
+pub(super) mod log_level;
 /// `logs`.
 pub(super) mod logs;
 /// What can be said when no supervisor answers.

@@ -171,6 +171,8 @@ fn view(
         reason,
         says: None,
         notes: Vec::new(),
+        dropped_lines: 0,
+        dropped_bytes: 0,
         stdout_log: service.logs.stdout.clone(),
         stderr_log: service.logs.stderr.clone(),
     }

@@ -1,19 +1,15 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
-
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::own_log::OwnLog;
 use crate::cli::supervise_args::Supervise;
 use crate::daemon::boot::{self, Boot, BootError, Config, Start};
 use crate::daemon::engine::Ended;
 use crate::daemon::guardianship::Hire;
+use crate::daemon::own_log::{self, Looks, Stage};
 use crate::launch::detached;
 use crate::launch::guardian::{self, Beginning, Charge, Post, Role, Turn};
 use crate::launch::orphan::LastWord;
@@ -25,7 +21,7 @@ use crate::vocab::selection::Selection;
 /// Is the supervisor with its guardian, in the background: as `up` starts it, with a pipe to say on that it is ready. Or
 /// only one of both, in an upgrade.
 pub(in crate::cli) fn run_detached(context: &Context, args: &Supervise) -> Result<(), Failure> {
-    log(Stage::Background, context.supervisor.log_file.as_deref());
+    log(context, Stage::Background);
     detached::leave_services();
     let ready = detached::take_ready_pipe();
     match args.under {
@@ -47,7 +43,7 @@ pub(in crate::cli) fn run_detached(context: &Context, args: &Supervise) -> Resul
 pub(in crate::cli) fn run_attached(context: &Context, services: Selection) -> Result<(), Failure> {
     become_marked(context)?;
     detached::keep_inherited_descriptors();
-    log(Stage::Foreground, context.supervisor.log_file.as_deref());
+    log(context, Stage::Foreground);
     be_guarded(context, None, Start::Services(services), None)
 }
 
@@ -138,34 +134,8 @@ fn cannot_restart(error: std::io::Error) -> Failure {
     Failure::System(format!("cannot start as a supervisor: {error}"))
 }
 
-/// Where a supervisor is.
-#[derive(Debug, Clone, Copy)]
-enum Stage {
-    /// Its standard error is its log.
-    Background,
-    /// Its standard error is somebody's who reads along.
-    Foreground,
-}
-
-/// The supervisor's own log, on standard error or in a file of its own, or both; `PROCMAN_LOG` says how much of it (`debug`,
-/// `procman::daemon=trace`).
-fn log(stage: Stage, file: Option<&Path>) {
-    let filter = EnvFilter::try_from_env("PROCMAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let writer = match (stage, file.map(|file| OwnLog::at(file.to_owned()))) {
-        (Stage::Background | Stage::Foreground, None) => BoxMakeWriter::new(std::io::stderr),
-        (Stage::Background, Some(file)) => BoxMakeWriter::new(file),
-        (Stage::Foreground, Some(file)) => BoxMakeWriter::new(std::io::stderr.and(file)),
-    };
-    let is_coloured = file.is_none() && anstream::stderr().current_choice() != anstream::ColorChoice::Never;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(is_coloured)
-        // A log that cannot be written must not end the supervisor: the usual complaint on standard error panics when that
-        // cannot be written either.
-        .log_internal_errors(false)
-        .with_target(false)
-        .finish();
-    // Only one subscriber is ever set in a process.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+fn log(context: &Context, stage: Stage) {
+    let is_plain = anstream::stderr().current_choice() == anstream::ColorChoice::Never;
+    let looks = if is_plain { Looks::Plain } else { Looks::Coloured };
+    own_log::begin(&context.supervisor, stage, &context.paths.supervisor_log, looks);
 }

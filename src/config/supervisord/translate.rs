@@ -215,8 +215,10 @@ impl Translator<'_> {
 
     fn logs(&mut self, program: &Program, table: &mut Table) {
         let stdout = self.log_file(program, "stdout", &program.stdout);
-        let is_joined =
-            program.redirect_stderr || stdout.is_some() && program.stdout.logfile == program.stderr.logfile;
+        let is_one_file = stdout.is_some()
+            && program.stdout.logfile == program.stderr.logfile
+            && program.stdout.logfile != Destination::Nowhere;
+        let is_joined = program.redirect_stderr || is_one_file;
         let stderr = if is_joined { None } else { self.log_file(program, "stderr", &program.stderr) };
         table.keys.extend(stdout.map(|file| ("stdout", quoted(&file))));
         if is_joined {
@@ -232,7 +234,7 @@ impl Translator<'_> {
         table.set("log", format!("{{ max_size = {}, keep = {keep} }}", writer::size(bytes)));
     }
 
-    /// The log file of a stream; none if procman names it, for which a remark says why if the file says otherwise.
+    /// The log file of a stream, or `null`; none if procman names it, for which a remark says why if the file says otherwise.
     fn log_file(&mut self, program: &Program, stream: &str, output: &Output) -> Option<String> {
         let own = "is in a log file of procman, and `procman logs` shows it";
         if output.syslog {
@@ -244,10 +246,8 @@ impl Translator<'_> {
         match &output.logfile {
             Destination::Automatic => None,
             Destination::Nowhere if output.syslog => None,
-            Destination::Nowhere | Destination::Syslog => {
-                self.remark(program, format!("{stream} is kept all the same; it {own}"));
-                None
-            }
+            Destination::Syslog => None,
+            Destination::Nowhere => Some("null".to_owned()),
             Destination::File(file) if file.starts_with("/dev/") || file.starts_with("/proc/") => {
                 self.remark(program, format!("{stream} does not go to {file}; it {own}"));
                 None

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::framing::Framing;
 use crate::daemon::mailbox::Mailbox;
 use crate::protocol::event::{Event, What};
 use crate::sys::clock;
@@ -21,8 +22,7 @@ const EVENTS_AHEAD: usize = 16;
 /// All events from now on: one JSON object a line, or server-sent events for those who accept `text/event-stream`.
 #[utoipa::path(get, path = "/v1/events", responses((status = 200, description = "Lines of JSON, or server-sent events for those who accept text/event-stream", body = Event, content_type = "application/x-ndjson")))]
 pub async fn stream(State(mailbox): State<Mailbox>, headers: HeaderMap) -> Response {
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let framing = if accepts.contains("text/event-stream") { Framing::ServerSent } else { Framing::Lines };
+    let framing = Framing::of(&headers);
     let (frames, body) = mpsc::channel(EVENTS_AHEAD);
     tokio::spawn(pass_on(mailbox.events(), frames, framing));
     let body = Body::from_stream(ReceiverStream::new(body).map(Ok::<_, Infallible>));
@@ -50,28 +50,6 @@ async fn pass_on(
         let json = serde_json::to_string(event.as_ref()).unwrap_or_default();
         if frames.send(framing.frame(&json)).await.is_err() || event.what == What::Ended {
             return;
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Framing {
-    Lines,
-    ServerSent,
-}
-
-impl Framing {
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Lines => "application/x-ndjson",
-            Self::ServerSent => "text/event-stream",
-        }
-    }
-
-    fn frame(self, json: &str) -> String {
-        match self {
-            Self::Lines => format!("{json}\n"),
-            Self::ServerSent => format!("data: {json}\n\n"),
         }
     }
 }

@@ -1,10 +1,70 @@
-use axum::Json;
-use axum::extract::State;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
+use axum::Json;
+use axum::body::Body as Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query as Asked, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::framing::Framing;
 use super::refusal::{self, Body, Refusal};
 use crate::daemon::mailbox::{Mailbox, Message};
-use crate::protocol::logs::{RotateOrder, RotateReport};
-use crate::protocol::problem::Problem;
+use crate::logs::query::Line;
+use crate::logs::session::{self, Going, Listener};
+use crate::protocol::event::What;
+use crate::protocol::logs::{LogLine, LogsQuery, RotateOrder, RotateReport};
+use crate::protocol::problem::{Kind, Problem};
+use crate::sys::clock;
+
+/// So many frames may wait for a client that reads slowly; the files are read on when it has read.
+const FRAMES_AHEAD: usize = 16;
+
+/// Lines are sent together up to so many bytes.
+const FRAME_BYTES: usize = 16 * 1024;
+
+/// So many clients read at once, each with a thread that reads the files.
+static READERS: Semaphore = Semaphore::const_new(32);
+
+/// Lines of the services' logs, as `procman logs` shows them: one JSON object a line, or server-sent events for those who
+/// accept `text/event-stream`. They come from the files, so that a client that reads slowly holds nobody up.
+#[utoipa::path(get, path = "/v1/logs", params(LogsQuery), responses((status = 200, description = "Lines of JSON, or server-sent events for those who accept text/event-stream", body = LogLine, content_type = "application/x-ndjson"), (status = "default", description = "A refusal", body = Problem)))]
+pub async fn stream(
+    State(mailbox): State<Mailbox>,
+    asked: Result<Asked<LogsQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let Asked(asked) = asked.map_err(|rejection| bad_query(rejection.body_text()))?;
+    let reader = READERS.try_acquire().map_err(|_| too_many())?;
+    let going = if asked.follow { Going::On } else { Going::AsFarAsItIs };
+    let query = mailbox.ask(|reply| Message::ReadLogs(asked, reply)).await.ok_or_else(refusal::ending)?;
+    let query = query.map_err(Refusal)?;
+    let framing = Framing::of(&headers);
+    let (frames, body) = mpsc::channel(FRAMES_AHEAD);
+    let over = Arc::new(AtomicBool::new(false));
+    let (still_read, done) = oneshot::channel();
+    tokio::spawn(watch_end(mailbox.clone(), done, Arc::clone(&over)));
+    let mut pass_on =
+        PassOn { frames, framing, frame: String::new(), over, _still_read: still_read, _reader: reader };
+    let read = move || {
+        if let Err(error) = session::run(&query, going, clock::unix_ms, &mut pass_on) {
+            tracing::debug!(%error, "cannot read logs for a client");
+        }
+        let _ = pass_on.send();
+    };
+    let thread = thread::Builder::new().name("log-reader".to_owned()).spawn(read);
+    thread.map_err(|error| no_thread(&error))?;
+    let body = Bytes::from_stream(ReceiverStream::new(body).map(Ok::<_, Infallible>));
+    Ok(([(header::CONTENT_TYPE, framing.content_type())], body).into_response())
+}
 
 /// Sets log files aside, whatever their sizes are.
 #[utoipa::path(post, path = "/v1/logs/rotate", request_body = RotateOrder, responses((status = 200, description = "What came of each file", body = RotateReport), (status = "default", description = "A refusal", body = Problem)))]
@@ -14,4 +74,82 @@ pub async fn rotate(
 ) -> Result<Json<RotateReport>, Refusal> {
     let report = mailbox.ask(|reply| Message::RotateLogs(order, reply)).await.ok_or_else(refusal::ending)?;
     report.map(Json).map_err(Refusal)
+}
+
+/// Nobody waits for a client when the supervisor ends: its stream ends first.
+async fn watch_end(mailbox: Mailbox, mut done: oneshot::Receiver<()>, over: Arc<AtomicBool>) {
+    let mut events = mailbox.events();
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _ = &mut done => return,
+        };
+        match event {
+            Ok(event) if event.what != What::Ended => (),
+            Err(RecvError::Lagged(_)) => (),
+            Ok(_) | Err(RecvError::Closed) => return over.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+/// Lines on their way to one client.
+struct PassOn {
+    frames: mpsc::Sender<String>,
+    framing: Framing,
+    frame: String,
+    /// Whether the supervisor ends.
+    over: Arc<AtomicBool>,
+    /// Tells its end by being dropped.
+    _still_read: oneshot::Sender<()>,
+    _reader: SemaphorePermit<'static>,
+}
+
+impl PassOn {
+    /// Waits until there is room.
+    fn send(&mut self) -> ControlFlow<()> {
+        let frame = std::mem::take(&mut self.frame);
+        match frame.is_empty() || self.frames.blocking_send(frame).is_ok() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    }
+}
+
+impl Listener for PassOn {
+    fn hear(&mut self, line: Line) -> ControlFlow<()> {
+        let json = serde_json::to_string(&LogLine::new(line.service, line.stream, line.unix_ms, &line.bytes));
+        self.frame.push_str(&self.framing.frame(&json.unwrap_or_default()));
+        if self.frame.len() < FRAME_BYTES { ControlFlow::Continue(()) } else { self.send() }
+    }
+
+    fn rest(&mut self) -> ControlFlow<()> {
+        if self.frames.is_closed() || self.over.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        self.send()
+    }
+}
+
+fn bad_query(why: String) -> Refusal {
+    Refusal(Problem {
+        kind: Kind::BadRequest,
+        what: format!("cannot read the query: {why}"),
+        hint: Some("/v1/openapi.json says what /v1/logs takes".to_owned()),
+    })
+}
+
+fn too_many() -> Refusal {
+    Refusal(Problem {
+        kind: Kind::Busy,
+        what: "cannot show logs: too many clients read them".to_owned(),
+        hint: Some("`procman logs` reads the files itself".to_owned()),
+    })
+}
+
+fn no_thread(error: &std::io::Error) -> Refusal {
+    Refusal(Problem {
+        kind: Kind::Busy,
+        what: format!("cannot make a thread that reads logs: {error}"),
+        hint: Some("`procman logs` reads the files itself".to_owned()),
+    })
 }

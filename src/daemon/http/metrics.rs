@@ -38,6 +38,7 @@ fn exposition(status: &Status) -> Result<String, std::fmt::Error> {
     of_states(&mut registry, &status.services);
     of_usage(&mut registry, &status.services);
     of_ports(&mut registry, &status.services);
+    of_logs(&mut registry, &status.services);
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
@@ -112,6 +113,18 @@ fn of_ports(registry: &mut Registry, services: &[ServiceView]) {
         }
     }
     registry.register("service_port_held", "Whether its own process tree holds a port it declares", held);
+}
+
+fn of_logs(registry: &mut Registry, services: &[ServiceView]) {
+    let [lines, bytes] = std::array::from_fn(|_| Family::<Labels, Counter>::default());
+    for service in services {
+        let labels = of_service(service);
+        lines.get_or_create(&labels).inc_by(service.dropped_lines);
+        bytes.get_or_create(&labels).inc_by(service.dropped_bytes);
+    }
+    registry.register("service_log_dropped_lines", "How many lines of its output were not written", lines);
+    let help = "How many bytes of its output were not written";
+    registry.register_with_unit("service_log_dropped", help, Unit::Bytes, bytes);
 }
 
 fn of_service(service: &ServiceView) -> Labels {

@@ -7,11 +7,15 @@ pub mod causes;
 pub mod commands;
 /// `GET /v1/events`.
 pub mod events;
+/// How the objects of a stream are told apart.
+mod framing;
 /// `GET /v1/graph`.
 pub mod graph;
 /// The servers that supervisord's config declares.
 pub mod legacy;
-/// `POST /v1/logs/rotate`.
+/// `PUT /v1/supervisor/log-level`.
+pub mod log_level;
+/// `GET /v1/logs` and `POST /v1/logs/rotate`.
 pub mod logs;
 /// `GET /metrics`.
 pub mod metrics;

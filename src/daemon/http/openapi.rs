@@ -3,7 +3,7 @@ use utoipa::OpenApi;
 use utoipa::openapi;
 
 use super::xmlrpc::endpoint;
-use super::{causes, commands, events, graph, logs, metrics, reload, status};
+use super::{causes, commands, events, graph, log_level, logs, metrics, reload, status};
 use crate::protocol::event::Event;
 
 /// What the control socket understands.
@@ -11,7 +11,7 @@ use crate::protocol::event::Event;
 #[openapi(
     info(title = "procman", description = "The control socket of a procman supervisor: HTTP/1.1 over a unix stream socket."),
     servers((url = "http://localhost", description = "over the unix socket that `procman status --json` names")),
-    paths(status::show, causes::why, causes::history, commands::command, commands::shutdown, events::stream, graph::show, logs::rotate, reload::reload, metrics::show, endpoint::call, show),
+    paths(status::show, causes::why, causes::history, commands::command, commands::shutdown, events::stream, graph::show, log_level::set, logs::stream, logs::rotate, reload::reload, metrics::show, endpoint::call, show),
     components(schemas(Event))
 )]
 struct Document;

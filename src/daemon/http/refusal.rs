@@ -75,7 +75,7 @@ pub async fn no_such_address() -> Refusal {
         kind: Kind::NotFound,
         what: "cannot find that address".to_owned(),
         hint: Some(
-            "the addresses are /v1/status, /v1/services/NAME/why, /v1/services/NAME/history, /v1/graph, /v1/commands, /v1/events, /v1/reload, /v1/shutdown and /metrics; \
+            "the addresses are /v1/status, /v1/services/NAME/why, /v1/services/NAME/history, /v1/graph, /v1/commands, /v1/events, /v1/logs, /v1/logs/rotate, /v1/reload, /v1/shutdown, /v1/supervisor/log-level and /metrics; \
              /v1/openapi.json describes them"
                 .to_owned(),
         ),
@@ -87,6 +87,6 @@ pub async fn no_such_method() -> Refusal {
     Refusal(Problem {
         kind: Kind::BadMethod,
         what: "cannot use that method on this address".to_owned(),
-        hint: Some("/v1/openapi.json says which address takes GET and which POST".to_owned()),
+        hint: Some("/v1/openapi.json says which method each address takes".to_owned()),
     })
 }

@@ -1,9 +1,9 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 use super::xmlrpc::endpoint;
-use super::{causes, commands, events, graph, logs, metrics, openapi, refusal, reload, status};
+use super::{causes, commands, events, graph, log_level, logs, metrics, openapi, refusal, reload, status};
 use crate::daemon::mailbox::Mailbox;
 
 /// No request is larger than this many bytes.
@@ -19,6 +19,8 @@ pub fn router(mailbox: Mailbox) -> Router {
         .route("/v1/shutdown", post(commands::shutdown))
         .route("/v1/graph", get(graph::show))
         .route("/v1/events", get(events::stream))
+        .route("/v1/supervisor/log-level", put(log_level::set))
+        .route("/v1/logs", get(logs::stream))
         .route("/v1/logs/rotate", post(logs::rotate))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/openapi.json", get(openapi::show))

@@ -14,7 +14,7 @@ fn series(dir: &Path, size_max: u64, keep: u32) -> (Series, PathBuf) {
 
 fn with(dir: &Path, rotation: Rotation) -> Series {
     let file = dir.join("logs/a.out.log");
-    Series::new(Destination { file, beside: None, rotation }, dir.join("times"))
+    Series::new(Destination::file(file, rotation), dir.join("times"))
 }
 
 /// The files of a series, oldest first.
@@ -234,7 +234,8 @@ fn both_files_of_a_service_together_stay_below_their_largest_size_and_the_oldest
     let rotation = Rotation { size_max: 20, keep: 100, total_max: Some(100), ..Rotation::default() };
     let [out, err] = ["a.out.log", "a.err.log"].map(|name| dir.path().join("logs").join(name));
     let of = |file: &PathBuf, beside: &PathBuf| {
-        let destination = Destination { file: file.clone(), beside: Some(beside.clone()), rotation };
+        let destination =
+            Destination { beside: Some(beside.clone()), ..Destination::file(file.clone(), rotation) };
         Series::new(destination, dir.path().join("times"))
     };
     let (mut to_out, mut to_err) = (of(&out, &err), of(&err, &out));

@@ -11,15 +11,17 @@ use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Bond, Condition, Need, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::hooks::{Hook, Hooks, Occasion};
+use crate::spec::log::Sockets;
 use crate::spec::policy::{
     Backoff, EarlyExit, Growth, PortConflict, Recovery, RestartPolicy, StartLimit, Stop,
 };
 use crate::spec::replicas::Replica;
 use crate::spec::schedule::{Missed, Overlap, Schedule, Task};
 use crate::spec::service::{Command, Service};
-use crate::spec::supervisor::{ExitOn, Supervisor};
+use crate::spec::supervisor::{ExitOn, LogFormat, Supervisor};
 use crate::spec::target::Targets;
 use crate::spec::watch::Watch;
+use crate::vocab::log_level::LogLevel;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
 
@@ -60,6 +62,9 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
         pid_file: None,
         log_file: None,
         notify: Targets::new(),
+        log_level: LogLevel::Info,
+        log_format: LogFormat::Human,
+        log_sockets: Sockets::default(),
     };
     Arc::new(Fleet::new(supervisor, services).unwrap())
 }

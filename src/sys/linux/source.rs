@@ -57,17 +57,23 @@ impl Source {
     /// For file systems without splice(2), and files with O_APPEND. Bytes leave the pipe after they were written: a
     /// process that is killed in between has them written twice, and loses none.
     fn copy_into(&mut self, target: Target<'_>, side: &mut SidePipe) -> io::Result<usize> {
-        let mut bytes = self.look(target.bytes_max.min(COPY_BYTES), side)?;
+        let bytes = self.look(target.bytes_max.min(COPY_BYTES), side)?;
         let written = target.file.write_at(&bytes, target.offset)?;
-        let mut rest = &mut bytes[..written];
-        while !rest.is_empty() {
-            match nix::unistd::read(&self.pipe, rest) {
-                Ok(count) => rest = &mut rest[count..],
+        self.discard(written)?;
+        if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+    }
+
+    pub(in crate::sys) fn discard(&mut self, mut bytes: usize) -> io::Result<()> {
+        let mut dropped = vec![0; bytes.min(COPY_BYTES)];
+        while bytes > 0 {
+            let step = bytes.min(COPY_BYTES);
+            match nix::unistd::read(&self.pipe, &mut dropped[..step]) {
+                Ok(count) => bytes -= count,
                 Err(Errno::EINTR) => (),
                 Err(errno) => return Err(errno.into()),
             }
         }
-        if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+        Ok(())
     }
 
     pub(in crate::sys) fn look(&mut self, bytes_max: usize, side: &mut SidePipe) -> io::Result<Vec<u8>> {

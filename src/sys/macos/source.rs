@@ -44,11 +44,17 @@ impl Source {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        self.held.drain(..written);
+        self.discard(written)?;
+        Ok(written)
+    }
+
+    /// What was looked at is held.
+    pub(in crate::sys) fn discard(&mut self, bytes: usize) -> io::Result<()> {
+        self.held.drain(..bytes.min(self.held.len()));
         if self.held.is_empty() {
             self.held = Vec::new();
         }
-        Ok(written)
+        Ok(())
     }
 
     pub(in crate::sys) fn look(&mut self, bytes_max: usize, _side: &mut SidePipe) -> io::Result<Vec<u8>> {

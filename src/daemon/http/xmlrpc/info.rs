@@ -8,6 +8,7 @@ use crate::protocol::xmlrpc::message::Answer;
 use crate::protocol::xmlrpc::value::Value;
 use crate::sys::clock;
 use crate::vocab::state::State;
+use crate::vocab::stream::Stream;
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -44,8 +45,8 @@ async fn all(desk: &Desk) -> Answer {
 fn info(process: &Process, now: u64) -> Value {
     let [start, stop] = [process.times.start_ms, process.times.stop_ms].map(|ms| capped(ms / 1000));
     let logs = &process.spec.logs;
-    let stdout = logs.stdout.display().to_string();
-    let stderr = if logs.are_joined() { String::new() } else { logs.stderr.display().to_string() };
+    let file = |stream| logs.file(stream).map(|file| file.display().to_string()).unwrap_or_default();
+    let (stdout, stderr) = (file(Stream::Stdout), file(Stream::Stderr));
     let (code, name) = state(process.state);
     Value::members([
         ("name", Value::from(process.unit.process.as_str())),

@@ -9,6 +9,7 @@ use crate::daemon::processes::Process;
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 use crate::protocol::xmlrpc::message::Answer;
 use crate::protocol::xmlrpc::value::Value;
+use crate::vocab;
 
 /// One answer has so many bytes of a log at most.
 const BYTES_MAX: u64 = 8 << 20;
@@ -89,14 +90,14 @@ pub(super) const METHODS: &[Method] = &[
     },
 ];
 
-/// The file of standard output.
+/// The file of standard output, if it goes into one.
 pub fn stdout(process: &Process) -> Option<PathBuf> {
-    Some(process.spec.logs.stdout.clone())
+    process.spec.logs.file(vocab::stream::Stream::Stdout).map(Path::to_owned)
 }
 
 /// The file of standard error, if it has one of its own.
 pub fn stderr(process: &Process) -> Option<PathBuf> {
-    (!process.spec.logs.are_joined()).then(|| process.spec.logs.stderr.clone())
+    process.spec.logs.file(vocab::stream::Stream::Stderr).map(Path::to_owned)
 }
 
 type Stream = fn(&Process) -> Option<PathBuf>;

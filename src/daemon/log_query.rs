@@ -1,0 +1,56 @@
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use super::engine::Engine;
+use crate::logs::pattern::Pattern;
+use crate::logs::query::{self, Query, Streams};
+use crate::protocol::logs::LogsQuery;
+use crate::protocol::problem::{Kind, Problem};
+use crate::sys::clock;
+use crate::vocab::selection::Selection;
+use crate::vocab::stream::Stream;
+use crate::vocab::when::When;
+
+/// So many lines are shown when nothing narrows them.
+const USUAL_LINES: usize = 100;
+
+impl Engine {
+    /// What a client's words mean for the log files; those are read elsewhere.
+    pub(super) fn logs_asked_for(&self, asked: &LogsQuery) -> Result<Query, Problem> {
+        let words = asked.services.iter().flat_map(|words| words.split(',')).map(str::to_owned);
+        let picked = self.pick(&Selection::of(words))?;
+        let services = picked.iter().filter_map(|name| self.fleet.spec().service(name));
+        let streams = match asked.stream {
+            None => Streams::Both,
+            Some(Stream::Stdout) => Streams::Stdout,
+            Some(Stream::Stderr) => Streams::Stderr,
+        };
+        let pattern = asked.grep.as_deref().map(Pattern::parse).transpose();
+        let pattern = pattern.map_err(|error| bad(format!("cannot search for that: {error}")))?;
+        let (since_ms, until_ms) = (moment(asked.since.as_deref())?, moment(asked.until.as_deref())?);
+        let is_narrow = since_ms.is_some() || until_ms.is_some() || pattern.is_some();
+        Ok(Query {
+            sources: query::sources(services.map(|service| &**service), streams),
+            times: self.paths.times.clone(),
+            last: asked.lines.or((!is_narrow).then_some(USUAL_LINES)),
+            since_ms,
+            until_ms,
+            pattern,
+        })
+    }
+}
+
+fn moment(words: Option<&str>) -> Result<Option<u64>, Problem> {
+    let Some(words) = words else { return Ok(None) };
+    let when: When = words.parse().map_err(|error| bad(format!("cannot tell when that is: {error}")))?;
+    Ok(Some(when.unix_ms(&now())))
+}
+
+fn now() -> Zoned {
+    let now = Timestamp::from_millisecond(i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX));
+    now.unwrap_or_default().to_zoned(TimeZone::system())
+}
+
+fn bad(what: String) -> Problem {
+    Problem { kind: Kind::BadRequest, what, hint: None }
+}

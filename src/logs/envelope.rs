@@ -1,0 +1,170 @@
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::spec::log::Envelope;
+use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
+
+/// A line on its way to where it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    /// Its bytes, without the newline.
+    pub(super) bytes: &'a [u8],
+    /// What follows it.
+    pub(super) end: PieceEnd,
+}
+
+/// What follows a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PieceEnd {
+    /// A newline.
+    Line,
+    /// More of the same line, which is longer than a piece may be.
+    GoesOn,
+    /// Nothing: its service has ended, or goes on in another pipe.
+    Open,
+}
+
+impl Piece<'_> {
+    /// How many bytes of the pipe it stands for.
+    pub(super) fn raw_bytes(&self) -> usize {
+        self.bytes.len() + usize::from(self.end == PieceEnd::Line)
+    }
+}
+
+/// A longer line is cut into pieces: what the daemons of syslog(3) take.
+pub(super) const PIECE_BYTES: usize = 8 * 1024;
+
+/// The first piece of these bytes; none while that is a line whose end has not come.
+pub(super) fn next(bytes: &[u8], open_lines: OpenLines) -> Option<Piece<'_>> {
+    let within = &bytes[..bytes.len().min(PIECE_BYTES + 1)];
+    if let Some(end) = memchr::memchr(b'\n', within) {
+        return Some(Piece { bytes: &bytes[..end], end: PieceEnd::Line });
+    }
+    if bytes.len() > PIECE_BYTES {
+        return Some(Piece { bytes: &bytes[..PIECE_BYTES], end: PieceEnd::GoesOn });
+    }
+    match open_lines {
+        OpenLines::Flushed if !bytes.is_empty() => Some(Piece { bytes, end: PieceEnd::Open }),
+        OpenLines::Flushed | OpenLines::Awaited => None,
+    }
+}
+
+/// What becomes of a line whose end has not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenLines {
+    /// It is let grow.
+    Awaited,
+    /// It is passed on as it is.
+    Flushed,
+}
+
+/// Whose lines they are.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) service: ServiceName,
+    pub(super) stream: Stream,
+}
+
+#[derive(Serialize)]
+struct JsonPiece<'a> {
+    time: String,
+    service: &'a ServiceName,
+    stream: Stream,
+    line: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+/// Adds a piece in its envelope: as it came, as `TIME line` (`TIME+line` where the line goes on), or as a JSON object with
+/// `time`, `service`, `stream` and `line` (and `"partial": true` where it goes on). With an envelope, each piece is a line.
+pub(super) fn wrap(
+    envelope: Envelope,
+    origin: &Origin,
+    (piece, unix_ms): (Piece<'_>, u64),
+    out: &mut Vec<u8>,
+) {
+    match envelope {
+        Envelope::None => {
+            out.extend_from_slice(piece.bytes);
+            if piece.end != PieceEnd::Line {
+                return;
+            }
+        }
+        Envelope::Timestamp => {
+            let goes_on = piece.end == PieceEnd::GoesOn;
+            out.extend_from_slice(stamp(unix_ms).as_bytes());
+            out.push(if goes_on { b'+' } else { b' ' });
+            out.extend_from_slice(piece.bytes);
+        }
+        Envelope::Json => {
+            let json = JsonPiece {
+                time: stamp(unix_ms),
+                service: &origin.service,
+                stream: origin.stream,
+                line: String::from_utf8_lossy(piece.bytes).into_owned(),
+                partial: piece.end == PieceEnd::GoesOn,
+            };
+            out.extend(serde_json::to_vec(&json).unwrap_or_default());
+        }
+    }
+    out.push(b'\n');
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+fn stamp(unix_ms: u64) -> String {
+    let time = Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default();
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OpenLines, Origin, PIECE_BYTES, Piece, PieceEnd, next, wrap};
+    use crate::spec::log::Envelope;
+    use crate::vocab::name::ServiceName;
+    use crate::vocab::stream::Stream;
+
+    fn pieces(mut bytes: &[u8], open_lines: OpenLines) -> Vec<(usize, PieceEnd)> {
+        let mut found = Vec::new();
+        while let Some(piece) = next(bytes, open_lines) {
+            found.push((piece.bytes.len(), piece.end));
+            bytes = &bytes[piece.raw_bytes()..];
+        }
+        found
+    }
+
+    #[test]
+    fn lines_are_told_apart_and_one_that_is_too_long_is_cut_into_pieces() {
+        use PieceEnd::{GoesOn, Line, Open};
+        let long = [vec![b'x'; 2 * PIECE_BYTES + 5], b"\nend".to_vec()].concat();
+        let cut = [(PIECE_BYTES, GoesOn), (PIECE_BYTES, GoesOn), (5, Line)];
+        assert_eq!(pieces(&long, OpenLines::Awaited), cut);
+        assert_eq!(pieces(&long, OpenLines::Flushed), [cut.as_slice(), &[(3, Open)]].concat());
+        assert_eq!(pieces(b"a\n\nbc\n", OpenLines::Awaited), [(1, Line), (0, Line), (2, Line)]);
+        let whole = [vec![b'x'; PIECE_BYTES], b"\n".to_vec()].concat();
+        assert_eq!(pieces(&whole, OpenLines::Awaited), [(PIECE_BYTES, Line)], "it just fits");
+        assert_eq!(pieces(b"", OpenLines::Flushed), []);
+    }
+
+    #[test]
+    fn each_envelope_tells_when_a_line_came_and_whether_it_goes_on() {
+        let check = |envelope, bytes: &[u8], end, expected: &str| {
+            let mut out = Vec::new();
+            let origin = Origin { service: ServiceName::parse("api").unwrap(), stream: Stream::Stderr };
+            wrap(envelope, &origin, (Piece { bytes, end }, 1_764_118_731_042), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        check(Envelope::None, b"hi", PieceEnd::Line, "hi\n");
+        check(Envelope::None, b"hi", PieceEnd::GoesOn, "hi");
+        check(Envelope::None, b"hi", PieceEnd::Open, "hi");
+        check(Envelope::Timestamp, b"hi", PieceEnd::Line, "2025-11-26T00:58:51.042Z hi\n");
+        check(Envelope::Timestamp, b"hi", PieceEnd::GoesOn, "2025-11-26T00:58:51.042Z+hi\n");
+        let json = |line: &str, rest: &str| {
+            format!(
+                "{{\"time\":\"2025-11-26T00:58:51.042Z\",\"service\":\"api\",\"stream\":\"stderr\",\"line\":\"{line}\"{rest}}}\n"
+            )
+        };
+        check(Envelope::Json, b"a \"b\"\x1b\xff", PieceEnd::Line, &json("a \\\"b\\\"\\u001b\u{fffd}", ""));
+        check(Envelope::Json, b"hi", PieceEnd::GoesOn, &json("hi", ",\"partial\":true"));
+    }
+}

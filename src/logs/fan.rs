@@ -1,0 +1,122 @@
+use std::collections::BTreeSet;
+use std::io;
+
+use super::envelope::{self, OpenLines, Origin};
+use super::loss::{Loss, Tally};
+use super::pump::Destination;
+use super::series::{Series, Taken};
+use super::sink::{Sent, Sink};
+use crate::spec::log::{Envelope, Target};
+use crate::sys::source::{SidePipe, Source};
+
+/// The way of lines that do not go as they are into one file: copied out of the pipe, cut, wrapped, and sent to each target.
+/// They leave the pipe when all targets have them, so that a death in between doubles lines and loses none.
+#[derive(Debug)]
+pub(super) struct Fan {
+    origin: Origin,
+    targets: BTreeSet<Target>,
+    envelope: Envelope,
+    sinks: Vec<Sink>,
+    /// What is to be written into the file, from `written` on.
+    out: Vec<u8>,
+    written: usize,
+    /// So many bytes leave the pipe when that is done.
+    owed: usize,
+    /// So many sinks have the line that comes next.
+    sent: usize,
+}
+
+/// So many bytes are copied at once.
+const LOOK_BYTES: usize = 64 * 1024;
+
+impl Fan {
+    /// None where bytes go as they are into one file, and need not be looked at.
+    pub(super) fn new(origin: &Origin, to: &Destination, tally: &Tally) -> Option<Self> {
+        if to.targets == BTreeSet::from([Target::File]) && to.delivery.envelope == Envelope::None {
+            return None;
+        }
+        let sink = |target: &Target| Sink::new(*target, origin, to, Loss::new(tally, &origin.service));
+        Some(Self {
+            sinks: to.targets.iter().filter_map(sink).collect(),
+            origin: origin.clone(),
+            targets: to.targets.clone(),
+            envelope: to.delivery.envelope,
+            out: Vec::new(),
+            written: 0,
+            owed: 0,
+            sent: 0,
+        })
+    }
+
+    /// Passes on what can be had at once.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the pipe holds no whole line, or nothing where open lines are flushed; anything else is the disk's, and
+    /// nothing is lost.
+    pub(super) fn take(
+        &mut self,
+        series: &mut Series,
+        (source, side): (&mut Source, &mut SidePipe),
+        (open_lines, unix_ms): (OpenLines, u64),
+    ) -> io::Result<Taken> {
+        self.settle(series, source, unix_ms)?;
+        let bytes = source.look(LOOK_BYTES, side)?;
+        // What a look shows may end in the midst of a line of which more is in the pipe.
+        let is_all = source.waiting() <= bytes.len();
+        let first = if is_all { open_lines } else { OpenLines::Awaited };
+        let mut sent = self.pass(&bytes, first, unix_ms);
+        if self.owed == 0 && sent == Sent::Done {
+            sent = self.pass(&bytes, open_lines, unix_ms);
+        }
+        let taken = self.owed;
+        self.settle(series, source, unix_ms)?;
+        match (sent, taken) {
+            (Sent::Later, _) => Ok(Taken::Later(taken)),
+            (Sent::Done, 0) => Err(io::ErrorKind::WouldBlock.into()),
+            (Sent::Done, _) => Ok(Taken::Some(taken)),
+        }
+    }
+
+    /// Writes what is to be written, and lets what was passed on leave the pipe.
+    pub(super) fn settle(
+        &mut self,
+        series: &mut Series,
+        source: &mut Source,
+        unix_ms: u64,
+    ) -> io::Result<()> {
+        while self.written < self.out.len() {
+            self.written += series.put(&self.out[self.written..], unix_ms)?;
+        }
+        self.out.clear();
+        self.out.shrink_to(LOOK_BYTES);
+        self.written = 0;
+        source.discard(self.owed)?;
+        self.owed = 0;
+        Ok(())
+    }
+
+    /// Bytes that are in hand leave the pipe, so that what follows them can be dropped.
+    pub(super) fn let_go_of_pipe(&mut self, source: &mut Source) -> io::Result<()> {
+        source.discard(self.owed)?;
+        self.owed = 0;
+        Ok(())
+    }
+
+    fn pass(&mut self, mut bytes: &[u8], open_lines: OpenLines, unix_ms: u64) -> Sent {
+        while let Some(piece) = envelope::next(bytes, open_lines) {
+            while let Some(sink) = self.sinks.get_mut(self.sent) {
+                match sink.send(&self.origin, piece, unix_ms) {
+                    Sent::Done => self.sent += 1,
+                    Sent::Later => return Sent::Later,
+                }
+            }
+            self.sent = 0;
+            if self.targets.contains(&Target::File) {
+                envelope::wrap(self.envelope, &self.origin, (piece, unix_ms), &mut self.out);
+            }
+            self.owed += piece.raw_bytes();
+            bytes = &bytes[piece.raw_bytes()..];
+        }
+        Sent::Done
+    }
+}

@@ -1,0 +1,144 @@
+//! Where services' lines go, and reading them over the socket.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Fleet, wait_until};
+
+/// The answer to a GET, from its head on, as it comes.
+fn get(fleet: &Fleet, address: &str) -> BufReader<UnixStream> {
+    let mut socket = UnixStream::connect(fleet.paths().socket).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(socket, "GET {address} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    BufReader::new(socket)
+}
+
+fn body_of(fleet: &Fleet, address: &str) -> String {
+    let mut text = String::new();
+    get(fleet, address).read_to_string(&mut text).unwrap();
+    text
+}
+
+fn lines_of(answer: &str) -> Vec<serde_json::Value> {
+    answer
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(serde_json::Value::is_object)
+        .collect()
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_named_before_anything_starts_and_lines_reach_one_that_is() {
+    let fleet = Fleet::new(
+        "[supervisor]\nsyslog_socket = \"dev-log\"\n\
+         [services.a]\ncommand = \"{puppet} out hello err 'oh no' stay\"\nmin_uptime = \"1ms\"\n\
+         stdout = [\"file\", \"syslog\"]\nstderr = \"null\"\n",
+    );
+    fleet.run("check").expect(2).says(&["nobody takes lines for syslog", "dev-log", "syslog_socket"]);
+    fleet.run("up").expect(2).says(&["nobody takes lines for syslog"]);
+    let daemon = UnixDatagram::bind(fleet.path().join("dev-log")).unwrap();
+    daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    fleet.run("up -q").expect(0);
+    let mut message = [0; 1000];
+    let length = daemon.recv(&mut message).unwrap();
+    let message = String::from_utf8_lossy(&message[..length]);
+    assert!(message.starts_with("<30>") && message.ends_with(" a: hello"), "{message}");
+    wait_until("the file has it as well", || (fleet.read("logs/a.out.log") == "hello\n").then_some(()));
+    assert!(!fleet.path().join("logs/a.err.log").exists());
+    assert_eq!(fleet.service("a").dropped_lines, 0);
+    // The daemon goes, and what it does not take is counted.
+    drop(daemon);
+    fleet.run("check").expect(2).says(&["nobody takes lines"]);
+    kill(Pid::from_raw(fleet.pid("a")), Signal::SIGKILL).unwrap();
+    wait_until("what is lost is counted", || (fleet.service("a").dropped_lines == 1).then_some(()));
+    assert_eq!(fleet.service("a").dropped_bytes, 6);
+    let metrics = body_of(&fleet, "/metrics");
+    let counted = "procman_service_log_dropped_lines_total{service=\"a\",group=\"\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+    assert_eq!(fleet.read("logs/a.out.log"), "hello\nhello\n");
+}
+
+#[test]
+fn lines_of_a_service_come_out_where_a_supervisor_in_the_foreground_writes() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} out hello err 'oh no' stay\"\nmin_uptime = \"1ms\"\n\
+         stdout = \"inherit\"\nstderr = [\"inherit\", \"file\"]\nlog = { envelope = \"json\" }\n",
+    );
+    let mut up = fleet.command("up -n").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(up.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "hello");
+    let line: serde_json::Value = wait_until("its error is in the file", || {
+        serde_json::from_str(fleet.read("logs/a.err.log").lines().next()?).ok()
+    });
+    assert_eq!((line["line"].as_str(), line["stream"].as_str()), (Some("oh no"), Some("stderr")));
+    fleet.run("down").expect(0);
+    assert!(up.wait().unwrap().success());
+    assert!(!fleet.path().join("logs/a.out.log").exists());
+}
+
+#[test]
+fn logs_are_read_and_followed_over_the_socket() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} lines 300 wait-for go out more stay\"\nmin_uptime = \"1ms\"\n\
+         [services.b]\ncommand = \"{puppet} err oops stay\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    wait_until("the lines are written", || {
+        (fleet.read("logs/a.out.log").lines().count() == 300 && !fleet.read("logs/b.err.log").is_empty())
+            .then_some(())
+    });
+    let all = lines_of(&body_of(&fleet, "/v1/logs?services=a,b&lines=1000"));
+    assert_eq!(all.len(), 301);
+    assert_eq!(lines_of(&body_of(&fleet, "/v1/logs")).len(), 100);
+    let found = lines_of(&body_of(&fleet, "/v1/logs?grep=00010%5B12%5D&stream=stdout&since=1h"));
+    let found: Vec<_> = found.iter().map(|line| line["line"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(found, ["line 000000000101", "line 000000000102"]);
+    assert!(body_of(&fleet, "/v1/logs?services=nobody").starts_with("HTTP/1.1 404"));
+    assert!(body_of(&fleet, "/v1/logs?grep=(").starts_with("HTTP/1.1 400"));
+    assert!(body_of(&fleet, "/v1/logs?tail=1").starts_with("HTTP/1.1 400"));
+    let mut followed = get(&fleet, "/v1/logs?services=a&lines=1&follow=true").lines().map_while(Result::ok);
+    assert!(followed.any(|line| line.contains("000000000299")));
+    std::fs::write(fleet.path().join("go"), "").unwrap();
+    assert!(followed.any(|line| line.contains("\"more\"")));
+    // The end of the supervisor ends the stream, and is not held up by it.
+    fleet.run("down").expect(0);
+    assert_eq!(followed.filter(|line| line.contains("service")).count(), 0);
+}
+
+#[test]
+fn a_client_that_reads_no_logs_holds_nobody_up() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} lines 300000 touch done stay\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    let idle: Vec<_> = (0..3).map(|_| get(&fleet, "/v1/logs?lines=1000000&follow=true")).collect();
+    wait_until("the service has written all", || fleet.path().join("done").exists().then_some(()));
+    assert_eq!(fleet.service("a").name.as_str(), "a");
+    drop(idle);
+    fleet.run("down").expect(0);
+}
+
+#[test]
+fn the_supervisor_s_own_log_is_json_if_asked_for_and_tells_more_at_run_time() {
+    let fleet = Fleet::new(
+        "[supervisor]\nlog_format = \"json\"\nlog_level = \"warn\"\n\
+         [services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    let log = || std::fs::read_to_string(fleet.paths().supervisor_log).unwrap_or_default();
+    assert!(!log().contains("supervisor started"), "{}", log());
+    fleet.run("log-level loud").expect(2);
+    fleet.run("log-level debug").expect(0);
+    fleet.run("restart a").expect(0);
+    let lines: Vec<serde_json::Value> =
+        log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["level"] == "DEBUG"));
+    assert!(lines.iter().any(|line| line["message"] == "started" && line["service"] == "a"));
+    fleet.run("down").expect(0);
+    fleet.run("log-level info").expect(4);
+}
