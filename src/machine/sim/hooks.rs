@@ -87,7 +87,10 @@ impl World {
         let phase = supervisor.fleet.services().get(name).map(crate::machine::service::Service::phase);
         let fits = match occasion {
             Occasion::PreStart => false,
-            Occasion::PostStart => matches!(phase, Some(Phase::Running(live, _)) if live.run == run),
+            // A fall of what it needs may end it in the moment in which it is ready.
+            Occasion::PostStart => {
+                matches!(phase, Some(Phase::Running(live, _) | Phase::Stopping { live, .. }) if live.run == run)
+            }
             Occasion::PreStop | Occasion::PostStop | Occasion::OnFailure => true,
         };
         require(fits, || format!("{} of run {run} has no place in {phase:?}", occasion.key()))?;
