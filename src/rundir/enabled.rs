@@ -27,7 +27,7 @@ pub fn write(paths: &Paths, said: &Said) -> io::Result<()> {
 /// Adds what is said of these to what was said before.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn say<'a>(
     paths: &Paths,
     services: impl Iterator<Item = &'a ServiceName>,

@@ -16,7 +16,7 @@ pub struct Found {
 }
 
 /// The trees of these runs, each given by its main process and its tag, found by one look for all of them, which goes on from
-/// what earlier ones read. A tree holds what [`tree::members_near`] finds of its run.
+/// what earlier ones read. A tree holds what [`super::tree::members`] finds of its run.
 pub fn look(runs: &[(Identity, &Tag)], known: &mut Known) -> Found {
     known.begin_look();
     let mut forest = Forest::of(with_parents(candidates(runs, known), known));
