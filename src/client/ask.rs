@@ -71,20 +71,20 @@ impl Client {
 
     /// Who depends on whom.
     pub async fn graph(&mut self) -> Result<Graph, AskError> {
-        let answer = self.request(Method::GET, "/v1/graph", Bytes::new()).await?;
+        let answer = self.get("/v1/graph").await?;
         self.whole(answer).await
     }
 
     /// Why a service is as it is.
     pub async fn why(&mut self, service: &ServiceName) -> Result<Why, AskError> {
-        let answer = self.request(Method::GET, &format!("/v1/services/{service}/why"), Bytes::new()).await?;
+        let answer = self.get(&format!("/v1/services/{service}/why")).await?;
         self.whole(answer).await
     }
 
     /// How the runs of a service ended, the oldest first.
     pub async fn history(&mut self, service: &ServiceName) -> Result<Vec<Record>, AskError> {
         let path = format!("/v1/services/{service}/history");
-        let answer = self.request(Method::GET, &path, Bytes::new()).await?;
+        let answer = self.get(&path).await?;
         self.whole(answer).await
     }
 

@@ -317,7 +317,7 @@ impl Engine {
             Some(Message::ReadLogs(asked, reply)) => drop(reply.send(self.logs_asked_for(&asked))),
             Some(Message::RotateLogs(order, reply)) => self.rotate_logs(&order, reply),
             // Whoever asks for a service that is not there hears so by the end of the channel.
-            Some(Message::Why(service, reply)) => drop(self.why(&service, reply)),
+            Some(Message::Why(service, reply)) => self.why(&service, reply),
             Some(Message::History(service, reply)) => self.recorder.read(service, reply),
             Some(Message::Reload(order, asker, reply)) => self.reload(order, asker, reply),
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),

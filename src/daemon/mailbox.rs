@@ -61,7 +61,7 @@ pub enum Message {
     /// A client wants to know who depends on whom.
     Graph(oneshot::Sender<Graph>),
     /// A client wants to know why a service is as it is.
-    Why(ServiceName, oneshot::Sender<Why>),
+    Why(ServiceName, oneshot::Sender<Option<Why>>),
     /// A client wants the records of a service's ends.
     History(ServiceName, oneshot::Sender<Vec<Record>>),
     /// A client or a signal wants the config to be read again.

@@ -178,11 +178,7 @@ impl Engine {
     }
 
     pub(super) fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, Problem> {
-        self.fleet.spec().pick(selection).map_err(|NoSuchService { word }| Problem {
-            kind: Kind::NoSuchService,
-            what: format!("cannot find a service called `{word}`"),
-            hint: Some("`procman status` lists them".to_owned()),
-        })
+        self.fleet.spec().pick(selection).map_err(|NoSuchService { word }| Problem::no_such_service(&word))
     }
 
     fn signal(&mut self, selection: &Selection, signal: Option<Signal>, by: &By) -> Result<Report, Problem> {

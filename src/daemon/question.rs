@@ -7,6 +7,8 @@ use super::processes::{Configured, Processes};
 /// What supervisord's clients ask the engine, beyond the commands that all clients have.
 #[derive(Debug)]
 pub enum Question {
+    /// Whether the supervisor is about to end.
+    IsEnding(oneshot::Sender<bool>),
     /// How the processes stand.
     Processes(oneshot::Sender<Processes>),
     /// What the config that was read last says of processes.
@@ -23,6 +25,7 @@ impl Engine {
     /// Answers one. Whoever asked may have left; then nobody has to know.
     pub(super) fn question(&mut self, question: Question) {
         match question {
+            Question::IsEnding(reply) => drop(reply.send(self.is_ending())),
             Question::Processes(reply) => drop(reply.send(self.processes())),
             Question::Configs(reply) => drop(reply.send(self.configured())),
             Question::Reread(reply) => drop(reply.send(self.reread())),

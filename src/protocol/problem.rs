@@ -12,6 +12,17 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// Nothing is called so.
+    pub fn no_such_service(word: &str) -> Self {
+        Self {
+            kind: Kind::NoSuchService,
+            what: format!("cannot find a service called `{word}`"),
+            hint: Some("`procman status` lists them".to_owned()),
+        }
+    }
+}
+
 /// The kinds of refusal, each with the HTTP status it comes under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

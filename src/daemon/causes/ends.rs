@@ -155,9 +155,9 @@ impl Engine {
         }
     }
 
-    /// Why a service is as it is, or ended as it did.
-    pub(in crate::daemon) fn why(&self, name: &ServiceName, answer: oneshot::Sender<why::Why>) -> Option<()> {
-        let service = self.fleet.services().get(name)?;
+    /// Why a service is as it is, or ended as it did; none if there is no such service.
+    pub(in crate::daemon) fn why(&self, name: &ServiceName, answer: oneshot::Sender<Option<why::Why>>) {
+        let Some(service) = self.fleet.services().get(name) else { return drop(answer.send(None)) };
         let (records, read) = oneshot::channel();
         let stopped = self.askers.stopped(name).filter(|_| service.state() == State::Stopped);
         let why = why::Why {
@@ -184,9 +184,8 @@ impl Engine {
                 .and_then(Result::ok)
                 .unwrap_or_default()
                 .pop();
-            let _ = answer.send(why::Why { last, ..why });
+            let _ = answer.send(Some(why::Why { last, ..why }));
         });
-        Some(())
     }
 }
 

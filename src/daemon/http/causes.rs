@@ -13,7 +13,7 @@ use crate::vocab::name::ServiceName;
 pub async fn why(State(mailbox): State<Mailbox>, Path(name): Path<String>) -> Result<Json<Why>, Refusal> {
     let service = ServiceName::parse(&name).map_err(|_| no_such_service(&name))?;
     let why = mailbox.ask(|reply| Message::Why(service, reply)).await;
-    why.map(Json).ok_or_else(|| no_such_service(&name))
+    why.ok_or_else(refusal::ending)?.map(Json).ok_or_else(|| no_such_service(&name))
 }
 
 /// How the runs of a service ended, the oldest first; with `?last=N`, the last so many. Of a service that the config has no
@@ -46,9 +46,5 @@ fn last_of(query: &str) -> Result<usize, Refusal> {
 }
 
 fn no_such_service(name: &str) -> Refusal {
-    Refusal(Problem {
-        kind: Kind::NoSuchService,
-        what: format!("cannot find a service called `{name}`"),
-        hint: Some("`procman status` lists them".to_owned()),
-    })
+    Refusal(Problem::no_such_service(name))
 }

@@ -1,4 +1,4 @@
-use super::stop::Each;
+use super::stop::{self, Each};
 use crate::cli::supervisorctl::python::Trouble;
 use crate::cli::supervisorctl::session::{Session, exits};
 
@@ -21,8 +21,9 @@ pub(in crate::cli::supervisorctl) fn signal(session: &mut Session<'_>, rest: &st
     Each {
         methods: ["signalAllProcesses", "signalProcessGroup", "signalProcess"],
         more: Some(signal),
-        done: "signalled",
+        words: &|outcome| stop::words(outcome, "signalled"),
         ignored: None,
+        no_such_group: exits::GENERIC,
     }
     .of(session, names)
 }

@@ -1,5 +1,5 @@
-use super::stop;
-use crate::cli::supervisorctl::namespec::{Namespec, shown};
+use super::stop::{self, Each};
+use crate::cli::supervisorctl::namespec::shown;
 use crate::cli::supervisorctl::python::Trouble;
 use crate::cli::supervisorctl::server::Outcome;
 use crate::cli::supervisorctl::session::{Session, exits};
@@ -29,52 +29,14 @@ pub(in crate::cli::supervisorctl) fn start(session: &mut Session<'_>, rest: &str
         session.say(HELP);
         return Ok(());
     }
-    if names.contains(&"all") {
-        let outcomes = session.outcomes("startAllProcesses", Vec::new())?;
-        return tell(session, &outcomes);
+    Each {
+        methods: ["startAllProcesses", "startProcessGroup", "startProcess"],
+        more: None,
+        words: &words,
+        ignored: Some(FaultCode::AlreadyStarted),
+        no_such_group: exits::INVALID_ARGS,
     }
-    for name in names {
-        match Namespec::parse(name) {
-            Namespec { group, process: None } => start_group(session, group)?,
-            Namespec { group, process: Some(process) } => start_one(session, name, (group, process))?,
-        }
-    }
-    Ok(())
-}
-
-fn start_group(session: &mut Session<'_>, group: &str) -> Result<(), Trouble> {
-    match session.outcomes("startProcessGroup", vec![group.into()]) {
-        Ok(outcomes) => tell(session, &outcomes),
-        Err(Trouble::Fault(fault)) if fault.code == FaultCode::BadName.number() => {
-            session.fail(&format!("{group}: ERROR (no such group)"), exits::INVALID_ARGS);
-            Ok(())
-        }
-        Err(trouble) => Err(trouble),
-    }
-}
-
-fn start_one(session: &mut Session<'_>, name: &str, (group, process): (&str, &str)) -> Result<(), Trouble> {
-    let outcome = |status, description| Outcome {
-        group: group.to_owned(),
-        name: process.to_owned(),
-        status,
-        description,
-    };
-    let outcome = match session.call("startProcess", vec![name.into()]) {
-        Ok(_) => outcome(FaultCode::Success.number(), String::new()),
-        Err(Trouble::Fault(fault)) => outcome(fault.code, fault.text),
-        Err(trouble) => return Err(trouble),
-    };
-    tell(session, &[outcome])
-}
-
-fn tell(session: &mut Session<'_>, outcomes: &[Outcome]) -> Result<(), Trouble> {
-    for outcome in outcomes {
-        let line = words(outcome)?;
-        session.say(&line);
-        session.exit_by(outcome.status, Some(FaultCode::AlreadyStarted));
-    }
-    Ok(())
+    .of(session, &names)
 }
 
 fn words(outcome: &Outcome) -> Result<String, Trouble> {

@@ -25,22 +25,25 @@ pub(in crate::cli::supervisorctl) fn stop(session: &mut Session<'_>, rest: &str)
     Each {
         methods: ["stopAllProcesses", "stopProcessGroup", "stopProcess"],
         more: None,
-        done: "stopped",
+        words: &|outcome| words(outcome, "stopped"),
         ignored: Some(FaultCode::NotRunning),
+        no_such_group: exits::GENERIC,
     }
     .of(session, &names)
 }
 
-/// Something that is done to each process of some names, and is told in the same words.
+/// Something that is done to each process of some names.
 pub(super) struct Each<'a> {
     /// What does it to all, to a group, to one.
     pub(super) methods: [&'static str; 3],
     /// What these are given beside the name.
     pub(super) more: Option<&'a str>,
-    /// How it is told.
-    pub(super) done: &'static str,
+    /// How it is told what came of it.
+    pub(super) words: &'a dyn Fn(&Outcome) -> Result<String, Trouble>,
     /// The fault that does not change the exit code.
     pub(super) ignored: Option<FaultCode>,
+    /// The exit code for a group that is not there.
+    pub(super) no_such_group: u8,
 }
 
 impl Each<'_> {
@@ -56,7 +59,7 @@ impl Each<'_> {
                     match session.outcomes(group, self.params(Some(named))) {
                         Ok(outcomes) => self.tell(session, &outcomes)?,
                         Err(Trouble::Fault(fault)) if fault.code == FaultCode::BadName.number() => {
-                            session.fail(&format!("{named}: ERROR (no such group)"), exits::GENERIC);
+                            session.fail(&format!("{named}: ERROR (no such group)"), self.no_such_group);
                         }
                         Err(trouble) => return Err(trouble),
                     }
@@ -81,40 +84,41 @@ impl Each<'_> {
 
     fn tell(&self, session: &mut Session<'_>, outcomes: &[Outcome]) -> Result<(), Trouble> {
         for outcome in outcomes {
-            let line = self.words(outcome)?;
+            let line = (self.words)(outcome)?;
             session.say(&line);
             session.exit_by(outcome.status, self.ignored);
         }
         Ok(())
     }
+}
 
-    fn words(&self, outcome: &Outcome) -> Result<String, Trouble> {
-        let name = shown(&outcome.group, &outcome.name);
-        let error = match FaultCode::of(outcome.status) {
-            Some(FaultCode::Success) => return Ok(format!("{name}: {}", self.done)),
-            Some(FaultCode::Failed) => return Ok(outcome.description.clone()),
-            Some(FaultCode::BadName) => "no such process",
-            Some(FaultCode::BadSignal) => "bad signal name",
-            Some(FaultCode::NotRunning) => "not running",
-            Some(
-                FaultCode::UnknownMethod
-                | FaultCode::IncorrectParameters
-                | FaultCode::BadArguments
-                | FaultCode::SignatureUnsupported
-                | FaultCode::ShutdownState
-                | FaultCode::NoFile
-                | FaultCode::NotExecutable
-                | FaultCode::AbnormalTermination
-                | FaultCode::SpawnError
-                | FaultCode::AlreadyStarted
-                | FaultCode::AlreadyAdded
-                | FaultCode::StillRunning
-                | FaultCode::CantReread,
-            )
-            | None => return Err(unknown_result(outcome.status, &name)),
-        };
-        Ok(format!("{name}: ERROR ({error})"))
-    }
+/// What came of something that `done` tells when it has worked.
+pub(super) fn words(outcome: &Outcome, done: &str) -> Result<String, Trouble> {
+    let name = shown(&outcome.group, &outcome.name);
+    let error = match FaultCode::of(outcome.status) {
+        Some(FaultCode::Success) => return Ok(format!("{name}: {done}")),
+        Some(FaultCode::Failed) => return Ok(outcome.description.clone()),
+        Some(FaultCode::BadName) => "no such process",
+        Some(FaultCode::BadSignal) => "bad signal name",
+        Some(FaultCode::NotRunning) => "not running",
+        Some(
+            FaultCode::UnknownMethod
+            | FaultCode::IncorrectParameters
+            | FaultCode::BadArguments
+            | FaultCode::SignatureUnsupported
+            | FaultCode::ShutdownState
+            | FaultCode::NoFile
+            | FaultCode::NotExecutable
+            | FaultCode::AbnormalTermination
+            | FaultCode::SpawnError
+            | FaultCode::AlreadyStarted
+            | FaultCode::AlreadyAdded
+            | FaultCode::StillRunning
+            | FaultCode::CantReread,
+        )
+        | None => return Err(unknown_result(outcome.status, &name)),
+    };
+    Ok(format!("{name}: ERROR ({error})"))
 }
 
 /// A fault that an action has no words for.

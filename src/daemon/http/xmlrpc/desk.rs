@@ -36,6 +36,14 @@ impl Desk {
         Self { mailbox, asker }
     }
 
+    /// Goes on only if the supervisor does.
+    ///
+    /// # Errors
+    /// It is about to end.
+    pub async fn refuse_at_end(&self) -> Result<(), Fault> {
+        if self.ask(Question::IsEnding).await? { Err(FaultCode::ShutdownState.bare()) } else { Ok(()) }
+    }
+
     /// How the processes stand.
     ///
     /// # Errors

@@ -3,7 +3,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::control::{Outcome, statuses};
-use super::desk::{Desk, Named, find, find_one, in_order};
+use super::desk::{Desk, find_one, in_order};
 use super::method::{AtEnd, Method, Params};
 use crate::daemon::processes::Process;
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
@@ -106,9 +106,20 @@ async fn read_of(desk: &Desk, params: Params, stream: Stream) -> Answer {
     let processes = desk.look().await?;
     let process = find_one(&processes, params.text(0))?;
     let file = stream(process).ok_or_else(|| FaultCode::NoFile.bare())?;
-    // A process that has written nothing has no file here, and an empty one in supervisord.
-    let is_silent = process.times.start_ms > 0 && !file.exists();
-    read(if is_silent { Path::new("/dev/null") } else { &file }, params.int(1), params.int(2))
+    let has_run = process.times.start_ms > 0;
+    beside_the_loop(move || {
+        // A process that has written nothing has no file here, and an empty one in supervisord.
+        let is_silent = has_run && !file.exists();
+        read(if is_silent { Path::new("/dev/null") } else { &file }, params.int(1), params.int(2))
+    })
+    .await?
+}
+
+/// Reads from a disk that may be slow where nobody else waits for it.
+async fn beside_the_loop<T: Send + 'static>(
+    reading: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(reading).await.map_err(|_| FaultCode::Failed.bare())
 }
 
 fn read(file: &Path, offset: i64, length: i64) -> Answer {
@@ -144,10 +155,13 @@ fn bytes_of(file: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
 async fn tail_of(desk: &Desk, params: Params, stream: Stream) -> Answer {
     let processes = desk.look().await?;
     let file = stream(find_one(&processes, params.text(0))?);
-    let nothing = |offset| Value::Array(vec!["".into(), Value::Int(offset), false.into()]);
-    let Some(file) = file.filter(|file| file.exists()) else { return Ok(nothing(0)) };
-    let (offset, length) = (params.int(1), params.int(2));
-    Ok(tail(&file, offset, length).unwrap_or_else(|_| nothing(offset)))
+    beside_the_loop(move || {
+        let nothing = |offset| Value::Array(vec!["".into(), Value::Int(offset), false.into()]);
+        let Some(file) = file.filter(|file| file.exists()) else { return nothing(0) };
+        let (offset, length) = (params.int(1), params.int(2));
+        tail(&file, offset, length).unwrap_or_else(|_| nothing(offset))
+    })
+    .await
 }
 
 /// supervisord's rules: a log that has grown beyond what was asked for gives its last bytes, and so does one that is
@@ -178,10 +192,8 @@ async fn clear_own(desk: &Desk) -> Answer {
 
 async fn clear(desk: &Desk, params: Params) -> Answer {
     let processes = desk.look().await?;
-    match find(&processes, params.text(0))? {
-        Named::Process(process) => remove(process, params.text(0)).map(|()| true.into()),
-        Named::Group(_) => Err(FaultCode::BadName.with(params.text(0))),
-    }
+    let name = params.text(0);
+    remove(find_one(&processes, name)?, name).map(|()| true.into())
 }
 
 async fn clear_all(desk: &Desk) -> Answer {

@@ -50,7 +50,7 @@ pub async fn answer(desk: &Desk, call: Call) -> Answer {
     let Some(method) = method::find(&call.method) else { return Err(FaultCode::UnknownMethod.bare()) };
     let params = method.accept(call.params)?;
     if method.at_end == AtEnd::Refused {
-        desk.look().await?;
+        desk.refuse_at_end().await?;
     }
     (method.run)(desk, params).await
 }
