@@ -157,11 +157,6 @@ impl Mailbox {
         let _ = self.sender.send(message).await;
     }
 
-    /// Sends a message if there is room at once: for those who cannot wait and whose message can be lost.
-    pub fn send_now(&self, message: Message) {
-        let _ = self.sender.try_send(message);
-    }
-
     /// Asks and waits for the answer; none when the engine has ended.
     pub async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
         let (reply, answer) = oneshot::channel();

@@ -50,17 +50,23 @@ pub async fn foresee_all(services: Vec<Arc<Service>>, environment: &Environment)
     services.iter().map(|service| service.name.clone()).zip(found).collect()
 }
 
+/// What of its own environment a supervisor passes on: all but its marks.
+pub(super) fn passed_on(supervisor: &Environment) -> BTreeMap<String, String> {
+    let mut environment = supervisor.variables().clone();
+    for mark in [Instance::VARIABLE, Tag::VARIABLE, overrides::VARIABLE] {
+        environment.remove(mark);
+    }
+    environment
+}
+
 /// The environment of a service, but for its tag.
 pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTreeMap<String, String> {
-    let mut environment = supervisor.variables().clone();
+    let mut environment = passed_on(supervisor);
     if let Some(user) = &service.user {
         environment.insert("HOME".to_owned(), user.home.display().to_string());
         environment.insert("USER".to_owned(), user.name.clone());
         environment.insert("LOGNAME".to_owned(), user.name.clone());
     }
-    environment.remove(Instance::VARIABLE);
-    environment.remove(Tag::VARIABLE);
-    environment.remove(overrides::VARIABLE);
     environment.extend(service.env.clone());
     environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
     environment.insert(Replica::VARIABLE.to_owned(), service.replica.number.to_string());

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::engine::Engine;
+use super::preflight::passed_on;
 use crate::probe::exec::{self, Channels, Errand};
 use crate::probe::failed::Failed;
 use crate::probe::webhook;
@@ -144,11 +145,9 @@ impl Engine {
     }
 
     fn ground_of_targets(&self, fleet: &Fleet) -> Ground {
-        let mut environment = self.environment.variables().clone();
-        environment.remove(Instance::VARIABLE);
         let config = &fleet.supervisor().config;
         Ground {
-            environment,
+            environment: passed_on(&self.environment),
             directory: config.parent().unwrap_or(Path::new("/")).to_owned(),
             instance: self.paths.instance.clone(),
             reach: self.reach,

@@ -4,7 +4,8 @@ use super::explain;
 use super::fleet::Fleet;
 use super::order::{Order, holds};
 use super::phase::{Awaits, Phase, Rest};
-use super::service::{Remedy, Service, Trouble};
+use super::proof::remedy;
+use super::service::{Remedy, Service};
 use crate::spec::policy::Recovery;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
@@ -66,14 +67,9 @@ impl Footing {
             Phase::Resting(Rest::Completed | Rest::Stopped | Rest::Planned) => Ground::Resting,
             Phase::Resting(Rest::Failed | Rest::Fatal) => Ground::Lost,
         };
-        let end = match &service.trouble {
-            Some(Trouble::Condemned { remedy: Remedy::Renew, .. }) => Ending::Renewed,
-            Some(Trouble::Condemned { remedy: Remedy::Restart | Remedy::Stop | Remedy::Fail, .. }) => {
-                Ending::Other
-            }
-            Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => {
-                Ending::Other
-            }
+        let end = match remedy(service.trouble.as_ref()) {
+            Some(Remedy::Renew) => Ending::Renewed,
+            Some(Remedy::Restart | Remedy::Stop | Remedy::Fail) | None => Ending::Other,
         };
         let (run, restarts) = (service.phase.run(), service.restarts);
         Self { goal: service.goal, ground, run, restarts, end }

@@ -4,6 +4,7 @@ use super::action::Action;
 use super::fleet::Fleet;
 use super::memory::Survivor;
 use super::service::{Service, Standing};
+use super::watch::Watched;
 use crate::spec;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -87,6 +88,9 @@ impl Service {
         if before.limits != self.spec.limits || before.max_age != self.spec.max_age {
             let since = self.phase.live().map_or(now, |live| live.since);
             self.begin_upkeep(since, now);
+        }
+        if before.watch != self.spec.watch {
+            self.watched = Watched::default();
         }
         self.plan_anew(before.schedule.as_ref());
         match standing {

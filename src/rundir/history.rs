@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::paths::Paths;
+use super::replace::replace;
 use crate::vocab::cause::{Class, Record};
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -93,10 +94,8 @@ impl Book {
             }
             lines.push(line);
         }
-        let fresh = self.path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        lines.iter().rev().try_for_each(|line| file.write_all(line))?;
-        fs::rename(&fresh, &self.path)?;
+        let whole: Vec<u8> = lines.iter().rev().flatten().copied().collect();
+        replace(&self.path, &whole)?;
         self.lines = lines.len();
         self.seen = seen(&records[records.len() - lines.len()..]);
         Ok(())

@@ -17,7 +17,13 @@ pub(super) fn read(service: &Node, remarks: &mut Vec<(usize, String)>) -> Vec<(S
     for (key, own) in [("nofile", "open_files"), ("nproc", "processes")] {
         let asked = service.get("ulimits").and_then(|limits| limits.get(key));
         let count = asked.and_then(|node| node.get("soft").unwrap_or(node).text()?.parse::<u64>().ok());
-        limits.extend(count.map(|count| (own.to_owned(), count.to_string())));
+        match (asked, count) {
+            (_, Some(count)) => limits.push((own.to_owned(), count.to_string())),
+            (Some(node), None) => {
+                remarks.push((node.line, format!("ulimits.{key} is left out: it is no number")))
+            }
+            (None, None) => (),
+        }
     }
     let others = service.get("ulimits").map(Node::entries).unwrap_or_default();
     for (key, node) in others.iter().filter(|(key, _)| key != "nofile" && key != "nproc") {

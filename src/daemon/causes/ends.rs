@@ -130,7 +130,7 @@ impl Engine {
     fn deed(&mut self, run: RunId, name: &ServiceName) -> (Deed, Option<By>) {
         let signalled = self.askers.take_signal(run);
         let service = &self.fleet.services()[name];
-        let by = |means| Some(By { means, user: None, uid: None, what: None });
+        let by = |means| Some(Asker::NOBODY.by(means));
         if let Some((cause, remedy)) = service.condemned().filter(|_| service.phase().run() == Some(run)) {
             let cause = cause.to_owned();
             return match remedy {
