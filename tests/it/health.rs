@@ -133,7 +133,7 @@ fn a_service_whose_port_a_stranger_holds_is_never_ready() {
 fn a_heartbeat_that_stops_is_noticed_within_interval_and_timeout_and_the_service_restarted() {
     let fleet = fleet_of(
         "touch begun beat data/beat 20 stop stay",
-        "health = { heartbeat = \"data/beat\", interval = \"1200ms\", timeout = \"300ms\" }",
+        "health = { heartbeat = \"data/beat\", interval = \"4s\", timeout = \"1s\" }",
     );
     fs::create_dir(fleet.path().join("data")).unwrap();
     fleet.run("up").expect(0);
@@ -146,12 +146,14 @@ fn a_heartbeat_that_stops_is_noticed_within_interval_and_timeout_and_the_service
     let (noticed_ms, change) = story.next(|it| it.service.as_str() == "api" && it.state == State::Stopping);
     let beat_ms = u64::try_from(beat.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let late = Duration::from_millis(noticed_ms.saturating_sub(beat_ms));
-    let allowed = Duration::from_millis(1200 + 300);
-    assert!(late >= allowed && late < allowed + Duration::from_millis(500), "noticed after {late:?}");
+    let (interval, timeout) = (Duration::from_secs(4), Duration::from_secs(1));
+    // A look once an interval, and not when the beat is due, would notice an interval later.
+    let in_time = interval + timeout..2 * interval + timeout;
+    assert!(in_time.contains(&late), "noticed after {late:?}");
     let cause = change.reason.unwrap();
     let expected = "is restarted: its check failed: the heartbeat ";
     assert!(
-        cause.starts_with(expected) && cause.ends_with("data/beat was not touched for more than 1.5s"),
+        cause.starts_with(expected) && cause.ends_with("data/beat was not touched for more than 5.0s"),
         "{cause}"
     );
     let after = wait_until("it runs again", || {
@@ -164,7 +166,7 @@ fn a_heartbeat_that_stops_is_noticed_within_interval_and_timeout_and_the_service
 fn a_command_judges_a_service_and_is_no_process_of_it() {
     let fleet = fleet_of(
         "stay",
-        "health = { exec = \"sh check.sh\", interval = \"50ms\", timeout = \"300ms\", retries = 2, \
+        "health = { exec = \"sh check.sh\", interval = \"50ms\", timeout = \"1500ms\", retries = 2, \
          on_unhealthy = \"restart\", start_period = \"0s\" }\ndirectory = \"work\"\nenv = { WHOSE = \"api\" }",
     );
     let work = fleet.path().join("work");

@@ -104,7 +104,9 @@ fn a_listener_is_told_again_after_it_rejected_an_event_and_after_its_supervisor_
     let twice =
         || seen(&it).iter().filter(|line| *line == "ears REMOTE_COMMUNICATION type:kind|again").count() == 2;
     wait_until("what was rejected is told again", || twice().then_some(()));
-    kill(Pid::from_raw(it.supervisor().unwrap()), Signal::SIGKILL).unwrap();
+    let supervisor = it.supervisor().unwrap();
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    wait_until("another supervisor has it", || it.supervisor().filter(|pid| *pid != supervisor));
     it.run("start p").expect(0);
     wait_until("the next supervisor tells", || (!of_process(&it, "p").is_empty()).then_some(()));
     say("later");

@@ -88,7 +88,7 @@ fn an_interpreter_that_takes_too_long_is_no_broken_script() {
     let pid = fleet.pid("api");
     let begun = Instant::now();
     fleet.run("restart api").expect(0);
-    assert!(begun.elapsed() < Duration::from_secs(20) && fleet.pid("api") != pid);
+    assert!(begun.elapsed() < Duration::from_secs(60) && fleet.pid("api") != pid);
     let asked = fs::read_to_string(fleet.path().join("asked")).unwrap();
     assert!(!is_alive(asked.trim().parse().unwrap()), "whoever was asked is not left behind");
 }
