@@ -61,12 +61,10 @@ fn pid_words(identity: &Option<Identity>) -> String {
     identity.map_or_else(String::new, |identity| format!(" ({identity})"))
 }
 
-/// How long a living supervisor may take to answer anything that it answers at once.
+/// How long a living supervisor may take to answer anything that it answers at once. It takes its lock a moment before it
+/// binds its socket, and lets go of it a moment after; one whose socket was taken away binds it again when it is told so: a
+/// socket that refuses is asked again for as long, while the lock is held.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A supervisor takes its lock a moment before it binds its socket, and lets go of it a moment after; one whose socket was
-/// taken away binds it again when it is told so. So long a socket that refuses is asked again while the lock is held.
-const BETWEEN_MAX: Duration = Duration::from_secs(1);
 
 /// How long a supervisor that died may take to come back.
 const RETURN_MAX: Duration = Duration::from_secs(3);
@@ -102,7 +100,7 @@ impl Client {
             }
             let patience = match why {
                 Unreachable::Absent | Unreachable::Denied { .. } => Duration::ZERO,
-                Unreachable::Silent { .. } => BETWEEN_MAX,
+                Unreachable::Silent { .. } => PATIENCE,
                 Unreachable::Returning { .. } => RETURN_MAX,
             };
             if begun.elapsed() >= patience {
