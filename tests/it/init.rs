@@ -108,7 +108,7 @@ fn as_pid_1_it_is_not_replaced_for_its_container_would_end_with_it() {
         command.args(["-t", &init.to_string(), "-p", "-m"]).arg(procman()).arg("-c").arg(fleet.config());
         Ran::of(&command.args(words.split_whitespace()).env("NO_COLOR", "1").output().unwrap())
     };
-    let before = inside("status --json").expect(0).stdout;
+    let before = wait_until("it runs", || Some(inside("status --json")).filter(|it| it.code == 0)).stdout;
     for mode in ["restart --quick", "restart", "restart --emergency"] {
         inside(mode).expect(5).says(&[
             "is the init of this system",
