@@ -14,7 +14,7 @@ pub(super) enum BadReference {
 }
 
 /// Defaults stand in each other so deep at most: no text may overflow the stack.
-const DEPTH_MAX: usize = 16;
+pub(super) const DEPTH_MAX: usize = 16;
 
 impl BadReference {
     /// How to mend it.
@@ -59,7 +59,7 @@ fn expand_at(depth: usize, text: &str, environment: &Environment) -> Result<Stri
 }
 
 /// Where the reference that a text begins in ends, past all references within it.
-fn closing_brace(text: &str) -> Option<usize> {
+pub(super) fn closing_brace(text: &str) -> Option<usize> {
     let mut open = 1;
     let mut at = 0;
     while at < text.len() {

@@ -1,3 +1,4 @@
+use crate::config::expand::{DEPTH_MAX, closing_brace};
 use crate::config::writer;
 
 /// A text of another manager's, with its variables, as a value of a services.toml.
@@ -34,6 +35,10 @@ enum Otherwise<'a> {
 /// Translates `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?error}`, `${NAME?error}` and
 /// `${NAME:+text}`, as shells and the Compose Specification have them; `$$` is a `$`.
 pub(super) fn translate(text: &str) -> Value {
+    translate_at(0, text)
+}
+
+fn translate_at(depth: usize, text: &str) -> Value {
     let mut value = Value { written: String::new(), outside: String::new(), remarks: Vec::new() };
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -43,7 +48,7 @@ pub(super) fn translate(text: &str) -> Value {
             value.push("$");
             rest = after;
         } else if let Some((reference, after)) = reference(rest) {
-            reference.write(&mut value);
+            reference.write(depth, &mut value);
             rest = after;
         } else {
             value.push("$");
@@ -90,32 +95,16 @@ fn name_end(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
 }
 
-/// Where the brace closes that stands before a text, past those within it.
-fn closing_brace(text: &str) -> Option<usize> {
-    let mut open = 1;
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' => open += 1,
-            '}' => open -= 1,
-            _ => (),
-        }
-        if open == 0 {
-            return Some(at);
-        }
-    }
-    None
-}
-
 impl Reference<'_> {
-    fn write(&self, value: &mut Value) {
+    fn write(&self, depth: usize, value: &mut Value) {
         let name = self.name;
         match self.otherwise {
             Otherwise::Empty => value.written.push_str(&format!("${{{name}:-}}")),
             Otherwise::Refused => value.written.push_str(&format!("${{{name}}}")),
-            Otherwise::Default(default) => self.write_default(default, value),
+            Otherwise::Default(default) => self.write_default(depth, default, value),
             Otherwise::DefaultOfUnset(default) => {
                 value.remarks.push(format!("the default of ${{{name}}} stands for an empty one too"));
-                self.write_default(default, value);
+                self.write_default(depth, default, value);
             }
             Otherwise::Only => {
                 value
@@ -126,8 +115,15 @@ impl Reference<'_> {
         }
     }
 
-    fn write_default(&self, default: &str, value: &mut Value) {
-        let inner = translate(default);
+    fn write_default(&self, depth: usize, default: &str, value: &mut Value) {
+        if depth >= DEPTH_MAX {
+            value
+                .remarks
+                .push(format!("the default of ${{{}}} is left out: it stands too deep in others", self.name));
+            value.written.push_str(&format!("${{{}:-}}", self.name));
+            return;
+        }
+        let inner = translate_at(depth + 1, default);
         let written = &inner.written[1..inner.written.len() - 1];
         value.written.push_str(&format!("${{{}:-{written}}}", self.name));
         value.remarks.extend(inner.remarks);
@@ -136,7 +132,7 @@ impl Reference<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::translate;
+    use super::{DEPTH_MAX, translate};
 
     fn check(text: &str, written: &str, remarks: usize) {
         let value = translate(text);
@@ -154,5 +150,15 @@ mod tests {
         check("${A:+b}", "${A:-}", 1);
         check("$$5 $5 $ ${", "$$5 $$5 $$ $${", 0);
         check("${A b}", "$${A b}", 0);
+        check("${A:-{x}}", "${A:-{x}}", 0);
+        check("${A:-$$}}", "${A:-$$}}", 0);
+    }
+
+    #[test]
+    fn defaults_that_stand_too_deep_in_each_other_are_left_out_and_said() {
+        let deep = |count: usize| format!("{}x{}", "${A:-".repeat(count), "}".repeat(count));
+        check(&deep(DEPTH_MAX), &deep(DEPTH_MAX), 0);
+        let kept = format!("{}${{A:-}}{}", "${A:-".repeat(DEPTH_MAX), "}".repeat(DEPTH_MAX));
+        check(&deep(10_000), &kept, 1);
     }
 }
