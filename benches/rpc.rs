@@ -1,5 +1,5 @@
 //! `supervisor.getAllProcessInfo` of eight services over the unix socket: how many calls a second one client gets answered,
-//! by procman and by supervisord in turn.
+//! by procman and by supervisord in turn, on a connection that stays and on a new one for each call.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure fails")]
 
@@ -26,7 +26,7 @@ const TURN: Duration = Duration::from_secs(2);
 const TURNS: usize = 5;
 
 fn main() {
-    println!("supervisor.getAllProcessInfo of {SERVICES} services, one client on a connection that stays");
+    println!("supervisor.getAllProcessInfo of {SERVICES} services, one client");
     let place = Place::new();
     let mut service = Service::compile(&place);
     let services: Vec<(String, Option<u16>)> = (0..SERVICES).map(|_| (service.command(None), None)).collect();
@@ -37,17 +37,38 @@ fn main() {
     }
     let own_socket = Paths::new(&place.path().join("services.toml"), &place.path().join(".procman")).socket;
     let other = supervisord::installed().map(of_supervisord);
-    let mut rates = [Vec::new(), Vec::new()];
-    for _ in 0..TURNS {
-        rates[0].push(rate(&own_socket));
-        rates[1].extend(other.as_ref().map(|(_, socket)| rate(socket)));
-    }
-    let [own_rate, other_rate] = rates.map(median);
-    figures::line("procman", &own_rate.map_or_else(String::new, |rate| format!("{rate:8.0} calls/s")));
-    if let (Some(own), Some(other)) = (own_rate, other_rate) {
-        figures::line("supervisord", &format!("{other:8.0} calls/s   ×{:.1}", own / other));
+    for connection in [Connection::Stays, Connection::PerCall] {
+        println!("{}", connection.words());
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..TURNS {
+            rates[0].push(rate(&own_socket, connection));
+            rates[1].extend(other.as_ref().map(|(_, socket)| rate(socket, connection)));
+        }
+        let [own_rate, other_rate] = rates.map(median);
+        figures::line("procman", &own_rate.map_or_else(String::new, |rate| format!("{rate:8.0} calls/s")));
+        if let (Some(own), Some(other)) = (own_rate, other_rate) {
+            figures::line("supervisord", &format!("{other:8.0} calls/s   ×{:.1}", own / other));
+        }
     }
     own.run("down");
+}
+
+/// How long a connection lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    /// For all calls.
+    Stays,
+    /// For one, as with supervisorctl's clients.
+    PerCall,
+}
+
+impl Connection {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Stays => "on a connection that stays",
+            Self::PerCall => "on a new connection for each call",
+        }
+    }
 }
 
 /// The same services under supervisord, and its socket.
@@ -64,18 +85,21 @@ fn of_supervisord(bin: PathBuf) -> (Place, PathBuf) {
 }
 
 /// Calls a second, over one turn; each answer is read whole, and the first is proven to have all services.
-fn rate(socket: &Path) -> f64 {
+fn rate(socket: &Path, connection: Connection) -> f64 {
     let call = Call { method: "supervisor.getAllProcessInfo".to_owned(), params: Vec::new() }.encode();
     let request = format!(
         "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{call}",
         call.len()
     );
-    let mut sender = UnixStream::connect(socket).unwrap();
-    let mut answers = BufReader::new(sender.try_clone().unwrap());
+    let connect = || BufReader::new(UnixStream::connect(socket).unwrap());
+    let mut answers = connect();
     let start = Instant::now();
     let mut count = 0_u32;
     while start.elapsed() < TURN {
-        sender.write_all(request.as_bytes()).unwrap();
+        if count > 0 && connection == Connection::PerCall {
+            answers = connect();
+        }
+        answers.get_mut().write_all(request.as_bytes()).unwrap();
         let answer = answer(&mut answers);
         if count == 0 {
             let processes = decode_answer(&answer).unwrap().unwrap();
