@@ -146,6 +146,8 @@ fn supervisor_keys(old: &Fleet, new: &Fleet) -> Vec<&'static str> {
         ("log_dir", old.log_dir != new.log_dir),
         ("log_level", old.log_level != new.log_level),
         ("log_format", old.log_format != new.log_format),
+        ("pidfile", old.pid_file != new.pid_file),
+        ("logfile", old.log_file != new.log_file),
         ("syslog_socket and journald_socket", old.log_sockets != new.log_sockets),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

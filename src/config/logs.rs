@@ -6,7 +6,9 @@ use super::load::Machine;
 use super::service::Context;
 use super::table::{Room, Section};
 use super::value::Value;
-use crate::spec::log::{Compression, Delivery, Envelope, Every, Logs, OnFull, Rotation, Target};
+use crate::spec::log::{
+    Compression, Delivery, Envelope, Every, Logs, OnFull, OutputEvents, Rotation, Target,
+};
 use crate::vocab::measure::{Bytes, parse_duration};
 use crate::vocab::name::ServiceName;
 
@@ -27,6 +29,8 @@ pub(super) fn read(context: &Context<'_>, section: &Section<'_>, name: &ServiceN
         stdout_to: stdout.to,
         stderr_to: stderr.to,
         delivery,
+        stdout_events: OutputEvents::default(),
+        stderr_events: OutputEvents::default(),
     }
 }
 

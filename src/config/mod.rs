@@ -34,6 +34,8 @@ mod listener;
 mod logs;
 /// `depends_on`.
 mod needs;
+/// `output_events`.
+mod output_events;
 /// `backoff`, `smooth_recovery`, and the ports of a service.
 mod policy;
 /// What only the machine can prove: programs, directories, users.

@@ -13,7 +13,8 @@ use super::scope::{Knowledge, Scope};
 use super::table::{Notes, Room, Section};
 use super::value::Value;
 use super::{
-    health, hold, hooks, limits, listener, logs, needs, policy, prove, schedule, sections, variables, watch,
+    health, hold, hooks, limits, listener, logs, needs, output_events, policy, prove, schedule, sections,
+    variables, watch,
 };
 use crate::spec::graph::Needs;
 use crate::spec::log::Logs;
@@ -213,7 +214,7 @@ fn rest(
         nice: section.integer("nice", -20..20).and_then(|nice| i32::try_from(nice).ok()),
         stdin: stdin(section),
         listener: listener::read(section, name),
-        logs: logs::read(context, section, name),
+        logs: output_events::read(section, logs::read(context, section, name)),
     })
 }
 

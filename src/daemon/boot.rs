@@ -285,10 +285,11 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let Ground { fleet, roster, applied, paths, reach, cgroups } = ground;
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
-    let pump = Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
+    let (pump, heard) =
+        Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
     let (door, listeners) = Door::open(paths.socket.clone()).map_err(system("bind the control socket"))?;
     let declared = match boot.config {
-        Config::File => Declared::bind_all(&roster.servers)?,
+        Config::File => Declared::bind_all(&roster.servers).await?,
         Config::AsApplied => Declared::bind_later(&roster.servers),
     };
     signals::forward(&mailbox).map_err(system("catch signals"))?;
@@ -309,6 +310,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         roster,
         hire: boot.hire,
         pump,
+        heard,
         door,
         mailbox: mailbox.clone(),
         inbox,

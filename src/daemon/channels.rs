@@ -144,10 +144,11 @@ impl Engine {
 
     /// Where a stream of a service goes.
     fn destination(&self, service: &Service, stream: Stream) -> Destination {
-        let Logs { stdout, stderr, stdout_to, stderr_to, rotation, delivery } = &service.logs;
-        let (file, other, targets) = match stream {
-            Stream::Stdout => (stdout, stderr, stdout_to),
-            Stream::Stderr => (stderr, stdout, stderr_to),
+        let Logs { stdout, stderr, stdout_to, stderr_to, rotation, delivery, stdout_events, stderr_events } =
+            &service.logs;
+        let (file, other, targets, events) = match stream {
+            Stream::Stdout => (stdout, stderr, stdout_to, stdout_events),
+            Stream::Stderr => (stderr, stdout, stderr_to, stderr_events),
         };
         Destination {
             file: file.clone(),
@@ -156,6 +157,7 @@ impl Engine {
             targets: targets.clone(),
             delivery: *delivery,
             sockets: self.fleet.spec().supervisor().log_sockets.clone(),
+            events: *events,
         }
     }
 

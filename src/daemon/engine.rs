@@ -17,7 +17,7 @@ use super::holdings::Holdings;
 use super::hooks::Hooks;
 use super::http::serve::Door;
 use super::listeners::switchboard::Switchboard;
-use super::mailbox::{Mailbox, Message};
+use super::mailbox::{self, Mailbox, Message};
 use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
@@ -31,6 +31,7 @@ use super::warden::Warden;
 use super::watch::Watches;
 use crate::config::environment::Environment;
 use crate::logs::pump::Pump;
+use crate::logs::tap::Heard;
 use crate::machine::event::{Command, Event, Verb};
 use crate::machine::fleet::Fleet;
 use crate::machine::ticket::TicketId;
@@ -106,6 +107,7 @@ pub struct Engine {
     pub(super) hire: Hire,
     pub(super) config: PathBuf,
     inbox: mpsc::Receiver<Message>,
+    pub(super) heard: mpsc::Receiver<Heard>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
     pub(super) ending: Ending,
     /// The exit code with which a service ends all, by `exit_on`, and whether that is under way.
@@ -139,6 +141,8 @@ pub struct Parts {
     pub cgroups: Option<cgroup::Home>,
     /// The log pump.
     pub pump: Pump,
+    /// What it tells of streams.
+    pub heard: mpsc::Receiver<Heard>,
     /// The control socket.
     pub door: Door,
     /// How to get another guardian.
@@ -200,6 +204,7 @@ impl Engine {
             switchboard: Switchboard::default(),
             holdings: parts.holdings,
             pump: parts.pump,
+            heard: parts.heard,
             mailbox: parts.mailbox,
             diary: parts.diary,
             recorder: parts.recorder,
@@ -263,13 +268,13 @@ impl Engine {
             let deadline = self.fleet.deadline();
             let trim = self.busy_until.map(|until| (until, "memory is given back"));
             let Some((at, why)) = deadline.into_iter().chain(trim).min() else {
-                return self.inbox.recv().await;
+                return mailbox::receive(&mut self.inbox, &mut self.heard).await;
             };
             let wait = at.since(now);
             tracing::trace!(?wait, why, "next deadline");
             tokio::select! {
                 biased;
-                message = self.inbox.recv() => return message,
+                message = mailbox::receive(&mut self.inbox, &mut self.heard) => return message,
                 () = tokio::time::sleep(wait) => (),
             }
             if deadline.is_some_and(|(due, _)| due == at) {
@@ -286,7 +291,7 @@ impl Engine {
         let is_look = match message {
             Message::Machine(event) => matches!(event, Event::Probed { .. }),
             // The end of a check; that of a run comes as an event as well.
-            other => matches!(other, Message::Notice(_) | Message::Signal(Wish::Reap)),
+            other => matches!(other, Message::Notice(_) | Message::Heard(_) | Message::Signal(Wish::Reap)),
         };
         if !is_look {
             self.busy_until = Some(clock::now().after(QUIET));
@@ -302,6 +307,7 @@ impl Engine {
                 self.feed(event);
             }
             Some(Message::Ended(ended)) => self.ended(ended),
+            Some(Message::Heard(heard)) => self.tell_of_output(&heard),
             Some(Message::Captured(captured)) => self.captured(captured),
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),

@@ -8,10 +8,11 @@ use super::causes::ends::Ended;
 use super::preflight::{Foresights, Reading};
 use super::question::Question;
 use crate::logs::query::Query;
+use crate::logs::tap::Heard;
 use crate::machine;
 use crate::machine::ticket::TicketId;
 use crate::protocol::command::{Command, ReloadOrder, ShutdownOrder};
-use crate::protocol::event::Event;
+use crate::protocol::event::{Event, What};
 use crate::protocol::graph::Graph;
 use crate::protocol::logs::{LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::Problem;
@@ -44,6 +45,8 @@ pub enum Message {
     Captured(super::hangs::Captured),
     /// A hook is over.
     Hook(super::hooks::Ended),
+    /// A stream tells something.
+    Heard(Heard),
     /// A process told of itself.
     Notice(Notice),
     /// Something for listeners to events, or from one of them.
@@ -130,6 +133,18 @@ impl Reply {
     }
 }
 
+/// The next message; what streams tell comes when nothing else waits.
+pub(super) async fn receive(
+    inbox: &mut mpsc::Receiver<Message>,
+    heard: &mut mpsc::Receiver<Heard>,
+) -> Option<Message> {
+    tokio::select! {
+        biased;
+        message = inbox.recv() => message,
+        Some(heard) = heard.recv() => Some(Message::Heard(heard)),
+    }
+}
+
 /// So many messages may wait for the engine; whoever sends one more waits with it.
 const CAPACITY: usize = 1024;
 
@@ -172,6 +187,18 @@ impl Mailbox {
     /// All events from this moment on.
     pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.subscribe()
+    }
+
+    /// Resolves when the supervisor ends.
+    pub async fn ended(&self) {
+        let mut events = self.events();
+        loop {
+            match events.recv().await {
+                Ok(event) if event.what == What::Ended => return,
+                Err(broadcast::error::RecvError::Closed) => return,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => (),
+            }
+        }
     }
 
     /// Tells everybody who listens.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -6,10 +7,13 @@ use super::boot::keep_applied;
 use super::causes::askers::Asker;
 use super::disk::Disk;
 use super::engine::{Engine, ending_problem};
+use super::http::xmlrpc::desk::Desk;
+use super::http::xmlrpc::supervisor;
 use super::preflight::Reading;
 use super::roster::Roster;
 use crate::config::change::{self, Changed, Difference, Effect};
 use crate::config::load::{self, Machine};
+use crate::config::supervisord::load as dialect;
 use crate::machine::event::Event;
 use crate::protocol::command::{Rehearsal, ReloadOrder};
 use crate::protocol::reply::ReloadReport;
@@ -25,7 +29,7 @@ impl Engine {
     pub(super) fn declare(&mut self, fleet: &Fleet) {
         self.declare_channels(fleet);
         self.watch_files(fleet);
-        self.declare_listeners(&self.active_groups());
+        self.declare_listeners(&BTreeSet::new());
     }
 
     /// Begins what goes on beside the services, once those that live are taken over.
@@ -101,8 +105,22 @@ impl Engine {
         added.chain(removed).chain(changed).chain(settings).collect()
     }
 
-    /// Reloads because of SIGHUP: what comes of it is told in the supervisor's log.
+    /// Reloads because of SIGHUP: what comes of it is told in the supervisor's log. Whoever runs a file of supervisord's means
+    /// that all processes are started again by it; a bad one is found first, and nothing is touched then.
     pub(super) fn reload_by_signal(&mut self) {
+        if dialect::is_dialect(&self.config, &self.applied.text) {
+            if self.is_ending() {
+                return tracing::warn!("ignored SIGHUP, for the supervisor is about to end");
+            }
+            tracing::info!("received SIGHUP; everything is started again");
+            let desk = Desk::new(self.mailbox.clone());
+            tokio::spawn(async move {
+                if let Err(fault) = supervisor::restart(&desk).await {
+                    tracing::warn!("cannot restart; everything stays as it is\n{}", fault.text);
+                }
+            });
+            return;
+        }
         let (reply, report) = oneshot::channel();
         self.reload(ReloadOrder { run: Rehearsal::Real }, Asker::NOBODY, reply);
         tokio::spawn(async { report.await.iter().for_each(tell_reloaded) });

@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::envelope::{self, OpenLines, Origin};
-use super::loss::{Loss, Tally};
-use super::pump::Destination;
+use super::loss::Loss;
+use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
 use super::sink::{Sent, Sink};
+use super::tap::{self, Tap};
 use crate::spec::log::{Envelope, Target};
 use crate::sys::source::{SidePipe, Source};
 
@@ -17,6 +18,8 @@ pub(super) struct Fan {
     targets: BTreeSet<Target>,
     envelope: Envelope,
     sinks: Vec<Sink>,
+    /// Where it is told what goes by. Lines are not looked for then.
+    tap: Option<Tap>,
     /// What is to be written into the file, from `written` on.
     out: Vec<u8>,
     written: usize,
@@ -31,13 +34,20 @@ const LOOK_BYTES: usize = 64 * 1024;
 
 impl Fan {
     /// None where bytes go as they are into one file, and need not be looked at.
-    pub(super) fn new(origin: &Origin, to: &Destination, tally: &Tally) -> Option<Self> {
-        if to.targets == BTreeSet::from([Target::File]) && to.delivery.envelope == Envelope::None {
+    pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Option<Self> {
+        let key = StreamKey { service: origin.service.clone(), stream: origin.stream };
+        let tap = Tap::new(key, to.events, ground.ears.clone());
+        if tap.is_none()
+            && to.targets == BTreeSet::from([Target::File])
+            && to.delivery.envelope == Envelope::None
+        {
             return None;
         }
-        let sink = |target: &Target| Sink::new(*target, origin, to, Loss::new(tally, &origin.service));
+        let loss = || Loss::new(&ground.tally, &origin.service);
+        let sink = |target: &Target| Sink::new(*target, origin, to, loss());
         Some(Self {
             sinks: to.targets.iter().filter_map(sink).collect(),
+            tap,
             origin: origin.clone(),
             targets: to.targets.clone(),
             envelope: to.delivery.envelope,
@@ -60,14 +70,29 @@ impl Fan {
         (open_lines, unix_ms): (OpenLines, u64),
     ) -> io::Result<Taken> {
         self.settle(series, source, unix_ms)?;
+        let room = match &self.tap {
+            None => None,
+            Some(tap) => match tap.room() {
+                None => return Ok(Taken::Later(0)),
+                some => some,
+            },
+        };
         let bytes = source.look(LOOK_BYTES, side)?;
         // What a look shows may end in the midst of a line of which more is in the pipe.
         let is_all = source.waiting() <= bytes.len();
         let first = if is_all { open_lines } else { OpenLines::Awaited };
-        let mut sent = self.pass(&bytes, first, unix_ms);
-        if self.owed == 0 && sent == Sent::Done {
-            sent = self.pass(&bytes, open_lines, unix_ms);
-        }
+        let sent = match (&mut self.tap, room) {
+            (Some(tap), Some(room)) => {
+                let bytes = if is_all { &bytes } else { tap::whole_characters(&bytes) };
+                self.owed = tap.hear(bytes, first, (&mut self.out, room));
+                self.keep_what_goes_to_file();
+                Sent::Done
+            }
+            (Some(_) | None, _) => match self.pass(&bytes, first, unix_ms) {
+                Sent::Done if self.owed == 0 => self.pass(&bytes, open_lines, unix_ms),
+                sent => sent,
+            },
+        };
         let taken = self.owed;
         self.settle(series, source, unix_ms)?;
         match (sent, taken) {
@@ -93,6 +118,20 @@ impl Fan {
         source.discard(self.owed)?;
         self.owed = 0;
         Ok(())
+    }
+
+    /// Its service has ended, and all that it wrote was passed on.
+    pub(super) fn end_run(&mut self) {
+        if let Some(tap) = &mut self.tap {
+            tap.end_run(&mut self.out);
+        }
+        self.keep_what_goes_to_file();
+    }
+
+    fn keep_what_goes_to_file(&mut self) {
+        if !self.targets.contains(&Target::File) {
+            self.out.clear();
+        }
     }
 
     /// Bytes that are in hand leave the pipe, so that what follows them can be dropped.

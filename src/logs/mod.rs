@@ -22,6 +22,8 @@ pub mod series;
 pub mod session;
 /// The last lines of a file.
 pub mod tail;
+/// What a stream tells of itself on its way into its log.
+pub mod tap;
 /// When which bytes arrived.
 pub mod times;
 

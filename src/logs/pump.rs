@@ -10,12 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Waker;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc as bounded, oneshot};
 
 use super::loss::{Lost, Tally};
 use super::press::Pressed;
+use super::tap::{self, Heard};
 use super::worker::Worker;
-use crate::spec::log::{Delivery, Rotation, Sockets, Target};
+use crate::spec::log::{Delivery, OutputEvents, Rotation, Sockets, Target};
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
@@ -66,6 +67,8 @@ pub struct Destination {
     pub delivery: Delivery,
     /// Where daemons listen that may be among them.
     pub sockets: Sockets,
+    /// What is told of them.
+    pub events: OutputEvents,
 }
 
 impl Destination {
@@ -78,6 +81,7 @@ impl Destination {
             targets: Target::file(),
             delivery: Delivery::default(),
             sockets: Sockets::default(),
+            events: OutputEvents::default(),
         }
     }
 }
@@ -101,6 +105,8 @@ pub(super) struct Ground {
     /// Where time indexes lie.
     pub(super) times: PathBuf,
     pub(super) tally: Tally,
+    /// The way to who is told of what streams say.
+    pub(super) ears: bounded::Sender<Heard>,
     /// The wall clock.
     pub(super) unix_ms: fn() -> u64,
 }
@@ -124,12 +130,15 @@ const THREADS_MAX: usize = 4;
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 impl Pump {
-    /// Starts the pump's threads. Time indexes are kept in the directory `times`; `unix_ms` is the wall clock.
-    pub fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<Self> {
+    /// Starts the pump's threads. Time indexes are kept in the directory `times`; `unix_ms` is the wall clock. What streams say
+    /// that is to be told comes out of the other end; who does not take it makes those streams wait.
+    pub fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<(Self, bounded::Receiver<Heard>)> {
         let count = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
         let tally = Tally::default();
-        let start = |_| Thread::start(Ground { times: times.clone(), tally: tally.clone(), unix_ms });
-        Ok(Self { threads: (0..count).map(start).collect::<io::Result<_>>()?, tally })
+        let (ears, heard) = bounded::channel(tap::WAITING_MAX);
+        let ground = Ground { times, tally: tally.clone(), ears, unix_ms };
+        let start = |_| Thread::start(ground.clone());
+        Ok((Self { threads: (0..count).map(start).collect::<io::Result<_>>()?, tally }, heard))
     }
 
     /// What of a service's output was lost since the pump began.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::envelope::{OpenLines, Origin};
 use super::fan::Fan;
 use super::gap::Gap;
-use super::loss::{Loss, Tally};
+use super::loss::Loss;
 use super::pace::{Look, Next, Pace};
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
@@ -23,7 +23,7 @@ pub(super) struct Stream {
     fan: Option<Fan>,
     gap: Gap,
     origin: Origin,
-    tally: Tally,
+    ground: Ground,
     delivery: Delivery,
     disk: Disk,
     pace: Pace,
@@ -91,12 +91,12 @@ impl Stream {
         let gap = Gap::new(origin.clone(), Loss::new(&ground.tally, &key.service));
         Self {
             sources: VecDeque::from([Source::new(pipe)]),
-            fan: Fan::new(&origin, &destination, &ground.tally),
+            fan: Fan::new(&origin, &destination, ground),
             delivery: destination.delivery,
             series: Series::new(destination, ground.times.clone()),
             gap,
             origin,
-            tally: ground.tally.clone(),
+            ground: ground.clone(),
             disk: Disk::Well,
             pace: Pace::new(),
             open_pause: OPEN_PAUSE_FIRST,
@@ -123,11 +123,16 @@ impl Stream {
     pub(super) fn configure(&mut self, destination: Destination) {
         if !self.series.goes_to(&destination) {
             // What is in hand belongs where it went so far, and is still in the pipe if that does not take it.
-            self.fan = Fan::new(&self.origin, &destination, &self.tally);
+            self.fan = Fan::new(&self.origin, &destination, &self.ground);
             self.delivery = destination.delivery;
         }
         self.series.configure(destination);
         self.retry_now();
+    }
+
+    /// Its service has ended, and all that it wrote was moved.
+    pub(super) fn end_run(&mut self) {
+        self.fan.iter_mut().for_each(Fan::end_run);
     }
 
     /// Goes on with another pipe, once those before it are empty.

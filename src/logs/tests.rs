@@ -10,12 +10,14 @@ use super::pattern::Pattern;
 use super::pump::{Attachment, Destination, Pump, StreamKey};
 use super::query::{self, Query, Source};
 use super::series::Series;
+use super::tap::Heard;
 use crate::spec::log::Rotation;
 use crate::sys::pipe::{self, Waiting};
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
 mod compressed;
+mod events;
 mod targets;
 
 fn name(text: &str) -> ServiceName {
@@ -41,14 +43,16 @@ fn series(file: &Path, rotation: Rotation, times: PathBuf) -> Series {
 struct Rig {
     dir: tempfile::TempDir,
     pump: Pump,
+    /// What is told of streams.
+    heard: tokio::sync::mpsc::Receiver<Heard>,
 }
 
 impl Rig {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("times")).unwrap();
-        let pump = Pump::start(dir.path().join("times"), crate::sys::clock::unix_ms).unwrap();
-        Self { dir, pump }
+        let (pump, heard) = Pump::start(dir.path().join("times"), crate::sys::clock::unix_ms).unwrap();
+        Self { dir, pump, heard }
     }
 
     fn path(&self, file: &str) -> PathBuf {

@@ -320,6 +320,9 @@ impl Worker {
             let key = StreamKey { service: service.clone(), stream: which };
             if let Some(token) = self.tokens.get(&key).copied() {
                 self.drain_one(token);
+                if let Some(lane) = self.lanes.get_mut(&token) {
+                    lane.stream.end_run();
+                }
             }
         }
     }

@@ -162,6 +162,11 @@ impl Fleet {
         &self.env_files
     }
 
+    /// The same under a supervisor with these settings.
+    pub fn with_supervisor(self, supervisor: Supervisor) -> Self {
+        Self { supervisor, ..self }
+    }
+
     /// The supervisor's settings.
     pub fn supervisor(&self) -> &Supervisor {
         &self.supervisor

@@ -54,6 +54,14 @@ event_types! {
     ProcessStateStopped = "PROCESS_STATE_STOPPED",
     /// Starts have failed too often.
     ProcessStateFatal = "PROCESS_STATE_FATAL",
+    /// A process has something to say on its standard output.
+    ProcessCommunicationStdout = "PROCESS_COMMUNICATION_STDOUT",
+    /// A process has something to say on its standard error.
+    ProcessCommunicationStderr = "PROCESS_COMMUNICATION_STDERR",
+    /// A process wrote on its standard output.
+    ProcessLogStdout = "PROCESS_LOG_STDOUT",
+    /// A process wrote on its standard error.
+    ProcessLogStderr = "PROCESS_LOG_STDERR",
     /// A client has something to say.
     RemoteCommunication = "REMOTE_COMMUNICATION",
     /// The supervisor is in charge.
@@ -74,7 +82,15 @@ event_types! {
 
 impl EventType {
     /// The names of kinds: whoever asks for one is told of everything below it.
-    const KINDS: [&str; 5] = ["EVENT", "PROCESS_STATE", "SUPERVISOR_STATE_CHANGE", "TICK", "PROCESS_GROUP"];
+    const KINDS: [&str; 7] = [
+        "EVENT",
+        "PROCESS_STATE",
+        "PROCESS_COMMUNICATION",
+        "PROCESS_LOG",
+        "SUPERVISOR_STATE_CHANGE",
+        "TICK",
+        "PROCESS_GROUP",
+    ];
 
     /// All names that one may ask for.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -104,6 +120,10 @@ impl EventType {
             | Self::ProcessStateExited
             | Self::ProcessStateStopped
             | Self::ProcessStateFatal
+            | Self::ProcessCommunicationStdout
+            | Self::ProcessCommunicationStderr
+            | Self::ProcessLogStdout
+            | Self::ProcessLogStderr
             | Self::RemoteCommunication
             | Self::SupervisorStateChangeRunning
             | Self::SupervisorStateChangeStopping
@@ -130,7 +150,9 @@ mod tests {
         check("TICK_5", 1);
         check("PROCESS_GROUP", 2);
         check("PROCESS", 0);
-        check("PROCESS_LOG", 0);
+        check("PROCESS_LOG", 2);
+        check("PROCESS_COMMUNICATION", 2);
+        check("PROCESS_LOG_", 0);
         check("", 0);
     }
 }

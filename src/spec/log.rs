@@ -20,6 +20,20 @@ pub struct Logs {
     pub stderr_to: BTreeSet<Target>,
     /// How lines go there.
     pub delivery: Delivery,
+    /// What event listeners are told of standard output.
+    pub stdout_events: OutputEvents,
+    /// What event listeners are told of standard error.
+    pub stderr_events: OutputEvents,
+}
+
+/// What event listeners are told of a stream, by supervisord's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutputEvents {
+    /// Whether they are told of everything that is written.
+    pub log: bool,
+    /// How many bytes they are told at most of what stands between `<!--XSUPERVISOR:BEGIN-->` and `<!--XSUPERVISOR:END-->`,
+    /// which goes into no log then; 0 if these marks mean nothing.
+    pub capture_max: usize,
 }
 
 /// Where lines go.
@@ -103,6 +117,8 @@ impl Logs {
             stdout_to: Target::file(),
             stderr_to: Target::file(),
             delivery: Delivery::default(),
+            stdout_events: OutputEvents::default(),
+            stderr_events: OutputEvents::default(),
         }
     }
 

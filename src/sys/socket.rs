@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::os;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Whether the peer of a stream socket has closed it for reading as well as for writing (POLLHUP, poll(2)): nobody will
@@ -14,11 +15,21 @@ pub fn has_hung_up(socket: &impl AsFd) -> bool {
         && fds[0].revents().is_some_and(|events| events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
 }
 
+/// A second descriptor of a socket that becomes readable when its peer hangs up, to be awaited in a tokio runtime beside whoever
+/// reads and writes the first. On Linux nothing else makes it so; elsewhere data does as well, and an end of sending.
+pub fn watch_for_hang_up(socket: &impl AsFd) -> io::Result<AsyncFd<OwnedFd>> {
+    second_with(socket, os::rest::HANG_UP)
+}
+
 /// A second descriptor of a socket or a timer, to be awaited in a tokio runtime beside whoever reads and writes the first.
 pub fn second(socket: &impl AsFd) -> io::Result<AsyncFd<OwnedFd>> {
+    second_with(socket, Interest::READABLE)
+}
+
+fn second_with(socket: &impl AsFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     let fd = socket.as_fd().try_clone_to_owned()?;
     // SAFETY: the descriptor is owned by the AsyncFd from here on, and `as_raw_fd` of an OwnedFd always gives that one.
-    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+    unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The same config and the same script of calls, against supervisord 4.3.0 and against procman, by supervisorctl and by
 //! procman under its name: what is said, the states and the exit codes are the same, but for what [`deliberate`] lists.
-//! supervisor comes from the Python package index the first time; where that cannot be reached, the tests are skipped and
+//! supervisor and superlance come from the Python package index the first time; where that cannot be reached, the tests are skipped and
 //! say so.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod deliberate;
+mod events;
 mod scripts;
+mod superlance;
 mod venv;
 mod world;
 
@@ -92,6 +94,16 @@ fn a_changed_config_is_told_and_applied_the_same() {
 #[test]
 fn logs_are_shown_and_cleared_the_same() {
     check(&scripts::LOGS);
+}
+
+#[test]
+fn listeners_are_told_the_same_events() {
+    check(&events::EVENTS);
+}
+
+#[test]
+fn superlance_does_the_same() {
+    check(&superlance::SUPERLANCE);
 }
 
 #[test]

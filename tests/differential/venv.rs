@@ -1,4 +1,4 @@
-//! supervisor from the Python package index, in a virtual environment of its own, made once and kept.
+//! supervisor and superlance from the Python package index, in a virtual environment of its own, made once and kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-const PACKAGE: &str = "supervisor==4.3.0";
+const PACKAGES: [&str; 2] = ["supervisor==4.3.0", "superlance==2.0.0"];
 
 /// An index that cannot be reached is given up after this time.
 const INSTALL_MAX: Duration = Duration::from_secs(25);
@@ -17,33 +17,25 @@ pub(crate) fn programs() -> Option<&'static Path> {
     let programs = PROGRAMS.get_or_init(|| {
         let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("supervisor");
         let complete = venv.join("complete");
-        if fs::read_to_string(&complete).is_ok_and(|package| package == PACKAGE) {
+        if fs::read_to_string(&complete).is_ok_and(|packages| packages == PACKAGES.join(" ")) {
             return Some(venv.join("bin"));
         }
         let mut make = Command::new("python3");
         make.args(["-m", "venv", "--clear"]).arg(&venv);
         // One attempt: who has no network is not to wait.
         let mut install = Command::new(venv.join("bin/pip"));
-        install.args([
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--retries",
-            "0",
-            "--timeout",
-            "5",
-            PACKAGE,
-        ]);
+        install.args(["install", "-q", "--disable-pip-version-check", "--retries", "0", "--timeout", "5"]);
+        install.args(PACKAGES);
         for mut command in [make, install] {
             if !in_time(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().ok()?) {
                 return None;
             }
         }
-        fs::write(complete, PACKAGE).unwrap();
+        fs::write(complete, PACKAGES.join(" ")).unwrap();
         Some(venv.join("bin"))
     });
     if programs.is_none() {
-        eprintln!("skipped: {PACKAGE} cannot be installed: no package index can be reached");
+        eprintln!("skipped: supervisor cannot be installed: no package index can be reached");
     }
     programs.as_deref()
 }

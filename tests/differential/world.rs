@@ -46,6 +46,10 @@ pub(crate) enum Step {
     Until(&'static str, &'static str),
     /// Waits until a file has this text.
     Written(&'static str, &'static str),
+    /// Makes a file with this text.
+    File(&'static str, &'static str),
+    /// What stands in a file.
+    Shown(&'static str),
     /// Replaces the programs of the config.
     Config(&'static str),
     /// Waits until nobody answers.
@@ -74,6 +78,8 @@ pub(crate) struct World {
     supervisord: Option<Child>,
     client: PathBuf,
     socket: PathBuf,
+    /// Where supervisor's programs lie; `{bin}` in a config.
+    programs: PathBuf,
 }
 
 impl World {
@@ -88,7 +94,7 @@ impl World {
             Client::Shim => link,
         };
         let socket = path.join("s.sock");
-        let mut world = Self { dir, supervisord: None, client, socket };
+        let mut world = Self { dir, supervisord: None, client, socket, programs: programs.to_owned() };
         world.configure(config);
         match server {
             Server::Supervisord => {
@@ -117,7 +123,8 @@ impl World {
     }
 
     fn configure(&self, programs: &str) {
-        fs::write(self.path().join("supervisord.conf"), format!("{HEAD}{programs}")).unwrap();
+        let text = format!("{HEAD}{programs}").replace("{bin}", self.programs.to_str().unwrap());
+        fs::write(self.path().join("supervisord.conf"), text).unwrap();
     }
 
     fn quiet(&self, program: &Path) -> Command {
@@ -155,6 +162,11 @@ impl World {
                 let file = self.path().join(file);
                 self.wait(|| fs::read_to_string(&file).is_ok_and(|found| found.contains(text))).to_string()
             }
+            Step::File(file, text) => {
+                fs::write(self.path().join(file), text).unwrap();
+                String::new()
+            }
+            Step::Shown(file) => self.plain(&fs::read_to_string(self.path().join(file)).unwrap_or_default()),
             Step::Config(programs) => {
                 self.configure(programs);
                 String::new()
@@ -203,6 +215,8 @@ impl World {
         static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             let rules = [
                 (r"pid \d+", "pid N"),
+                (r"pid:[1-9]\d*", "pid:N"),
+                (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "TIME"),
                 (r"uptime \d+:\d\d:\d\d", "uptime T"),
                 (r"[A-Z][a-z]{2} \d\d \d\d:\d\d [AP]M", "TIME"),
                 (r"file: \S+ line: \d+", "file: F line: N"),

@@ -114,6 +114,54 @@ fn a_listener_is_told_again_after_it_rejected_an_event_and_after_its_supervisor_
 }
 
 #[test]
+fn what_a_process_says_is_told_before_its_end_and_by_its_pid() {
+    let it = with_listener(
+        "PROCESS_COMMUNICATION,PROCESS_LOG,PROCESS_STATE_EXITED",
+        "[program:p]\ncommand=python3 -u talk.py\nstartsecs=0\nautorestart=false\nautostart=false\n\
+         stdout_capture_maxbytes=1KB\nstdout_logfile=%(here)s/p.log\nstderr_events_enabled=true\n",
+    );
+    it.write(
+        "talk.py",
+        "import os, sys\n\
+         sys.stdout.write(f'pid {os.getpid()}\\n<!--XSUPERVISOR:BEGIN-->heard<!--XSUPERVISOR:END-->more\\n')\n\
+         sys.stderr.write('oh\\n')\n",
+    );
+    it.run("up -q").expect(0);
+    it.run("start p");
+    let told = wait_until("the end is told", || {
+        let seen = seen(&it);
+        seen.iter().any(|line| line.contains("PROCESS_STATE_EXITED")).then_some(seen)
+    });
+    let log = std::fs::read_to_string(it.fleet.path().join("p.log")).unwrap();
+    let pid = log.strip_suffix("\nmore\n").and_then(|log| log.strip_prefix("pid ")).unwrap();
+    let (last, first) = told.split_last().unwrap();
+    assert!(last.starts_with("ears PROCESS_STATE_EXITED "), "{told:?}");
+    let said = format!("ears PROCESS_COMMUNICATION_STDOUT processname:p groupname:p pid:{pid}|heard");
+    let wrote = format!("ears PROCESS_LOG_STDERR processname:p groupname:p pid:{pid} channel:stderr|oh|");
+    let mut all: Vec<&String> = first.iter().collect();
+    all.sort_unstable();
+    assert_eq!(all, [&said, &wrote]);
+}
+
+#[test]
+fn a_listener_that_comes_by_a_reload_is_told_of_nothing_that_was_before() {
+    let program = "[program:p]\ncommand={puppet} stay\nstartsecs=0\n";
+    let it = Drop::new(&format!("[supervisord]\n{program}"));
+    it.write("listener.py", LISTENER);
+    it.run("up -q").expect(0);
+    let ears = "[eventlistener:ears]\ncommand=python3 -u listener.py\nevents=PROCESS_STATE\nstartsecs=0\n";
+    it.write("supervisord.conf", &format!("[supervisord]\n{program}{ears}"));
+    it.run("reload").expect(0);
+    wait_until("it is told of itself", || (!of_process(&it, "ears").is_empty()).then_some(()));
+    it.run("stop p").expect(0);
+    let told = [
+        "ears PROCESS_STATE_STOPPING groupname:p from_state:RUNNING",
+        "ears PROCESS_STATE_STOPPED groupname:p from_state:STOPPING",
+    ];
+    wait_until("what comes after is told", || (of_process(&it, "p") == told).then_some(()));
+}
+
+#[test]
 fn the_clock_is_told_in_slices() {
     let it = with_listener("TICK_5", "");
     it.run("up -q").expect(0);

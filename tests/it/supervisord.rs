@@ -249,11 +249,11 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
     };
     check(program, 0, &[]);
     check(&format!("{program}{listener}"), 0, &[]);
-    let logs = listener.replace("TICK", "TICK,PROCESS_LOG");
+    let logs = listener.replace("TICK", "TICK,PROCESS_STATE_UNKNOWN");
     check(
         &format!("{program}{logs}"),
         0,
-        &["supervisord.conf:5: [eventlistener:l] is not told of PROCESS_LOG"],
+        &["supervisord.conf:5: [eventlistener:l] is not told of PROCESS_STATE_UNKNOWN"],
     );
     check(
         &format!("{program}autorestrat=true\n"),
@@ -265,7 +265,12 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
         0,
         &["no section [progam:x]: did you mean `program`?"],
     );
-    check(&format!("{program}stdout_logfile=/dev/stdout\n"), 0, &["stdout does not go to /dev/stdout"]);
+    check(&format!("{program}stdout_logfile=/dev/stderr\n"), 0, &["stdout does not go to /dev/stderr"]);
+    check(
+        &format!("{program}stdout_syslog=true\nstdout_events_enabled=true\n"),
+        0,
+        &["stdout does not go to syslog, for events are made of it"],
+    );
     check(
         &format!("{program}[rpcinterface:x]\nsupervisor.rpcinterface_factory=twiddler:make\n"),
         2,
@@ -296,4 +301,66 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
     );
     check("bogus line\n", 2, &["parsing errors", "supervisord.conf:2:1"]);
     check("nodaemon=true\n", 2, &["there are no programs to run", "[program:NAME]"]);
+}
+
+#[test]
+fn sighup_starts_everything_again_by_the_file_as_it_is_then_and_a_bad_one_is_left_alone() {
+    let program =
+        |name: &str, more: &str| format!("[program:{name}]\ncommand={{puppet}} stay\nstartsecs=0\n{more}");
+    let it = Drop::new(&format!(
+        "[supervisord]\nlogfile=%(here)s/own.log\n{}{}",
+        program("kept", ""),
+        program("dropped", "")
+    ));
+    it.run("up -q").expect(0);
+    let pid_of = |name: &str| {
+        let status: Value = serde_json::from_str(&it.run("status --json").stdout).unwrap();
+        let services = status["services"].as_array().unwrap();
+        services.iter().find(|service| service["name"] == name).and_then(|service| service["pid"].as_i64())
+    };
+    let (before, supervisor) = (pid_of("kept").unwrap(), it.supervisor().unwrap());
+    let hang_up = || kill(Pid::from_raw(supervisor), Signal::SIGHUP).unwrap();
+    it.write("supervisord.conf", "[supervisord]\n[program:kept]\nstartsecs=often\n");
+    hang_up();
+    let own_log = || fs::read_to_string(it.fleet.path().join("own.log")).unwrap_or_default();
+    wait_until("it is refused", || {
+        own_log().contains("cannot restart; everything stays as it is").then_some(())
+    });
+    assert_eq!(pid_of("kept"), Some(before));
+    it.write(
+        "supervisord.conf",
+        &format!("[supervisord]\nlogfile=%(here)s/own.log\n{}{}", program("kept", ""), program("new", "")),
+    );
+    hang_up();
+    let is_new = || pid_of("new").is_some() && pid_of("kept").is_some_and(|pid| pid != before);
+    wait_until("everything is started again", || is_new().then_some(()));
+    assert_eq!(pid_of("dropped"), None);
+    assert_eq!(it.supervisor(), Some(supervisor));
+}
+
+#[test]
+fn output_goes_to_syslog_and_to_where_the_supervisors_own_goes_as_the_file_says() {
+    let program = "[program:p]\ncommand=x\nstdout_logfile_maxbytes=0\n";
+    let imported = |options: &str| {
+        let it = Drop::new(&format!("[supervisord]\n{program}{options}"));
+        let ran = it.fleet.run("import supervisord.conf");
+        ran.stdout.lines().filter(|line| line.starts_with("std")).collect::<Vec<_>>().join("; ")
+    };
+    let pipe = "stdin = \"pipe\"; ";
+    for (options, expected) in [
+        ("", ""),
+        (
+            "stdout_logfile=/dev/stdout\nstderr_logfile=/dev/stderr\n",
+            "stdout = \"inherit\"; stderr = \"inherit\"",
+        ),
+        ("stdout_logfile=/dev/fd/1\nredirect_stderr=true\n", "stdout = \"inherit\"; stderr = \"stdout\""),
+        ("stdout_syslog=true\nstderr_logfile=NONE\n", "stdout = [\"file\", \"syslog\"]; stderr = \"null\""),
+        (
+            "stdout_logfile=syslog\nstderr_syslog=true\nstderr_logfile=/tmp/e.log\n",
+            "stdout = \"syslog\"; stderr = [\"/tmp/e.log\", \"syslog\"]",
+        ),
+    ] {
+        let expected = format!("{pipe}{expected}");
+        assert_eq!(imported(options), expected.trim_end_matches("; "), "{options}");
+    }
 }

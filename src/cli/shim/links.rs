@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
-use super::program::Name;
+use super::program::{self, Name};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 
@@ -14,7 +14,8 @@ pub(in crate::cli) fn run(directory: &Path) -> Result<(), Failure> {
         let hint = "hint: make the directory first, or name one that is in PATH";
         Failure::Usage(format!("cannot use {}: {error}\n{hint}", directory.display()))
     })?;
-    let program = this_program()?;
+    let program = program::own_file()
+        .map_err(|error| Failure::System(format!("cannot tell where procman itself lies: {error}")))?;
     let target = target(&program, &directory);
     let wanted = Name::ALL.map(|name| directory.join(name.file()));
     let missing = wanted.iter().filter_map(|link| look(link, &program).transpose());
@@ -26,13 +27,6 @@ pub(in crate::cli) fn run(directory: &Path) -> Result<(), Failure> {
         output::line(&format!("{} -> {}", link.display(), target.display()))?;
     }
     Ok(())
-}
-
-/// The file of this procman.
-fn this_program() -> Result<PathBuf, Failure> {
-    std::env::current_exe()
-        .and_then(fs::canonicalize)
-        .map_err(|error| Failure::System(format!("cannot tell where procman itself lies: {error}")))
 }
 
 /// A link that is to be made; none if it is there and leads here. What else is there is not ours.

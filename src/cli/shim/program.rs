@@ -31,6 +31,11 @@ impl Name {
     }
 }
 
+/// The file of this procman, with all links resolved.
+pub(in crate::cli) fn own_file() -> std::io::Result<PathBuf> {
+    std::env::current_exe().and_then(std::fs::canonicalize)
+}
+
 /// A command as it was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) struct Called {

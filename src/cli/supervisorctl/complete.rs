@@ -7,7 +7,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::actions::table;
-use super::server::{ProcessInfo, Server, elements};
+use super::server::{self, ProcessInfo};
 use super::wire::Wire;
 
 /// What the tabulator key offers: actions, then names of groups or processes. The server is asked once between two actions,
@@ -24,12 +24,8 @@ impl Names {
 
     fn processes(&self) -> Vec<ProcessInfo> {
         let mut known = self.known.borrow_mut();
-        known.get_or_insert_with(|| self.ask().unwrap_or_default()).clone()
-    }
-
-    fn ask(&self) -> Option<Vec<ProcessInfo>> {
-        let all = self.wire.borrow_mut().call("supervisor.getAllProcessInfo", Vec::new()).ok()?;
-        elements(&all).ok()?.iter().map(|info| ProcessInfo::of(info).ok()).collect()
+        let ask = || server::all_process_info(&mut *self.wire.borrow_mut()).unwrap_or_default();
+        known.get_or_insert_with(ask).clone()
     }
 }
 

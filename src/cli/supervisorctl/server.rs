@@ -87,6 +87,11 @@ impl Outcome {
     }
 }
 
+/// How all processes are.
+pub(super) fn all_process_info(server: &mut (impl Server + ?Sized)) -> Result<Vec<ProcessInfo>, Trouble> {
+    elements(&server.call("supervisor.getAllProcessInfo", Vec::new())?)?.iter().map(ProcessInfo::of).collect()
+}
+
 pub(super) fn elements(value: &Value) -> Result<&[Value], Trouble> {
     value.as_array().ok_or_else(|| Trouble::Strange(format!("expected an array, and got {value:?}")))
 }

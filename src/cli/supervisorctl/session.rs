@@ -1,7 +1,8 @@
 use super::person::Person;
 use super::python::Trouble;
-use super::server::{Outcome, ProcessInfo, Server, elements};
+use super::server::{self, Outcome, ProcessInfo, Server, elements};
 use crate::protocol::xmlrpc::fault::FaultCode;
+use crate::protocol::xmlrpc::spoken;
 use crate::protocol::xmlrpc::value::Value;
 
 /// What lasts from one action to the next.
@@ -43,9 +44,6 @@ pub(super) mod exits {
     pub(in crate::cli::supervisorctl) const NOT_RUNNING: u8 = 7;
 }
 
-/// The version of the methods that are called.
-const API_VERSION: &str = "3.0";
-
 impl Session<'_> {
     pub(super) fn say(&mut self, line: &str) {
         self.person.say(line);
@@ -63,7 +61,7 @@ impl Session<'_> {
     }
 
     pub(super) fn all_process_info(&mut self) -> Result<Vec<ProcessInfo>, Trouble> {
-        elements(&self.call("getAllProcessInfo", Vec::new())?)?.iter().map(ProcessInfo::of).collect()
+        server::all_process_info(self.server)
     }
 
     /// Calls a method that says what became of each of many.
@@ -74,7 +72,7 @@ impl Session<'_> {
     /// Whether a server is there that these actions fit; what is amiss is said, with its exit code.
     pub(super) fn is_up(&mut self) -> Result<bool, Trouble> {
         let (line, exit) = match self.call("getVersion", Vec::new()) {
-            Ok(version) if version.as_str() == Some(API_VERSION) => return Ok(true),
+            Ok(version) if version.as_str() == Some(spoken::API) => return Ok(true),
             Ok(version) => (another_version(&version), exits::NOT_INSTALLED),
             Err(Trouble::Fault(fault)) if fault.code == FaultCode::UnknownMethod.number() => {
                 (NO_NAMESPACE.to_owned(), exits::UNIMPLEMENTED_FEATURE)
@@ -108,9 +106,10 @@ impl Session<'_> {
 }
 
 fn another_version(version: &Value) -> String {
+    let own = spoken::API;
     let version = version.as_str().map_or_else(|| format!("{version:?}"), str::to_owned);
     format!(
-        "Sorry, this version of supervisorctl expects to talk to a server with API version {API_VERSION}, but the remote \
+        "Sorry, this version of supervisorctl expects to talk to a server with API version {own}, but the remote \
          version is {version}."
     )
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{Config, Editor};
+use rustyline::{CompletionType, Config, Editor};
 
 use super::complete::Names;
 use super::line::{self, Next};
@@ -48,7 +48,7 @@ enum Typed {
 
 impl Typed {
     fn at_terminal(history: Option<&Path>) -> Option<Self> {
-        let config = Config::builder().auto_add_history(true).build();
+        let config = Config::builder().auto_add_history(true).completion_type(CompletionType::List).build();
         let mut editor = Editor::<Names, FileHistory>::with_config(config).ok()?;
         // There is none before the first time.
         let _ = history.map(|file| editor.load_history(file));

@@ -5,9 +5,7 @@ use super::start;
 use crate::cli::output;
 use crate::cli::shim::program::Called;
 use crate::config::environment::Environment;
-
-/// The version of supervisord whose options and words these are; scripts ask for it to know what they may expect.
-const SPOKEN: &str = "4.3.0";
+use crate::protocol::xmlrpc::spoken;
 
 /// Runs the command as which this process was called.
 pub(in crate::cli) fn main() -> ExitCode {
@@ -16,7 +14,7 @@ pub(in crate::cli) fn main() -> ExitCode {
     let environment = Environment::of_this_process();
     match options::read(&called, &environment, &here) {
         Ok(Asked::Help) => said(&usage(&called.program)),
-        Ok(Asked::Version) => said(SPOKEN),
+        Ok(Asked::Version) => said(spoken::SUPERVISORD),
         Ok(Asked::Start { file, settings }) => {
             let wanted =
                 start::Wanted { called: &called, environment: &environment, here: &here, file, settings };

@@ -8,13 +8,15 @@ use nix::unistd::{Uid, User};
 
 use crate::cli::context;
 use crate::cli::output;
-use crate::cli::shim::program::{Called, Wrong};
+use crate::cli::shim::program::{self, Called, Wrong};
 use crate::client::connection::{Client, Unreachable};
 use crate::config::environment::Environment;
+use crate::config::find;
+use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
+use crate::config::supervisord::load::{self as dialect, Proven};
 use crate::config::supervisord::model::{LogLevel, Settings};
-use crate::config::supervisord::{load as dialect, overrides};
-use crate::config::{find, load};
+use crate::config::supervisord::overrides;
 use crate::rundir::paths::Paths;
 
 /// What is to be started.
@@ -35,17 +37,17 @@ pub(super) fn start(wanted: &Wanted<'_>) -> Result<ExitCode, Wrong> {
     let own = [(overrides::VARIABLE.to_owned(), overrides::text(&wanted.settings))];
     let environment: Environment =
         wanted.environment.variables().clone().into_iter().chain(own.clone()).collect();
-    load::load(&config, &environment).map_err(|problems| first_of(&problems))?;
-    let text = load::read_text(&config).map_err(|problems| first_of(&problems))?;
+    let text = load::read_whole(&config, &environment).map_err(|problems| first_of(&problems))?;
     if !dialect::is_dialect(&config, &text) {
         let what = format!("{} is no config of supervisord's: `procman up -c` starts it", config.display());
         return Err(Wrong(what));
     }
-    let settings = dialect::settings(&text, &config, &environment).map_err(|problems| first_of(&problems))?;
+    let proven = dialect::prove_all(&text, &config, &environment, Machine::Proven);
+    let Proven { fleet, settings, remarks } = proven.map_err(|problems| first_of(&problems))?;
     prove_user(&settings)?;
-    prove_nobody_runs(&config, &environment)?;
+    prove_nobody_runs(&Paths::new(&config, &fleet.supervisor().state_dir))?;
     raise_limit(&settings)?;
-    for remark in dialect::remarks(&text, &config, &environment) {
+    for remark in remarks {
         output::say(&format!("warning: {remark}"));
     }
     let mut procman = procman(&config)?;
@@ -99,11 +101,9 @@ fn prove_user(settings: &Settings) -> Result<(), Wrong> {
 }
 
 /// Another supervisor of the same file is in charge, or about to be.
-fn prove_nobody_runs(config: &Path, environment: &Environment) -> Result<(), Wrong> {
-    let supervisor = load::load_supervisor(config, environment).map_err(|problems| first_of(&problems))?;
-    let paths = Paths::new(config, &supervisor.state_dir);
+fn prove_nobody_runs(paths: &Paths) -> Result<(), Wrong> {
     let runtime = context::runtime().map_err(|failure| Wrong(failure.to_string()))?;
-    match runtime.block_on(Client::connect(&paths)) {
+    match runtime.block_on(Client::connect(paths)) {
         Err(Unreachable::Absent) => Ok(()),
         Ok(_)
         | Err(Unreachable::Silent { .. } | Unreachable::Returning { .. } | Unreachable::Denied { .. }) => {
@@ -130,9 +130,8 @@ fn raise_limit(settings: &Settings) -> Result<(), Wrong> {
 }
 
 fn procman(config: &Path) -> Result<Command, Wrong> {
-    let executable = std::env::current_exe().and_then(std::fs::canonicalize);
-    let executable =
-        executable.map_err(|error| Wrong(format!("cannot tell where procman itself lies: {error}")))?;
+    let executable = program::own_file()
+        .map_err(|error| Wrong(format!("cannot tell where procman itself lies: {error}")))?;
     let mut procman = Command::new(executable);
     procman.arg0("procman").arg("--quiet").arg("--config").arg(config).arg("up");
     Ok(procman)

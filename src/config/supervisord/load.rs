@@ -91,6 +91,30 @@ pub fn prove(
     environment: &Environment,
     machine: Machine,
 ) -> Result<Fleet, Problems> {
+    prove_all(text, path, environment, machine).map(|proven| proven.fleet)
+}
+
+/// A text of supervisord's that is proven.
+#[derive(Debug)]
+pub struct Proven {
+    /// What it comes to.
+    pub fleet: Fleet,
+    /// `[supervisord]`, with what the command line says beside.
+    pub settings: Settings,
+    /// What it asks for and does not get, or says and nobody understands, a line each with its place.
+    pub remarks: Vec<String>,
+}
+
+/// The same with all that is to be known of it.
+///
+/// # Errors
+/// Those of [`prove`].
+pub fn prove_all(
+    text: &str,
+    path: &Path,
+    environment: &Environment,
+    machine: Machine,
+) -> Result<Proven, Problems> {
     let trust = match machine {
         Machine::Proven => Trust::Looked,
         Machine::Trusted => Trust::AsItStands,
@@ -110,7 +134,14 @@ pub fn prove(
         return Err(problems(&reading, &translation.refusals));
     }
     // A program that is not there is found at its start, as in supervisord: the others run all the same.
-    load::prove_toml(&translation.text, path, environment, Machine::Trusted).map_err(|found| {
+    let proven = load::prove_toml(&translation.text, path, environment, Machine::Trusted);
+    let settings = fleet.supervisord.clone();
+    let whole = |proven: Fleet| {
+        let supervisor = with_own_files(proven.supervisor().clone(), &settings);
+        let remarks = lines(&reading, &translation.remarks);
+        Proven { fleet: proven.with_supervisor(supervisor), settings, remarks }
+    };
+    proven.map(whole).map_err(|found| {
         let refusals: Vec<Refusal> =
             found.list.iter().map(|problem| trace(problem, &translation.places)).collect();
         problems(&reading, &refusals)
@@ -136,23 +167,16 @@ pub fn supervisor(text: &str, path: &Path, environment: &Environment) -> Supervi
     let Ok(fleet) = &reading.outcome else { return usual };
     let settings = &fleet.supervisord;
     let directory = Some(&settings.childlogdir).filter(|directory| *directory != "/tmp");
-    Supervisor {
-        log_dir: directory.map_or(usual.log_dir, |directory| path.with_file_name(directory)),
-        pid_file: settings.named_pidfile.as_ref().map(PathBuf::from),
-        log_file: settings.named_log.as_ref().map(PathBuf::from),
-        ..Supervisor::usual(path)
-    }
+    let log_dir = directory.map_or_else(|| usual.log_dir.clone(), |it| path.with_file_name(it));
+    with_own_files(Supervisor { log_dir, ..usual }, settings)
 }
 
-/// `[supervisord]`, with what the command line says beside.
-///
-/// # Errors
-/// Every problem of the file.
-pub fn settings(text: &str, path: &Path, environment: &Environment) -> Result<Settings, Problems> {
-    let reading = reading(text, path, environment, Trust::Looked);
-    match &reading.outcome {
-        Ok(fleet) => Ok(fleet.supervisord.clone()),
-        Err(refusals) => Err(problems(&reading, refusals)),
+/// The files of the supervisor itself, which no services.toml names.
+fn with_own_files(supervisor: Supervisor, settings: &Settings) -> Supervisor {
+    Supervisor {
+        pid_file: settings.named_pidfile.as_ref().map(PathBuf::from),
+        log_file: settings.named_log.as_ref().map(PathBuf::from),
+        ..supervisor
     }
 }
 

@@ -141,7 +141,7 @@ impl Translator<'_> {
             None if matches!(group.kind, GroupKind::Programs) => table.set("stdin", quoted("pipe")),
             None => (),
         }
-        self.logs(program, &mut table);
+        self.logs(program, &group.kind, &mut table);
         Some(table)
     }
 
@@ -213,18 +213,18 @@ impl Translator<'_> {
         }
     }
 
-    fn logs(&mut self, program: &Program, table: &mut Table) {
-        let stdout = self.log_file(program, "stdout", &program.stdout);
+    fn logs(&mut self, program: &Program, kind: &GroupKind, table: &mut Table) {
+        let stdout = self.targets(program, "stdout", &program.stdout);
         let is_one_file = stdout.is_some()
             && program.stdout.logfile == program.stderr.logfile
             && program.stdout.logfile != Destination::Nowhere;
         let is_joined = program.redirect_stderr || is_one_file;
-        let stderr = if is_joined { None } else { self.log_file(program, "stderr", &program.stderr) };
-        table.keys.extend(stdout.map(|file| ("stdout", quoted(&file))));
+        let stderr = if is_joined { None } else { self.targets(program, "stderr", &program.stderr) };
+        table.keys.extend(stdout.map(|targets| ("stdout", targets)));
         if is_joined {
             table.set("stderr", quoted("stdout"));
         } else {
-            table.keys.extend(stderr.map(|file| ("stderr", quoted(&file))));
+            table.keys.extend(stderr.map(|targets| ("stderr", targets)));
         }
         let of = |output: &Output| (output.logfile_maxbytes.max(0), output.logfile_backups.clamp(0, 10_000));
         let (bytes, keep) = of(&program.stdout);
@@ -232,34 +232,53 @@ impl Translator<'_> {
             self.remark(program, "both streams are set aside by the rules of stdout_logfile");
         }
         table.set("log", format!("{{ max_size = {}, keep = {keep} }}", writer::size(bytes)));
+        // What a listener says on its standard output is for supervisord alone.
+        let of_stdout = match kind {
+            GroupKind::Programs | GroupKind::FastCgi(_) => Some(("stdout", &program.stdout)),
+            GroupKind::Listeners { .. } => None,
+        };
+        let of_stderr = (!is_joined).then_some(("stderr", &program.stderr));
+        let events = output_events(of_stdout.into_iter().chain(of_stderr));
+        table.keys.extend(events.map(|events| ("output_events", events)));
     }
 
-    /// The log file of a stream, or `null`; none if procman names it, for which a remark says why if the file says otherwise.
-    fn log_file(&mut self, program: &Program, stream: &str, output: &Output) -> Option<String> {
+    /// Where a stream goes, as a value; none if that is into a log file of procman alone. A remark says what the file says
+    /// otherwise.
+    fn targets(&mut self, program: &Program, stream: &str, output: &Output) -> Option<String> {
         let own = "is in a log file of procman, and `procman logs` shows it";
-        if output.syslog {
-            self.remark(program, format!("{stream} does not go to syslog; it {own}"));
-        }
-        if output.capture_maxbytes > 0 || output.events_enabled {
-            self.remark(program, format!("no events are made of {stream}"));
-        }
-        match &output.logfile {
-            Destination::Automatic => None,
-            Destination::Nowhere if output.syslog => None,
-            Destination::Syslog => None,
-            Destination::Nowhere => Some("null".to_owned()),
+        let is_told = output.events_enabled || output.capture_maxbytes > 0;
+        let mut targets = match &output.logfile {
+            Destination::Automatic => vec!["file".to_owned()],
+            Destination::Nowhere | Destination::Syslog => Vec::new(),
+            Destination::File(file) if is_own_output(file, stream) && !is_told => vec!["inherit".to_owned()],
             Destination::File(file) if file.starts_with("/dev/") || file.starts_with("/proc/") => {
                 self.remark(program, format!("{stream} does not go to {file}; it {own}"));
-                None
+                vec!["file".to_owned()]
             }
             Destination::File(file) if !self.logs.insert(file.clone()) => {
                 self.remark(
                     program,
                     format!("{stream} does not go to {file}, which another writes to; it {own}"),
                 );
-                None
+                vec!["file".to_owned()]
             }
-            Destination::File(file) => Some(file.clone()),
+            Destination::File(file) => vec![file.clone()],
+        };
+        if output.syslog && is_told {
+            let what = format!("{stream} does not go to syslog, for events are made of it; it {own}");
+            self.remark(program, what);
+            if targets.is_empty() {
+                targets.push("file".to_owned());
+            }
+        } else if output.syslog {
+            targets.push("syslog".to_owned());
+        }
+        let written: Vec<String> = targets.iter().map(|target| quoted(target)).collect();
+        match written.as_slice() {
+            [] => Some(quoted("null")),
+            [_] if targets == ["file"] => None,
+            [one] => Some(one.clone()),
+            several => Some(writer::array(several)),
         }
     }
 
@@ -273,6 +292,27 @@ impl Translator<'_> {
         let lines: String = log_dir.into_iter().chain(allowed).collect();
         if lines.is_empty() { lines } else { format!("[supervisor]\n{lines}\n") }
     }
+}
+
+/// Whether a file is another name for where the supervisor's own output goes.
+fn is_own_output(file: &str, stream: &str) -> bool {
+    match stream {
+        "stdout" => matches!(file, "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1"),
+        _ => matches!(file, "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2"),
+    }
+}
+
+/// What listeners are told of streams, as a value; none if that is nothing.
+fn output_events<'a>(streams: impl Iterator<Item = (&'a str, &'a Output)>) -> Option<String> {
+    let streams = streams.filter_map(|(stream, output)| {
+        let log = output.events_enabled.then(|| ("log".to_owned(), "true".to_owned()));
+        let bytes = output.capture_maxbytes;
+        let capture = (bytes > 0).then(|| ("capture".to_owned(), writer::size(bytes)));
+        let keys: Vec<(String, String)> = log.into_iter().chain(capture).collect();
+        (!keys.is_empty()).then(|| (stream.to_owned(), writer::table(&keys)))
+    });
+    let streams: Vec<(String, String)> = streams.collect();
+    (!streams.is_empty()).then(|| writer::table(&streams))
 }
 
 /// What a listener is told of, as a value.

@@ -42,6 +42,7 @@ const READ_MAX: Duration = Duration::from_secs(2);
 impl Engine {
     /// A run has ended. The machine is told with what its end is put down to, and a record is made of it.
     pub(in crate::daemon) fn ended(&mut self, ended: Ended) {
+        self.tell_what_was_heard();
         let Ended { run, end, stderr, memory } = ended;
         let mut end = self.hinted(run, end);
         let Some(service) = self.fleet.service_of(run) else { return self.feed(Event::Exited { run, end }) };

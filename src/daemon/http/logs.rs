@@ -10,7 +10,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Asked, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,7 +19,6 @@ use super::refusal::{self, Body, Refusal};
 use crate::daemon::mailbox::{Mailbox, Message};
 use crate::logs::query::Line;
 use crate::logs::session::{self, Going, Listener};
-use crate::protocol::event::What;
 use crate::protocol::logs::{LogLine, LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::{Kind, Problem};
 use crate::sys::clock;
@@ -77,18 +75,10 @@ pub async fn rotate(
 }
 
 /// Nobody waits for a client when the supervisor ends: its stream ends first.
-async fn watch_end(mailbox: Mailbox, mut done: oneshot::Receiver<()>, over: Arc<AtomicBool>) {
-    let mut events = mailbox.events();
-    loop {
-        let event = tokio::select! {
-            event = events.recv() => event,
-            _ = &mut done => return,
-        };
-        match event {
-            Ok(event) if event.what != What::Ended => (),
-            Err(RecvError::Lagged(_)) => (),
-            Ok(_) | Err(RecvError::Closed) => return over.store(true, Ordering::Relaxed),
-        }
+async fn watch_end(mailbox: Mailbox, done: oneshot::Receiver<()>, over: Arc<AtomicBool>) {
+    tokio::select! {
+        () = mailbox.ended() => over.store(true, Ordering::Relaxed),
+        _ = done => (),
     }
 }
 

@@ -205,7 +205,7 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Resolves when the peer has hung up; never when the system gives no second descriptor to see it by.
 pub(super) fn hung_up<S: AsFd>(socket: &S) -> impl Future<Output = ()> + use<S> {
-    let watch = sys::socket::second(socket);
+    let watch = sys::socket::watch_for_hang_up(socket);
     async move {
         let Ok(watch) = watch else { return std::future::pending().await };
         while let Ok(mut guard) = watch.readable().await {

@@ -4,18 +4,37 @@ use super::line::{Line, OwnEnds};
 use super::switchboard::News;
 use super::words::Look;
 use crate::daemon::engine::Engine;
+use crate::daemon::roster::Unit;
 use crate::machine::action::Change;
 use crate::machine::event::{Command, Event, Verb};
+use crate::machine::service::Service;
 use crate::protocol::event::{Event as Told, What};
 use crate::spec::listener::{EventType, Listener};
 use crate::sys::clock;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
 
+/// How a service looks.
+fn look<'a>(service: &Service, unit: &'a Unit) -> Look<'a> {
+    let live = service.phase().live();
+    Look {
+        unit,
+        state: service.state(),
+        run: live.map(|live| live.run),
+        pid: live.map(|live| live.identity.pid.as_raw()),
+        tries: service.failures(),
+        expected: service.has_succeeded(),
+    }
+}
+
 impl Engine {
     /// Tells listeners by the config as it is acted on from here, and of the groups that came and went by it.
     pub(in crate::daemon) fn declare_listeners(&mut self, groups_before: &BTreeSet<String>) {
+        let was_idle = self.switchboard.is_idle();
         self.switchboard.declare(self.fleet.spec(), &self.roster.identifier, &self.mailbox);
+        if was_idle && !self.switchboard.is_idle() {
+            self.note_how_all_are();
+        }
         let groups = self.active_groups();
         let words = |group: &String| format!("groupname:{group}\n");
         for group in groups.difference(groups_before) {
@@ -67,14 +86,15 @@ impl Engine {
         }
         let Some(service) = self.fleet.services().get(&change.service) else { return };
         let unit = self.roster.unit(service.spec());
-        let look = Look {
-            unit: &unit,
-            state: change.state,
-            run: change.run,
-            pid: service.phase().live().map(|live| live.identity.pid.as_raw()),
-            tries: service.failures(),
-            expected: service.has_succeeded(),
-        };
+        let look = Look { state: change.state, run: change.run, ..look(service, &unit) };
         self.switchboard.look(&change.service, &look);
+    }
+
+    /// What was before the first listener is told to nobody.
+    fn note_how_all_are(&mut self) {
+        for (name, service) in self.fleet.services() {
+            let unit = self.roster.unit(service.spec());
+            self.switchboard.note(name, &look(service, &unit));
+        }
     }
 }

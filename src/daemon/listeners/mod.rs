@@ -8,6 +8,8 @@ pub mod switchboard;
 mod engine;
 /// One run's pipes.
 pub(super) mod line;
+/// What processes write, for listeners.
+mod output;
 /// Listeners that share their events.
 mod pool;
 /// What a listener says.

@@ -113,6 +113,16 @@ impl Switchboard {
         }
     }
 
+    /// How a process looks, of which nobody is told.
+    pub(super) fn note(&mut self, service: &ServiceName, look: &Look<'_>) {
+        self.seen.entry(service.clone()).or_insert(Seen::NEVER).told(look);
+    }
+
+    /// The main process that a service had last, as far as anybody was told of it.
+    pub(super) fn last_pid(&self, service: &ServiceName) -> i32 {
+        self.seen.get(service).map_or(0, Seen::pid)
+    }
+
     /// Something happened.
     pub fn tell(&mut self, event: EventType, payload: String) {
         let mut pools: Vec<&mut Pool> = self

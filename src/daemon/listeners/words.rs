@@ -28,6 +28,11 @@ pub(super) struct Look<'a> {
 impl Seen {
     pub(super) const NEVER: Self = Self { state: State::Stopped, run: None, pid: 0 };
 
+    /// The main process that it had last.
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// What listeners are told of a process that looks like this: each state on the way, as supervisord's events name them.
     pub(super) fn told(&mut self, look: &Look<'_>) -> Vec<(EventType, String)> {
         // Who waits for what it needs has not been started.

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::value::Value;
+
 /// What a call is answered with when it is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -7,6 +9,16 @@ pub struct Fault {
     pub code: i64,
     /// `faultString`.
     pub text: String,
+}
+
+impl Fault {
+    /// The struct that a fault is.
+    pub fn to_value(&self) -> Value {
+        Value::members([
+            ("faultCode", Value::Int(self.code)),
+            ("faultString", Value::String(self.text.clone())),
+        ])
+    }
 }
 
 /// supervisord's codes (its `xmlrpc.Faults`).

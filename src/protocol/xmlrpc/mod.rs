@@ -8,6 +8,8 @@ pub mod fault;
 pub mod malformed;
 /// Calls and answers.
 pub mod message;
+/// Which versions these are.
+pub mod spoken;
 /// What calls and answers are made of.
 pub mod value;
 

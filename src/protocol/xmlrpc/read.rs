@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -176,14 +178,14 @@ impl<'a> Reader<'a> {
     }
 
     /// What follows `<member>`, up to and with `</member>`.
-    fn member(&mut self, depth: usize) -> Result<(String, Value), Malformed> {
+    fn member(&mut self, depth: usize) -> Result<(Cow<'static, str>, Value), Malformed> {
         self.open(Tag::Name)?;
         self.close()?;
         let name = std::mem::take(&mut self.text);
         self.open(Tag::Value)?;
         let value = self.value(depth + 1)?;
         self.close()?;
-        Ok((name, value))
+        Ok((name.into(), value))
     }
 
     fn open(&mut self, tag: Tag) -> Result<(), Malformed> {

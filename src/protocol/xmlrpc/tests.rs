@@ -1,5 +1,7 @@
 //! The documents are those of Python 3.11's `xmlrpc.client`, byte by byte.
 
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
 use super::fault::{Fault, FaultCode};
@@ -158,7 +160,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
-            proptest::collection::vec(("[a-z<&]{0,6}", inner), 0..6).prop_map(Value::Struct),
+            proptest::collection::vec(("[a-z<&]{0,6}".prop_map(Cow::Owned), inner), 0..6)
+                .prop_map(Value::Struct),
         ]
     })
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 /// A value of XML-RPC.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -16,15 +18,15 @@ pub enum Value {
     /// `<array>`.
     Array(Vec<Value>),
     /// `<struct>`, in the order of its members; of two with one name the last counts.
-    Struct(Vec<(String, Value)>),
+    Struct(Vec<(Cow<'static, str>, Value)>),
     /// `<nil/>`, an extension that Python knows.
     Nil,
 }
 
 impl Value {
     /// A struct of these members.
-    pub fn members<const N: usize>(members: [(&str, Value); N]) -> Self {
-        Self::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    pub fn members<const N: usize>(members: [(&'static str, Value); N]) -> Self {
+        Self::Struct(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 
     /// The text, if it is one.

@@ -25,17 +25,32 @@ pub(super) fn call(method: &str, params: &[Value]) -> String {
 
 /// A result as a document.
 pub(super) fn result(value: &Value) -> String {
-    let mut out = String::from("<?xml version='1.0'?>\n<methodResponse>\n<params>\n");
+    let mut out = String::with_capacity(HEAD_BYTES + bytes_of(value));
+    out.push_str("<?xml version='1.0'?>\n<methodResponse>\n<params>\n");
     param(&mut out, value);
     out.push_str("</params>\n</methodResponse>\n");
     out
 }
 
+/// What is written around a value.
+const HEAD_BYTES: usize = 256;
+
+/// About as many bytes as a value takes.
+fn bytes_of(value: &Value) -> usize {
+    const TAGS: usize = 64;
+    TAGS + match value {
+        Value::String(text) | Value::DateTime(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len() / 2 * 3,
+        Value::Array(elements) => elements.iter().map(bytes_of).sum(),
+        Value::Struct(members) => members.iter().map(|(name, member)| name.len() + bytes_of(member)).sum(),
+        Value::Int(_) | Value::Bool(_) | Value::Double(_) | Value::Nil => 0,
+    }
+}
+
 /// A fault as a document.
 pub(super) fn fault(fault: &Fault) -> String {
     let mut out = String::from("<?xml version='1.0'?>\n<methodResponse>\n<fault>\n");
-    let members = [("faultCode", Value::Int(fault.code)), ("faultString", Value::String(fault.text.clone()))];
-    value(&mut out, &Value::members(members));
+    value(&mut out, &fault.to_value());
     out.push_str("</fault>\n</methodResponse>\n");
     out
 }
@@ -50,13 +65,17 @@ fn value(out: &mut String, value: &Value) {
     match value {
         Value::Int(number) => {
             let tag = if i32::try_from(*number).is_ok() { "int" } else { "i8" };
-            simple(out, tag, number);
+            scalar(out, tag, |out| {
+                let _ = write!(out, "{number}");
+            });
         }
-        Value::Bool(is_true) => simple(out, "boolean", &i32::from(*is_true)),
-        Value::String(text) => simple(out, "string", &escaped(text)),
+        Value::Bool(is_true) => scalar(out, "boolean", |out| out.push(if *is_true { '1' } else { '0' })),
+        Value::String(text) => scalar(out, "string", |out| out.push_str(&escaped(text))),
         // Rust's words for doubles are read by Python's `float`, and the other way round.
-        Value::Double(number) => simple(out, "double", &format_args!("{number:?}")),
-        Value::DateTime(text) => simple(out, "dateTime.iso8601", &escaped(text)),
+        Value::Double(number) => scalar(out, "double", |out| {
+            let _ = write!(out, "{number:?}");
+        }),
+        Value::DateTime(text) => scalar(out, "dateTime.iso8601", |out| out.push_str(&escaped(text))),
         Value::Bytes(bytes) => {
             out.push_str("<value><base64>\n");
             for line in bytes.chunks(BASE64_LINE_BYTES) {
@@ -79,9 +98,15 @@ fn value(out: &mut String, value: &Value) {
     }
 }
 
-fn simple(out: &mut String, tag: &str, text: &dyn std::fmt::Display) {
-    // Writing to a string does not fail.
-    let _ = writeln!(out, "<value><{tag}>{text}</{tag}></value>");
+/// Writing to a string does not fail.
+fn scalar(out: &mut String, tag: &str, content: impl FnOnce(&mut String)) {
+    out.push_str("<value><");
+    out.push_str(tag);
+    out.push('>');
+    content(out);
+    out.push_str("</");
+    out.push_str(tag);
+    out.push_str("></value>\n");
 }
 
 fn member(out: &mut String, name: &str, member: &Value) {
@@ -94,6 +119,10 @@ fn member(out: &mut String, name: &str, member: &Value) {
 
 /// A text as XML carries it: its own characters escaped, and U+FFFD for those that it cannot carry.
 fn escaped(text: &str) -> Cow<'_, str> {
+    // Most texts are names, paths and words.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>' | b'&')) {
+        return Cow::Borrowed(text);
+    }
     if text.contains(cannot_be_carried) {
         let carried = text.replace(cannot_be_carried, "\u{fffd}");
         return Cow::Owned(partial_escape(carried).into_owned());

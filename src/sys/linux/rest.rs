@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::MsgFlags;
 use nix::sys::stat::{major, minor};
+use tokio::io::Interest;
 
 use crate::vocab::identity::Pid;
 
@@ -20,6 +21,10 @@ pub(in crate::sys) use super::pidfd::outcome;
 
 /// How a message is received that is to stay where it is: its descriptors come as copies (unix(7)).
 pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::MSG_PEEK;
+
+/// What a descriptor is registered for that is to tell of a hang-up alone, which is always told (epoll_ctl(2)): urgent data, which
+/// nobody sends.
+pub(in crate::sys) const HANG_UP: Interest = Interest::PRIORITY;
 
 pub(in crate::sys) fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")

@@ -3,6 +3,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use nix::sys::socket::MsgFlags;
+use tokio::io::Interest;
 
 use super::pidfd::unsupported;
 use crate::vocab::identity::Pid;
@@ -12,6 +13,9 @@ pub(in crate::sys) use super::pidfd::outcome;
 /// How a message is received that is to stay where it is: descriptors cannot be looked at (bsd/kern/uipc_socket.c gives
 /// their kernel pointers away), so it is taken out and put in again.
 pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::empty();
+
+/// What a descriptor is registered for that is to tell of a hang-up: kqueue has no event for that alone.
+pub(in crate::sys) const HANG_UP: Interest = Interest::READABLE;
 
 /// The time of the boot by sysctl KERN_BOOTTIME.
 pub(in crate::sys) fn boot_id() -> String {

@@ -73,6 +73,8 @@ table { width: 100%; border-collapse: collapse }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #8884; vertical-align: baseline }
 form { display: inline }
 button { font: inherit; margin-right: .3rem }
+td:last-child { white-space: nowrap }
+td a { margin-right: .3rem }
 .message { padding: .6rem; border-left: .3rem solid #88f }
 .state { font-weight: 600 }
 .running { color: #2a8a3e } .fatal, .backoff { color: #c33 } .starting, .stopping { color: #b70 }
@@ -86,7 +88,7 @@ fn body(processes: &Processes, message: Option<&String>) -> String {
     let now = clock::unix_ms() / 1000;
     let rows: String = processes.all.iter().map(|process| row(process, now)).collect();
     format!(
-        "{message}<p>{}{}{}</p>\n<table>\n<thead><tr><th>State</th><th>Description</th><th>Name</th><th>Action</th></tr>\
+        "{message}<div>{}{}{}</div>\n<table>\n<thead><tr><th>State</th><th>Description</th><th>Name</th><th>Action</th></tr>\
          </thead>\n<tbody>\n{rows}</tbody>\n</table>\n",
         button("index.html?action=refresh", "Refresh"),
         button("index.html?action=restartall", "Restart all"),
@@ -104,12 +106,23 @@ fn row(process: &Process, now: u64) -> String {
     let tail = address("tail.html", &name, "");
     format!(
         "<tr><td class=\"state {class}\">{state}</td><td>{description}</td><td><a href=\"{tail}\">{name}</a></td>\
-         <td>{deeds}<a href=\"{tail}\">Tail -f</a></td></tr>\n",
+         <td>{deeds}{follow}</td></tr>\n",
+        follow = follow(&name),
         class = process.state.word(),
         description = escape(info::description(process, now)),
         name = escape(name.as_str()),
         tail = tail,
     )
+}
+
+/// Both streams as they grow, each in a window of its own: the page stays.
+fn follow(name: &str) -> String {
+    let name: String = byte_serialize(name.as_bytes()).collect();
+    let link = |address: String, words: &str| {
+        format!("<a href=\"{address}\" target=\"_blank\" rel=\"noopener\">{words}</a>")
+    };
+    link(format!("logtail/{name}"), "Tail -f Stdout")
+        + &link(format!("logtail/{name}/stderr"), "Tail -f Stderr")
 }
 
 fn deeds(state: ServiceState) -> &'static [(&'static str, &'static str)] {

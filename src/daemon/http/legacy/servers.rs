@@ -1,6 +1,6 @@
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -71,13 +71,13 @@ impl Declared {
     ///
     /// # Errors
     /// The first that cannot be; then none is.
-    pub fn bind_all(servers: &[Server]) -> Result<Self, Unserved> {
-        let servers = servers.iter().filter_map(|server| Some((server, address_of(server)?)));
-        let bound = servers.map(|(server, address)| {
+    pub async fn bind_all(servers: &[Server]) -> Result<Self, Unserved> {
+        let mut bound = Vec::new();
+        for (server, address) in servers.iter().filter_map(|server| Some((server, address_of(server)?))) {
             let unserved = |source| Unserved { section: server.section.clone(), address, source };
-            bind(server).map(|listener| (server.clone(), listener)).map_err(unserved)
-        });
-        Ok(Self { bound: bound.collect::<Result<_, _>>()?, missing: Vec::new() })
+            bound.push((server.clone(), bind(server).await.map_err(unserved)?));
+        }
+        Ok(Self { bound, missing: Vec::new() })
     }
 
     /// Binds them when they serve, as soon as each can be.
@@ -133,7 +133,7 @@ async fn serve(server: Server, bound: Option<Listener>, mailbox: Mailbox, mut en
 async fn bind_in_the_end(server: &Server) -> Listener {
     let mut pause = TRY_AGAIN_FIRST;
     loop {
-        match bind(server) {
+        match bind(server).await {
             Ok(listener) => return listener,
             Err(error) if pause == TRY_AGAIN_FIRST => {
                 tracing::warn!(section = server.section, %error, "cannot serve supervisord's clients; trying again");
@@ -185,17 +185,17 @@ fn address_of(server: &Server) -> Option<String> {
     }
 }
 
-fn bind(server: &Server) -> io::Result<Listener> {
+async fn bind(server: &Server) -> io::Result<Listener> {
     match (&server.file, server.bound_host(), server.port) {
         (Some(file), ..) => bind_unix(server, Path::new(file)),
-        (None, Some(host), Some(port)) => bind_tcp(host, port).map(Listener::Tcp),
+        (None, Some(host), Some(port)) => bind_tcp(host, port).await.map(Listener::Tcp),
         (None, ..) => Err(io::Error::other("it has no address")),
     }
 }
 
 /// IPv4 alone, as in supervisord.
-fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
-    let address = (host, port).to_socket_addrs()?.find(SocketAddr::is_ipv4);
+async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
+    let address = tokio::net::lookup_host((host, port)).await?.find(SocketAddr::is_ipv4);
     let address = address.ok_or_else(|| io::Error::other("the host has no IPv4 address"))?;
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;

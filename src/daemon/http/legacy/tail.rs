@@ -3,7 +3,6 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -11,7 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use quick_xml::escape::escape;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -19,7 +18,6 @@ use super::page::{self, Asked};
 use crate::daemon::http::xmlrpc::desk::{Desk, find_one};
 use crate::daemon::http::xmlrpc::{logs, system};
 use crate::daemon::mailbox::Mailbox;
-use crate::protocol::event::{Event, What};
 use crate::protocol::xmlrpc::message::Call;
 use crate::protocol::xmlrpc::value::Value;
 
@@ -97,7 +95,7 @@ async fn of(mailbox: Mailbox, name: &str, channel: &str) -> Response {
 /// A file from its last bytes on, until the client leaves or the supervisor ends.
 fn follow(mailbox: &Mailbox, file: PathBuf) -> Response {
     let (chunks, body) = mpsc::channel(CHUNKS_AHEAD);
-    tokio::spawn(pass_on(Tail::new(file), chunks, mailbox.events()));
+    tokio::spawn(pass_on(Tail::new(file), chunks, mailbox.clone()));
     let headers = [
         (header::CONTENT_TYPE, "text/plain;charset=utf-8"),
         // nginx keeps nothing back then.
@@ -106,10 +104,16 @@ fn follow(mailbox: &Mailbox, file: PathBuf) -> Response {
     (headers, Body::from_stream(ReceiverStream::new(body).map(Ok::<_, Infallible>))).into_response()
 }
 
-async fn pass_on(mut tail: Tail, chunks: mpsc::Sender<Bytes>, mut events: broadcast::Receiver<Arc<Event>>) {
+async fn pass_on(mut tail: Tail, chunks: mpsc::Sender<Bytes>, mailbox: Mailbox) {
+    let ended = mailbox.ended();
+    tokio::pin!(ended);
     loop {
+        // The disk may be slow.
+        let looked = tokio::task::spawn_blocking(move || (tail.look(), tail)).await;
+        let Ok((found, next)) = looked else { return };
+        tail = next;
         // A file that cannot be read is one that is not there, and may come.
-        for chunk in tail.look().unwrap_or_default() {
+        for chunk in found.unwrap_or_default() {
             if chunks.send(chunk.into()).await.is_err() {
                 return;
             }
@@ -117,18 +121,7 @@ async fn pass_on(mut tail: Tail, chunks: mpsc::Sender<Bytes>, mut events: broadc
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => (),
             () = chunks.closed() => return,
-            () = end(&mut events) => return,
-        }
-    }
-}
-
-/// Resolves when the supervisor ends.
-async fn end(events: &mut broadcast::Receiver<Arc<Event>>) {
-    loop {
-        match events.recv().await {
-            Ok(event) if event.what == What::Ended => return,
-            Err(broadcast::error::RecvError::Closed) => return,
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => (),
+            () = &mut ended => return,
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::desk::Desk;
 use super::method::{AtEnd, Method};
 use crate::config::supervisord::model::{AutoRestart, Destination, Output, Program};
@@ -81,24 +83,26 @@ fn autorestart(spec: &Service, program: Option<&Program>) -> Value {
     }
 }
 
-fn stream(name: &str, spec: &Service, output: Option<&Output>) -> Vec<(String, Value)> {
+fn stream(name: &str, spec: &Service, output: Option<&Output>) -> Vec<(Cow<'static, str>, Value)> {
     let own = match name {
         "stderr" if spec.logs.are_joined() => none(),
         "stderr" => spec.logs.stderr.display().to_string().into(),
         _ => spec.logs.stdout.display().to_string().into(),
     };
+    let events = if name == "stderr" { spec.logs.stderr_events } else { spec.logs.stdout_events };
+    let capture_max = i64::try_from(events.capture_max).unwrap_or(i64::MAX);
     let rotation = spec.logs.rotation;
     let size = i64::try_from(rotation.size_max).unwrap_or(i64::MAX);
     let said = |said: fn(&Output) -> i64, unsaid: i64| Value::Int(output.map_or(unsaid, said));
     let members = [
-        ("capture_maxbytes", said(|output| output.capture_maxbytes, 0)),
-        ("events_enabled", output.is_some_and(|output| output.events_enabled).into()),
+        ("capture_maxbytes", said(|output| output.capture_maxbytes, capture_max)),
+        ("events_enabled", output.map_or(events.log, |output| output.events_enabled).into()),
         ("logfile", output.map_or(own, |output| destination(&output.logfile))),
         ("logfile_backups", said(|output| output.logfile_backups, rotation.keep.into())),
         ("logfile_maxbytes", said(|output| output.logfile_maxbytes, size)),
         ("syslog", output.is_some_and(|output| output.syslog).into()),
     ];
-    members.into_iter().map(|(member, value)| (format!("{name}_{member}"), value)).collect()
+    members.into_iter().map(|(member, value)| (format!("{name}_{member}").into(), value)).collect()
 }
 
 fn destination(destination: &Destination) -> Value {

@@ -182,18 +182,22 @@ fn tail(file: &Path, offset: i64, length: i64) -> io::Result<Value> {
 
 async fn clear_own(desk: &Desk) -> Answer {
     let log = desk.look().await?.supervisor_log;
-    if !log.exists() {
-        return Err(FaultCode::NoFile.with(log.display()));
-    }
-    // It is open for appending, so that what is written next goes to its beginning.
-    let emptied = File::options().write(true).truncate(true).open(log);
-    emptied.map(|_| true.into()).map_err(|_| FaultCode::Failed.bare())
+    beside_the_loop(move || {
+        if !log.exists() {
+            return Err(FaultCode::NoFile.with(log.display()));
+        }
+        // It is open for appending, so that what is written next goes to its beginning.
+        let emptied = File::options().write(true).truncate(true).open(log);
+        emptied.map(|_| true.into()).map_err(|_| FaultCode::Failed.bare())
+    })
+    .await?
 }
 
 async fn clear(desk: &Desk, params: Params) -> Answer {
     let processes = desk.look().await?;
     let name = params.text(0);
-    remove(find_one(&processes, name)?, name).map(|()| true.into())
+    let (process, name) = (find_one(&processes, name)?.clone(), name.to_owned());
+    beside_the_loop(move || remove(&process, &name)).await?.map(|()| true.into())
 }
 
 async fn clear_all(desk: &Desk) -> Answer {
@@ -202,7 +206,8 @@ async fn clear_all(desk: &Desk) -> Answer {
         let result = remove(&process, &process.unit.full_name());
         Outcome { unit: process.unit, result }
     };
-    Ok(statuses(in_order(processes.all.iter().collect()).into_iter().map(outcome).collect()))
+    let all = in_order(processes.all.iter().collect());
+    beside_the_loop(move || statuses(all.into_iter().map(outcome).collect())).await
 }
 
 /// The pump goes on with a new file where it finds none.

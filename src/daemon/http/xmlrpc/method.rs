@@ -22,6 +22,9 @@ pub(super) struct Method {
     pub(super) run: Run,
 }
 
+/// The type of a signal, which is a name or a number. Clients are told that it is a string, as by supervisord.
+pub(super) const SIGNAL: &str = "signal";
+
 /// Whether a method works while the supervisor ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AtEnd {
@@ -66,6 +69,7 @@ impl Method {
         let fits = |(value, wanted): (&Value, &&str)| match *wanted {
             "string" => value.as_str().is_some(),
             "int" => value.as_int().is_some(),
+            SIGNAL => value.as_str().is_some() || value.as_int().is_some(),
             "boolean" => value.as_bool().is_some() || value.as_int().is_some(),
             _ => value.as_array().is_some(),
         };
@@ -82,6 +86,14 @@ pub(super) struct Params(Vec<Value>);
 impl Params {
     pub(super) fn text(&self, at: usize) -> &str {
         self.0.get(at).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A name or a number, as a text.
+    pub(super) fn signal(&self, at: usize) -> String {
+        match self.0.get(at).and_then(Value::as_int) {
+            Some(number) => number.to_string(),
+            None => self.text(at).to_owned(),
+        }
     }
 
     pub(super) fn int(&self, at: usize) -> i64 {

@@ -20,6 +20,6 @@ mod method;
 /// Signals and standard input.
 mod signal;
 /// The supervisor itself.
-mod supervisor;
+pub mod supervisor;
 /// Methods about methods.
 pub mod system;

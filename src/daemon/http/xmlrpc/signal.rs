@@ -6,7 +6,7 @@ use tokio::net::unix::pipe;
 
 use super::control::{Outcome, statuses};
 use super::desk::{Desk, Named, find, find_group, find_one, in_order};
-use super::method::{AtEnd, Method, Params};
+use super::method::{AtEnd, Method, Params, SIGNAL};
 use crate::daemon::processes::Process;
 use crate::protocol::command::{Command, SignalOrder};
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
@@ -19,7 +19,7 @@ use crate::vocab::state::State;
 pub(super) const METHODS: &[Method] = &[
     Method {
         names: &["supervisor.signalProcess"],
-        types: &["boolean", "string", "string"],
+        types: &["boolean", "string", SIGNAL],
         optional: 0,
         help: "Sends a signal, by name or number, to a process, or to each of a group by `GROUP:*`.",
         at_end: AtEnd::Refused,
@@ -27,7 +27,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         names: &["supervisor.signalProcessGroup"],
-        types: &["array", "string", "string"],
+        types: &["array", "string", SIGNAL],
         optional: 0,
         help: "Sends a signal to each living process of a group.",
         at_end: AtEnd::Refused,
@@ -35,7 +35,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         names: &["supervisor.signalAllProcesses"],
-        types: &["array", "string"],
+        types: &["array", SIGNAL],
         optional: 0,
         help: "Sends a signal to each living process.",
         at_end: AtEnd::Refused,
@@ -53,7 +53,7 @@ pub(super) const METHODS: &[Method] = &[
 
 async fn one(desk: &Desk, params: Params) -> Answer {
     let processes = desk.look().await?;
-    let (name, signal) = (params.text(0), params.text(1));
+    let (name, signal) = (params.text(0), &params.signal(1));
     match find(&processes, name)? {
         Named::Process(process) => send(desk, process, name, signal).await.map(|()| true.into()),
         Named::Group(members) => Ok(send_each(desk, in_order(members), signal).await),
@@ -63,12 +63,12 @@ async fn one(desk: &Desk, params: Params) -> Answer {
 async fn group(desk: &Desk, params: Params) -> Answer {
     let processes = desk.look().await?;
     let members = in_order(find_group(&processes, params.text(0))?);
-    Ok(send_each(desk, members, params.text(1)).await)
+    Ok(send_each(desk, members, &params.signal(1)).await)
 }
 
 async fn all(desk: &Desk, params: Params) -> Answer {
     let processes = desk.look().await?;
-    Ok(send_each(desk, in_order(processes.all.iter().collect()), params.text(0)).await)
+    Ok(send_each(desk, in_order(processes.all.iter().collect()), &params.signal(0)).await)
 }
 
 async fn send_each(desk: &Desk, processes: Vec<Process>, signal: &str) -> Value {
@@ -89,9 +89,9 @@ fn is_signallable(process: &Process) -> bool {
 
 async fn send(desk: &Desk, process: &Process, name: &str, signal: &str) -> Result<(), Fault> {
     // Signal 0 is sent to nobody: it asks whether one could be (kill(2)).
-    let parsed = match signal {
+    let parsed = match signal.trim() {
         "0" => None,
-        _ => Some(Signal::parse(signal).map_err(|_| FaultCode::BadSignal.with(signal))?),
+        trimmed => Some(Signal::parse(trimmed).map_err(|_| FaultCode::BadSignal.with(signal))?),
     };
     if !is_signallable(process) {
         return Err(FaultCode::NotRunning.with(name));

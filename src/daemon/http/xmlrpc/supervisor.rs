@@ -6,11 +6,9 @@ use crate::protocol::command::{Command, Order, Rehearsal, ReloadOrder, ShutdownO
 use crate::protocol::reply::ReloadReport;
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 use crate::protocol::xmlrpc::message::Answer;
+use crate::protocol::xmlrpc::spoken;
 use crate::protocol::xmlrpc::value::Value;
 use crate::sys::process;
-
-/// The version of supervisord whose protocol and words these are; clients ask for it to know what they may expect.
-const SPOKEN: &str = "4.3.0";
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -19,7 +17,7 @@ pub(super) const METHODS: &[Method] = &[
         optional: 0,
         help: "Says the version of this protocol.",
         at_end: AtEnd::Refused,
-        run: |_, _| Box::pin(async { Ok(Value::from("3.0")) }),
+        run: |_, _| Box::pin(async { Ok(Value::from(spoken::API)) }),
     },
     Method {
         names: &["supervisor.getSupervisorVersion"],
@@ -27,7 +25,7 @@ pub(super) const METHODS: &[Method] = &[
         optional: 0,
         help: "Says the version of supervisord that this protocol is that of; /v1/status has procman's own.",
         at_end: AtEnd::Refused,
-        run: |_, _| Box::pin(async { Ok(Value::from(SPOKEN)) }),
+        run: |_, _| Box::pin(async { Ok(Value::from(spoken::SUPERVISORD)) }),
     },
     Method {
         names: &["supervisor.getIdentification"],
@@ -93,8 +91,11 @@ async fn tell(desk: &Desk, params: &Params) -> Value {
     Value::Bool(true)
 }
 
-/// What would go wrong is found before anything is stopped.
-async fn restart(desk: &Desk) -> Answer {
+/// Stops everything and starts it again by the config as it is then. What would go wrong is found before anything is stopped.
+///
+/// # Errors
+/// The config has a problem, or the supervisor is about to end.
+pub async fn restart(desk: &Desk) -> Answer {
     let look = reload(desk, Rehearsal::Dry).await?;
     if let Some(problems) = look.problems {
         return Err(FaultCode::CantReread.with(problems));

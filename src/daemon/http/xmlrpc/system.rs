@@ -66,7 +66,8 @@ fn known(params: &Params) -> Result<&'static Method, Fault> {
 }
 
 fn signature(method: &Method) -> Value {
-    Value::Array(method.types.iter().copied().map(Value::from).collect())
+    let shown = |name: &'static str| if name == method::SIGNAL { "string" } else { name };
+    Value::Array(method.types.iter().copied().map(shown).map(Value::from).collect())
 }
 
 async fn multicall(desk: &Desk, params: Params) -> Answer {
@@ -77,9 +78,7 @@ async fn multicall(desk: &Desk, params: Params) -> Answer {
             Ok(call) => Box::pin(answer(desk, call)).await,
             Err(fault) => Err(fault),
         };
-        results.push(result.unwrap_or_else(|fault| {
-            Value::members([("faultCode", Value::Int(fault.code)), ("faultString", Value::from(fault.text))])
-        }));
+        results.push(result.unwrap_or_else(|fault| fault.to_value()));
     }
     Ok(Value::Array(results))
 }
