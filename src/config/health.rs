@@ -7,7 +7,7 @@ use super::policy::Ports;
 use super::scope::Knowledge;
 use super::table::{Room, Section};
 use super::value::{Expected, Value};
-use super::{prove, sections, service};
+use super::{prove, sections};
 use crate::spec::health::{Budget, Check, Health, Http, OnUnhealthy, Pattern};
 use crate::vocab::port::{Endpoint, Port, Protocol};
 
@@ -277,12 +277,7 @@ impl Reader<'_, '_> {
     }
 
     fn exec(&self) -> Option<Check> {
-        let command = service::command_line(&self.asked)?;
-        if self.around.machine == Machine::Proven && self.around.directory.is_dir() {
-            let search = self.asked.scope().environment().value("PATH");
-            prove::program(&command, self.around.directory, search, &self.asked);
-        }
-        Some(Check::Exec(command))
+        prove::command(&self.asked, self.around.directory, self.around.machine).map(Check::Exec)
     }
 
     fn notify(&self) -> Option<Check> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::load::{Machine, Places};
 use super::policy::Ports;
+use super::prove;
 use super::scope::Knowledge;
 use super::table::Section;
 use super::value::Value;
@@ -156,9 +157,7 @@ fn refuse_what_cannot_be(
                     "use `hold = \"listen-fds\"` for this one, or let the program make it",
                 );
             }
-            if let Some(user) =
-                holder.user.filter(|user| user.credentials.uid != nix::unistd::geteuid().as_raw())
-            {
+            if let Some(user) = holder.user.filter(|user| prove::is_other(user)) {
                 value.add(
                     format!(
                         "`{}` may not read the Python shim, which lies in the state directory",

@@ -2,9 +2,9 @@ use std::path::Path;
 
 use super::health::positive;
 use super::load::Machine;
+use super::prove;
 use super::table::{Room, Section};
 use super::value::Value;
-use super::{prove, service};
 use crate::spec::hooks::{Hook, Hooks, Occasion};
 
 /// Reads the commands that are run on occasions. `directory` is the service's, whose programs are proven if it is one.
@@ -29,9 +29,5 @@ fn one(occasion: Occasion, value: &Value<'_>, directory: &Path, machine: Machine
     } else {
         (*value, Some(Hook::TIMEOUT))
     };
-    let command = service::command_line(&line)?;
-    if machine == Machine::Proven && directory.is_dir() {
-        prove::program(&command, directory, line.scope().environment().value("PATH"), &line);
-    }
-    Some(Hook { command, timeout: timeout? })
+    Some(Hook { command: prove::command(&line, directory, machine)?, timeout: timeout? })
 }

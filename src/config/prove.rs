@@ -4,12 +4,23 @@ use std::path::Path;
 use nix::unistd::getgrouplist;
 use nix::unistd::{Gid, Uid, User as Login};
 
+use super::load::Machine;
+use super::service;
 use super::value::Value;
 use crate::spec::service::{Command, User};
 use crate::vocab::credentials::Credentials;
 
+/// Reads a command that is run from a directory; notes a program that is not there, if that is one.
+pub(super) fn command(value: &Value<'_>, directory: &Path, machine: Machine) -> Option<Command> {
+    let command = service::command_line(value)?;
+    if machine == Machine::Proven && directory.is_dir() {
+        program(&command, directory, value.scope().environment().value("PATH"), value);
+    }
+    Some(command)
+}
+
 /// Notes a program that is not there.
-pub(super) fn program(command: &Command, directory: &Path, path_variable: Option<&str>, value: &Value<'_>) {
+fn program(command: &Command, directory: &Path, path_variable: Option<&str>, value: &Value<'_>) {
     if command.resolve(directory, path_variable).is_some() {
         return;
     }
@@ -30,20 +41,20 @@ pub(super) fn program(command: &Command, directory: &Path, path_variable: Option
 }
 
 /// Notes a working directory that is none.
-pub(super) fn directory(path: &Path, value: Option<&Value<'_>>) -> bool {
-    let Some(value) = value else { return path.is_dir() };
+pub(super) fn directory(path: &Path, value: &Value<'_>) {
     if !path.exists() {
         value.add(
             format!("the directory {} does not exist", path.display()),
             "it is taken from the config file's directory",
         );
-        return false;
-    }
-    if !path.is_dir() {
+    } else if !path.is_dir() {
         value.add(format!("{} is not a directory", path.display()), "name the directory to run in");
-        return false;
     }
-    true
+}
+
+/// Whether a service runs as somebody else than its supervisor.
+pub(super) fn is_other(user: &User) -> bool {
+    user.credentials.uid != nix::unistd::geteuid().as_raw()
 }
 
 /// Looks a user up; notes one that is unknown, or that this process may not become.

@@ -30,7 +30,7 @@ pub(super) fn schedule(section: &Section<'_>) -> Option<Schedule> {
 /// When runs of a service are followed by others. What a schedule starts is to end: `[defaults]` that always start again
 /// do not hold for it.
 pub(super) fn restart(section: &Section<'_>, schedule: Option<&Schedule>) -> RestartPolicy {
-    let is_job = schedule.is_some_and(|schedule| matches!(schedule.task, Task::Start(_)));
+    let is_job = schedule.is_some_and(Schedule::begins_runs);
     let usual = if is_job { RestartPolicy::Never } else { RestartPolicy::Always };
     let Some((text, value)) = section.text("restart") else { return usual };
     match text.as_str() {

@@ -71,16 +71,17 @@ pub(super) fn read(
     let own = variables::of_table(&section, files);
     let scope = context.scope.overlaid(&own.variables, own.knowledge);
     let section = section.within(&scope);
-    let (directory, is_directory) = directory(context, &section);
+    let directory = directory(context, &section);
     let ports = ports(context, &section, &name, places);
     let needs = needs::read(&section, &name, places);
     replicas(&section, &name, places);
-    let command = command(&section, value).map(|(command, value)| {
-        if is_directory && context.machine == Machine::Proven {
-            prove::program(&command, &directory, scope.environment().value("PATH"), &value);
+    let command = match section.value("command") {
+        Some(line) => prove::command(&line, &directory, context.machine),
+        None => {
+            value.add("this service has no command", "add `command = \"python3 main.py\"`");
+            None
         }
-        command
-    });
+    };
     let around = health::Around { ports: &ports, directory: &directory, machine: context.machine };
     let checks = health::read(&section, &around);
     let service = rest(context, &section, &name, &directory)?;
@@ -119,8 +120,7 @@ fn refuse_checks_in_vain(section: &Section<'_>, service: &Service, checks: &heal
 /// Notes a service that could not tell of itself: the socket lies where nobody but the supervisor's user may go.
 fn refuse_deaf(section: &Section<'_>, service: &Service, checks: &health::Checks) {
     refuse_mute(section, service);
-    let user = service.user.as_ref();
-    let is_other = user.is_some_and(|user| user.credentials.uid != nix::unistd::geteuid().as_raw());
+    let is_other = service.user.as_ref().is_some_and(prove::is_other);
     let (true, true, Some(value)) = (is_other, checks.notify(), section.value("user")) else { return };
     value.add(
         "`notify` works for services that run as the same user as the supervisor",
@@ -130,7 +130,7 @@ fn refuse_deaf(section: &Section<'_>, service: &Service, checks: &health::Checks
 
 /// Notes a service that could not leave its stacks: they lie where nobody but the supervisor's user may write.
 fn refuse_mute(section: &Section<'_>, service: &Service) {
-    let is_other = service.credentials().is_some_and(|it| it.uid != nix::unistd::geteuid().as_raw());
+    let is_other = service.user.as_ref().is_some_and(prove::is_other);
     let (true, true, Some(value)) = (is_other, service.capture_hangs, section.value("capture_hangs")) else {
         return;
     };
@@ -218,14 +218,6 @@ fn rest(
     })
 }
 
-fn command<'a>(section: &Section<'a>, whole: Value<'_>) -> Option<(Command, Value<'a>)> {
-    let Some(value) = section.value("command") else {
-        whole.add("this service has no command", "add `command = \"python3 main.py\"`");
-        return None;
-    };
-    Some((command_line(&value)?, value))
-}
-
 /// A command: words, or a line of them.
 pub(super) fn command_line(value: &Value<'_>) -> Option<Command> {
     let words = if value.is_array() {
@@ -250,18 +242,14 @@ pub(super) fn command_line(value: &Value<'_>) -> Option<Command> {
     command
 }
 
-fn directory(context: &Context<'_>, section: &Section<'_>) -> (PathBuf, bool) {
-    match section.text("directory") {
-        Some((text, value)) => {
-            let directory = context.base.join(text);
-            let is_directory = match context.machine {
-                Machine::Proven => prove::directory(&directory, Some(&value)),
-                Machine::Trusted => directory.is_dir(),
-            };
-            (directory, is_directory)
-        }
-        None => (context.base.to_owned(), prove::directory(context.base, None)),
+fn directory(context: &Context<'_>, section: &Section<'_>) -> PathBuf {
+    let Some((text, value)) = section.text("directory") else { return context.base.to_owned() };
+    let directory = context.base.join(text);
+    match context.machine {
+        Machine::Proven => prove::directory(&directory, &value),
+        Machine::Trusted => (),
     }
+    directory
 }
 
 fn ports(context: &Context<'_>, section: &Section<'_>, name: &ServiceName, places: &mut Places) -> Ports {

@@ -3,9 +3,9 @@ use std::path::Path;
 
 use super::health::{headers, positive};
 use super::load::Machine;
+use super::prove;
 use super::table::{Room, Section, known_instead};
 use super::value::Value;
-use super::{prove, service};
 use crate::spec::target::{BadWebhook, News, Target, Targets, Way, Webhook};
 use crate::vocab::selection::Selection;
 
@@ -35,10 +35,7 @@ fn way(section: &Section<'_>, whole: &Value<'_>, base: &Path, machine: Machine) 
     let fields = section.value("headers");
     match (command, webhook) {
         (Some(line), None) => {
-            let command = service::command_line(&line)?;
-            if machine == Machine::Proven {
-                prove::program(&command, base, line.scope().environment().value("PATH"), &line);
-            }
+            let command = prove::command(&line, base, machine)?;
             if let Some(fields) = fields {
                 fields.add("a command is given no header fields", "remove `headers`");
             }

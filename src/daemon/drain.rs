@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 
 use super::engine::Engine;
+use super::mailbox::Message;
 use crate::machine::event::{Event, Traffic};
 use crate::spec::service::Service;
 use crate::sys::listeners::{self, Reach};
@@ -17,13 +19,17 @@ const DRAIN: Signal = Signal::URG;
 
 impl Engine {
     /// Tells a run that was replaced to accept no more connections, and looks whether it still does or has some.
-    pub(super) fn drain(&self, run: RunId, service: &Service) -> Option<Event> {
-        let tree = self.wardens.get(&run)?.charge().tree();
-        let traffic = traffic(service, &tree).unwrap_or_else(|error| {
-            tracing::debug!(service = %service.name, %run, %error, "cannot see its connections");
-            Traffic::Flows
+    /// Everybody else has a turn between the looks at many runs.
+    pub(super) fn drain(&self, run: RunId, service: Arc<Service>) {
+        let Some(charge) = self.wardens.get(&run).map(|warden| warden.charge().clone()) else { return };
+        let mailbox = self.mailbox.clone();
+        tokio::spawn(async move {
+            let traffic = traffic(&service, &charge.tree()).unwrap_or_else(|error| {
+                tracing::debug!(service = %service.name, %run, %error, "cannot see its connections");
+                Traffic::Flows
+            });
+            mailbox.send(Message::Machine(Event::Drained { run, traffic })).await;
         });
-        Some(Event::Drained { run, traffic })
     }
 }
 

@@ -1,6 +1,4 @@
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +6,7 @@ use serde::Serialize;
 use tokio::task::AbortHandle;
 
 use super::engine::Engine;
+use super::errand::given;
 use super::last_words::Beginning;
 use super::mailbox::Message;
 use crate::machine::event::{Event, Obstacle};
@@ -177,8 +176,8 @@ impl Engine {
     }
 
     fn errand_of_hook(&self, call: &Call, command: &Command) -> Result<Errand, String> {
-        let stdin =
-            given(&self.told(call)).map_err(|error| format!("it cannot be told of its event: {error}"))?;
+        let stdin = given(&line(&self.told(call)))
+            .map_err(|error| format!("it cannot be told of its event: {error}"))?;
         let [stdout, stderr] =
             self.outputs(&call.service).map_err(|error| format!("cannot open its log channels: {error}"))?;
         self.errand_of(&call.service, command, Channels::Given { stdin, stdout, stderr })
@@ -202,14 +201,12 @@ impl Engine {
     }
 }
 
-/// A descriptor from which the event can be read.
-fn given(told: &Told<'_>) -> io::Result<OwnedFd> {
-    let mut line = serde_json::to_string(told)?;
-    if line.len() > EVENT_BYTES_MAX {
-        let (run, service) = (told.run, told.service);
-        line = serde_json::to_string(&Told { reason: None, run, service, ..*told })?;
+/// An event as a line of JSON, which its texts and numbers always are; the reason is left out of one that is too long.
+fn line(told: &Told<'_>) -> String {
+    let line = serde_json::to_string(told).unwrap_or_default();
+    if line.len() <= EVENT_BYTES_MAX {
+        return line;
     }
-    let (reader, mut writer) = io::pipe()?;
-    writeln!(writer, "{line}")?;
-    Ok(reader.into())
+    let (run, service) = (told.run, told.service);
+    serde_json::to_string(&Told { reason: None, run, service, ..*told }).unwrap_or_default()
 }

@@ -1,10 +1,29 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::engine::Engine;
+use super::mailbox::Message;
+use crate::machine::event::Event;
 use crate::machine::phase::Live;
 use crate::sys::process::Process;
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
+
+impl Engine {
+    /// Measures the tree of a run. Everybody else has a turn between the looks at many runs.
+    pub(super) fn measure(&self, run: RunId) {
+        let Some(charge) = self.wardens.get(&run).map(|warden| warden.charge().clone()) else { return };
+        let mailbox = self.mailbox.clone();
+        tokio::spawn(async move {
+            let memory_bytes = memory_of(&charge.tree());
+            mailbox.send(Message::Machine(Event::Measured { run, memory_bytes })).await;
+        });
+    }
+}
+
+fn memory_of(tree: &[Process]) -> u64 {
+    tree.iter().map(|process| process.usage.memory_bytes).sum()
+}
 
 /// Measures what trees use. CPU is a difference between two looks, so it remembers the look before.
 #[derive(Debug, Default)]
@@ -37,7 +56,7 @@ impl Meter {
     pub fn measure(&mut self, live: Live, tree: &[Process], now: Moment) -> Use {
         let Live { run, since, .. } = live;
         let cpu = tree.iter().map(|process| process.usage.cpu).sum::<Duration>();
-        let memory_bytes = tree.iter().map(|process| process.usage.memory_bytes).sum();
+        let memory_bytes = memory_of(tree);
         let before = self.looks.get(&run).copied();
         let start = before.map_or((since, Duration::ZERO), |look| (look.at, look.cpu));
         let cpu_percent = match before {

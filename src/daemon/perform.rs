@@ -57,7 +57,10 @@ impl Engine {
                 self.stop(run, stop);
                 None
             }
-            Action::Drain { run, service } => self.drain(run, &service),
+            Action::Drain { run, service } => {
+                self.drain(run, service);
+                None
+            }
             Action::Kill { run } => {
                 self.with_warden(run, Warden::kill);
                 None
@@ -75,9 +78,8 @@ impl Engine {
                 None
             }
             Action::Measure { run } => {
-                let tree = self.wardens.get(&run)?.charge().tree();
-                let memory_bytes = tree.iter().map(|process| process.usage.memory_bytes).sum();
-                Some(Event::Measured { run, memory_bytes })
+                self.measure(run);
+                None
             }
             Action::Publish(change) => {
                 self.publish(change);

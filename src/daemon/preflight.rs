@@ -17,8 +17,7 @@ use crate::spec::fleet::Fleet;
 use crate::spec::policy::PortConflict;
 use crate::spec::replicas::Replica;
 use crate::spec::service::Service;
-use crate::sys::listeners::{self, Listener, Reach};
-use crate::vocab::identity::Pid;
+use crate::sys::listeners::{self, Held, Index, Listener};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Whose;
 use crate::vocab::run::{Instance, Tag};
@@ -177,17 +176,19 @@ impl Engine {
         let trees = self.trees();
         let wanted = services.iter().flat_map(|service| service.ports.iter().copied()).collect();
         let listening = listeners::on(&wanted).unwrap_or_default();
-        let is_its_own = |service: &Service| {
+        let index = Index::of(&listening);
+        let mut is_its_own = |service: &Service| {
             let tree = trees.get(&service.name).into_iter().flatten();
-            let tree: Vec<Pid> = tree.map(|process| process.identity.pid).collect();
-            let held = listeners::holders(&listening, Reach::These(&tree));
+            let pids = tree.map(|process| process.identity.pid);
+            let held: Vec<Held> =
+                pids.flat_map(|pid| index.held(pid, self.known.sockets(pid).iter().copied(), 0)).collect();
             let is_held = |listener: &Listener| held.iter().any(|held| held.endpoint == listener.endpoint);
             let on_ports = |it: &&Listener| service.ports.iter().any(|port| port.overlaps(&it.endpoint));
             !listening.is_empty() && listening.iter().filter(on_ports).all(is_held)
         };
-        let engine = &*self;
+        let others: Vec<&Arc<Service>> = services.iter().filter(|service| !is_its_own(service)).collect();
         let problem = |service: &Arc<Service>| {
-            let taken = engine.taken(service)?;
+            let taken = self.taken(service)?;
             let goes = match (&taken.whose, service.on_port_conflict) {
                 (Whose::Live(_) | Whose::Supervisor, _) | (_, PortConflict::Flush) => true,
                 (Whose::Stray(_), PortConflict::Wait) => true,
@@ -197,7 +198,7 @@ impl Engine {
             (!goes)
                 .then(|| (service.name.clone(), format!("port {} is held by {}", taken.port, taken.holder)))
         };
-        services.iter().filter(|service| !is_its_own(service)).filter_map(problem).collect()
+        others.into_iter().filter_map(problem).collect()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::machine::blame::Blame;
 use crate::machine::event::Event;
 use crate::spec::script::script_of;
 use crate::spec::service::Service;
+use crate::spec::watch::Watch;
 use crate::sys::clock;
 use crate::vocab::name::ServiceName;
 
@@ -33,12 +34,6 @@ impl Drop for Waiting {
         self.0.abort();
     }
 }
-
-/// An editor and a deployment touch files several times: so long nothing may change before the change counts.
-const DEBOUNCE: Duration = Duration::from_millis(200);
-
-/// Changes that never pause count after so many times [`DEBOUNCE`].
-const DEBOUNCES_MAX: u32 = 20;
 
 /// Of a service's directory so many levels and directories are looked at; what lies beyond is found by the next try.
 const LEVELS_MAX: usize = 4;
@@ -99,18 +94,16 @@ impl Wait {
             // The supervisor ends.
             Err(_) => return std::future::pending().await,
         };
-        if changes.recv().await.is_none() {
-            return std::future::pending().await;
-        }
-        for _ in 0..DEBOUNCES_MAX {
-            if tokio::time::timeout(DEBOUNCE, changes.recv()).await.is_err() {
-                return;
-            }
+        match changes.recv().await {
+            // An editor and a deployment touch files several times.
+            Some(change) => watch::last_of(change, Watch::DEBOUNCE, &mut changes).await,
+            None => std::future::pending().await,
         }
     }
 
     fn watcher(self, changes: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-        let file = self.file.as_ref().map(|file| self.service.directory.join(file));
+        // The system tells paths without symbolic links.
+        let file = self.file.as_ref().map(|file| resolved(&self.service.directory.join(file)));
         let directories = match &file {
             Some(file) => file.parent().map(Path::to_owned).into_iter().collect(),
             None => self.directories(),
@@ -164,6 +157,12 @@ impl Wait {
     }
 }
 
+/// A file of that name, in its directory by that one's own path.
+fn resolved(file: &Path) -> PathBuf {
+    let directory = file.parent().and_then(|parent| parent.canonicalize().ok());
+    directory.zip(file.file_name()).map_or_else(|| file.to_owned(), |(directory, name)| directory.join(name))
+}
+
 /// Whether a change there may be one of a module: of a file that Python imports, or of a directory that may be a package.
 fn is_of_program(path: &Path) -> bool {
     let extension = path.extension().and_then(|it| it.to_str());
@@ -213,6 +212,8 @@ mod tests {
         let touch = |file: &str| fs::write(root.join(file), "x").unwrap();
         assert!(ends(&root, Some("app/main.py"), 30, || touch("app/main.py")));
         assert!(ends(&root, None, 30, || touch("app/lib/found.py")));
+        std::os::unix::fs::symlink(root.join("app"), root.join("link")).unwrap();
+        assert!(ends(&root, Some("link/main.py"), 30, || touch("app/main.py")), "by another path as well");
         assert!(!ends(&root, Some("app/main.py"), 4, || touch("app/other.py")));
         assert!(!ends(&root, None, 4, || touch("app/data.json")));
     }

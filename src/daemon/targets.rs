@@ -1,6 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::engine::Engine;
+use super::errand::given;
 use super::preflight::passed_on;
 use crate::probe::exec::{self, Channels, Errand};
 use crate::probe::failed::Failed;
@@ -276,13 +275,6 @@ impl Ground {
             waited_for: self.waited_for.clone(),
         })
     }
-}
-
-/// A descriptor from which a line can be read.
-fn given(line: &str) -> io::Result<OwnedFd> {
-    let (reader, mut writer) = io::pipe()?;
-    writeln!(writer, "{line}")?;
-    Ok(reader.into())
 }
 
 /// The news that a change brings.

@@ -170,6 +170,18 @@ fn set(globs: &[String]) -> GlobSet {
     set.build().unwrap_or_default()
 }
 
+/// Waits until nothing more has changed for a while; the last change.
+pub(super) async fn last_of<C>(first: C, pause: Duration, changes: &mut mpsc::Receiver<C>) -> C {
+    let mut last = first;
+    for _ in 0..DEBOUNCES_MAX {
+        match tokio::time::timeout(pause, changes.recv()).await {
+            Ok(Some(later)) => last = later,
+            Ok(None) | Err(_) => break,
+        }
+    }
+    last
+}
+
 /// Tells the machine of a change when nothing more has changed for a while.
 async fn debounce(
     service: Arc<Service>,
@@ -177,14 +189,8 @@ async fn debounce(
     mut changes: mpsc::Receiver<PathBuf>,
     mailbox: Mailbox,
 ) {
-    while let Some(mut path) = changes.recv().await {
-        for _ in 0..DEBOUNCES_MAX {
-            match tokio::time::timeout(pause, changes.recv()).await {
-                Ok(Some(later)) => path = later,
-                Ok(None) | Err(_) => break,
-            }
-        }
-        let path = path.display().to_string();
+    while let Some(path) = changes.recv().await {
+        let path = last_of(path, pause, &mut changes).await.display().to_string();
         tracing::info!(service = %service.name, path, "a watched file changed");
         mailbox.send(Message::Machine(Event::FileChanged { service: service.name.clone(), path })).await;
     }

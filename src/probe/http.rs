@@ -3,17 +3,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 
+use super::exchange::{exchange, with_fields};
 use super::failed::Failed;
 use super::tcp;
 use crate::spec::health::Http;
-
-/// The most that is kept of an answer's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Asks once and waits for the answer no longer than `limit`.
 ///
@@ -26,20 +21,9 @@ pub async fn attempt(http: &Http, limit: Duration) -> Result<(), Failed> {
 
 async fn get(http: &Http) -> Result<(), Failed> {
     let request = request(http).map_err(|source| Failed::BadRequest { path: http.path.clone(), source })?;
-    let stream = TokioIo::new(tcp::connect(http.port).await?);
-    let shaken = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(stream).await;
-    let (mut sender, connection) = shaken.map_err(|source| no_http(http, source))?;
-    let exchange = async {
-        let answer = sender.send_request(request).await.map_err(|source| no_http(http, source))?;
-        judge(http, answer).await
-    };
-    // The connection is driven here and not in a task of its own, so that it ends with the attempt.
-    let mut exchange = std::pin::pin!(exchange);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        judged = &mut exchange => judged,
-        _ = &mut connection => exchange.await,
-    }
+    let stream = tcp::connect(http.port).await?;
+    let judged = exchange(stream, request, |answer| judge(http, answer)).await;
+    judged.map_err(|source| no_http(http, source))?
 }
 
 fn no_http(http: &Http, source: hyper::Error) -> Failed {
@@ -47,21 +31,8 @@ fn no_http(http: &Http, source: hyper::Error) -> Failed {
 }
 
 fn request(http: &Http) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
-    let usual = [
-        (HOST, format!("localhost:{}", http.port.port)),
-        (USER_AGENT, concat!("procman/", env!("CARGO_PKG_VERSION")).to_owned()),
-        (CONNECTION, "close".to_owned()),
-    ];
-    let is_said = |name: &str| http.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
-    let usual = usual.into_iter().filter(|(name, _)| !is_said(name.as_str()));
-    let mut request = Request::get(&http.path);
-    for (name, value) in usual {
-        request = request.header(name, value);
-    }
-    for (name, value) in &http.headers {
-        request = request.header(name, value);
-    }
-    request.body(Empty::new())
+    let host = format!("localhost:{}", http.port.port);
+    with_fields(Request::get(&http.path), host, [], &http.headers).body(Empty::new())
 }
 
 async fn judge(http: &Http, answer: Response<Incoming>) -> Result<(), Failed> {

@@ -3,6 +3,8 @@
 
 /// Asking an interpreter about scripts.
 mod compile;
+/// One request by HTTP and its answer.
+mod exchange;
 /// Running a command.
 pub mod exec;
 /// Why an attempt did not pass.

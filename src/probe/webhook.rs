@@ -1,18 +1,15 @@
+use std::future::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper_util::rt::TokioIo;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tokio::net::TcpStream;
 
+use super::exchange::{exchange, with_fields};
 use crate::spec::target::Webhook;
 use crate::vocab::measure::Brief;
-
-/// The most that is kept of an answer's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Posts a JSON text once, and waits for the answer no longer than `limit`. A status from 200 to 299 is a success, and no
 /// redirection is followed.
@@ -21,44 +18,22 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// In words, what came in place of such an answer.
 pub async fn post(webhook: &Webhook, body: String, limit: Duration) -> Result<(), String> {
     let late = || Err(format!("{webhook} gave no answer within {}", Brief(limit)));
-    tokio::time::timeout(limit, exchange(webhook, body)).await.unwrap_or_else(|_| late())
+    tokio::time::timeout(limit, told(webhook, body)).await.unwrap_or_else(|_| late())
 }
 
-async fn exchange(webhook: &Webhook, body: String) -> Result<(), String> {
+async fn told(webhook: &Webhook, body: String) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| format!("cannot post to {webhook}: {error}");
     let request = request(webhook, body).map_err(|error| failed(&error))?;
     let stream =
         TcpStream::connect((webhook.host.as_str(), webhook.port)).await.map_err(|error| failed(&error))?;
-    let shaken = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = shaken.map_err(|error| failed(&error))?;
-    let answer = async { sender.send_request(request).await.map_err(|error| failed(&error)) };
-    // The connection is driven here and not in a task of its own, so that it ends with the attempt.
-    let mut answer = std::pin::pin!(answer);
-    let mut connection = std::pin::pin!(connection);
-    let answer = tokio::select! {
-        answer = &mut answer => answer,
-        _ = &mut connection => answer.await,
-    }?;
-    let status = answer.status();
+    let status = exchange(stream, request, |answer| ready(answer.status())).await;
+    let status = status.map_err(|error| failed(&error))?;
     if status.is_success() { Ok(()) } else { Err(format!("{webhook} answered {status}")) }
 }
 
 fn request(webhook: &Webhook, body: String) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-    let usual = [
-        (HOST, webhook.authority()),
-        (USER_AGENT, concat!("procman/", env!("CARGO_PKG_VERSION")).to_owned()),
-        (CONTENT_TYPE, "application/json".to_owned()),
-        (CONTENT_LENGTH, body.len().to_string()),
-        (CONNECTION, "close".to_owned()),
-    ];
-    let is_said = |name: &str| webhook.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
-    let mut request = Request::post(&webhook.path);
-    for (name, value) in usual.into_iter().filter(|(name, _)| !is_said(name.as_str())) {
-        request = request.header(name, value);
-    }
-    for (name, value) in &webhook.headers {
-        request = request.header(name, value);
-    }
+    let told = [(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_LENGTH, body.len().to_string())];
+    let request = with_fields(Request::post(&webhook.path), webhook.authority(), told, &webhook.headers);
     request.body(Full::new(Bytes::from(body)))
 }
 

@@ -77,6 +77,11 @@ impl Schedule {
         schedule.after(0).map(|_| schedule.clone()).ok_or(BadCron::Never)
     }
 
+    /// Whether runs begin at these times, and are to end by themselves.
+    pub fn begins_runs(&self) -> bool {
+        matches!(self.task, Task::Start(_))
+    }
+
     /// The first of its times after this one, both in milliseconds since 1970 UTC.
     pub fn after(&self, unix_ms: u64) -> Option<u64> {
         let from = self.zoned(unix_ms)?;

@@ -12,7 +12,7 @@ use super::listener::Listener;
 use super::log::Logs;
 use super::policy::{Backoff, PortConflict, Recovery, RestartPolicy, StartLimit, Stop};
 use super::replicas::Replica;
-use super::schedule::{Schedule, Task};
+use super::schedule::Schedule;
 use super::watch::Watch;
 use crate::vocab::credentials::Credentials;
 use crate::vocab::enablement::Enablement;
@@ -196,7 +196,7 @@ impl Service {
 
     /// Whether its runs begin at the times of a schedule, and end by themselves.
     pub fn is_job(&self) -> bool {
-        self.schedule.as_ref().is_some_and(|schedule| matches!(schedule.task, Task::Start(_)))
+        self.schedule.as_ref().is_some_and(Schedule::begins_runs)
     }
 
     /// Whether two of its runs may live at the same time. A port that each run binds for itself has one holder; a held

@@ -1,12 +1,9 @@
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use crate::cli::args::Events;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::unless_interrupted;
 use crate::cli::output;
-use crate::cli::render::progress;
+use crate::cli::render::{progress, time};
 use crate::protocol::event::{Event, What};
 
 /// Streams what happens until the supervisor ends or somebody has seen enough.
@@ -35,11 +32,5 @@ fn words(event: &Event) -> String {
         What::Ended => "the supervisor ends".to_owned(),
         What::Missed { count } => format!("{count} events were dropped: this reader was too slow"),
     };
-    format!("{} {what}", local_time(event.unix_ms))
-}
-
-/// A time of day in the zone of whoever reads.
-pub(in crate::cli) fn local_time(unix_ms: u64) -> String {
-    let stamp = Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default();
-    stamp.to_zoned(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+    format!("{} {what}", time::local(event.unix_ms, "%H:%M:%S%.3f"))
 }

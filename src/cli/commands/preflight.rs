@@ -42,8 +42,7 @@ pub(in crate::cli) fn refuse_what_would_not_start(
         // Its ports are flushed, with consent.
         Mode::Master | Mode::Emergency => Vec::new(),
     };
-    let mut found = runtime.block_on(foresee_all(services, &context.environment));
-    add(&mut found, taken);
+    let mut found = looked(context, runtime, services, taken);
     for (name, foresight) in &mut found {
         let view = intent.status.and_then(|status| status.services.iter().find(|view| view.name == *name));
         if view.is_some_and(|view| view.pid.is_none()) {
@@ -51,8 +50,7 @@ pub(in crate::cli) fn refuse_what_would_not_start(
             foresight.remarks.append(&mut foresight.problems);
         }
     }
-    remark(context, &found);
-    judge("restart: services would not start again; nothing was touched", &lines(&found))
+    refuse(context, &found)
 }
 
 /// Refuses what a look at starts found problems with.
@@ -76,18 +74,32 @@ pub(in crate::cli) fn rehearse(
     let services = fleet.services().values().filter(|it| it.preflight && meant.contains(&it.name));
     let services: Vec<Arc<Service>> = services.cloned().collect();
     let taken = taken(context, fleet, &services)?;
-    let mut found = runtime.block_on(foresee_all(services, &context.environment));
-    add(&mut found, taken);
-    remark(context, &found);
-    judge("restart: services would not start again; nothing was touched", &lines(&found))
+    refuse(context, &looked(context, runtime, services, taken))
 }
 
 /// What would keep any service from starting, but for its ports.
 pub(in crate::cli) fn problems(context: &Context, runtime: &Runtime, fleet: &Fleet) -> Vec<String> {
     let services = fleet.services().values().filter(|service| service.preflight).cloned().collect();
-    let found = runtime.block_on(foresee_all(services, &context.environment));
+    let found = looked(context, runtime, services, Vec::new());
     remark(context, &found);
     lines(&found)
+}
+
+/// Looks at starts, with the environment of this command.
+fn looked(
+    context: &Context,
+    runtime: &Runtime,
+    services: Vec<Arc<Service>>,
+    taken: Vec<(ServiceName, String)>,
+) -> Foresights {
+    let mut found = runtime.block_on(foresee_all(services, &context.environment));
+    add(&mut found, taken);
+    found
+}
+
+fn refuse(context: &Context, found: &Foresights) -> Result<(), Failure> {
+    remark(context, found);
+    judge("restart: services would not start again; nothing was touched", &lines(found))
 }
 
 fn remark(context: &Context, found: &Foresights) {

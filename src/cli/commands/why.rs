@@ -1,3 +1,4 @@
+use super::history;
 use super::status::{self, Detail};
 use crate::cli::cause_args::Why as Args;
 use crate::cli::context::{Context, runtime};
@@ -6,7 +7,6 @@ use crate::cli::output;
 use crate::cli::render::cause;
 use crate::protocol::status::{ServiceView, Status};
 use crate::protocol::why::Why;
-use crate::rundir::history;
 use crate::vocab::selection::Selection;
 
 /// Tells why services are as they are; without a supervisor the records speak.
@@ -27,17 +27,17 @@ pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure>
 
 fn asked(context: &Context, status: &Status) -> Result<Vec<Why>, Failure> {
     runtime()?.block_on(async {
+        let mut client = context.connect().await?;
         let mut whys = Vec::with_capacity(status.services.len());
         for view in &status.services {
-            whys.push(context.connect().await?.why(&view.name).await?);
+            whys.push(client.why(&view.name).await?);
         }
         Ok(whys)
     })
 }
 
 fn recorded(context: &Context, view: &ServiceView) -> Result<Why, Failure> {
-    let records = history::read(&context.paths, &view.name)
-        .map_err(|error| Failure::System(format!("cannot read the records of `{}`: {error}", view.name)))?;
+    let records = history::read(context, &view.name)?;
     Ok(Why {
         service: view.name.clone(),
         supervised: false,

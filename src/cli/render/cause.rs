@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use super::table;
+use super::{table, time};
 use crate::protocol::why::{Stopped, Why};
 use crate::vocab::cause::{Class, Record};
 use crate::vocab::measure::Brief;
@@ -26,7 +25,7 @@ pub(in crate::cli) fn why(why: &Why) -> String {
 fn headline(why: &Why) -> String {
     let name = &why.service;
     let state = match &why.run {
-        Some(run) => format!("{} since {} (pid {})", why.state, Brief(seconds(run.uptime_s)), run.pid),
+        Some(run) => format!("{} since {} (pid {})", why.state, time::brief(run.uptime_s), run.pid),
         None => why.state.to_string(),
     };
     let told = why.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
@@ -111,12 +110,7 @@ pub(in crate::cli) fn history(services: &[(ServiceName, Vec<Record>)]) -> String
     table::finish(&mut table, &[2, 3, 7])
 }
 
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
-}
-
 /// A time in the zone of whoever reads.
 fn local(unix_ms: u64) -> String {
-    let stamp = Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX)).unwrap_or_default();
-    stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    time::local(unix_ms, "%Y-%m-%d %H:%M:%S")
 }

@@ -16,5 +16,7 @@ pub(super) mod report;
 pub(super) mod steps;
 /// The status table.
 pub(super) mod table;
+/// Times and durations.
+pub(super) mod time;
 /// Process trees.
 pub(super) mod tree;

@@ -1,14 +1,12 @@
-use std::time::Duration;
-
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::tree;
+use super::{time, tree};
 use crate::protocol::status::{
     ConfigChange, Does, Part, PortView, ServicePort, ServiceView, Status, SupervisorView, TargetView,
 };
 use crate::vocab::enablement::Enablement;
-use crate::vocab::measure::{Brief, Bytes};
+use crate::vocab::measure::Bytes;
 use crate::vocab::port::HeldBy;
 use crate::vocab::state::{Goal, State};
 
@@ -175,7 +173,7 @@ fn second_words(service: &ServiceView) -> Option<String> {
 }
 
 fn uptime(seconds: f64) -> String {
-    Brief(Duration::try_from_secs_f64(seconds).unwrap_or_default()).to_string()
+    time::brief(seconds).to_string()
 }
 
 fn supervisor(view: &SupervisorView) -> String {

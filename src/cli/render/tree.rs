@@ -1,7 +1,6 @@
-use std::time::Duration;
-
+use super::time;
 use crate::vocab::branch::Branch;
-use crate::vocab::measure::{Brief, Bytes};
+use crate::vocab::measure::Bytes;
 
 /// So far below its service's row a tree begins.
 const INDENT: &str = "  ";
@@ -23,7 +22,7 @@ fn draw(branches: &[Branch], indent: &str, lines: &mut Vec<String>) {
 }
 
 fn words(branch: &Branch) -> String {
-    let age = Brief(Duration::try_from_secs_f64(branch.age_s).unwrap_or_default());
+    let age = time::brief(branch.age_s);
     // What a program calls itself must not draw over the table.
     let command = match branch.command.as_str() {
         "" => "(no command line)".to_owned(),

@@ -15,7 +15,9 @@ use crate::spec::fleet::Fleet;
 use crate::sys::{clock, memory};
 use crate::vocab::cause::{Class, Record};
 use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
+use crate::vocab::signal::Signal;
 
 /// Writes and reads the records of ends in a thread of its own, so that a slow or full disk costs records only. Clones are
 /// cheap; no call waits.
@@ -155,7 +157,8 @@ impl Desk {
         let Judgement { class, detail } = match why {
             Why::NotStarted(class, why) => Judgement { class, detail: Some(why) },
             Why::Facts(mut facts) => {
-                if facts.memory == Memory::NotTold {
+                // The kernel ends for memory by SIGKILL alone.
+                if facts.memory == Memory::NotTold && facts.outcome == Outcome::Signal(Signal::KILL) {
                     facts.memory = since(before);
                 }
                 classify(&facts)
