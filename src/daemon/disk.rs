@@ -16,8 +16,17 @@ use crate::spec::fleet::Fleet;
 pub(super) struct Disk {
     /// The env files as they were when the config was applied.
     applied: Stamps,
-    /// What was found last, and of what.
-    found: Option<(String, Stamps, Option<ConfigChange>)>,
+    /// What was found last.
+    found: Option<Found>,
+}
+
+/// A config that was read, and what came of proving it. How it differs from what runs is another question, for what runs
+/// changes by commands as well.
+#[derive(Debug)]
+struct Found {
+    text: String,
+    env_files: Stamps,
+    fleet: Result<Fleet, String>,
 }
 
 /// How files look from outside: number, size, and the times of their last changes.
@@ -27,11 +36,6 @@ impl Disk {
     /// A config that was just applied.
     pub(super) fn new(fleet: &Fleet) -> Self {
         Self { applied: stamps(fleet), found: None }
-    }
-
-    /// What runs is something else than at the last look.
-    pub(super) fn look_again(&mut self) {
-        self.found = None;
     }
 }
 
@@ -50,30 +54,30 @@ impl Engine {
             Ok(text) => text,
             Err(problems) => return Some(ConfigChange::broken(problems.to_string())),
         };
-        let stamps = stamps(self.fleet.spec());
-        let is_whole = self.applied.without.is_empty() && self.applied.beside.is_empty();
-        if is_whole && text == self.applied.text && stamps == self.disk.applied {
+        let env_files = stamps(self.fleet.spec());
+        if self.applied.is_whole() && text == self.applied.text && env_files == self.disk.applied {
             return None;
         }
-        if let Some((known_text, known_stamps, found)) = &self.disk.found {
-            if *known_text == text && *known_stamps == stamps {
-                return found.clone();
-            }
-        }
-        let found = match load::prove(&text, &self.config, &self.environment, Machine::Proven) {
-            Ok(fresh) => {
-                let fresh = fresh.overruled(&enabled::read(&self.paths));
-                let difference = change::difference(self.fleet.spec(), &fresh);
-                let differences = self.reload_lines(&difference, &fresh);
-                let needs_restart = difference.lines_for_supervisor();
-                (!difference.is_empty()).then(|| ConfigChange {
-                    differences: differences.into_iter().chain(needs_restart).collect(),
-                    problems: None,
-                })
-            }
-            Err(problems) => Some(ConfigChange::broken(problems.to_string())),
+        let found = self.disk.found.take().filter(|found| found.text == text && found.env_files == env_files);
+        let found = found.unwrap_or_else(|| {
+            let fleet = load::prove(&text, &self.config, &self.environment, Machine::Proven);
+            Found { text, env_files, fleet: fleet.map_err(|problems| problems.to_string()) }
+        });
+        let change = match &found.fleet {
+            Ok(fleet) => self.change_to(&fleet.overruled(&enabled::read(&self.paths))),
+            Err(problems) => Some(ConfigChange::broken(problems.clone())),
         };
-        self.disk.found = Some((text, stamps, found.clone()));
-        found
+        self.disk.found = Some(found);
+        change
+    }
+
+    fn change_to(&self, fresh: &Fleet) -> Option<ConfigChange> {
+        let difference = change::difference(self.fleet.spec(), fresh);
+        let differences = self.reload_lines(&difference, fresh);
+        let needs_restart = difference.lines_for_supervisor();
+        (!difference.is_empty()).then(|| ConfigChange {
+            differences: differences.into_iter().chain(needs_restart).collect(),
+            problems: None,
+        })
     }
 }

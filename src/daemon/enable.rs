@@ -24,7 +24,6 @@ impl Engine {
         let reason = match enabled::say(&self.paths, declared.iter(), enablement) {
             Ok(said) => {
                 let fresh = self.fleet.spec().overruled(&said);
-                self.disk.look_again();
                 self.feed(Event::Reconfigured(Arc::new(fresh)));
                 None
             }

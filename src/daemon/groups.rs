@@ -147,7 +147,6 @@ impl Engine {
 
     /// Acts on a fleet from here on. One that is all of the config read last is that config, applied.
     fn take_over(&mut self, fleet: Fleet, roster: Roster, pending: Option<&Pending>) {
-        self.disk.look_again();
         if let Some(pending) = pending.filter(|pending| pending.fleet.services() == fleet.services()) {
             self.applied = Applied { text: pending.text.clone(), ..Applied::default() };
             self.disk = Disk::new(&pending.fleet);
@@ -173,7 +172,7 @@ pub(super) fn compose(
     path: &Path,
     environment: &Environment,
 ) -> Result<Option<(Fleet, Roster)>, String> {
-    if applied.without.is_empty() && applied.beside.is_empty() {
+    if applied.is_whole() {
         return Ok(None);
     }
     let mut all = groups(fleet, roster);

@@ -55,6 +55,11 @@ impl Applied {
         fs::read_to_string(&paths.applied).ok().map(|text| Self::decode(&text))
     }
 
+    /// Whether the fleet is what the text says: no group of it was taken out, and none of another text in.
+    pub fn is_whole(&self) -> bool {
+        self.without.is_empty() && self.beside.is_empty()
+    }
+
     /// A group of this text is in the fleet from here on.
     pub fn add_group(&mut self, group: &str, text: &str) {
         if text == self.text {
@@ -79,7 +84,7 @@ impl Applied {
     fn encode(&self) -> String {
         let words: String = self.counts.iter().map(|(name, count)| format!(" {name}={count}")).collect();
         let whole = format!("{}\n{COUNTS}{words}\n", self.text);
-        if self.without.is_empty() && self.beside.is_empty() {
+        if self.is_whole() {
             return whole;
         }
         let patch = Patch { without: self.without.clone(), beside: self.beside.clone() };

@@ -70,6 +70,22 @@ fn a_reload_touches_what_differs_and_says_so_before() {
 }
 
 #[test]
+fn a_file_that_differs_is_compared_with_what_runs_at_each_look() {
+    let fleet = Fleet::new("");
+    std::fs::write(fleet.path().join("a.env"), "A=1\n").unwrap();
+    fleet.configure(&config("1MB", "", 1));
+    fleet.run("up").expect(0);
+    fleet.configure(&config("1MB", "out x", 1));
+    let differences = || fleet.status().supervisor.config_changed.unwrap().differences;
+    let (down, b) = ("~ down: command changed (applies at its next start)", "~ b: command changed");
+    assert_eq!(differences(), [format!("{b} (is restarted)"), down.to_owned()]);
+    fleet.run("stop b").expect(0);
+    assert_eq!(differences(), [format!("{b} (applies at its next start)"), down.to_owned()]);
+    fleet.run("scale c=2").expect(0);
+    assert_eq!(differences()[0], "- c-2 (is stopped)");
+}
+
+#[test]
 fn a_file_with_a_problem_changes_nothing_and_status_says_that_it_is_broken() {
     let fleet = Fleet::new("");
     std::fs::write(fleet.path().join("a.env"), "A=1\n").unwrap();
