@@ -2,13 +2,16 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::machine::fall::Fall;
 use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
 use crate::machine::phase;
 use crate::machine::schedule::{Plan, Queue};
 use crate::machine::startup::Startup;
+use crate::machine::trouble::{self, Condemned};
 use crate::rundir::journal::{
-    Entry, Journal, LiveEntry, PlanEntry, Rest, SecondEntry, SecondStage, Stage, StartupEntry,
+    CondemnedEntry, Entry, FallEntry, Journal, LiveEntry, PlanEntry, Remedy, Rest, SecondEntry, SecondStage,
+    Stage, StartupEntry,
 };
 use crate::vocab::state::Goal;
 
@@ -127,6 +130,8 @@ fn entry(memory: Survivor) -> Entry {
             phase::Rest::Failed => Some(Rest::Failed),
             phase::Rest::Fatal => Some(Rest::Fatal),
         }),
+        fallen_with: memory.fallen_with.map(|Fall { by, how }| FallEntry { by, how }),
+        condemned: memory.condemned.map(condemned_entry),
         live: memory.live.map(|live| LiveEntry {
             run: live.run,
             identity: live.identity,
@@ -172,6 +177,8 @@ pub fn survivor(entry: &Entry) -> Survivor {
             Rest::Failed => phase::Rest::Failed,
             Rest::Fatal => phase::Rest::Fatal,
         }),
+        fallen_with: entry.fallen_with.clone().map(|FallEntry { by, how }| Fall { by, how }),
+        condemned: entry.condemned.clone().map(condemned),
         live: entry.live.map(|live| LiveMemory {
             run: live.run,
             identity: live.identity,
@@ -202,6 +209,26 @@ pub fn survivor(entry: &Entry) -> Survivor {
     }
 }
 
+fn condemned_entry(Condemned { cause, remedy }: Condemned) -> CondemnedEntry {
+    let remedy = match remedy {
+        trouble::Remedy::Restart => Remedy::Restart,
+        trouble::Remedy::Stop => Remedy::Stop,
+        trouble::Remedy::Fail => Remedy::Fail,
+        trouble::Remedy::Renew => Remedy::Renew,
+    };
+    CondemnedEntry { cause, remedy }
+}
+
+fn condemned(CondemnedEntry { cause, remedy }: CondemnedEntry) -> Condemned {
+    let remedy = match remedy {
+        Remedy::Restart => trouble::Remedy::Restart,
+        Remedy::Stop => trouble::Remedy::Stop,
+        Remedy::Fail => trouble::Remedy::Fail,
+        Remedy::Renew => trouble::Remedy::Renew,
+    };
+    Condemned { cause, remedy }
+}
+
 fn plan_entry(plan: Plan) -> Option<PlanEntry> {
     let Plan { next_unix_ms, queue, skipped } = plan;
     let entry = PlanEntry { next_unix_ms, queued: u32::from(queue == Queue::One), skipped };
@@ -216,10 +243,12 @@ fn plan(entry: PlanEntry) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::{entry, survivor};
+    use crate::machine::fall::Fall;
     use crate::machine::memory::Survivor;
     use crate::machine::phase::Rest;
     use crate::machine::schedule::{Plan, Queue};
     use crate::machine::startup::Startup;
+    use crate::machine::trouble::{Condemned, Remedy};
     use crate::vocab::moment::Moment;
     use crate::vocab::name::ServiceName;
     use crate::vocab::run::RunId;
@@ -238,8 +267,14 @@ mod tests {
             let starts = vec![begun];
             let known =
                 Survivor { restarts: 2, failures: 1, starts, plan, ..Survivor::new(service, Goal::Up) };
-            let memory = Survivor { rest, startup, ..known };
-            assert_eq!(survivor(&entry(memory.clone())), memory);
+            let fallen_with =
+                Some(Fall { by: ServiceName::parse("db").unwrap(), how: "was stopped".to_owned() });
+            for remedy in [Remedy::Restart, Remedy::Stop, Remedy::Fail, Remedy::Renew] {
+                let condemned = Some(Condemned { cause: "its check failed".to_owned(), remedy });
+                let fallen_with = fallen_with.clone();
+                let memory = Survivor { rest, startup, condemned, fallen_with, ..known.clone() };
+                assert_eq!(survivor(&entry(memory.clone())), memory);
+            }
         }
     }
 }

@@ -9,8 +9,9 @@ use super::engine::Engine;
 use super::mailbox::Message;
 use super::shim;
 use super::warden::Charge;
+use crate::machine;
 use crate::machine::phase::Phase;
-use crate::machine::service::Remedy;
+use crate::machine::trouble::Remedy;
 use crate::spec::policy::Stop;
 use crate::spec::service::Service;
 use crate::sys::signal;
@@ -81,6 +82,22 @@ impl Engine {
             let stacks = capture(&charge, &place, CAPTURE_MAX.min(stop.timeout / 2)).await;
             mailbox.send(Message::Captured(Captured { run, stop, stacks })).await;
         });
+    }
+
+    /// Asks runs to end that hang, and that the supervisor before this one was about to ask: it may have died over their
+    /// stacks. One that was asked before is asked once more.
+    pub(super) fn ask_hanging_to_end(&mut self) {
+        let hanging = |service: &machine::service::Service| match service.phase() {
+            Phase::Stopping { live, .. } => {
+                self.is_hanging(live.run).then(|| (live.run, service.spec().stop))
+            }
+            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => None,
+            Phase::Running(..) | Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => {
+                None
+            }
+        };
+        let hanging: Vec<(RunId, Stop)> = self.fleet.services().values().filter_map(hanging).collect();
+        hanging.into_iter().for_each(|(run, stop)| self.stop(run, stop));
     }
 
     fn is_hanging(&self, run: RunId) -> bool {

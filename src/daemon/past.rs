@@ -99,6 +99,7 @@ impl Past {
         let matters = |survivor: &Survivor| survivor.goal != Goal::Down || survivor.runs().next().is_some();
         if self.survivors.iter().any(matters) {
             engine.feed(Event::Resumed(self.survivors));
+            engine.ask_hanging_to_end();
         }
     }
 }

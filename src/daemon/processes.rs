@@ -7,7 +7,7 @@ use super::roster::Unit;
 use crate::machine;
 use crate::machine::event::Obstacle;
 use crate::machine::phase::{Phase, Rest};
-use crate::machine::service::Trouble;
+use crate::machine::trouble::Trouble;
 use crate::spec::service::{Service, Stdin};
 use crate::sys::{clock, process};
 use crate::vocab::identity::Identity;

@@ -147,6 +147,7 @@ fn second_view(second: &Second, now: Moment) -> Option<SecondView> {
     Some(SecondView { pid: live.identity.pid, part, uptime_s: round(now.since(live.since).as_secs_f64()) })
 }
 
-fn round(seconds: f64) -> f64 {
+/// To milliseconds: more digits tell nobody anything.
+pub(super) fn round(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }

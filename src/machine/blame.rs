@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::phase::{Awaits, Phase};
-use super::service::{Remedy, Service, Trouble};
+use super::service::Service;
+use super::trouble::{Condemned, Remedy};
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
 
@@ -68,10 +69,8 @@ impl Service {
 
     /// Why its run was or is to be ended, if not by people, and what follows.
     pub fn condemned(&self) -> Option<(&str, Remedy)> {
-        match &self.trouble {
-            Some(Trouble::Condemned { cause, remedy }) => Some((cause, *remedy)),
-            Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => None,
-        }
+        let Condemned { cause, remedy } = self.trouble.as_ref()?.condemnation()?;
+        Some((cause, *remedy))
     }
 
     /// Whether a run of it was asked to end, or killed.

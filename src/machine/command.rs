@@ -103,6 +103,6 @@ impl Fleet {
         wanted.iter().for_each(|name| self.change(name, Service::want_up));
         let awaited = self.spec.graph().with_hard_needs(&declared);
         let awaited = awaited.into_iter().map(|name| (name, Awaiting::Up));
-        awaited.chain(gone.into_iter().map(|name| (name, Awaiting::Down))).collect()
+        awaited.chain(gone.into_iter().map(|name| (name, Awaiting::Gone))).collect()
     }
 }

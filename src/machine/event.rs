@@ -154,7 +154,7 @@ pub enum Verb {
         ready_within: Duration,
     },
     /// Start those that the config has, with all that they need, and let those that it has no more end; done when each of
-    /// the first is ready, and of the others each tree is empty.
+    /// the first is ready, and of the others each tree is empty. One that a later config has again is as that wants it.
     Fit,
     /// SIGKILL their trees and leave them stopped; done when each tree is empty.
     Kill,

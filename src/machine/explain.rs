@@ -2,7 +2,8 @@ use super::event::{End, Obstacle, Taken};
 use super::exchange::Second;
 use super::order::{Order, Outlook, Wait};
 use super::phase::{Awaits, Eviction, Live, Patience, Phase, Rest};
-use super::service::{LastRun, Remedy, Service, Trouble};
+use super::service::{LastRun, Service};
+use super::trouble::{Condemned, Remedy, Trouble};
 use crate::spec::graph::Condition;
 use crate::spec::policy::{RestartPolicy, StartLimit};
 use crate::vocab::measure::Brief;
@@ -140,20 +141,17 @@ fn leaving(order: Order<'_>, name: &ServiceName) -> String {
 fn unfit(service: &Service) -> Option<String> {
     match &service.trouble {
         Some(Trouble::Unfit(what)) => Some(what.clone()),
-        Some(Trouble::NotSpawned(_) | Trouble::Condemned { .. } | Trouble::StartedTooOften) | None => None,
+        Some(Trouble::NotSpawned(_) | Trouble::Condemned(_) | Trouble::StartedTooOften) | None => None,
     }
 }
 
 /// Why its run ends, if it is not people who want that.
 fn condemned(service: &Service) -> Option<String> {
-    match &service.trouble {
-        Some(Trouble::Condemned { cause, remedy }) if service.goal == Goal::Up => Some(match remedy {
-            Remedy::Restart | Remedy::Fail | Remedy::Renew => format!("is restarted: {cause}"),
-            Remedy::Stop => format!("is stopped: {cause}"),
-        }),
-        Some(Trouble::Condemned { .. } | Trouble::NotSpawned(_)) => None,
-        Some(Trouble::Unfit(_) | Trouble::StartedTooOften) | None => None,
-    }
+    let (cause, remedy) = service.condemned().filter(|_| service.goal == Goal::Up)?;
+    Some(match remedy {
+        Remedy::Restart | Remedy::Fail | Remedy::Renew => format!("is restarted: {cause}"),
+        Remedy::Stop => format!("is stopped: {cause}"),
+    })
 }
 
 fn fatal(service: &Service) -> String {
@@ -161,10 +159,10 @@ fn fatal(service: &Service) -> String {
     match &service.trouble {
         Some(Trouble::NotSpawned(_)) => last_end(service),
         Some(Trouble::StartedTooOften) => started_too_often(service),
-        Some(Trouble::Condemned { cause, remedy: Remedy::Fail }) => {
+        Some(Trouble::Condemned(Condemned { cause, remedy: Remedy::Fail })) => {
             format!("{cause} (given up after {tries} quick failures)")
         }
-        Some(Trouble::Condemned { cause, .. }) => format!("was stopped: {cause}"),
+        Some(Trouble::Condemned(Condemned { cause, .. })) => format!("was stopped: {cause}"),
         Some(Trouble::Unfit(_)) | None => {
             format!("{} (given up after {tries} quick failures)", last_end(service))
         }
@@ -183,10 +181,10 @@ fn started_too_often(service: &Service) -> String {
 fn last_end(service: &Service) -> String {
     match (&service.trouble, &service.last) {
         (Some(Trouble::NotSpawned(obstacle)), _) => obstacle_words(obstacle),
-        (Some(Trouble::Condemned { cause, remedy: Remedy::Fail }), _) => cause.clone(),
+        (Some(Trouble::Condemned(Condemned { cause, remedy: Remedy::Fail })), _) => cause.clone(),
         (Some(Trouble::StartedTooOften), _) => started_too_often(service),
-        (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, Some(last)) => run_words(last),
-        (Some(Trouble::Unfit(_) | Trouble::Condemned { .. }) | None, None) => "failed".to_owned(),
+        (Some(Trouble::Unfit(_) | Trouble::Condemned(_)) | None, Some(last)) => run_words(last),
+        (Some(Trouble::Unfit(_) | Trouble::Condemned(_)) | None, None) => "failed".to_owned(),
     }
 }
 
@@ -194,7 +192,7 @@ fn last_end(service: &Service) -> String {
 pub(super) fn fall(service: &Service) -> String {
     match (&service.phase, &service.trouble) {
         (Phase::Blocked { taken, .. }, _) => taken_words(taken),
-        (_, Some(Trouble::Condemned { cause, .. })) => format!("failed: {cause}"),
+        (_, Some(Trouble::Condemned(Condemned { cause, .. }))) => format!("failed: {cause}"),
         (_, Some(Trouble::NotSpawned(obstacle))) => obstacle_words(obstacle),
         (_, Some(Trouble::StartedTooOften)) => started_too_often(service),
         (_, Some(Trouble::Unfit(_)) | None) => format!("ended: {}", last_end(service)),
@@ -215,11 +213,9 @@ fn taken_words(Taken { port, holder, .. }: &Taken) -> String {
 
 /// How a run has failed that has just ended.
 pub(super) fn failure(service: &Service, condemned: Option<&Trouble>) -> String {
-    match condemned {
-        Some(Trouble::Condemned { cause, .. }) => cause.clone(),
-        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => {
-            service.last.as_ref().map(run_words).unwrap_or_default()
-        }
+    match condemned.and_then(Trouble::condemnation) {
+        Some(condemned) => condemned.cause.clone(),
+        None => service.last.as_ref().map(run_words).unwrap_or_default(),
     }
 }
 

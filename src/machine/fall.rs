@@ -4,8 +4,8 @@ use super::explain;
 use super::fleet::Fleet;
 use super::order::{Order, holds};
 use super::phase::{Awaits, Phase, Rest};
-use super::proof::remedy;
-use super::service::{Remedy, Service};
+use super::service::Service;
+use super::trouble::{Remedy, remedy};
 use crate::spec::policy::Recovery;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
@@ -13,11 +13,11 @@ use crate::vocab::state::Goal;
 
 /// Why those that need a service go down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fall {
+pub struct Fall {
     /// Who fell.
-    pub(super) by: ServiceName,
+    pub by: ServiceName,
     /// How, in words that follow its name.
-    pub(super) how: String,
+    pub how: String,
 }
 
 /// What a service gave those that need it to stand on, before a change of it.

@@ -140,6 +140,7 @@ impl Fleet {
         }
         self.fire_timers(now, out);
         self.settle(now, out);
+        self.call_hooks_off(out);
         self.tell(now, out);
     }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Action;
+use super::fleet::Fleet;
 use super::phase::{Patience, Phase, Rest};
 use super::service::{KILL_PATIENCE, Service};
 use crate::spec::hooks::Occasion;
@@ -160,5 +161,17 @@ impl Service {
             }
             (Hold::Free | Hold::CalledOff(_), _) => None,
         }
+    }
+}
+
+impl Fleet {
+    /// What a run does when it is ready is not done by one that is to end in the same moment: a fall of what it needs may
+    /// have followed.
+    pub(super) fn call_hooks_off(&self, out: &mut Vec<Action>) {
+        out.retain(|action| {
+            let Action::Hook { run, occasion: Occasion::PostStart, .. } = action else { return true };
+            let service = self.service_of(*run).filter(|service| service.phase().run() == Some(*run));
+            service.is_some_and(|service| service.phase().is_up() && !service.is_leaving())
+        });
     }
 }

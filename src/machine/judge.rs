@@ -57,7 +57,7 @@ impl Judge<'_> {
     fn verdict(&mut self, name: &ServiceName, awaiting: Awaiting) -> Option<Verdict> {
         let Some(service) = self.services.get(name) else {
             return Some(match awaiting {
-                Awaiting::Down | Awaiting::Seen(Awaited::Gone) => Verdict::Done,
+                Awaiting::Down | Awaiting::Gone | Awaiting::Seen(Awaited::Gone) => Verdict::Done,
                 Awaiting::Up | Awaiting::Exchanged => not_declared(),
                 Awaiting::Seen(Awaited::Ready | Awaited::Alive) => not_declared(),
             });
@@ -66,6 +66,7 @@ impl Judge<'_> {
             Awaiting::Up => self.verdict_up(service),
             Awaiting::Exchanged => self.verdict_exchanged(service),
             Awaiting::Down => self.verdict_down(service),
+            Awaiting::Gone => self.verdict_gone(service),
             Awaiting::Seen(awaited) => self.verdict_seen(service, awaited),
         }
     }
@@ -128,6 +129,14 @@ impl Judge<'_> {
             Phase::Killing { patience: Patience::Until(_), .. } => None,
             Phase::Waiting | Phase::Spawning { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => None,
             Phase::Starting(..) | Phase::Running(..) | Phase::Stopping { .. } => None,
+        }
+    }
+
+    /// A config that came meanwhile may have it again: then it is as that wants it.
+    fn verdict_gone(&mut self, service: &Service) -> Option<Verdict> {
+        match (service.standing, service.goal) {
+            (Standing::Declared, Goal::Up | Goal::Again) => self.verdict_up(service),
+            (Standing::Declared, Goal::Down) | (Standing::Removed, _) => self.verdict_down(service),
         }
     }
 

@@ -1,10 +1,12 @@
 use super::drain::Draining;
 use super::exchange::{Second, Trial};
+use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Live, Phase, Rest};
 use super::schedule::Plan;
-use super::service::{Remedy, Service, Trouble};
+use super::service::Service;
 use super::startup::Startup;
+use super::trouble::{Condemned, Remedy, Trouble, remedy};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -28,6 +30,10 @@ pub struct Survivor {
     pub plan: Plan,
     /// How it rests, or will when its process has ended, if that is not what people asked for.
     pub rest: Option<Rest>,
+    /// Whose fall has taken it down, until it is started again.
+    pub fallen_with: Option<Fall>,
+    /// Why its run ends or has ended for good, if that was wanted.
+    pub condemned: Option<Condemned>,
     /// Its process, if one lives.
     pub live: Option<LiveMemory>,
     /// Its second process, if one lives.
@@ -40,8 +46,28 @@ impl Survivor {
     /// A service of which nothing else is remembered.
     pub fn new(service: ServiceName, goal: Goal) -> Self {
         let (rest, live, second, startup) = (None, None, None, None);
-        let (starts, plan) = (Vec::new(), Plan::default());
-        Self { service, goal, restarts: 0, failures: 0, starts, plan, rest, live, second, startup }
+        let (starts, plan, fallen_with, condemned) = (Vec::new(), Plan::default(), None, None);
+        Self {
+            service,
+            goal,
+            restarts: 0,
+            failures: 0,
+            starts,
+            plan,
+            rest,
+            fallen_with,
+            condemned,
+            live,
+            second,
+            startup,
+        }
+    }
+
+    /// What keeps it from being well. A journal of an earlier version does not say what its check found.
+    fn trouble(&self) -> Option<Trouble> {
+        let is_to_rest = self.live.is_some() && self.rest == Some(Rest::Fatal);
+        let unsaid = || Condemned { cause: "its check failed".to_owned(), remedy: Remedy::Stop };
+        self.condemned.clone().or_else(|| is_to_rest.then(unsaid)).map(Trouble::Condemned)
     }
 
     /// Its runs with their main processes and when they were started.
@@ -154,6 +180,8 @@ impl Service {
                 Phase::Stopping { .. } | Phase::Killing { .. } => None,
                 Phase::Backoff { .. } | Phase::Blocked { .. } => None,
             },
+            fallen_with: self.fallen_with.clone(),
+            condemned: self.remembered_condemnation().filter(|_| is_asked),
             live: self.phase.live().map(|live| LiveMemory {
                 run: live.run,
                 identity: live.identity,
@@ -173,18 +201,19 @@ impl Service {
         self.startup = memory.startup;
         self.starts.clone_from(&memory.starts);
         self.plan = memory.plan;
+        self.fallen_with.clone_from(&memory.fallen_with);
         self.phase = match (memory.live, memory.goal, memory.rest) {
-            (Some(live), _, rest) => {
-                if rest == Some(Rest::Fatal) {
-                    let cause = "its check failed".to_owned();
-                    self.trouble = Some(Trouble::Condemned { cause, remedy: Remedy::Stop });
-                }
+            (Some(live), _, _) => {
+                self.trouble = memory.trouble();
                 self.begin_upkeep(live.since, now);
                 self.resumed_phase(live, now)
             }
             (None, Goal::Down, _) => Phase::Resting(Rest::Stopped),
             (None, Goal::Up, Some(Rest::Planned)) if !self.spec.is_job() => Phase::Waiting,
-            (None, Goal::Up, Some(rest)) => Phase::Resting(rest),
+            (None, Goal::Up, Some(rest)) => {
+                self.trouble = memory.trouble();
+                Phase::Resting(rest)
+            }
             (None, Goal::Up | Goal::Again, _) => {
                 self.goal = Goal::Up;
                 Phase::Waiting
@@ -208,9 +237,20 @@ impl Service {
         }
     }
 
+    /// Why its run ends, if that was wanted, or has ended for good.
+    fn remembered_condemnation(&self) -> Option<Condemned> {
+        let counts = match &self.phase {
+            Phase::Stopping { .. } | Phase::Killing { .. } => self.goal == Goal::Up,
+            Phase::Resting(rest) => *rest == Rest::Fatal,
+            Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..) => false,
+            Phase::Backoff { .. } | Phase::Blocked { .. } => false,
+        };
+        self.trouble.as_ref().filter(|_| counts)?.condemnation().cloned()
+    }
+
     /// Whether its run ends because it was unhealthy, and none is to follow.
     fn is_stopped_for_good(&self) -> bool {
-        matches!(self.trouble, Some(Trouble::Condemned { remedy: Remedy::Stop, .. })) && self.goal == Goal::Up
+        remedy(self.trouble.as_ref()) == Some(Remedy::Stop) && self.goal == Goal::Up
     }
 
     fn resumed_phase(&self, memory: LiveMemory, now: Moment) -> Phase {

@@ -23,7 +23,7 @@ pub mod exchange;
 /// Why a service is not running, in one sentence.
 pub mod explain;
 /// Who goes down when what it needs does.
-mod fall;
+pub mod fall;
 /// All services together: the one entry, `Fleet::handle`.
 pub mod fleet;
 /// What is run on occasions of a service, and what waits for it.
@@ -58,6 +58,8 @@ pub mod startup;
 pub mod ticket;
 /// What comes of the passing of time.
 mod timer;
+/// What keeps a service from being well.
+pub mod trouble;
 /// Whose turn it is to be exchanged.
 mod turn;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 use super::action::Action;
 use super::event::Finding;
 use super::phase::{Live, NextLook, Phase, Proof};
-use super::service::{Remedy, Service, Trouble};
+use super::service::Service;
+use super::trouble::{Remedy, Trouble};
 use crate::spec;
 use crate::spec::health::{Aspect, Budget, Check, OnUnhealthy};
 use crate::vocab::measure::Brief;
@@ -154,7 +155,7 @@ impl Service {
         }
         if let Some(remedy) = self.remedy(aspect, now) {
             self.stop(now, out);
-            self.trouble = Some(Trouble::Condemned { cause, remedy });
+            self.trouble = Some(Trouble::condemned(cause, remedy));
         }
     }
 
@@ -298,12 +299,4 @@ impl Service {
 /// Until when a run asks to be waited for.
 pub(super) fn until(extension: Option<Duration>, now: Moment) -> Option<Moment> {
     extension.map(|extension| now.after(extension.min(EXTENSION_MAX)))
-}
-
-/// What follows the end of a run that was ended for what its check or its age said; none if it was not.
-pub(super) fn remedy(trouble: Option<&Trouble>) -> Option<Remedy> {
-    match trouble {
-        Some(Trouble::Condemned { remedy, .. }) => Some(*remedy),
-        Some(Trouble::NotSpawned(_) | Trouble::Unfit(_) | Trouble::StartedTooOften) | None => None,
-    }
 }

@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::action::Action;
 use super::exchange::Roll;
 use super::phase::Phase;
-use super::service::{Remedy, Service, Trouble};
+use super::service::Service;
+use super::trouble::{Remedy, Trouble};
 use crate::vocab::measure::Brief;
 use crate::vocab::moment::Moment;
 
@@ -47,7 +48,7 @@ impl Service {
             }
             Phase::Starting(..) | Phase::Running(..) if self.can_be_renewed() => {
                 self.stop(now, out);
-                self.trouble = Some(Trouble::Condemned { cause, remedy: Remedy::Renew });
+                self.trouble = Some(Trouble::condemned(cause, Remedy::Renew));
             }
             Phase::Starting(..) | Phase::Running(..) | Phase::Spawning { .. } | Phase::Waiting => (),
             Phase::Stopping { .. } | Phase::Killing { .. } => (),

@@ -11,9 +11,9 @@ use super::explain;
 use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Awaits, Live, NextLook, Phase, Rest};
-use super::proof::remedy;
 use super::schedule::{Plan, Queue};
 use super::startup::Startup;
+use super::trouble::{Remedy, Trouble, remedy};
 use super::watch::Watched;
 use crate::spec;
 use crate::spec::policy::{EarlyExit, RestartPolicy};
@@ -71,37 +71,6 @@ pub struct LastRun {
     pub end: End,
     /// How long it had run.
     pub lasted: Duration,
-}
-
-/// What keeps a service from being well, beyond what its phase says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
-    /// Its process could not be made.
-    NotSpawned(Obstacle),
-    /// It was started as often as it may be.
-    StartedTooOften,
-    /// Its last look found this.
-    Unfit(String),
-    /// It is unhealthy, and its run ends for that.
-    Condemned {
-        /// What its check found.
-        cause: String,
-        /// What follows.
-        remedy: Remedy,
-    },
-}
-
-/// What follows when a run was ended that was wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
-    /// Another run.
-    Restart,
-    /// Nothing.
-    Stop,
-    /// What follows any run that has failed.
-    Fail,
-    /// Another run, and nothing has failed.
-    Renew,
 }
 
 /// How long after SIGKILL the kernel is suspected of holding a process.

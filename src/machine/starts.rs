@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::phase::{Phase, Rest};
-use super::service::{Service, Trouble};
+use super::service::Service;
+use super::trouble::Trouble;
 use crate::spec::policy::StartLimit;
 use crate::vocab::moment::Moment;
 

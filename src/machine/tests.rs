@@ -6,10 +6,14 @@ mod falls;
 mod graph;
 /// Looks, checks and what is done about the unhealthy.
 mod health;
+/// Hooks, and what calls them off.
+mod hooks;
 /// Ports that others hold.
 mod ports;
 /// Exchanges of a run by another beside it.
 mod rolling;
+/// What the next supervisor goes on with.
+mod succession;
 /// Services with supervisord's policies.
 mod supervisord;
 /// Schedules, ages and limits of starts.

@@ -31,6 +31,8 @@ pub(super) enum Awaiting {
     Exchanged,
     /// Its tree is empty.
     Down,
+    /// As `Down`, of one that the config has no more; if it has it again and wants it, as `Up`.
+    Gone,
     /// As `procman wait` asks; nobody promised that it will come to pass.
     Seen(Awaited),
 }

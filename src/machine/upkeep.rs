@@ -1,6 +1,7 @@
 use super::action::Action;
 use super::phase::{NextLook, Phase};
-use super::service::{Remedy, Service, Trouble};
+use super::service::Service;
+use super::trouble::{Remedy, Trouble};
 use crate::spec::limits::Limits;
 use crate::vocab::measure::Bytes;
 use crate::vocab::moment::Moment;
@@ -57,7 +58,7 @@ impl Service {
             let (used, limit) = (Bytes(memory_bytes), Bytes(limit));
             let cause = format!("used {used}, more than limits.memory = {limit}");
             self.stop(now, out);
-            self.trouble = Some(Trouble::Condemned { cause, remedy: Remedy::Fail });
+            self.trouble = Some(Trouble::condemned(cause, Remedy::Fail));
         }
     }
 }

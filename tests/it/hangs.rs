@@ -3,8 +3,12 @@
 use std::fs;
 use std::net::TcpListener;
 
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use procman::protocol::why::Why;
 use procman::vocab::cause::{Class, Record};
+use procman::vocab::outcome::Outcome;
+use procman::vocab::signal::Signal;
 use procman::vocab::state::State;
 
 use crate::harness::{Fleet, free_port, wait_until};
@@ -91,4 +95,25 @@ fn a_held_service_that_hangs_tells_its_stacks_as_well() {
     let end = last_end(&fleet, "web", pid);
     assert!(end.stacks.join("\n").contains("in stuck_in_c"), "{end:?}");
     assert!(TcpListener::bind(("127.0.0.1", port)).is_err(), "its port is held on");
+}
+
+/// Its stacks take a while: each of three processes is waited for, and none answers.
+#[test]
+fn a_supervisor_that_dies_over_the_stacks_is_followed_by_one_that_asks_for_them_and_ends_the_run() {
+    let children = "import signal, subprocess\n\
+        signal.signal(signal.SIGURG, lambda *_: None)\n\
+        children = [subprocess.Popen(['sleep', '600']) for _ in range(2)]\n";
+    let config = service("api", "\"python3 api.py api.beat\"", "").replace("\"2s\"", "\"6s\"");
+    let fleet = Fleet::new(&config);
+    let hangs = HANGS.replace("ctypes.PyDLL(None).sleep(600)", "time.sleep(600)");
+    fs::write(fleet.path().join("api.py"), format!("{children}{hangs}")).unwrap();
+    fleet.run("up").expect(0);
+    let pid = fleet.pid("api");
+    fs::write(fleet.path().join("hang"), "").unwrap();
+    fleet.wait_for_state("api", State::Stopping);
+    kill(Pid::from_raw(fleet.supervisor_pid()), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let end = last_end(&fleet, "api", pid);
+    assert_eq!(end.class, Class::FailedCheck, "{end:?}");
+    assert_ne!(end.exit, Some(Outcome::Signal(Signal::KILL)), "it was asked to end: {end:?}");
+    assert!(end.stacks[0].contains("has a handler of its own for SIGURG"), "{end:?}");
 }

@@ -35,6 +35,8 @@ fn journal(identity: Identity) -> Journal {
         starts: Vec::new(),
         plan: None,
         rest: None,
+        fallen_with: None,
+        condemned: None,
         live,
         second: None,
         startup: None,

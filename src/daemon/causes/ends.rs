@@ -8,8 +8,10 @@ use super::recorder::{Draft, Why};
 use super::said::Said;
 use crate::daemon::engine::Engine;
 use crate::daemon::notes;
+use crate::daemon::view::round;
 use crate::machine::event::{End, Event, Obstacle};
-use crate::machine::service::{Remedy, Service};
+use crate::machine::service::Service;
+use crate::machine::trouble::Remedy;
 use crate::protocol::why::{self, LiveRun};
 use crate::spec::health::{Aspect, Check};
 use crate::sys::clock;
@@ -170,7 +172,7 @@ impl Engine {
             run: service.phase().live().map(|live| LiveRun {
                 run: live.run,
                 pid: live.identity.pid,
-                uptime_s: (clock::now().since(live.since).as_secs_f64() * 1000.0).round() / 1000.0,
+                uptime_s: round(clock::now().since(live.since).as_secs_f64()),
             }),
             notes: self.noted_of(name).map_or_else(Vec::new, notes::words),
             stopped: stopped.cloned().map(|Stopped { by, unix_ms }| why::Stopped { by, unix_ms }),

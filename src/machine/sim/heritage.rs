@@ -28,7 +28,13 @@ impl World {
             let keeps_process = survivor.live.is_none_or(|live| self.is_kept(&live, service));
             let keeps_second = survivor.second.is_none_or(|second| self.keeps_second(&second, service));
             let keeps_processes = keeps_process && keeps_second;
-            require(keeps_goal && keeps_count && keeps_rest && keeps_processes, || {
+            // What had no run may have begun one, and fallen with it again, in the same breath.
+            let has_begun = survivor.live.is_none() && *service.phase() != Phase::Waiting;
+            let keeps_fall = is_replaced || has_begun || memory.fallen_with == survivor.fallen_with;
+            let is_ending = matches!(service.phase(), Phase::Stopping { .. } | Phase::Killing { .. });
+            let keeps_cause = is_replaced || !is_ending || memory.condemned == survivor.condemned;
+            let keeps_why = keeps_fall && keeps_cause;
+            require(keeps_goal && keeps_count && keeps_rest && keeps_processes && keeps_why, || {
                 format!("{survivor:?} is taken over as {service:?}")
             })?;
         }

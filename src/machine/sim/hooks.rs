@@ -87,10 +87,7 @@ impl World {
         let phase = supervisor.fleet.services().get(name).map(crate::machine::service::Service::phase);
         let fits = match occasion {
             Occasion::PreStart => false,
-            // A fall of what it needs may end it in the moment in which it is ready.
-            Occasion::PostStart => {
-                matches!(phase, Some(Phase::Running(live, _) | Phase::Stopping { live, .. }) if live.run == run)
-            }
+            Occasion::PostStart => matches!(phase, Some(Phase::Running(live, _)) if live.run == run),
             Occasion::PreStop | Occasion::PostStop | Occasion::OnFailure => true,
         };
         require(fits, || format!("{} of run {run} has no place in {phase:?}", occasion.key()))?;

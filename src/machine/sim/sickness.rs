@@ -7,7 +7,8 @@ use crate::machine::event::{Event, Finding};
 use crate::machine::exchange::Second;
 use crate::machine::fleet::Fleet;
 use crate::machine::phase::{NextLook, Phase};
-use crate::machine::service::{Remedy, Service, Trouble};
+use crate::machine::service::Service;
+use crate::machine::trouble::Remedy;
 use crate::spec::health::{Aspect, OnUnhealthy};
 use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, Health};
@@ -53,7 +54,7 @@ fn is_under_way(fleet: &Fleet, run: RunId) -> bool {
 
 /// Whether its run ends because it was unhealthy, and none is to follow.
 pub(super) fn ends_for_good(service: &Service) -> bool {
-    matches!(service.trouble, Some(Trouble::Condemned { remedy: Remedy::Stop, .. }))
+    service.condemned().is_some_and(|(_, remedy)| remedy == Remedy::Stop)
 }
 
 fn remedies(service: &Service) -> impl Iterator<Item = (u32, OnUnhealthy)> {

@@ -6,11 +6,13 @@ use crate::machine::sim::spec_maker::{name, plain, port_of};
 use crate::machine::ticket::Verdict;
 use crate::spec::age::MaxAge;
 use crate::spec::graph::Condition;
+use crate::spec::hooks::{Hook, Occasion};
 use crate::spec::policy::{RestartPolicy, StartLimit};
 use crate::spec::schedule::{Missed, Overlap, Schedule, Task};
 use crate::spec::service::Service;
 use crate::vocab::state::{Goal, State};
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A service that is started each minute, and succeeds with 0.
@@ -255,4 +257,20 @@ fn who_has_no_start_left_takes_down_what_needs_it() {
     assert_eq!((rig.state("db"), rig.state("api")), (State::Fatal, State::Starting));
     let reason = rig.reason_of("api");
     assert!(reason.starts_with("waits in vain for `db`, which is fatal (was started 1 times"), "{reason}");
+}
+
+#[test]
+fn what_a_fit_lets_end_and_the_config_has_again_is_as_that_wants_it() {
+    let hook = Hook { command: plain("a").command, timeout: Duration::from_secs(1) };
+    let hooks = BTreeMap::from([(Occasion::PostStop, hook)]);
+    let with_hook = || Service { hooks: hooks.clone(), ..job(Overlap::Skip) };
+    let mut rig = Rig::new(vec![with_hook()]);
+    rig.ask(1, Verb::Start, &["job"]);
+    rig.exit("job", 0);
+    rig.reload(Vec::new());
+    rig.ask(2, Verb::Fit, &["job"]);
+    assert_eq!(rig.answer(2), None, "its post_stop is under way");
+    rig.reload(vec![with_hook()]);
+    assert_eq!(*rig.phase("job"), Phase::Resting(Rest::Planned));
+    assert_eq!(rig.verdict(2, "job"), Some(&Verdict::Done), "nothing was started: it waits for its times");
 }
