@@ -75,13 +75,7 @@ pub(super) fn read(
     let ports = ports(context, &section, &name, places);
     let needs = needs::read(&section, &name, places);
     replicas(&section, &name, places);
-    let command = match section.value("command") {
-        Some(line) => prove::command(&line, &directory, context.machine),
-        None => {
-            value.add("this service has no command", "add `command = \"python3 main.py\"`");
-            None
-        }
-    };
+    let command = command(&section, value, &directory, context.machine);
     let around = health::Around { ports: &ports, directory: &directory, machine: context.machine };
     let checks = health::read(&section, &around);
     let service = rest(context, &section, &name, &directory)?;
@@ -216,6 +210,14 @@ fn rest(
         listener: listener::read(section, name),
         logs: output_events::read(section, logs::read(context, section, name)),
     })
+}
+
+fn command(section: &Section<'_>, whole: Value<'_>, directory: &Path, machine: Machine) -> Option<Command> {
+    let Some(line) = section.value("command") else {
+        whole.add("this service has no command", "add `command = \"python3 main.py\"`");
+        return None;
+    };
+    prove::command(&line, directory, machine)
 }
 
 /// A command: words, or a line of them.

@@ -138,8 +138,8 @@ impl World {
         // What one can be up without is waited for at a start, and at no exchange of what is up.
         let is_asked = |need: &Need| need.bond == Bond::Hard || !is_understudy;
         let mut needs = spec.depends_on.iter().filter(|(_, need)| is_asked(need));
-        let unmet =
-            needs.find(|(needed, need)| !self.lets_start(needed, **need) && !self.begins_anew(needed));
+        let held = |needed: &ServiceName| self.begins_anew(needed) || self.has_just_fallen(needed);
+        let unmet = needs.find(|(needed, need)| !self.lets_start(needed, **need) && !held(needed));
         require(unmet.is_none(), || format!("run {run} of `{name}` is begun without {unmet:?}"))
     }
 
@@ -172,16 +172,25 @@ impl World {
             return self.check_remedy(run);
         }
         let name = &service.spec().name;
-        let first = self.leaves_before(fleet, name).filter(|_| self.violence != Violence::OutOfOrder);
-        require(first.is_none(), || format!("`{name}` is asked to end while {first:?} has a process"))
+        // Who falls after the decision to stop what it needs comes too late to go first.
+        let comes_late = |other: &&ServiceName| self.has_just_fallen(other) && !self.has_just_fallen(name);
+        let first = self.leave_before(fleet, name).find(|other| !comes_late(other));
+        let is_in_order = first.is_none() || self.violence == Violence::OutOfOrder;
+        require(is_in_order, || {
+            format!("`{name}` is asked to end while {first:?} has a process: {:?}", fleet.services())
+        })
     }
 
-    fn leaves_before<'a>(&self, fleet: &'a Fleet, name: &ServiceName) -> Option<&'a ServiceName> {
-        let in_the_way = |service: &&Service| {
+    fn leave_before<'a>(
+        &self,
+        fleet: &'a Fleet,
+        name: &ServiceName,
+    ) -> impl Iterator<Item = &'a ServiceName> {
+        let in_the_way = move |service: &&Service| {
             let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
             needs_it && (service.holds_up_order() || self.is_after_stop(&service.spec().name))
         };
-        fleet.services().values().find(in_the_way).map(|service| &service.spec().name)
+        fleet.services().values().filter(in_the_way).map(|service| &service.spec().name)
     }
 
     /// A ticket is answered once, by its deadline, of every service that it names, and what it says is true.
@@ -293,7 +302,7 @@ impl World {
                 require(!is_ready || self.is_occupied(name), || format!("`{name}` waits for nothing"))
             }
             Phase::Starting(..) | Phase::Running(..) if service.goal() != Goal::Up => {
-                let first = self.leaves_before(fleet, name);
+                let first = self.leave_before(fleet, name).next();
                 require(first.is_some(), || format!("`{name}` should be asked to end, and is not"))
             }
             Phase::Starting(..) | Phase::Running(..) | Phase::Spawning { .. } => Ok(()),

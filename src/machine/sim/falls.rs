@@ -63,6 +63,14 @@ impl Before {
     }
 }
 
+/// Those that have fallen with what they need before an event is handled.
+pub(super) fn fallen(fleet: &Fleet, event: &Event) -> BTreeSet<ServiceName> {
+    let survivors = if let Event::Resumed(survivors) = event { survivors.as_slice() } else { &[] };
+    let remembered = survivors.iter().filter(|it| it.fallen_with.is_some()).map(|it| it.service.clone());
+    let fallen = fleet.services().values().filter(|it| it.fallen_with.is_some());
+    fallen.map(|it| it.spec().name.clone()).chain(remembered).collect()
+}
+
 /// Whether it has a run that is to stay.
 fn stands(service: &Service) -> bool {
     let has_run =
@@ -93,6 +101,12 @@ impl World {
     pub(super) fn lets_start(&self, needed: &ServiceName, need: Need) -> bool {
         self.holds(needed, need.condition)
             || (need.bond == Bond::Soft && !self.is_on_its_way(needed, need.condition))
+    }
+
+    /// Whether it fell within what is being handled. What was decided before that went by what stood then.
+    pub(super) fn has_just_fallen(&self, name: &ServiceName) -> bool {
+        let has_fallen = self.service(name).is_some_and(|service| service.fallen_with.is_some());
+        has_fallen && !self.fallen.contains(name)
     }
 
     /// Whether a run for a time of its schedule follows one that ended well, in the same breath.

@@ -7,6 +7,7 @@ use fastrand::Rng;
 use super::agenda::{Agenda, Due, Life as Daemon, Start, wait};
 use super::check::Before;
 use super::child::{Child, Life};
+use super::falls;
 use super::hooks::Hooked;
 use super::ledger::{Ends, Ledger};
 use super::operator::Temper;
@@ -50,6 +51,8 @@ pub(super) struct World {
     pub(super) born: i32,
     /// Services that were up when something became a need of theirs, and which.
     pub(super) excused: BTreeSet<(ServiceName, ServiceName)>,
+    /// Those that had fallen with what they need before what is being handled.
+    pub(super) fallen: BTreeSet<ServiceName>,
     /// Ports that strangers hold, or held.
     pub(super) squatted: BTreeMap<Endpoint, Stranger>,
     /// When a process of ours that held a port last ended.
@@ -143,6 +146,7 @@ impl World {
             children: BTreeMap::new(),
             born: 0,
             excused: BTreeSet::new(),
+            fallen: BTreeSet::new(),
             squatted: BTreeMap::new(),
             freed: BTreeMap::new(),
             supervisor: None,
@@ -306,6 +310,7 @@ impl World {
             }
             let before = Before::of(&supervisor.fleet, &event, self.now);
             self.violence = Violence::of(&event);
+            self.fallen = falls::fallen(&supervisor.fleet, &event);
             let mut actions = Vec::new();
             supervisor.fleet.handle(event.clone(), self.now, &mut actions);
             self.tell(|| told(&event));
