@@ -155,7 +155,7 @@ pub struct Parts {
     pub diary: Diary,
     /// What supervisord's clients call the services.
     pub roster: Arc<Roster>,
-    /// The records of ends.
+    /// The records of beginnings and ends.
     pub recorder: Recorder,
 }
 

@@ -6,6 +6,7 @@ use crate::logs::pattern::Pattern;
 use crate::logs::query::{self, Query, Streams};
 use crate::protocol::logs::LogsQuery;
 use crate::protocol::problem::{Kind, Problem};
+use crate::rundir::marks::Marks;
 use crate::sys::clock;
 use crate::vocab::selection::Selection;
 use crate::vocab::stream::Stream;
@@ -15,8 +16,8 @@ use crate::vocab::when::When;
 const USUAL_LINES: usize = 100;
 
 impl Engine {
-    /// What a client's words mean for the log files; those are read elsewhere.
-    pub(super) fn logs_asked_for(&self, asked: &LogsQuery) -> Result<Query, Problem> {
+    /// What a client's words mean for the log files, and for the marks between lines; those are read elsewhere.
+    pub(super) fn logs_asked_for(&self, asked: &LogsQuery) -> Result<(Query, Marks), Problem> {
         let words = asked.services.iter().flat_map(|words| words.split(',')).map(str::to_owned);
         let picked = self.pick(&Selection::of(words))?;
         let services = picked.iter().filter_map(|name| self.fleet.spec().service(name));
@@ -29,14 +30,16 @@ impl Engine {
         let pattern = pattern.map_err(|error| bad(format!("cannot search for that: {error}")))?;
         let (since_ms, until_ms) = (moment(asked.since.as_deref())?, moment(asked.until.as_deref())?);
         let is_narrow = since_ms.is_some() || until_ms.is_some() || pattern.is_some();
-        Ok(Query {
+        let marks = Marks::new(&self.paths, &picked);
+        let query = Query {
             sources: query::sources(services.map(|service| &**service), streams),
             times: self.paths.times.clone(),
             last: asked.lines.or((!is_narrow).then_some(USUAL_LINES)),
             since_ms,
             until_ms,
             pattern,
-        })
+        };
+        Ok((query, marks))
     }
 }
 

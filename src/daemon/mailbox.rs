@@ -19,6 +19,7 @@ use crate::protocol::problem::Problem;
 use crate::protocol::reply::{ReloadReport, Report};
 use crate::protocol::status::Status;
 use crate::protocol::why::Why;
+use crate::rundir::marks::Marks;
 use crate::sys::notify::Notice;
 use crate::vocab::cause::Record;
 use crate::vocab::identity::Identity;
@@ -72,7 +73,7 @@ pub enum Message {
     /// The starts that a config brings have been looked at.
     Replace(Box<Reading>, oneshot::Sender<ReloadReport>, Foresights),
     /// A client wants to read logs.
-    ReadLogs(LogsQuery, oneshot::Sender<Result<Query, Problem>>),
+    ReadLogs(LogsQuery, oneshot::Sender<Result<(Query, Marks), Problem>>),
     /// A client wants log files to be set aside.
     RotateLogs(RotateOrder, oneshot::Sender<Result<RotateReport, Problem>>),
     /// A client of supervisord's protocol asks for something.

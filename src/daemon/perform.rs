@@ -28,6 +28,7 @@ use crate::sys::handover::Handover;
 use crate::sys::spawn::{Launch, spawn};
 use crate::sys::tree::Reach;
 use crate::vocab::identity::Identity;
+use crate::vocab::mark::Began;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::{RunId, Tag};
 
@@ -137,6 +138,7 @@ impl Engine {
         let tag = Tag { instance: self.paths.instance.clone(), service: service.name.clone(), run };
         let beginning = Beginning::at_end_of(&service.logs.stderr);
         let notebook = Notebook::of_new_run(service);
+        let unix_ms = clock::unix_ms();
         let leader = self.launch(service, &tag).map_err(|why| {
             tracing::warn!(service = %service.name, %why, "cannot start");
             Obstacle::Refused { why }
@@ -144,7 +146,8 @@ impl Engine {
         tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
         self.guard(Guarded { leader, tag, beginning, notebook, reach: self.reach });
         self.inspect_later(run);
-        self.recorder.began(run);
+        let began = Began { v: Began::VERSION, began: run, unix_ms, pid: leader.pid };
+        self.recorder.began(service.name.clone(), began);
         Ok(leader)
     }
 

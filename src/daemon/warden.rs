@@ -14,6 +14,7 @@ use crate::machine::blame::Blame;
 use crate::machine::event::End;
 use crate::spec::policy::{Asked, Stop};
 use crate::sys::cgroup::Cgroup;
+use crate::sys::clock;
 use crate::sys::exit::{self, ExitWatch, OpenError};
 use crate::sys::process::{self, Process};
 use crate::sys::signal;
@@ -159,11 +160,13 @@ impl Watch {
         let reaped = exit::reap(self.charge.leader.pid);
         let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
         let drained = self.pump.drain(self.charge.tag.service.clone());
-        let _ = tokio::time::timeout(DRAIN_MAX, drained).await;
+        let drained = tokio::time::timeout(DRAIN_MAX, drained).await;
+        // By the pump's time, whatever the run wrote stands before its end, and what comes after it behind.
+        let unix_ms = drained.ok().and_then(Result::ok).unwrap_or_else(clock::unix_ms);
         let stderr = self.charge.beginning.lines_since(LINES_LOOKED_AT);
         let last_words = last_words::last_of(&stderr);
         let end = End { outcome, last_words, left, taken: None, blame: Blame::Nothing };
-        mailbox.send(Message::Ended(Ended { run, end, stderr, memory })).await;
+        mailbox.send(Message::Ended(Ended { run, unix_ms, end, stderr, memory })).await;
     }
 
     /// What the cgroup tells of memory, of a run that may have been killed for it.

@@ -85,6 +85,11 @@ impl Current {
         Ok(taken)
     }
 
+    /// What comes next is of another run than what has arrived by this time.
+    pub(super) fn end_run(&mut self, unix_ms: u64) {
+        self.recorder.end_run(unix_ms);
+    }
+
     /// Writes bytes behind the end of the file; says how many it took, at least one.
     pub(super) fn write(&mut self, bytes: &[u8], unix_ms: u64) -> io::Result<usize> {
         let written = self.file.write_at(bytes, self.size)?;

@@ -13,6 +13,16 @@ pub struct Follower {
     tracks: Vec<Track>,
 }
 
+/// A line that has come, and where it lies.
+pub struct Fresh {
+    /// The line.
+    pub line: Line,
+    /// The inode of its file.
+    pub(super) inode: u64,
+    /// Where it begins in that.
+    pub(super) offset: u64,
+}
+
 struct Track {
     source: Source,
     file: Option<Open>,
@@ -46,7 +56,7 @@ impl Follower {
     }
 
     /// All whole lines that have come since the last look; `unix_ms` is the time they are given.
-    pub fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Line>> {
+    pub fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Fresh>> {
         let mut lines = Vec::new();
         for track in &mut self.tracks {
             track.look(unix_ms, &mut lines)?;
@@ -73,7 +83,7 @@ impl Open {
 }
 
 impl Track {
-    fn look(&mut self, unix_ms: u64, lines: &mut Vec<Line>) -> io::Result<()> {
+    fn look(&mut self, unix_ms: u64, lines: &mut Vec<Fresh>) -> io::Result<()> {
         loop {
             // The successor is looked for before the file is read to its end: nothing is written to a file after it was
             // set aside, so what is there then is all of it.
@@ -111,7 +121,7 @@ impl Track {
     }
 
     /// Reads what is there, up to a turn; says whether that was all.
-    fn read(&mut self, unix_ms: u64, lines: &mut Vec<Line>) -> io::Result<bool> {
+    fn read(&mut self, unix_ms: u64, lines: &mut Vec<Fresh>) -> io::Result<bool> {
         let Some(open) = &mut self.file else { return Ok(true) };
         let size = open.file.metadata()?.size();
         if size < open.offset {
@@ -120,18 +130,26 @@ impl Track {
         }
         open.file.seek(SeekFrom::Start(open.offset))?;
         let mut bytes = Vec::new();
+        let mut offset = open.offset.saturating_sub(length(&self.open_line));
         (&mut open.file).take(TURN_BYTES.min(size - open.offset)).read_to_end(&mut bytes)?;
-        open.offset += u64::try_from(bytes.len()).unwrap_or_default();
+        open.offset += length(&bytes);
         let is_at_end = open.offset >= size;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.open_line.extend(piece);
             if self.open_line.ends_with(b"\n") {
+                let begin = offset;
+                offset += length(&self.open_line);
                 self.open_line.pop();
                 let Source { service, stream, .. } = &self.source;
                 let bytes = std::mem::take(&mut self.open_line);
-                lines.push(Line { service: service.clone(), stream: *stream, unix_ms, bytes });
+                let line = Line { service: service.clone(), stream: *stream, unix_ms, bytes };
+                lines.push(Fresh { line, inode: open.inode, offset: begin });
             }
         }
         Ok(is_at_end)
     }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or_default()
 }

@@ -12,7 +12,7 @@ pub mod pattern;
 pub mod printable;
 /// From the pipes into the files.
 pub mod pump;
-/// Lines of many streams, merged by time.
+/// Lines of many streams and the marks between them, merged by time.
 pub mod query;
 /// What a run has written, looked through piece by piece.
 pub mod scan;
@@ -41,6 +41,8 @@ mod fan;
 pub mod files;
 /// What is missing while a file cannot be written.
 mod gap;
+/// Lines and marks on their way to whoever reads.
+mod outlet;
 /// When a stream is looked at next.
 mod pace;
 /// Compressing what was set aside.
@@ -53,6 +55,8 @@ mod shelf;
 mod sink;
 /// One stream's way through the pump.
 mod stream;
+/// New lines with marks between them.
+mod weave;
 /// What a thread of the pump does.
 mod worker;
 

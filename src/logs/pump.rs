@@ -117,7 +117,7 @@ pub(super) enum Request {
     Attach(StreamKey, Attachment),
     Configure(StreamKey, Destination),
     Detach(StreamKey),
-    Drain(ServiceName, oneshot::Sender<()>),
+    Drain(ServiceName, oneshot::Sender<u64>),
     SetAside(StreamKey, oneshot::Sender<(SetAside, usize)>),
     Pressed(usize, io::Result<Pressed>),
     Close(mpsc::Sender<()>),
@@ -169,8 +169,9 @@ impl Pump {
         self.of(&key.service).request(Request::Detach(key));
     }
 
-    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written.
-    pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<()> {
+    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written; says when that
+    /// was, in milliseconds since 1970 UTC: what comes later gets a later time.
+    pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<u64> {
         let (done, drained) = oneshot::channel();
         self.of(&service).request(Request::Drain(service, done));
         drained

@@ -1,11 +1,12 @@
-use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use super::outlet::Outlet;
 use super::pattern::Pattern;
 use super::reader::{self, Reader, Scope, TimedLine};
 use crate::spec::service::Service;
+use crate::vocab::mark::Mark;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
@@ -57,6 +58,15 @@ pub struct Line {
     pub bytes: Vec<u8>,
 }
 
+/// What a log has for its reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A line.
+    Line(Line),
+    /// Where a run ended or began. It is in no file.
+    Mark(Mark),
+}
+
 /// Which streams of services are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Streams {
@@ -94,17 +104,24 @@ pub fn ends(sources: &[Source]) -> Vec<Option<End>> {
 }
 
 /// Hands over every line that is wanted and lies before `ends`, in the order of their times; lines of one stream keep
-/// the order of their file, and lines of the same time come by the order of the sources.
+/// the order of their file, and lines of the same time come by the order of the sources. Of the marks, which are in the order
+/// of their times, those of the wanted time stand between the lines: none before the first line, unless there is no line, and
+/// then the last of them. Who searches for lines, or wants none, gets no marks.
 ///
 /// # Errors
 /// A file that is there cannot be read. Files that are not there are empty.
 pub fn read(
     query: &Query,
     ends: &[Option<End>],
-    mut sink: impl FnMut(Line) -> ControlFlow<()>,
+    marks: Vec<Mark>,
+    sink: impl FnMut(Item) -> ControlFlow<()>,
 ) -> io::Result<()> {
+    if query.last == Some(0) {
+        return Ok(());
+    }
     let mut merge = Merge::open(query, ends)?;
-    let mut kept: VecDeque<Line> = VecDeque::new();
+    let mut marks = marks.into_iter().peekable();
+    let mut outlet = Outlet::new(query.last, sink);
     while let Some(line) = merge.next()? {
         // Lines come in the order of their times.
         if query.until_ms.is_some_and(|until| line.unix_ms >= until) {
@@ -113,27 +130,40 @@ pub fn read(
         if query.since_ms.is_some_and(|since| line.unix_ms < since) {
             continue;
         }
-        match query.last {
-            None => {
-                if sink(line).is_break() {
-                    return Ok(());
-                }
-            }
-            Some(0) => return Ok(()),
-            Some(count) => {
-                if kept.len() == count {
-                    kept.pop_front();
-                }
-                kept.push_back(line);
+        while let Some(mark) = marks.next_if(|mark| mark.turn.stands_before(line.unix_ms)) {
+            if query.pass_mark(mark, &mut outlet).is_break() {
+                return Ok(());
             }
         }
-    }
-    for line in kept {
-        if sink(line).is_break() {
+        if outlet.pass(Item::Line(line)).is_break() {
             return Ok(());
         }
     }
+    if marks.try_for_each(|mark| query.pass_mark(mark, &mut outlet)).is_continue() {
+        let _ = outlet.finish();
+    }
     Ok(())
+}
+
+impl Query {
+    fn pass_mark<S>(&self, mark: Mark, outlet: &mut Outlet<S>) -> ControlFlow<()>
+    where
+        S: FnMut(Item) -> ControlFlow<()>,
+    {
+        if self.wants(&mark) {
+            return outlet.pass(Item::Mark(mark));
+        }
+        outlet.pass_over(mark.service);
+        ControlFlow::Continue(())
+    }
+
+    /// Whether a mark stands between lines that are wanted.
+    pub(super) fn wants(&self, mark: &Mark) -> bool {
+        let unix_ms = mark.turn.unix_ms();
+        self.pattern.is_none()
+            && self.since_ms.is_none_or(|since| unix_ms >= since)
+            && self.until_ms.is_none_or(|until| unix_ms < until)
+    }
 }
 
 /// The next line of each stream; the earliest of them is the next of all.

@@ -204,9 +204,7 @@ impl Open {
 
     /// When the byte at the offset arrived: by the index, else by when the file was last written.
     fn time(&self) -> u64 {
-        let behind = self.times.partition_point(|entry| entry.offset <= self.offset);
-        let entry = behind.checked_sub(1).and_then(|at| self.times.get(at));
-        entry.map_or(self.modified_ms, |entry| entry.unix_ms)
+        times::at(&self.times, self.offset).unwrap_or(self.modified_ms)
     }
 }
 

@@ -249,6 +249,13 @@ impl Series {
         Ok(written)
     }
 
+    /// What comes next is of another run than what has arrived by this time.
+    pub(super) fn end_run(&mut self, unix_ms: u64) {
+        if let Some(current) = &mut self.current {
+            current.end_run(unix_ms);
+        }
+    }
+
     /// Whether the last line of the current file has no end yet.
     pub(super) fn ends_in_midst_of_line(&mut self, unix_ms: u64) -> io::Result<bool> {
         self.look_again();

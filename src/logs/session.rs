@@ -3,7 +3,9 @@ use std::ops::ControlFlow;
 use std::thread;
 
 use super::follow::{Follower, PAUSE};
-use super::query::{self, Line, Query};
+use super::query::{self, End, Item, Query};
+use super::weave::weave;
+use crate::vocab::mark::Mark;
 
 /// Whether it goes on when all lines that are there were handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,44 +18,84 @@ pub enum Going {
 
 /// Who wants lines.
 pub trait Listener {
-    /// The next line; whether another one is wanted.
-    fn hear(&mut self, line: Line) -> ControlFlow<()>;
+    /// What comes next; whether more is wanted.
+    fn hear(&mut self, item: Item) -> ControlFlow<()>;
 
-    /// There is no other line at the moment; whether one is wanted when it comes.
+    /// There is no more at the moment; whether it is wanted when it comes.
     fn rest(&mut self) -> ControlFlow<()>;
 }
 
-/// Hands over lines until nobody wants more. It waits on the calling thread, and asks `unix_ms` for the wall clock.
-///
-/// # Errors
-/// A file that is there cannot be read.
-pub fn run(
-    query: &Query,
-    going: Going,
-    unix_ms: fn() -> u64,
-    listener: &mut impl Listener,
-) -> io::Result<()> {
-    let ends = query::ends(&query.sources);
-    let mut is_over = false;
-    query::read(query, &ends, |line| {
-        let next = listener.hear(line);
-        is_over = next.is_break();
-        next
-    })?;
-    if is_over || going == Going::AsFarAsItIs {
-        return Ok(());
-    }
-    let mut follower = Follower::new(query.sources.clone(), &ends);
-    while listener.rest().is_continue() {
-        let lines = follower.look(unix_ms())?;
-        let is_wanted =
-            |line: &Line| query.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&line.bytes));
-        for line in lines.into_iter().filter(is_wanted) {
-            if listener.hear(line).is_break() {
-                return Ok(());
-            }
+/// A reading of logs.
+pub struct Session<'a> {
+    /// What is wanted.
+    pub query: &'a Query,
+    /// How far it goes.
+    pub going: Going,
+    /// The wall clock.
+    pub unix_ms: fn() -> u64,
+    /// Gives the marks that it did not give before, in the order of their times.
+    pub marks: &'a mut dyn FnMut() -> Vec<Mark>,
+}
+
+/// Where sources end is looked up again when a run ended or began meanwhile, so often at most.
+const TRIES: usize = 3;
+
+impl Session<'_> {
+    /// Hands over lines, and marks between them, until nobody wants more. It waits on the calling thread.
+    ///
+    /// # Errors
+    /// A file that is there cannot be read.
+    pub fn run(mut self, listener: &mut impl Listener) -> io::Result<()> {
+        let (ends, marks) = self.begin();
+        let mut is_over = false;
+        query::read(self.query, &ends, marks, |item| {
+            let next = listener.hear(item);
+            is_over = next.is_break();
+            next
+        })?;
+        if is_over || self.going == Going::AsFarAsItIs {
+            return Ok(());
         }
-        thread::sleep(PAUSE);
+        let mut follower = Follower::new(self.query.sources.clone(), &ends);
+        while listener.rest().is_continue() {
+            for item in self.news(&mut follower)? {
+                if listener.hear(item).is_break() {
+                    return Ok(());
+                }
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Where all sources end, and every mark that stands before that.
+    fn begin(&mut self) -> (Vec<Option<End>>, Vec<Mark>) {
+        let mut marks = (self.marks)();
+        let mut ends = query::ends(&self.query.sources);
+        for _ in 1..TRIES {
+            let more = (self.marks)();
+            if more.is_empty() {
+                break;
+            }
+            marks.extend(more);
+            ends = query::ends(&self.query.sources);
+        }
+        (ends, marks)
+    }
+
+    /// What has come since the last look.
+    fn news(&mut self, follower: &mut Follower) -> io::Result<Vec<Item>> {
+        let mut marks = (self.marks)();
+        let mut lines = follower.look((self.unix_ms)())?;
+        let later = (self.marks)();
+        if !later.is_empty() {
+            // The last lines of a run were written before its end was told, and perhaps after the look.
+            marks.extend(later);
+            lines.extend(follower.look((self.unix_ms)())?);
+        }
+        let pattern = self.query.pattern.as_ref();
+        lines.retain(|fresh| pattern.is_none_or(|pattern| pattern.is_match(&fresh.line.bytes)));
+        marks.retain(|mark| self.query.wants(mark));
+        Ok(weave(lines, marks, &self.query.times))
+    }
 }

@@ -130,8 +130,9 @@ impl Stream {
         self.retry_now();
     }
 
-    /// Its service has ended, and all that it wrote was moved.
-    pub(super) fn end_run(&mut self) {
+    /// Its service has ended, and all that it wrote had arrived by this time and was moved.
+    pub(super) fn end_run(&mut self, unix_ms: u64) {
+        self.series.end_run(unix_ms);
         self.fan.iter_mut().for_each(Fan::end_run);
     }
 

@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use super::follow::Follower;
 use super::pattern::Pattern;
 use super::pump::{Attachment, Destination, Pump, StreamKey};
-use super::query::{self, Query, Source};
+use super::query::{self, Item, Query, Source};
 use super::series::Series;
 use super::tap::Heard;
 use crate::spec::log::Rotation;
 use crate::sys::pipe::{self, Waiting};
+use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
 mod compressed;
 mod events;
+mod marks;
 mod targets;
 
 fn name(text: &str) -> ServiceName {
@@ -230,9 +232,17 @@ fn written(dir: &Path) -> Query {
 }
 
 fn lines(query: &Query) -> String {
+    items(query, Vec::new())
+}
+
+fn items(query: &Query, marks: Vec<Mark>) -> String {
     let mut found = Vec::new();
-    query::read(query, &query::ends(&query.sources), |line| {
-        found.push(String::from_utf8(line.bytes).unwrap());
+    query::read(query, &query::ends(&query.sources), marks, |item| {
+        found.push(match item {
+            Item::Line(line) => String::from_utf8(line.bytes).unwrap(),
+            Item::Mark(Mark { turn: Turn::Began(began), .. }) => format!("<{}>", began.began),
+            Item::Mark(Mark { turn: Turn::Ended(end), .. }) => format!("<end {}>", end.run),
+        });
         ControlFlow::Continue(())
     })
     .unwrap();
@@ -276,7 +286,8 @@ fn a_follower_sees_every_line_once_through_rotations() {
     let mut seen = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(60);
     while seen.len() < 3000 && Instant::now() < deadline {
-        seen.extend(follower.look(7).unwrap().into_iter().map(|line| String::from_utf8(line.bytes).unwrap()));
+        let fresh = follower.look(7).unwrap().into_iter().map(|fresh| fresh.line.bytes);
+        seen.extend(fresh.map(|line| String::from_utf8(line).unwrap()));
     }
     writer.join().unwrap();
     assert!(follower.look(7).unwrap().is_empty());
@@ -328,8 +339,11 @@ fn a_line_without_end_is_read_and_searched_in_pieces() {
     };
     let read = |query: &Query| {
         let mut pieces = Vec::new();
-        query::read(query, &[None], |line| {
-            pieces.push(line.bytes);
+        query::read(query, &[None], Vec::new(), |item| {
+            match item {
+                Item::Line(line) => pieces.push(line.bytes),
+                Item::Mark(mark) => panic!("{mark:?}"),
+            }
             ControlFlow::Continue(())
         })
         .unwrap();

@@ -11,6 +11,8 @@ use std::time::UNIX_EPOCH;
 pub(super) struct Recorder {
     file: Option<File>,
     last: Option<Entry>,
+    /// The next entry is of a later time than this.
+    ended_ms: Option<u64>,
 }
 
 /// From this offset on, bytes arrived at this time.
@@ -50,6 +52,12 @@ pub fn read(directory: &Path, inode: u64) -> Vec<Entry> {
     entries
 }
 
+/// When the byte at an offset arrived; none where the entries do not tell.
+pub(super) fn at(entries: &[Entry], offset: u64) -> Option<u64> {
+    let behind = entries.partition_point(|entry| entry.offset <= offset);
+    behind.checked_sub(1).and_then(|at| entries.get(at)).map(|entry| entry.unix_ms)
+}
+
 /// When the first byte of a log file arrived; by when it was last written where there is no index.
 pub(super) fn first(directory: &Path, log: &fs::Metadata) -> Option<u64> {
     let indexed = read(directory, log.ino()).first().filter(|entry| entry.offset == 0).map(|it| it.unix_ms);
@@ -69,17 +77,18 @@ impl Recorder {
         if let Err(error) = &file {
             tracing::debug!(%error, inode, "no time index; times of this file will not be known");
         }
-        Self { file: file.ok(), last: None }
+        Self { file: file.ok(), last: None, ended_ms: None }
     }
 
     /// Notes that bytes from this offset on arrive at this time, if it is worth an entry.
-    pub(super) fn note(&mut self, entry: Entry) {
+    pub(super) fn note(&mut self, mut entry: Entry) {
         let is_due = self.last.is_none_or(|last| {
             let (age, bytes) =
                 (entry.unix_ms.abs_diff(last.unix_ms), entry.offset.saturating_sub(last.offset));
             age >= SPAN_MS || (age >= BUSY_SPAN_MS && bytes >= BUSY_BYTES)
         });
         let Some(file) = self.file.as_mut().filter(|_| is_due) else { return };
+        entry.unix_ms = self.ended_ms.take().map_or(entry.unix_ms, |ended| entry.unix_ms.max(ended + 1));
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&entry.offset.to_le_bytes());
         bytes[8..].copy_from_slice(&entry.unix_ms.to_le_bytes());
@@ -88,6 +97,13 @@ impl Recorder {
         } else {
             self.file = None;
         }
+    }
+
+    /// A run has ended, and all that it wrote had arrived at this time. What comes next gets a later time of its own, however
+    /// soon that is.
+    pub(super) fn end_run(&mut self, unix_ms: u64) {
+        self.last = None;
+        self.ended_ms = Some(unix_ms);
     }
 }
 

@@ -226,8 +226,7 @@ impl Worker {
                 Request::Configure(key, destination) => self.configure(&key, destination),
                 Request::Detach(key) => self.detach(&key),
                 Request::Drain(service, done) => {
-                    self.drain(&service);
-                    let _ = done.send(());
+                    let _ = done.send(self.drain(&service));
                 }
                 Request::SetAside(key, done) => {
                     if let Some(came) = self.set_aside(&key) {
@@ -315,16 +314,18 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, service: &ServiceName) {
+    fn drain(&mut self, service: &ServiceName) -> u64 {
+        let unix_ms = (self.ground.unix_ms)();
         for which in [stream::Stream::Stdout, stream::Stream::Stderr] {
             let key = StreamKey { service: service.clone(), stream: which };
             if let Some(token) = self.tokens.get(&key).copied() {
-                self.drain_one(token);
+                self.drain_at(token, unix_ms);
                 if let Some(lane) = self.lanes.get_mut(&token) {
-                    lane.stream.end_run();
+                    lane.stream.end_run(unix_ms);
                 }
             }
         }
+        unix_ms
     }
 
     fn drain_all(&mut self) {
@@ -335,8 +336,12 @@ impl Worker {
     }
 
     fn drain_one(&mut self, token: usize) {
+        self.drain_at(token, (self.ground.unix_ms)());
+    }
+
+    fn drain_at(&mut self, token: usize, unix_ms: u64) {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
-        let next = lane.stream.drain(&mut self.side, (self.ground.unix_ms)());
+        let next = lane.stream.drain(&mut self.side, unix_ms);
         self.wait_for(token, next);
         self.look_after(token);
     }

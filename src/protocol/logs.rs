@@ -4,8 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::vocab::cause::{By, Class};
+use crate::vocab::identity::Pid;
 use crate::vocab::log_level::LogLevel;
+use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::run::RunId;
 use crate::vocab::selection::Selection;
 use crate::vocab::stream::Stream;
 
@@ -30,6 +35,29 @@ pub struct LogsQuery {
     pub follow: bool,
 }
 
+/// What a log has: a line, or a mark where a run ended or began. A mark has `mark`, and no `line`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum LogItem {
+    /// A line.
+    Line(LogLine),
+    /// A mark.
+    Mark(LogMark),
+}
+
+impl LogItem {
+    /// A line that arrived so many milliseconds after 1970 UTC.
+    pub fn line(service: ServiceName, stream: Stream, unix_ms: u64, bytes: &[u8]) -> Self {
+        let line = String::from_utf8_lossy(bytes).into_owned();
+        Self::Line(LogLine { service, stream, time: rfc_3339(unix_ms), line })
+    }
+
+    /// A mark.
+    pub fn mark(mark: Mark) -> Self {
+        Self::Mark(LogMark::new(mark))
+    }
+}
+
 /// A line of a service's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
@@ -43,13 +71,82 @@ pub struct LogLine {
     pub line: String,
 }
 
-impl LogLine {
-    /// A line that arrived so many milliseconds after 1970 UTC.
-    pub fn new(service: ServiceName, stream: Stream, unix_ms: u64, bytes: &[u8]) -> Self {
-        let time = Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX));
-        let line = String::from_utf8_lossy(bytes).into_owned();
-        Self { service, stream, time: time.unwrap_or_default().to_string(), line }
+/// Where a run of a service ended or began, between the lines of its log. Searches (`grep`) find none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogMark {
+    /// The service.
+    pub service: ServiceName,
+    /// What it marks.
+    pub mark: MarkKind,
+    /// When, in RFC 3339.
+    pub time: String,
+    /// The run.
+    #[schema(value_type = u64)]
+    pub run: RunId,
+    /// Its main process; none if it was not made.
+    pub pid: Option<Pid>,
+    /// How long it ran, in milliseconds; of an end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasted_ms: Option<u64>,
+    /// How its main process ended; of an end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Outcome>,
+    /// Why it ended; of an end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    /// The same in a sentence, where there is more to say; of an end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Who had procman end it, if it did; of an end alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+}
+
+/// What a mark tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    /// A run began.
+    Began,
+    /// A run ended.
+    Ended,
+}
+
+impl LogMark {
+    fn new(mark: Mark) -> Self {
+        let (service, time) = (mark.service, rfc_3339(mark.turn.unix_ms()));
+        match mark.turn {
+            Turn::Began(began) => Self {
+                service,
+                mark: MarkKind::Began,
+                time,
+                run: began.began,
+                pid: Some(began.pid),
+                lasted_ms: None,
+                exit: None,
+                class: None,
+                detail: None,
+                by: None,
+            },
+            Turn::Ended(record) => Self {
+                service,
+                mark: MarkKind::Ended,
+                time,
+                run: record.run,
+                pid: record.pid,
+                lasted_ms: record.lasted_ms,
+                exit: record.exit,
+                class: Some(record.class),
+                detail: record.detail,
+                by: record.by,
+            },
+        }
     }
+}
+
+fn rfc_3339(unix_ms: u64) -> String {
+    let time = Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX));
+    time.unwrap_or_default().to_string()
 }
 
 /// The body and the answer of `PUT /v1/supervisor/log-level`.

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use super::paths::Paths;
 use super::replace::replace;
 use crate::vocab::cause::{Class, Record};
+use crate::vocab::mark::{Began, Turn};
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 
-/// So many records of a service are kept, the youngest ones; the file has up to twice as many before it is cut back.
+/// So many records of ends of a service are kept, the youngest ones; the file has up to twice as many before it is cut back.
 pub const RECORDS_MAX: usize = 200;
+
+/// A run has a beginning and an end.
+const LINES_MAX: usize = 2 * RECORDS_MAX;
 
 /// The file is cut back to half of this when it has more bytes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -21,17 +25,22 @@ const BYTES_MAX: u64 = 1 << 20;
 /// # Errors
 /// The file is there and cannot be read.
 pub fn read(paths: &Paths, service: &ServiceName) -> io::Result<Vec<Record>> {
-    read_file(&file_of(paths, service))
+    let mut records = ends(read_file(&file_of(paths, service))?);
+    records.drain(..records.len().saturating_sub(RECORDS_MAX));
+    Ok(records)
 }
 
-/// The ends of a service's runs, in a file of its own: one JSON object a line, the oldest first. It outlives supervisors,
-/// upgrades and `down`, and is not synced to the disk. A line that a death cut off is passed over. It has one writer.
+/// The beginnings and ends of a service's runs, in a file of its own: one JSON object a line, the oldest first. It outlives
+/// supervisors, upgrades and `down`, and is not synced to the disk. A line that a death cut off is passed over. It has one
+/// writer.
 #[derive(Debug)]
 pub struct Book {
     path: PathBuf,
     lines: usize,
     /// How often each look of an end was seen. A record counts those before it, so that the count outlives them.
     seen: HashMap<Look, u64>,
+    /// When the last run ended, in milliseconds since 1970 UTC; 0 when none did.
+    ended_ms: u64,
 }
 
 /// What makes two ends look the same: numbers and addresses aside, which differ from run to run.
@@ -44,8 +53,21 @@ impl Book {
     /// The file is there and cannot be read.
     pub fn open(paths: &Paths, service: &ServiceName) -> io::Result<Self> {
         let path = file_of(paths, service);
-        let records = read_file(&path)?;
-        Ok(Self { lines: records.len(), seen: seen(&records), path })
+        let turns = read_file(&path)?;
+        let lines = turns.len();
+        let records = ends(turns);
+        let ended_ms = records.last().map_or(0, |record| record.unix_ms);
+        Ok(Self { lines, seen: seen(&records), ended_ms, path })
+    }
+
+    /// Adds the beginning of a run, which comes after the end of the one before it also where a clock does not tell them
+    /// apart.
+    ///
+    /// # Errors
+    /// As with [`Self::add`].
+    pub fn begin(&mut self, mut began: Began) -> io::Result<()> {
+        began.unix_ms = began.unix_ms.max(self.ended_ms + 1);
+        self.append(&Turn::Began(began))
     }
 
     /// Counts the earlier ends that look like this one, and adds it; old ones are dropped when there are too many.
@@ -56,15 +78,19 @@ impl Book {
         let look = look(&record);
         record.alike = self.seen.get(&look).copied().unwrap_or(0);
         self.seen.insert(look, record.alike + 1);
-        let mut line = serde_json::to_vec(&record)?;
-        line.push(b'\n');
+        self.ended_ms = record.unix_ms;
+        self.append(&Turn::Ended(Box::new(record)))
+    }
+
+    fn append(&mut self, turn: &Turn) -> io::Result<()> {
+        let mut line = line_of(turn)?;
         let mut file = self.open_file()?;
         if !ends_a_line(&mut file)? {
             line.insert(0, b'\n');
         }
         file.write_all(&line)?;
         self.lines += 1;
-        if self.lines >= 2 * RECORDS_MAX || file.metadata()?.len() > BYTES_MAX {
+        if self.lines >= 2 * LINES_MAX || file.metadata()?.len() > BYTES_MAX {
             self.cut()?;
         }
         Ok(())
@@ -80,14 +106,13 @@ impl Book {
         })
     }
 
-    /// Leaves the youngest records, as many as fit in half of what there may be. A reader sees the old file or the new one.
+    /// Leaves the youngest lines, as many as fit in half of what there may be. A reader sees the old file or the new one.
     fn cut(&mut self) -> io::Result<()> {
-        let records = read_file(&self.path)?;
+        let mut turns = read_file(&self.path)?;
         let mut lines: Vec<Vec<u8>> = Vec::new();
         let mut bytes = 0;
-        for record in records.iter().rev() {
-            let mut line = serde_json::to_vec(record)?;
-            line.push(b'\n');
+        for turn in turns.iter().rev() {
+            let line = line_of(turn)?;
             bytes += line.len() as u64;
             if bytes > BYTES_MAX / 2 && !lines.is_empty() {
                 break;
@@ -97,7 +122,8 @@ impl Book {
         let whole: Vec<u8> = lines.iter().rev().flatten().copied().collect();
         replace(&self.path, &whole)?;
         self.lines = lines.len();
-        self.seen = seen(&records[records.len() - lines.len()..]);
+        turns.drain(..turns.len() - lines.len());
+        self.seen = seen(&ends(turns));
         Ok(())
     }
 }
@@ -118,18 +144,27 @@ pub fn sweep(paths: &Paths, since_unix_ms: u64, is_declared: impl Fn(&ServiceNam
     }
 }
 
-fn file_of(paths: &Paths, service: &ServiceName) -> PathBuf {
+pub(super) fn file_of(paths: &Paths, service: &ServiceName) -> PathBuf {
     paths.history.join(format!("{service}.ndjson"))
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<Record>> {
+/// The youngest lines.
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<Turn>> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
-    let mut records = records(&bytes);
-    records.drain(..records.len().saturating_sub(RECORDS_MAX));
-    Ok(records)
+    let mut turns = turns(&bytes);
+    turns.drain(..turns.len().saturating_sub(LINES_MAX));
+    Ok(turns)
+}
+
+fn ends(turns: Vec<Turn>) -> Vec<Record> {
+    let end = |turn| match turn {
+        Turn::Ended(record) => Some(*record),
+        Turn::Began(_) => None,
+    };
+    turns.into_iter().filter_map(end).collect()
 }
 
 fn seen(records: &[Record]) -> HashMap<Look, u64> {
@@ -158,7 +193,13 @@ fn normal(line: &str) -> String {
     text.trim_end().to_owned()
 }
 
-fn records(bytes: &[u8]) -> Vec<Record> {
+fn line_of(turn: &Turn) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(turn)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn turns(bytes: &[u8]) -> Vec<Turn> {
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
@@ -180,6 +221,7 @@ mod tests {
     use crate::rundir::paths::Paths;
     use crate::vocab::cause::{By, Class, Means, Record};
     use crate::vocab::identity::Pid;
+    use crate::vocab::mark::{Began, Turn};
     use crate::vocab::name::ServiceName;
     use crate::vocab::outcome::Outcome;
     use crate::vocab::run::RunId;
@@ -203,6 +245,11 @@ mod tests {
             stderr: vec!["Traceback (most recent call last):".to_owned(), format!("line {run}")],
             stacks: Vec::new(),
         }
+    }
+
+    fn began(run: u64) -> Began {
+        let pid = Pid::new(4711).unwrap();
+        Began { v: Began::VERSION, began: RunId(run), unix_ms: 1_764_115_198_000 + run, pid }
     }
 
     fn place() -> (tempfile::TempDir, Paths, ServiceName) {
@@ -230,17 +277,33 @@ mod tests {
         let size = || fs::metadata(paths.history.join("api.ndjson")).unwrap().len();
         let last = 3 * RECORDS_MAX as u64;
         for run in 0..=last {
+            book.begin(began(run)).unwrap();
             book.add(record(run)).unwrap();
         }
         let kept = read(&paths, &api).unwrap();
         let youngest = Record { alike: last, ..record(last) };
         assert_eq!((kept.len(), kept.last()), (RECORDS_MAX, Some(&youngest)));
-        assert!(size() < 2 * RECORDS_MAX as u64 * 400, "{} bytes", size());
+        assert!(size() < 2 * RECORDS_MAX as u64 * 500, "{} bytes", size());
         for run in 0..30 {
             book.add(Record { stderr: vec!["x".repeat(100_000)], ..record(run) }).unwrap();
             assert!(size() <= BYTES_MAX + 200_000);
         }
         assert_eq!(read(&paths, &api).unwrap().last().map(|it| it.run), Some(RunId(29)));
+    }
+
+    #[test]
+    fn a_run_begins_after_the_end_of_the_one_before_it() {
+        let (_dir, paths, api) = place();
+        let mut book = Book::open(&paths, &api).unwrap();
+        for _ in 0..2 {
+            book.begin(Began { unix_ms: 2, ..began(1) }).unwrap();
+            book.add(Record { unix_ms: 1_000, ..record(1) }).unwrap();
+            book.begin(Began { unix_ms: 1_000, ..began(2) }).unwrap();
+            book = Book::open(&paths, &api).unwrap();
+        }
+        let turns = super::read_file(&paths.history.join("api.ndjson")).unwrap();
+        let times: Vec<u64> = turns.iter().map(Turn::unix_ms).collect();
+        assert_eq!(times, [2, 1_000, 1_001, 1_001, 1_000, 1_001]);
     }
 
     #[test]
@@ -271,9 +334,19 @@ mod tests {
             alike: 2,
             ..record(8)
         };
-        assert_eq!(super::records(old), [record(7), second]);
+        assert_eq!(super::ends(super::turns(old)), [record(7), second]);
         let written = serde_json::to_vec(&record(7)).unwrap();
         assert!(old.starts_with(&written), "{}", String::from_utf8_lossy(&written));
+    }
+
+    #[test]
+    fn beginnings_of_version_1_are_read_for_ever_and_hide_no_end() {
+        let old = include_bytes!("../../tests/fixtures/history/began-v1.ndjson");
+        let all = [Turn::Began(began(7)), Turn::Ended(Box::new(record(7))), Turn::Began(began(8))];
+        assert_eq!(super::turns(old), all);
+        let written: Vec<u8> = all.iter().flat_map(|turn| super::line_of(turn).unwrap()).collect();
+        assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(old));
+        assert_eq!(super::ends(super::turns(old)), [record(7)]);
     }
 
     #[test]

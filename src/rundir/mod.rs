@@ -10,7 +10,7 @@ pub mod cgroups;
 pub mod channel;
 /// What people said of whether services start by themselves.
 pub mod enabled;
-/// What is kept of the ends of runs.
+/// What is kept of the beginnings and ends of runs.
 pub mod history;
 /// The record of live runs.
 pub mod journal;
@@ -18,6 +18,8 @@ pub mod journal;
 pub mod leftovers;
 /// The proof that one supervisor at most is alive.
 pub mod lock;
+/// Beginnings and ends of runs, for whoever reads logs.
+pub mod marks;
 /// Where each file lies.
 pub mod paths;
 /// Whom scripts are to signal.

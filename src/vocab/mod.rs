@@ -15,6 +15,8 @@ pub mod identity;
 pub mod listen;
 /// How much the supervisor's own log tells.
 pub mod log_level;
+/// What stands between the lines of two runs.
+pub mod mark;
 /// Durations and sizes as people write them.
 pub mod measure;
 /// Points in time since boot.

@@ -144,7 +144,7 @@ fn a_disk_that_is_full_for_the_records_of_ends_costs_records_alone() {
     small.run("restart a").expect(0);
     assert_eq!(runs(), 1);
     small.fill();
-    let said = || small.supervisor_log().contains("cannot write the record of an end").then_some(());
+    let said = || small.supervisor_log().contains("cannot write the record of a run").then_some(());
     wait_until("it is said", || {
         small.run("restart a").expect(0);
         said()

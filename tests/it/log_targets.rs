@@ -18,13 +18,13 @@ fn get(fleet: &Fleet, address: &str) -> BufReader<UnixStream> {
     BufReader::new(socket)
 }
 
-fn body_of(fleet: &Fleet, address: &str) -> String {
+pub(crate) fn body_of(fleet: &Fleet, address: &str) -> String {
     let mut text = String::new();
     get(fleet, address).read_to_string(&mut text).unwrap();
     text
 }
 
-fn lines_of(answer: &str) -> Vec<serde_json::Value> {
+pub(crate) fn lines_of(answer: &str) -> Vec<serde_json::Value> {
     answer
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())

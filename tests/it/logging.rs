@@ -26,7 +26,7 @@ fn every_line_is_in_the_files_once_through_rotations() {
     assert_eq!(numbers(&fleet.run("logs a -n 3").expect(0).stdout), [19_997, 19_998, 19_999]);
     assert_eq!(numbers(&fleet.run("logs a --grep 00777[89]$").expect(0).stdout), [7_778, 7_779]);
     let json = fleet.run("logs a -n 1 --json --stdout").expect(0).stdout;
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let json: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     assert_eq!((json["service"].as_str(), json["stream"].as_str()), (Some("a"), Some("stdout")));
     fleet.run("logs a --grep (").expect(2);
 }
@@ -57,7 +57,7 @@ fn a_follower_sees_lines_through_a_restart() {
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "hello");
     fleet.run("restart a").expect(0);
-    assert_eq!(lines.next().unwrap().unwrap(), "hello");
+    assert!(lines.any(|line| line.unwrap() == "hello"));
     drop(lines);
     fleet.run("restart a").expect(0);
     assert!(follower.wait().unwrap().success(), "a reader who leaves ends it quietly");
@@ -100,7 +100,8 @@ fn no_line_is_lost_or_doubled_when_the_supervisor_is_killed() {
     fleet.run("down").expect(0);
     let text = fleet.run("logs a -n 10000000").expect(0).stdout;
     assert_eq!(numbers(&text), (0..300_000).collect::<Vec<_>>());
-    assert_eq!(text.lines().count(), 300_000, "a line was cut");
+    let lines = text.lines().filter(|line| !line.starts_with("---"));
+    assert_eq!(lines.count(), 300_000, "a line was cut");
 }
 
 #[test]

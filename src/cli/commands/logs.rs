@@ -1,18 +1,17 @@
 use std::ops::ControlFlow;
 
-use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, Zoned};
 
 use crate::cli::args::Logs;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
+use crate::cli::render::log::LogText;
 use crate::logs::pattern::Pattern;
-use crate::logs::printable::printable;
-use crate::logs::query::{self, Line, Query, Streams};
-use crate::logs::session::{self, Going, Listener};
-use crate::protocol::logs::LogLine;
-use crate::vocab::name::ServiceName;
+use crate::logs::query::{self, Item, Query, Streams};
+use crate::logs::session::{Going, Listener, Session};
+use crate::protocol::logs::LogItem;
+use crate::rundir::marks::Marks;
 use crate::vocab::selection::Selection;
 
 /// So many lines are shown when nothing narrows them.
@@ -41,69 +40,55 @@ pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure>
         until_ms: args.until.map(|when| when.unix_ms(&now)),
         pattern,
     };
-    let mut printer = Printer::new(args, &picked);
-    let going = if args.follow { Going::On } else { Going::AsFarAsItIs };
-    let unix_ms = || u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
-    let read = session::run(&query, going, unix_ms, &mut printer);
+    let mut marks = Marks::new(&context.paths, &picked);
+    let session = Session {
+        query: &query,
+        going: if args.follow { Going::On } else { Going::AsFarAsItIs },
+        unix_ms: || u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
+        marks: &mut || marks.news(),
+    };
+    let form = if args.json { Form::Json } else { Form::Text(LogText::new(&picked)) };
+    let mut printer = Printer { form, failure: None };
+    let read = session.run(&mut printer);
     read.map_err(|error| Failure::System(format!("cannot read the logs: {error}")))?;
     printer.failure.map_or(Ok(()), Err)
 }
 
 struct Printer {
     form: Form,
-    names: Vec<ServiceName>,
-    width: usize,
     /// Why it printed no more.
     failure: Option<Failure>,
 }
 
-#[derive(PartialEq)]
 enum Form {
-    Text,
+    Text(LogText),
     Json,
 }
 
-const COLOURS: [AnsiColor; 6] = [
-    AnsiColor::Cyan,
-    AnsiColor::Green,
-    AnsiColor::Magenta,
-    AnsiColor::Blue,
-    AnsiColor::Yellow,
-    AnsiColor::BrightCyan,
-];
-
 impl Printer {
-    fn new(args: &Logs, names: &[ServiceName]) -> Self {
-        Self {
-            form: if args.json { Form::Json } else { Form::Text },
-            names: names.to_vec(),
-            width: names.iter().map(|name| name.as_str().len()).max().unwrap_or(0),
-            failure: None,
+    fn print(&self, item: Item) -> Result<(), Failure> {
+        match &self.form {
+            Form::Text(text) => output::line(&text.of(&item)),
+            Form::Json => output::json_line(&json(item)),
         }
-    }
-
-    fn print(&self, line: &Line) -> Result<(), Failure> {
-        if self.form == Form::Json {
-            let line = LogLine::new(line.service.clone(), line.stream, line.unix_ms, &line.bytes);
-            return output::json_line(&line);
-        }
-        let text = printable(&line.bytes);
-        if self.names.len() == 1 {
-            return output::line(&text);
-        }
-        let at = self.names.iter().position(|name| *name == line.service).unwrap_or(0);
-        let style = Style::new().fg_color(Some(COLOURS[at % COLOURS.len()].into()));
-        output::line(&format!("{style}{:<width$} |{style:#} {text}", line.service, width = self.width))
     }
 }
 
 impl Listener for Printer {
-    fn hear(&mut self, line: Line) -> ControlFlow<()> {
-        self.failure = self.print(&line).err();
+    fn hear(&mut self, item: Item) -> ControlFlow<()> {
+        self.failure = self.print(item).err();
         if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn rest(&mut self) -> ControlFlow<()> {
         ControlFlow::Continue(())
+    }
+}
+
+/// An item as `--json` has it, which is as it crosses the socket.
+fn json(item: Item) -> LogItem {
+    match item {
+        Item::Line(line) => LogItem::line(line.service, line.stream, line.unix_ms, &line.bytes),
+        Item::Mark(mark) => LogItem::mark(mark),
     }
 }

@@ -111,6 +111,6 @@ pub(in crate::cli) fn history(services: &[(ServiceName, Vec<Record>)]) -> String
 }
 
 /// A time in the zone of whoever reads.
-fn local(unix_ms: u64) -> String {
+pub(super) fn local(unix_ms: u64) -> String {
     time::local(unix_ms, "%Y-%m-%d %H:%M:%S")
 }

@@ -8,6 +8,8 @@ pub(super) mod chain;
 pub(super) mod dot;
 /// The graph as text.
 pub(super) mod graph;
+/// Lines of logs and the marks between them.
+pub(super) mod log;
 /// What happens while a command is under way.
 pub(super) mod progress;
 /// What a command came to.

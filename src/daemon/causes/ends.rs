@@ -26,6 +26,8 @@ use crate::vocab::state::State;
 pub struct Ended {
     /// Which.
     pub run: RunId,
+    /// When all that it had written had arrived, in milliseconds since 1970 UTC.
+    pub unix_ms: u64,
     /// How it ended; why is not told by it.
     pub end: End,
     /// Its last lines of standard error, more than are kept.
@@ -45,7 +47,7 @@ impl Engine {
     /// A run has ended. The machine is told with what its end is put down to, and a record is made of it.
     pub(in crate::daemon) fn ended(&mut self, ended: Ended) {
         self.tell_what_was_heard();
-        let Ended { run, end, stderr, memory } = ended;
+        let Ended { run, unix_ms, end, stderr, memory } = ended;
         let mut end = self.hinted(run, end);
         let Some(service) = self.fleet.service_of(run) else { return self.feed(Event::Exited { run, end }) };
         let name = service.spec().name.clone();
@@ -59,6 +61,7 @@ impl Engine {
         };
         end.blame = blame(&facts);
         let record = Record {
+            unix_ms,
             exit: Some(end.outcome),
             by,
             traceback: facts.said.exception.as_ref().map(|it| shortened(&it.line)),

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,12 +15,13 @@ use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
 use crate::sys::{clock, memory};
 use crate::vocab::cause::{Class, Record};
+use crate::vocab::mark::Began;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
 
-/// Writes and reads the records of ends in a thread of its own, so that a slow or full disk costs records only. Clones are
+/// Writes and reads the records of runs in a thread of its own, so that a slow or full disk costs records only. Clones are
 /// cheap; no call waits.
 #[derive(Debug, Clone)]
 pub struct Recorder {
@@ -45,7 +47,7 @@ pub(super) enum Why {
 
 #[derive(Debug)]
 enum Request {
-    Began(RunId),
+    Began(ServiceName, Began),
     Ended(Box<Draft>),
     Read(ServiceName, oneshot::Sender<Vec<Record>>),
     Close(mpsc::Sender<()>),
@@ -81,8 +83,8 @@ impl Recorder {
     }
 
     /// A run has begun: what the kernel has killed by then has nothing to do with it.
-    pub(in crate::daemon) fn began(&self, run: RunId) {
-        self.request(Request::Began(run));
+    pub(in crate::daemon) fn began(&self, service: ServiceName, began: Began) {
+        self.request(Request::Began(service, began));
     }
 
     pub(super) fn ended(&self, draft: Draft) {
@@ -128,10 +130,10 @@ impl Desk {
         while let Ok(request) = inbox.recv() {
             let count = lost.swap(0, Ordering::Relaxed);
             if count > 0 {
-                tracing::warn!(count, "records of ends were lost: the disk is too slow for them");
+                tracing::warn!(count, "records of runs were lost: the disk is too slow for them");
             }
             match request {
-                Request::Began(run) => drop(self.killed.insert(run, memory::killed_by_kernel())),
+                Request::Began(service, began) => self.begin(&service, began),
                 Request::Ended(draft) => self.write(*draft),
                 Request::Read(service, answer) => {
                     let _ = answer.send(self.read(&service));
@@ -151,6 +153,12 @@ impl Desk {
         })
     }
 
+    fn begin(&mut self, service: &ServiceName, began: Began) {
+        self.killed.insert(began.began, memory::killed_by_kernel());
+        let written = self.book(service).and_then(|book| book.begin(began));
+        self.judge_disk(written);
+    }
+
     fn write(&mut self, draft: Draft) {
         let Draft { service, record, why } = draft;
         let before = self.killed.remove(&record.run).flatten();
@@ -167,25 +175,30 @@ impl Desk {
         let is_orphaned = class == Class::Operator && record.by.is_none();
         let detail = detail
             .or_else(|| is_orphaned.then(|| "procman was to end it; by whose wish is not known".to_owned()));
-        match (self.add(&service, Record { class, detail, ..record }), self.disk) {
+        let written = self.book(&service).and_then(|book| book.add(Record { class, detail, ..record }));
+        self.judge_disk(written);
+    }
+
+    fn judge_disk(&mut self, written: io::Result<()>) {
+        match (written, self.disk) {
             (Ok(()), Disk::Well) | (Err(_), Disk::Failing) => (),
             (Ok(()), Disk::Failing) => {
-                tracing::info!("records of ends can be written again");
+                tracing::info!("records of runs can be written again");
                 self.disk = Disk::Well;
             }
             (Err(error), Disk::Well) => {
                 let path = self.paths.history.display().to_string();
-                tracing::warn!(path, %error, "cannot write the record of an end; services go on");
+                tracing::warn!(path, %error, "cannot write the record of a run; services go on");
                 self.disk = Disk::Failing;
             }
         }
     }
 
-    fn add(&mut self, service: &ServiceName, record: Record) -> io::Result<()> {
-        if !self.books.contains_key(service) {
-            self.books.insert(service.clone(), Book::open(&self.paths, service)?);
+    fn book(&mut self, service: &ServiceName) -> io::Result<&mut Book> {
+        match self.books.entry(service.clone()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(Book::open(&self.paths, service)?)),
         }
-        self.books.get_mut(service).map_or(Ok(()), |book| book.add(record))
     }
 }
 

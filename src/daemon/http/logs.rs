@@ -17,9 +17,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::framing::Framing;
 use super::refusal::{self, Body, Refusal};
 use crate::daemon::mailbox::{Mailbox, Message};
-use crate::logs::query::Line;
-use crate::logs::session::{self, Going, Listener};
-use crate::protocol::logs::{LogLine, LogsQuery, RotateOrder, RotateReport};
+use crate::logs::query::Item;
+use crate::logs::session::{Going, Listener, Session};
+use crate::protocol::logs::{LogItem, LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::{Kind, Problem};
 use crate::sys::clock;
 
@@ -32,9 +32,9 @@ const FRAME_BYTES: usize = 16 * 1024;
 /// So many clients read at once, each with a thread that reads the files.
 static READERS: Semaphore = Semaphore::const_new(32);
 
-/// Lines of the services' logs, as `procman logs` shows them: one JSON object a line, or server-sent events for those who
+/// Lines of the services' logs with marks between runs, as `procman logs` shows them: one JSON object a line, or server-sent events for those who
 /// accept `text/event-stream`. They come from the files, so that a client that reads slowly holds nobody up.
-#[utoipa::path(get, path = "/v1/logs", params(LogsQuery), responses((status = 200, description = "Lines of JSON, or server-sent events for those who accept text/event-stream", body = LogLine, content_type = "application/x-ndjson"), (status = "default", description = "A refusal", body = Problem)))]
+#[utoipa::path(get, path = "/v1/logs", params(LogsQuery), responses((status = 200, description = "Lines of JSON, or server-sent events for those who accept text/event-stream", body = LogItem, content_type = "application/x-ndjson"), (status = "default", description = "A refusal", body = Problem)))]
 pub async fn stream(
     State(mailbox): State<Mailbox>,
     asked: Result<Asked<LogsQuery>, QueryRejection>,
@@ -44,7 +44,7 @@ pub async fn stream(
     let reader = READERS.try_acquire().map_err(|_| too_many())?;
     let going = if asked.follow { Going::On } else { Going::AsFarAsItIs };
     let query = mailbox.ask(|reply| Message::ReadLogs(asked, reply)).await.ok_or_else(refusal::ending)?;
-    let query = query.map_err(Refusal)?;
+    let (query, mut marks) = query.map_err(Refusal)?;
     let framing = Framing::of(&headers);
     let (frames, body) = mpsc::channel(FRAMES_AHEAD);
     let over = Arc::new(AtomicBool::new(false));
@@ -53,7 +53,9 @@ pub async fn stream(
     let mut pass_on =
         PassOn { frames, framing, frame: String::new(), over, _still_read: still_read, _reader: reader };
     let read = move || {
-        if let Err(error) = session::run(&query, going, clock::unix_ms, &mut pass_on) {
+        let mut marks = || marks.news();
+        let session = Session { query: &query, going, unix_ms: clock::unix_ms, marks: &mut marks };
+        if let Err(error) = session.run(&mut pass_on) {
             tracing::debug!(%error, "cannot read logs for a client");
         }
         let _ = pass_on.send();
@@ -106,8 +108,12 @@ impl PassOn {
 }
 
 impl Listener for PassOn {
-    fn hear(&mut self, line: Line) -> ControlFlow<()> {
-        let json = serde_json::to_string(&LogLine::new(line.service, line.stream, line.unix_ms, &line.bytes));
+    fn hear(&mut self, item: Item) -> ControlFlow<()> {
+        let item = match item {
+            Item::Line(line) => LogItem::line(line.service, line.stream, line.unix_ms, &line.bytes),
+            Item::Mark(mark) => LogItem::mark(mark),
+        };
+        let json = serde_json::to_string(&item);
         self.frame.push_str(&self.framing.frame(&json.unwrap_or_default()));
         if self.frame.len() < FRAME_BYTES { ControlFlow::Continue(()) } else { self.send() }
     }
