@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Each room and the rooms it may import. ARCHITECTURE.md explains the floors.
 const ARROWS: [(&str, &[&str]); 15] = [
@@ -240,4 +242,25 @@ fn the_wall_clock_is_read_in_one_place() {
     let readers = sources().into_iter().filter(|source| source.code().contains("SystemTime"));
     let readers: Vec<PathBuf> = readers.map(|source| source.path).collect();
     assert_eq!(readers, [Path::new("sys/clock.rs")]);
+}
+
+/// A cargo that ends whoever called it stands for a time limit that is over in the midst of a step.
+#[test]
+fn a_run_of_the_checks_that_is_cut_off_does_not_say_that_all_passed() {
+    let home = tempfile::tempdir().unwrap();
+    let (bin, cargo) = (home.path().join(".cargo/bin"), home.path().join(".cargo/bin/cargo"));
+    let check = |body: &str| {
+        fs::create_dir_all(&bin).unwrap();
+        fs::write(&cargo, format!("#!/bin/sh\ncase \"$*\" in 'fmt --all'*) {body};; esac\n")).unwrap();
+        fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+        let run = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/run");
+        let output = Command::new(run).arg("fmt").env("HOME", home.path()).output().unwrap();
+        let says_so = String::from_utf8_lossy(&output.stdout).contains("all steps passed");
+        assert_eq!(says_so, output.status.success(), "{body}: {output:?}");
+        says_so
+    };
+    assert!(check("true"));
+    for body in ["false", "kill -TERM $PPID", "kill -INT $$", "kill -KILL $$"] {
+        assert!(!check(body), "{body}");
+    }
 }
