@@ -1,4 +1,4 @@
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -109,12 +109,6 @@ fn run_of(name: &str) -> Option<(RunId, ServiceName)> {
 }
 
 impl Cgroup {
-    /// Makes it, and opens it for a process to be born in.
-    pub(super) fn make(&self) -> io::Result<File> {
-        make_directory(&self.path)?;
-        File::open(&self.path)
-    }
-
     /// Whether it is there.
     pub fn exists(&self) -> bool {
         self.path.is_dir()
@@ -196,7 +190,8 @@ fn outside_of_runs(path: &Path) -> Option<&Path> {
     path.ancestors().filter(is_home).last()?.parent()
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+/// Makes the directory, if it is not there.
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o755).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         Ok(()) | Err(_) => Ok(()),

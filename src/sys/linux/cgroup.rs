@@ -1,8 +1,10 @@
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
+
+use crate::sys::cgroup::{Cgroup, make_directory};
 
 /// This process' own cgroup: where cgroup2 is mounted (proc_pid_mountinfo(5)), and the path in there (cgroups(7),
 /// `/proc/PID/cgroup`).
@@ -31,6 +33,12 @@ fn within(mounts: &str, groups: &str) -> Option<PathBuf> {
 /// Whether this directory is a cgroup of version 2.
 pub(in crate::sys) fn is_one(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC)
+}
+
+/// Makes the cgroup of a run, and opens it for a process to be born in.
+pub(super) fn open_new(cgroup: &Cgroup) -> io::Result<File> {
+    make_directory(cgroup.path())?;
+    File::open(cgroup.path())
 }
 
 #[cfg(test)]

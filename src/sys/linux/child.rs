@@ -10,6 +10,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::wait::waitpid;
 use nix::unistd::{chdir, setsid};
 
+use super::cgroup::open_new;
 use super::clone::{self, Part};
 use crate::sys::handover::Handover;
 use crate::sys::limits;
@@ -107,7 +108,7 @@ impl<'a> Plan<'a> {
         let refused = |why: &io::Error| {
             tracing::debug!(%why, cgroup = %cgroup.path().display(), "a process is not made in its cgroup");
         };
-        let directory = cgroup.make().inspect_err(refused).ok()?;
+        let directory = open_new(cgroup).inspect_err(refused).ok()?;
         // SAFETY: what the child does is `run`, on a stack that nobody else uses.
         match unsafe { clone::into_cgroup(directory.as_fd(), self.stack().spare_capacity_mut(), self.part()) }
         {
