@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -72,7 +73,7 @@ fn place(python: &Path, service: &ServiceName, run: RunId) -> PathBuf {
 impl Engine {
     /// Asks a run to end. One that is ended because it hangs leaves its stacks first.
     pub(super) fn stop(&mut self, run: RunId, stop: Stop) {
-        let Some(charge) = self.wardens.get(&run).map(|warden| warden.charge().clone()) else { return };
+        let Some(charge) = self.wardens.get(&run).map(|warden| Arc::clone(warden.charge())) else { return };
         if !self.is_hanging(run) {
             return self.with_warden(run, |warden| warden.stop(stop));
         }

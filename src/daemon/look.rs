@@ -24,7 +24,7 @@ pub struct Look {
     /// What is to be found out.
     pub aspect: Aspect,
     /// Its processes.
-    pub charge: Charge,
+    pub charge: Arc<Charge>,
     /// The command that judges it, if one does, or why there is none.
     pub errand: Option<Result<Errand, String>>,
 }

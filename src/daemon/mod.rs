@@ -71,6 +71,8 @@ pub mod preflight;
 pub mod processes;
 /// What supervisord's clients ask the engine.
 pub mod question;
+/// What wardens are told.
+mod reins;
 /// The config, read again while services live.
 mod reload;
 /// Files whose change makes a broken program worth another try.

@@ -245,7 +245,7 @@ impl Engine {
     /// Looks at a run. An earlier look that is still under way asks what is not asked any more.
     fn probe(&mut self, run: RunId, service: Arc<Service>, aspect: Aspect) {
         let Some(warden) = self.wardens.get(&run) else { return };
-        let charge = warden.charge().clone();
+        let charge = Arc::clone(warden.charge());
         let errand = self.errand(&service, aspect);
         let mailbox = self.mailbox.clone();
         let look = tokio::spawn(async move {

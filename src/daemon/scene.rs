@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
 use super::notes;
-use super::warden::{Charge, Warden};
+use super::warden::Charge;
 use crate::ports::holder::{self, Holder};
 use crate::sys::listeners::{Held, Index, Listener};
 use crate::sys::process::Process;
@@ -99,7 +99,7 @@ impl Engine {
     pub(super) fn trees(&mut self) -> BTreeMap<ServiceName, Vec<Process>> {
         let lives = self.fleet.services().values().filter_map(|service| service.phase().live());
         let charges: Vec<&Charge> =
-            lives.filter_map(|live| self.wardens.get(&live.run)).map(Warden::charge).collect();
+            lives.filter_map(|live| self.wardens.get(&live.run)).map(|it| it.charge().as_ref()).collect();
         let runs: Vec<(Identity, &Tag)> = charges.iter().map(|it| (it.leader, &it.tag)).collect();
         let forest = forest::look(&runs, &mut self.known);
         let whole = |(charge, tree): (&&Charge, Vec<Process>)| {

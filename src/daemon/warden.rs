@@ -1,14 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::causes::classify::Memory;
 use super::causes::ends::Ended;
 use super::last_words::{self, Beginning};
 use super::mailbox::{Mailbox, Message};
 use super::notebook::Notebook;
+use super::reins::{Order, Reins};
 use crate::logs::pump::Pump;
 use crate::machine::blame::Blame;
 use crate::machine::event::End;
@@ -27,12 +29,12 @@ use crate::vocab::signal::Signal;
 /// The engine's hold on one run's process. Dropping it leaves the process as it is.
 #[derive(Debug)]
 pub struct Warden {
-    orders: mpsc::UnboundedSender<Order>,
-    charge: Charge,
+    reins: Arc<Reins>,
+    charge: Arc<Charge>,
 }
 
 /// The process that a warden watches.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Charge {
     /// Its main process.
     pub leader: Identity,
@@ -67,15 +69,6 @@ impl Charge {
     }
 }
 
-/// What a warden is told. The queue has no bound, and needs none: the machine gives a run two orders in its life, and
-/// people's signals are few.
-#[derive(Debug, Clone, Copy)]
-enum Order {
-    Stop(Stop),
-    Kill,
-    Signal(Signal),
-}
-
 /// How the rest of a tree is ended once its main process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
@@ -106,41 +99,37 @@ const LINES_LOOKED_AT: usize = 200;
 impl Warden {
     /// Watches a process from here on, and tells the engine of its end when its whole tree is gone.
     pub fn watch(charge: Charge, pump: Pump, mailbox: Mailbox) -> Self {
-        let (orders, inbox) = mpsc::unbounded_channel();
-        let watch = Watch { charge: charge.clone(), inbox, pump, manner: Manner::AtOnce };
+        let (reins, charge) = (Arc::new(Reins::default()), Arc::new(charge));
+        let watch =
+            Watch { charge: Arc::clone(&charge), reins: Arc::clone(&reins), pump, manner: Manner::AtOnce };
         tokio::spawn(watch.run(mailbox));
-        Self { orders, charge }
+        Self { reins, charge }
     }
 
     /// What it watches.
-    pub fn charge(&self) -> &Charge {
+    pub fn charge(&self) -> &Arc<Charge> {
         &self.charge
     }
 
     /// Asks the main process, or its group, to end, and the rest of its tree once that has.
     pub fn stop(&self, stop: Stop) {
-        self.order(Order::Stop(stop));
+        self.reins.give(Order::Stop(stop));
     }
 
     /// Ends the whole tree with SIGKILL.
     pub fn kill(&self) {
-        self.order(Order::Kill);
+        self.reins.give(Order::Kill);
     }
 
     /// Sends a signal to the main process.
     pub fn signal(&self, signal: Signal) {
-        self.order(Order::Signal(signal));
-    }
-
-    fn order(&self, order: Order) {
-        // A warden that has ended has told the engine so; the message is on its way.
-        let _ = self.orders.send(order);
+        self.reins.give(Order::Signal(signal));
     }
 }
 
 struct Watch {
-    charge: Charge,
-    inbox: mpsc::UnboundedReceiver<Order>,
+    charge: Arc<Charge>,
+    reins: Arc<Reins>,
     pump: Pump,
     manner: Manner,
 }
@@ -211,7 +200,7 @@ impl Watch {
                     (None, Ok(mut guard)) => guard.clear_ready(),
                     (None, Err(_)) => return Box::pin(self.until_it_looks_ended()).await,
                 },
-                Some(order) = self.inbox.recv() => self.obey(order),
+                order = self.reins.next() => self.obey(order),
             }
         }
     }
@@ -221,7 +210,7 @@ impl Watch {
         while process::is_alive(self.charge.leader) {
             tokio::select! {
                 () = tokio::time::sleep(UNWATCHED_PAUSE) => (),
-                Some(order) = self.inbox.recv() => self.obey(order),
+                order = self.reins.next() => self.obey(order),
             }
         }
         Outcome::Unknown
@@ -352,7 +341,7 @@ impl Watch {
         tokio::select! {
             () = ended => (),
             () = tokio::time::sleep(pause) => (),
-            Some(order) = self.inbox.recv() => match order {
+            order = self.reins.next() => match order {
                 Order::Kill => self.manner = Manner::AtOnce,
                 Order::Stop(stop) => self.manner = Manner::Asking(stop.signal),
                 Order::Signal(_) => (),
