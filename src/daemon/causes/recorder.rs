@@ -3,11 +3,11 @@ use std::collections::btree_map::Entry;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc as between_threads;
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::classify::{Facts, Judgement, Memory, classify};
 use crate::rundir::history::{self, Book};
@@ -25,7 +25,7 @@ use crate::vocab::signal::Signal;
 /// cheap; no call waits.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    requests: SyncSender<Request>,
+    requests: mpsc::Sender<Request>,
     lost: Arc<AtomicU64>,
 }
 
@@ -50,10 +50,11 @@ enum Request {
     Began(ServiceName, Began),
     Ended(Box<Draft>),
     Read(ServiceName, oneshot::Sender<Vec<Record>>),
-    Close(mpsc::Sender<()>),
+    Close(between_threads::Sender<()>),
 }
 
-/// So many requests may wait for the disk; what comes then is lost, and counted.
+/// So many requests may wait for the disk; what comes then is lost, and counted. A channel of the standard library would
+/// take room for all of them from the start, 160 KiB.
 const WAITING_MAX: usize = 4096;
 
 /// How long the last records may take when the supervisor ends.
@@ -68,7 +69,7 @@ const STACK_BYTES: usize = 256 * 1024;
 impl Recorder {
     /// Starts the thread, and drops the records of services that have gone for long.
     pub fn start(paths: Paths, fleet: Arc<Fleet>) -> io::Result<Self> {
-        let (requests, inbox) = mpsc::sync_channel(WAITING_MAX);
+        let (requests, inbox) = mpsc::channel(WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         let desk = Desk { paths, books: BTreeMap::new(), killed: BTreeMap::new(), disk: Disk::Well };
         let thread = thread::Builder::new().name("records".to_owned()).stack_size(STACK_BYTES);
@@ -77,7 +78,7 @@ impl Recorder {
             let since = clock::unix_ms().saturating_sub(KEPT_MS);
             history::sweep(&desk.paths, since, |name| fleet.service(name).is_some());
             drop(fleet);
-            desk.work(&inbox, &counted);
+            desk.work(inbox, &counted);
         })?;
         Ok(Self { requests, lost })
     }
@@ -98,7 +99,7 @@ impl Recorder {
 
     /// Writes what is waiting, and ends the thread.
     pub fn close(self) {
-        let (done, closed) = mpsc::channel();
+        let (done, closed) = between_threads::channel();
         self.request(Request::Close(done));
         let _ = closed.recv_timeout(CLOSE_MAX);
     }
@@ -126,8 +127,8 @@ enum Disk {
 }
 
 impl Desk {
-    fn work(mut self, inbox: &mpsc::Receiver<Request>, lost: &AtomicU64) {
-        while let Ok(request) = inbox.recv() {
+    fn work(mut self, mut inbox: mpsc::Receiver<Request>, lost: &AtomicU64) {
+        while let Some(request) = inbox.blocking_recv() {
             let count = lost.swap(0, Ordering::Relaxed);
             if count > 0 {
                 tracing::warn!(count, "records of runs were lost: the disk is too slow for them");
