@@ -138,6 +138,6 @@ fn supervisor() -> Supervisor {
         notify: Default::default(),
         log_level: LogLevel::Info,
         log_format: LogFormat::Human,
-        log_sockets: Sockets::default(),
+        log_sockets: Sockets::default().into(),
     }
 }

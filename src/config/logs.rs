@@ -24,8 +24,8 @@ pub(super) fn read(context: &Context<'_>, section: &Section<'_>, name: &ServiceN
     let (rotation, delivery) = log(section, files);
     Logs {
         rotation,
-        stdout: stdout.file,
-        stderr: stderr.file,
+        stdout: stdout.file.into(),
+        stderr: stderr.file.into(),
         stdout_to: stdout.to,
         stderr_to: stderr.to,
         delivery,

@@ -51,7 +51,7 @@ pub(super) fn supervisor<'a>(
             .and_then(|(text, value)| value.note(text.parse()))
             .unwrap_or(LogLevel::Info),
         log_format: section.text("log_format").map_or(LogFormat::Human, |it| log_format(&it.0, &it.1)),
-        log_sockets: sockets(base, &section),
+        log_sockets: sockets(base, &section).into(),
     };
     section.refuse_others(Room { name: "[supervisor]", planned: &[] });
     supervisor

@@ -99,8 +99,8 @@ pub(super) fn read(
         hold,
         drain,
         depends_on: needs,
-        ready: checks.ready,
-        live: checks.live,
+        ready: checks.ready.map(Box::new),
+        live: checks.live.map(Box::new),
         ..service
     })
 }
@@ -191,7 +191,7 @@ fn rest(
         backoff,
         start_limit: schedule::start_limit(section),
         max_age: schedule::max_age(section),
-        schedule,
+        schedule: schedule.map(Box::new),
         stop: stop(section),
         hooks: hooks::read(section, directory, context.machine),
         watch: watch::read(section),

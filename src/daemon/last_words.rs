@@ -1,13 +1,14 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::logs::tail;
 
 /// Where a run's standard error begins in its log file, so that what an earlier run wrote is not taken for its words.
 #[derive(Debug, Clone)]
 pub struct Beginning {
-    file: PathBuf,
+    file: Arc<Path>,
     inode: u64,
     offset: u64,
 }
@@ -20,9 +21,9 @@ const LOOK_BACK_BYTES: u64 = 64 * 1024;
 
 impl Beginning {
     /// The end of the file as it is.
-    pub fn at_end_of(file: &Path) -> Self {
+    pub fn at_end_of(file: &Arc<Path>) -> Self {
         let (inode, offset) = fs::metadata(file).map_or((0, 0), |found| (found.ino(), found.len()));
-        Self { file: file.to_owned(), inode, offset }
+        Self { file: Arc::clone(file), inode, offset }
     }
 
     /// The last `count` lines written since; fewer when the run wrote fewer.

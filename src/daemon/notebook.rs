@@ -23,7 +23,7 @@ struct Pages {
     words: Words,
     /// Where its output begins.
     beginnings: Vec<Scan>,
-    search: Option<Search>,
+    search: Option<Box<Search>>,
 }
 
 /// A search for a line.
@@ -95,7 +95,10 @@ impl Notebook {
     pub(super) fn line(&self, pattern: &Pattern) -> Finding {
         let mut pages = self.pages();
         let before = pages.search.take().filter(|it| it.pattern == *pattern);
-        let begin = || Search { pattern: pattern.clone(), scans: pages.beginnings.clone(), is_over: false };
+        let begin = || {
+            let scans = pages.beginnings.clone();
+            Box::new(Search { pattern: pattern.clone(), scans, is_over: false })
+        };
         let mut search = before.unwrap_or_else(begin);
         let found = search.scans.iter_mut().map(|scan| scan.finds(|line| pattern.is_in(line)));
         let found: Result<Vec<bool>, _> = if search.is_over { Ok(Vec::new()) } else { found.collect() };
@@ -110,9 +113,9 @@ impl Notebook {
     }
 }
 
-fn files_of(service: &Service) -> impl Iterator<Item = &Path> {
-    let apart = (!service.logs.are_joined()).then_some(service.logs.stderr.as_path());
-    std::iter::once(service.logs.stdout.as_path()).chain(apart)
+fn files_of(service: &Service) -> impl Iterator<Item = &Arc<Path>> {
+    let apart = (!service.logs.are_joined()).then_some(&service.logs.stderr);
+    std::iter::once(&service.logs.stdout).chain(apart)
 }
 
 #[cfg(test)]

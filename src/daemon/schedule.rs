@@ -63,11 +63,11 @@ impl Engine {
     pub(super) fn keep_schedules(&mut self, fleet: &Fleet) {
         let now = clock::unix_ms();
         let is_kept = |name: &ServiceName, times: &Times| {
-            fleet.service(name).is_some_and(|service| service.schedule.as_ref() == Some(&times.schedule))
+            fleet.service(name).is_some_and(|service| service.schedule.as_deref() == Some(&times.schedule))
         };
         self.schedules.times.retain(|name, times| is_kept(name, times));
         for service in fleet.services().values() {
-            let Some(schedule) = &service.schedule else { continue };
+            let Some(schedule) = service.schedule.as_deref() else { continue };
             if !self.schedules.times.contains_key(&service.name) {
                 let known = self.fleet.services().get(&service.name).and_then(|it| it.plan()?.next_unix_ms);
                 self.schedules.times.insert(service.name.clone(), Times::new(schedule.clone(), known, now));

@@ -103,8 +103,8 @@ impl Engine {
             notes: noted,
             dropped_lines: lost.lines,
             dropped_bytes: lost.bytes,
-            stdout_log: spec.logs.stdout.clone(),
-            stderr_log: spec.logs.stderr.clone(),
+            stdout_log: spec.logs.stdout.to_path_buf(),
+            stderr_log: spec.logs.stderr.to_path_buf(),
         }
     }
 

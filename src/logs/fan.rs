@@ -34,7 +34,7 @@ const LOOK_BYTES: usize = 64 * 1024;
 
 impl Fan {
     /// None where bytes go as they are into one file, and need not be looked at.
-    pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Option<Self> {
+    pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Option<Box<Self>> {
         let key = StreamKey { service: origin.service.clone(), stream: origin.stream };
         let tap = Tap::new(key, to.events, ground.ears.clone());
         if tap.is_none()
@@ -45,7 +45,7 @@ impl Fan {
         }
         let loss = || Loss::new(&ground.tally, &origin.service);
         let sink = |target: &Target| Sink::new(*target, origin, to, loss());
-        Some(Self {
+        Some(Box::new(Self {
             sinks: to.targets.iter().filter_map(sink).collect(),
             tap,
             origin: origin.clone(),
@@ -55,7 +55,7 @@ impl Fan {
             written: 0,
             owed: 0,
             sent: 0,
-        })
+        }))
     }
 
     /// Passes on what can be had at once.

@@ -3,7 +3,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -56,9 +56,9 @@ pub struct Attachment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     /// Its current log file.
-    pub file: PathBuf,
+    pub file: Arc<Path>,
     /// That of the service's other stream, which shares its largest size.
-    pub beside: Option<PathBuf>,
+    pub beside: Option<Arc<Path>>,
     /// When it is set aside.
     pub rotation: Rotation,
     /// Whether that is where they go, and where else.
@@ -66,21 +66,21 @@ pub struct Destination {
     /// How lines go there.
     pub delivery: Delivery,
     /// Where daemons listen that may be among them.
-    pub sockets: Sockets,
+    pub sockets: Arc<Sockets>,
     /// What is told of them.
     pub events: OutputEvents,
 }
 
 impl Destination {
     /// A file and nothing else, as it comes.
-    pub fn file(file: PathBuf, rotation: Rotation) -> Self {
+    pub fn file(file: impl Into<Arc<Path>>, rotation: Rotation) -> Self {
         Self {
-            file,
+            file: file.into(),
             beside: None,
             rotation,
             targets: Target::file(),
             delivery: Delivery::default(),
-            sockets: Sockets::default(),
+            sockets: Arc::default(),
             events: OutputEvents::default(),
         }
     }
@@ -103,7 +103,7 @@ pub enum SetAside {
 #[derive(Debug, Clone)]
 pub(super) struct Ground {
     /// Where time indexes lie.
-    pub(super) times: PathBuf,
+    pub(super) times: Arc<Path>,
     pub(super) tally: Tally,
     /// The way to who is told of what streams say.
     pub(super) ears: bounded::Sender<Heard>,
@@ -136,7 +136,7 @@ impl Pump {
         let count = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
         let tally = Tally::default();
         let (ears, heard) = bounded::channel(tap::WAITING_MAX);
-        let ground = Ground { times, tally: tally.clone(), ears, unix_ms };
+        let ground = Ground { times: times.into(), tally: tally.clone(), ears, unix_ms };
         let start = |_| Thread::start(ground.clone());
         Ok((Self { threads: (0..count).map(start).collect::<io::Result<_>>()?, tally }, heard))
     }

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{files, times};
 
@@ -9,7 +10,7 @@ use super::{files, times};
 /// disturb it: it stands in a file, whatever that is called by then.
 #[derive(Debug, Clone)]
 pub struct Scan {
-    path: PathBuf,
+    path: Arc<Path>,
     /// The file that it stands in; none when there was none.
     inode: Option<u64>,
     offset: u64,
@@ -26,15 +27,15 @@ const KNOWN_TO_MS: u64 = 1000;
 
 impl Scan {
     /// Behind all that was written so far.
-    pub fn at_end_of(path: &Path) -> Self {
+    pub fn at_end_of(path: &Arc<Path>) -> Self {
         let newest = files::newest_first(path).next();
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
         let offset = newest.as_ref().map_or(0, |(path, _)| size(path));
-        Self { path: path.to_owned(), inode: newest.map(|(_, inode)| inode), offset }
+        Self { path: Arc::clone(path), inode: newest.map(|(_, inode)| inode), offset }
     }
 
     /// Where that begins which arrived since then, in milliseconds since 1970, to the second or so by which that is known.
-    pub fn since(path: &Path, times_dir: &Path, unix_ms: u64) -> Self {
+    pub fn since(path: &Arc<Path>, times_dir: &Path, unix_ms: u64) -> Self {
         let mut oldest = None;
         for (_, inode) in files::newest_first(path) {
             let entries = times::read(times_dir, inode);
@@ -50,7 +51,7 @@ impl Scan {
             }
         }
         match oldest {
-            Some((inode, offset)) => Self { path: path.to_owned(), inode: Some(inode), offset },
+            Some((inode, offset)) => Self { path: Arc::clone(path), inode: Some(inode), offset },
             None => Self::at_end_of(path),
         }
     }
@@ -133,16 +134,17 @@ mod tests {
     use std::fs::{self, OpenOptions};
     use std::io::Write;
     use std::os::unix::fs::MetadataExt;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
+    use std::sync::Arc;
 
     fn write(path: &Path, text: &str) {
         OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    fn log() -> (tempfile::TempDir, PathBuf) {
+    fn log() -> (tempfile::TempDir, Arc<Path>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("api.out.log");
-        (dir, path)
+        (dir, path.into())
     }
 
     fn is_ready(line: &[u8]) -> bool {

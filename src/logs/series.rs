@@ -1,5 +1,6 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::calendar;
 use super::current::{Current, LineEnd, Place, Portion};
@@ -14,7 +15,7 @@ use crate::sys::source::{SidePipe, Source};
 #[derive(Debug)]
 pub struct Series {
     destination: Destination,
-    times: PathBuf,
+    times: Arc<Path>,
     current: Option<Current>,
     failed: Option<Failed>,
     due: Due,
@@ -74,7 +75,8 @@ const LOOK_BYTES: usize = 64 * 1024;
 
 impl Series {
     /// The series of a file; nothing is opened yet. Time indexes lie in the directory `times`.
-    pub fn new(destination: Destination, times: PathBuf) -> Self {
+    pub fn new(destination: Destination, times: impl Into<Arc<Path>>) -> Self {
+        let times = times.into();
         let has_rotated = true;
         let (current, failed) = (None, None);
         let mut series = Self { destination, times, current, failed, due: Due::NEVER, has_rotated };

@@ -247,7 +247,7 @@ mod tests {
 
     fn sink(dir: &Path, on_full: OnFull) -> (Sink, Tally) {
         let tally = Tally::default();
-        let sockets = Sockets { syslog: dir.join("log"), journald: dir.join("journal") };
+        let sockets = Sockets { syslog: dir.join("log"), journald: dir.join("journal") }.into();
         let loss = Loss::new(&tally, &origin().service);
         let mut to = Destination::file(dir.join("a"), Rotation::default());
         (to.sockets, to.delivery.on_full) = (sockets, on_full);

@@ -20,7 +20,7 @@ pub(super) struct Stream {
     sources: VecDeque<Source>,
     series: Series,
     /// Where bytes do not go as they are into one file.
-    fan: Option<Fan>,
+    fan: Option<Box<Fan>>,
     gap: Gap,
     origin: Origin,
     ground: Ground,
@@ -133,7 +133,7 @@ impl Stream {
     /// Its service has ended, and all that it wrote had arrived by this time and was moved.
     pub(super) fn end_run(&mut self, unix_ms: u64) {
         self.series.end_run(unix_ms);
-        self.fan.iter_mut().for_each(Fan::end_run);
+        self.fan.iter_mut().for_each(|fan| fan.end_run());
     }
 
     /// Goes on with another pipe, once those before it are empty.

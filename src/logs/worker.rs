@@ -23,7 +23,8 @@ pub(super) struct Worker {
     poll: Poll,
     inbox: mpsc::Receiver<Request>,
     ground: Ground,
-    lanes: BTreeMap<usize, Lane>,
+    /// Each in a place of its own: up to half of a tree's nodes is empty.
+    lanes: BTreeMap<usize, Box<Lane>>,
     tokens: BTreeMap<StreamKey, usize>,
     next_token: usize,
     /// Every lane that is looked at at a time.
@@ -260,7 +261,7 @@ impl Worker {
         self.next_token += 1;
         // What is in it already makes an event as well.
         register(&self.poll, &stream, token);
-        self.lanes.insert(token, Lane { stream, wait: Wait::Event, alarm: None });
+        self.lanes.insert(token, Box::new(Lane { stream, wait: Wait::Event, alarm: None }));
         self.tokens.insert(key, token);
         self.look_after(token);
     }

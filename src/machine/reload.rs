@@ -92,7 +92,7 @@ impl Service {
         if before.watch != self.spec.watch {
             self.watched = Watched::default();
         }
-        self.plan_anew(before.schedule.as_ref());
+        self.plan_anew(before.schedule.as_deref());
         match standing {
             Standing::Removed if self.spec.autostart => self.want_up(),
             Standing::Removed => (),

@@ -101,7 +101,7 @@ impl Service {
 
     /// Its spec has another schedule than before, or none.
     pub(super) fn plan_anew(&mut self, before: Option<&Schedule>) {
-        if before == self.spec.schedule.as_ref() {
+        if before == self.spec.schedule.as_deref() {
             return;
         }
         self.plan = Plan::default();

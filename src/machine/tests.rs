@@ -241,7 +241,8 @@ fn check_removed_check(before: &Service) {
 
 #[test]
 fn a_reload_that_removes_the_check_leaves_no_look_behind() {
-    let checked = Service { ready: Some(health_of(3000)), live: Some(health_of(3000)), ..plain("api") };
+    let checked =
+        Service { ready: Some(health_of(3000).into()), live: Some(health_of(3000).into()), ..plain("api") };
     check_removed_check(&checked);
     check_removed_check(&Service { ports: vec![port_of(3000)], ..checked });
 }
@@ -259,7 +260,8 @@ fn a_reload_that_asks_for_a_longer_life_is_obeyed_by_a_run_that_starts() {
 
 #[test]
 fn a_finding_counts_only_while_a_look_is_under_way() {
-    let checked = Service { ready: Some(health_of(3000)), live: Some(health_of(3000)), ..plain("api") };
+    let checked =
+        Service { ready: Some(health_of(3000).into()), live: Some(health_of(3000).into()), ..plain("api") };
     let mut rig = Rig::new(vec![checked]);
     rig.ask(1, Verb::Start, &["api"]);
     rig.pass(10);

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::vocab::name::ServiceName;
@@ -9,9 +10,9 @@ use crate::vocab::stream::Stream;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logs {
     /// The file of standard output.
-    pub stdout: PathBuf,
+    pub stdout: Arc<Path>,
     /// The file of standard error.
-    pub stderr: PathBuf,
+    pub stderr: Arc<Path>,
     /// When each is rotated.
     pub rotation: Rotation,
     /// Where standard output goes; nowhere if that is nothing.
@@ -111,8 +112,8 @@ impl Logs {
     /// These files, written as they usually are.
     pub fn to_files(stdout: PathBuf, stderr: PathBuf) -> Self {
         Self {
-            stdout,
-            stderr,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
             rotation: Rotation::default(),
             stdout_to: Target::file(),
             stderr_to: Target::file(),
@@ -129,8 +130,8 @@ impl Logs {
 
     /// Each file that is written, with the stream that it is of.
     pub fn files(&self) -> impl Iterator<Item = (Stream, &Path)> {
-        let stdout = (Stream::Stdout, self.stdout.as_path(), &self.stdout_to);
-        let stderr = (Stream::Stderr, self.stderr.as_path(), &self.stderr_to);
+        let stdout = (Stream::Stdout, &*self.stdout, &self.stdout_to);
+        let stderr = (Stream::Stderr, &*self.stderr, &self.stderr_to);
         let stderr = (!self.are_joined()).then_some(stderr);
         let written = std::iter::once(stdout).chain(stderr).filter(|(_, _, to)| to.contains(&Target::File));
         written.map(|(stream, file, _)| (stream, file))
@@ -146,7 +147,7 @@ impl Logs {
         let beside = |file: &Path| {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             let own = name.strip_prefix(service.as_str()).and_then(|rest| rest.strip_prefix('.'));
-            file.with_file_name(format!("{other}.{}", own.unwrap_or(&name)))
+            file.with_file_name(format!("{other}.{}", own.unwrap_or(&name))).into()
         };
         Self { stdout: beside(&self.stdout), stderr: beside(&self.stderr), ..self.clone() }
     }

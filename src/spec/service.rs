@@ -52,9 +52,9 @@ pub struct Service {
     /// What must hold before it starts.
     pub depends_on: Needs,
     /// How it is proven to be ready while it starts, beyond holding its ports.
-    pub ready: Option<Health>,
+    pub ready: Option<Box<Health>>,
     /// How it is proven to be alive while it runs; its ports are looked at as often.
-    pub live: Option<Health>,
+    pub live: Option<Box<Health>>,
     /// When a run is followed by another.
     pub restart: RestartPolicy,
     /// Whether what a run's end is put down to decides what follows: a broken program waits until it is changed.
@@ -66,7 +66,7 @@ pub struct Service {
     /// How old a run may become before another takes its place.
     pub max_age: Option<MaxAge>,
     /// At which times something is done about it.
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<Box<Schedule>>,
     /// How a run is ended.
     pub stop: Stop,
     /// What is run on occasions of its life.
@@ -196,7 +196,7 @@ impl Service {
 
     /// Whether its runs begin at the times of a schedule, and end by themselves.
     pub fn is_job(&self) -> bool {
-        self.schedule.as_ref().is_some_and(Schedule::begins_runs)
+        self.schedule.as_deref().is_some_and(Schedule::begins_runs)
     }
 
     /// Whether two of its runs may live at the same time. A port that each run binds for itself has one holder; a held
@@ -223,8 +223,8 @@ impl Service {
     /// The check that answers for one aspect.
     pub fn health(&self, aspect: Aspect) -> Option<&Health> {
         match aspect {
-            Aspect::Ready => self.ready.as_ref(),
-            Aspect::Alive => self.live.as_ref(),
+            Aspect::Ready => self.ready.as_deref(),
+            Aspect::Alive => self.live.as_deref(),
         }
     }
 

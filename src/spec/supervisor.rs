@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::log::Sockets;
 use super::target::Targets;
@@ -35,7 +36,7 @@ pub struct Supervisor {
     /// In which form.
     pub log_format: LogFormat,
     /// Where the daemons listen that services' lines may go to.
-    pub log_sockets: Sockets,
+    pub log_sockets: Arc<Sockets>,
 }
 
 /// The form of the supervisor's own log.
@@ -80,7 +81,7 @@ impl Supervisor {
             notify: Targets::new(),
             log_level: LogLevel::Info,
             log_format: LogFormat::Human,
-            log_sockets: Sockets::default(),
+            log_sockets: Arc::default(),
         }
     }
 

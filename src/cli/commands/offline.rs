@@ -173,7 +173,7 @@ fn view(
         notes: Vec::new(),
         dropped_lines: 0,
         dropped_bytes: 0,
-        stdout_log: service.logs.stdout.clone(),
-        stderr_log: service.logs.stderr.clone(),
+        stdout_log: service.logs.stdout.to_path_buf(),
+        stderr_log: service.logs.stderr.to_path_buf(),
     }
 }

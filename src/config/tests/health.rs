@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use super::{load_service, load_text};
-use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
+use crate::spec::health::{Aspect, Budget, Check, Health, OnUnhealthy};
 
 fn checks(body: &str) -> (Option<Health>, Option<Health>) {
     let service = load_service(&format!("command = \"sh\"\ndirectory = \"backend\"\nport = 8001\n{body}"));
-    (service.ready.clone(), service.live.clone())
+    (service.health(Aspect::Ready).cloned(), service.health(Aspect::Alive).cloned())
 }
 
 #[test]

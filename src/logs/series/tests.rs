@@ -234,8 +234,10 @@ fn both_files_of_a_service_together_stay_below_their_largest_size_and_the_oldest
     let rotation = Rotation { size_max: 20, keep: 100, total_max: Some(100), ..Rotation::default() };
     let [out, err] = ["a.out.log", "a.err.log"].map(|name| dir.path().join("logs").join(name));
     let of = |file: &PathBuf, beside: &PathBuf| {
-        let destination =
-            Destination { beside: Some(beside.clone()), ..Destination::file(file.clone(), rotation) };
+        let destination = Destination {
+            beside: Some(beside.as_path().into()),
+            ..Destination::file(file.clone(), rotation)
+        };
         Series::new(destination, dir.path().join("times"))
     };
     let (mut to_out, mut to_err) = (of(&out, &err), of(&err, &out));

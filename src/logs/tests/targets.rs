@@ -9,7 +9,7 @@ use crate::spec::log::{Delivery, Envelope, OnFull, Rotation, Sockets, Target};
 /// A destination `logs/a` with daemons that listen in the rig's own directory.
 fn destination(rig: &Rig, delivery: Delivery) -> Destination {
     let mut destination = Destination::file(rig.path("logs").join("a"), Rotation::default());
-    destination.sockets = Sockets { syslog: rig.path("syslog"), journald: rig.path("journal") };
+    destination.sockets = Sockets { syslog: rig.path("syslog"), journald: rig.path("journal") }.into();
     destination.delivery = delivery;
     destination
 }

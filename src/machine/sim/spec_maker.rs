@@ -11,7 +11,6 @@ use crate::spec::fleet::Fleet;
 use crate::spec::graph::{Bond, Condition, Need, Needs};
 use crate::spec::health::{Budget, Check, Health, OnUnhealthy};
 use crate::spec::hooks::{Hook, Hooks, Occasion};
-use crate::spec::log::Sockets;
 use crate::spec::policy::{
     Backoff, EarlyExit, Growth, PortConflict, Recovery, RestartPolicy, StartLimit, Stop,
 };
@@ -64,7 +63,7 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
         notify: Targets::new(),
         log_level: LogLevel::Info,
         log_format: LogFormat::Human,
-        log_sockets: Sockets::default(),
+        log_sockets: Arc::default(),
     };
     Arc::new(Fleet::new(supervisor, services).unwrap())
 }
@@ -164,7 +163,7 @@ fn set_times(rng: &mut Rng, service: &mut Service) {
     service.start_limit = (rng.u32(0..6) == 0).then(|| StartLimit { starts: rng.u32(1..=6), within });
     let age = Duration::from_millis(rng.u64(5000..40_000));
     service.max_age = (rng.u32(0..6) == 0).then_some(MaxAge { age, variance: 0.1 });
-    service.schedule = (rng.u32(0..4) == 0).then(|| schedule(rng));
+    service.schedule = (rng.u32(0..4) == 0).then(|| schedule(rng).into());
     if service.is_job() && service.restart == RestartPolicy::Always {
         service.restart = RestartPolicy::Never;
     }
@@ -184,10 +183,10 @@ fn schedule(rng: &mut Rng) -> Schedule {
 /// No check, one for both aspects, one for either, or one for each; some of them are kept up by the service itself.
 fn set_checks(rng: &mut Rng, service: &mut Service) {
     let lot = rng.u32(0..10);
-    service.ready = (lot < 3 || lot == 4).then(|| random_health(rng));
+    service.ready = (lot < 3 || lot == 4).then(|| random_health(rng).into());
     service.live = match lot {
         0..=2 => service.ready.clone(),
-        3 | 4 => Some(random_health(rng)),
+        3 | 4 => Some(random_health(rng).into()),
         _ => None,
     };
 }

@@ -59,7 +59,7 @@ impl Rig {
 }
 
 fn both(health: Health) -> Service {
-    Service { ready: Some(health.clone()), live: Some(health), ..plain("api") }
+    Service { ready: Some(health.clone().into()), live: Some(health.into()), ..plain("api") }
 }
 
 fn asks_to_end(actions: &[Action]) -> bool {
@@ -86,7 +86,7 @@ fn one_that_was_unhealthy_is_healthy_after_as_many_passes_as_it_takes() {
 #[test]
 fn readiness_and_liveness_are_asked_in_turn_and_healthy_is_said_of_both() {
     let live = Health { interval: Duration::from_secs(9), ..health_of(3001) };
-    let service = Service { ready: Some(health_of(3000)), live: Some(live), ..plain("api") };
+    let service = Service { ready: Some(health_of(3000).into()), live: Some(live.into()), ..plain("api") };
     let mut rig = Rig::of(service);
     assert_eq!(rig.look(Finding::Good).1, Aspect::Ready);
     assert_eq!(rig.seen(), (State::Running, Seen::Starting));
@@ -124,7 +124,7 @@ fn an_unhealthy_run_is_ended_and_its_cause_is_said() {
 fn a_word_of_its_own_brings_the_look_forward_and_asks_for_time() {
     let notify = Check::Notify { watchdog: None };
     let mut rig = Rig::of(Service {
-        ready: Some(Health { check: notify, retries: 1, ..health_of(3000) }),
+        ready: Some(Health { check: notify, retries: 1, ..health_of(3000) }.into()),
         ..plain("api")
     });
     let extension = Some(Duration::from_secs(30));

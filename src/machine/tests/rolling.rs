@@ -23,7 +23,7 @@ use crate::vocab::state::{Goal, State};
 const ROLL: Verb = Verb::Roll { ready_within: Duration::from_secs(5) };
 
 fn checked(text: &str) -> Service {
-    let (ready, live) = (Some(health_of(3000)), Some(health_of(3000)));
+    let (ready, live) = (Some(health_of(3000).into()), Some(health_of(3000).into()));
     Service { ready, live, ..plain(text) }
 }
 

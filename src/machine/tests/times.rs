@@ -22,7 +22,7 @@ fn job(overlap: Overlap) -> Service {
 
 fn with_task(restart: RestartPolicy, task: Task) -> Service {
     let schedule = Schedule::new("* * * * *", TimeZone::UTC, task, Missed::Run).unwrap();
-    Service { schedule: Some(schedule), restart, ..plain("job") }
+    Service { schedule: Some(schedule.into()), restart, ..plain("job") }
 }
 
 impl Rig {
