@@ -13,7 +13,7 @@ use procman::rundir::lock::Supervisor;
 use procman::vocab::state::State;
 
 use crate::guardian::kill_supervisor;
-use crate::harness::{DEADLINE, Fleet, is_alive, wait_until};
+use crate::harness::{DEADLINE, Fleet, Ran, is_alive, wait_until};
 
 const STAY: &str = "command = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n";
 
@@ -274,6 +274,28 @@ fn three_hundred_crash_loops_at_once_end_fatal_and_status_answers_all_the_while(
     for service in fleet.status().services {
         assert!(service.restarts >= 3 && service.reason.is_some(), "{service:?}");
     }
+    fleet.run("down").expect(0);
+    fleet.wait_until_nothing_lives();
+}
+
+/// Starts take turns of 100 ms, so that whoever asks waits for a part of them at most. The 500 take longer than a turn on
+/// any machine.
+#[test]
+fn who_asks_in_the_midst_of_a_big_start_is_answered_before_its_end() {
+    const SERVICES: usize = 500;
+    let service = |number| format!("[services.s{number}]\ncommand = \"sleep 1000\"\nmin_uptime = \"1ms\"\n");
+    let fleet = Fleet::new(&(0..SERVICES).map(service).collect::<String>());
+    let up = fleet.spawn("up -q");
+    wait_until("a supervisor answers", || fleet.supervisor_pid_if_any());
+    wait_until("an answer tells of services that have a process and of others that wait for one", || {
+        let services = fleet.status().services;
+        let started = services.iter().filter(|it| it.pid.is_some()).count();
+        let waiting = services.iter().filter(|it| it.state == State::Starting && it.pid.is_none()).count();
+        assert!(started < SERVICES, "nobody was answered before all had a process");
+        (started > 0 && waiting > 0).then_some(())
+    });
+    // Its table is more than a pipe holds, so it is read.
+    Ran::of(&up.wait_with_output().unwrap()).expect(0);
     fleet.run("down").expect(0);
     fleet.wait_until_nothing_lives();
 }
