@@ -1,4 +1,4 @@
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 
 use serde::Serialize;
 
@@ -7,14 +7,15 @@ use super::failure::Failure;
 /// Prints a line of data. A reader who has left (`| head`) ends the command quietly.
 pub(super) fn line(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
-    writeln!(out, "{text}").map_err(Failure::of_output)
+    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(Failure::of_output)
 }
 
-/// Prints a value as one JSON document.
+/// Prints a value as one JSON document. JSON writes control characters as escapes: there is no colour in it, and nobody has
+/// to look for any, which takes a third of the time of a large status.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|error| Failure::of_output(io::Error::other(error)))?;
-    line(&text)
+    let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
+    written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(Failure::of_output)
 }
 
 /// Prints a value as one line of JSON.
