@@ -21,6 +21,7 @@ use super::mailbox::{self, Mailbox, Message};
 use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
+use super::orphans::Orphans;
 use super::processes::Times;
 use super::repairs::Repairs;
 use super::roster::Roster;
@@ -61,6 +62,7 @@ pub struct Engine {
     pub(super) environment: Environment,
     pub(super) wardens: BTreeMap<RunId, Warden>,
     pub(super) leaders: watch::Sender<BTreeSet<Pid>>,
+    pub(super) orphans: Arc<Orphans>,
     /// Runs that are due to begin.
     pub(super) starts: VecDeque<(RunId, Arc<Service>)>,
     /// Looks that are under way.
@@ -191,6 +193,7 @@ impl Engine {
             environment: parts.environment,
             wardens: BTreeMap::new(),
             leaders: watch::Sender::new(BTreeSet::new()),
+            orphans: Arc::default(),
             starts: VecDeque::new(),
             looks: BTreeMap::new(),
             hooks: Hooks::default(),

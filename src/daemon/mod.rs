@@ -59,6 +59,8 @@ pub mod notes;
 mod notify;
 /// What clients ask for, in the machine's words.
 pub mod orders;
+/// Who has come to the supervisor.
+mod orphans;
 /// The supervisor's own log.
 pub mod own_log;
 /// What a supervisor before this one left.

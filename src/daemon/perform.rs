@@ -160,8 +160,8 @@ impl Engine {
             leaders.insert(leader.pid);
         });
         let cgroup = self.cgroups.as_ref().map(|home| home.of(&tag)).filter(Cgroup::exists);
-        let charge =
-            Charge { leader, tag, beginning, reach, notebook, cgroup, leaders: self.leaders.subscribe() };
+        let (leaders, orphans) = (self.leaders.subscribe(), Arc::clone(&self.orphans));
+        let charge = Charge { leader, tag, beginning, reach, notebook, cgroup, leaders, orphans };
         let warden = Warden::watch(charge, self.pump.clone(), self.mailbox.clone());
         let before = self.wardens.insert(run, warden);
         assert!(before.is_none(), "a run has one warden, and run {run} had one");

@@ -10,6 +10,7 @@ use super::causes::ends::Ended;
 use super::last_words::{self, Beginning};
 use super::mailbox::{Mailbox, Message};
 use super::notebook::Notebook;
+use super::orphans::Orphans;
 use super::reins::{Order, Reins};
 use crate::logs::pump::Pump;
 use crate::machine::blame::Blame;
@@ -50,6 +51,8 @@ pub struct Charge {
     pub cgroup: Option<Cgroup>,
     /// The main processes of all runs.
     pub leaders: watch::Receiver<BTreeSet<Pid>>,
+    /// Who has come to the supervisor, for all wardens.
+    pub(super) orphans: Arc<Orphans>,
 }
 
 impl Charge {
@@ -61,6 +64,18 @@ impl Charge {
     /// The processes of its tree, wherever they may be.
     pub fn tree(&self) -> Vec<Process> {
         self.members(self.reach)
+    }
+
+    /// The same as [`Self::tree`], by a look that is shared with others who ask at this moment.
+    async fn tree_among_others(&self) -> Vec<Process> {
+        match self.reach {
+            Reach::Near => {
+                let orphans = self.orphans.look(&self.leaders).await;
+                let near = tree::members_near(self.leader, &self.tag, &orphans);
+                tree::with_cgroup(near, self.cgroup.as_ref())
+            }
+            Reach::Anywhere => self.tree(),
+        }
     }
 
     fn members(&self, reach: Reach) -> Vec<Process> {
@@ -257,7 +272,7 @@ impl Watch {
         let mut asked: BTreeMap<Identity, Signal> = BTreeMap::new();
         let mut killing_since: Option<tokio::time::Instant> = None;
         loop {
-            let rest = self.rest();
+            let rest = self.rest().await;
             if rest.is_empty() && !self.has_unseen() {
                 self.remove_cgroup();
                 return Vec::new();
@@ -285,8 +300,8 @@ impl Watch {
     }
 
     /// The living processes of the tree other than the leader; those that are our own zombie children are reaped.
-    fn rest(&self) -> Vec<Process> {
-        let members = self.charge.tree();
+    async fn rest(&self) -> Vec<Process> {
+        let members = self.charge.tree_among_others().await;
         let (zombies, living): (Vec<Process>, Vec<Process>) = members
             .into_iter()
             .filter(|process| process.identity != self.charge.leader)

@@ -46,7 +46,7 @@ pub fn members(leader: Identity, tag: &Tag, reach: Reach, is_leader: impl Fn(Pid
 }
 
 /// This process' own children that lead no run: they came to it, as their subreaper, when their parents ended.
-fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
+pub fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
     let others = children(process::own_pid()).into_iter().filter(|pid| !is_leader(*pid));
     others.filter_map(process::read).collect()
 }
@@ -54,7 +54,7 @@ fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
 /// The processes of a run that can be found without reading the whole process table: the main process, those orphans
 /// that carry the run's tag or belong to the main process' group or session, and all that descends from them. Zombies are
 /// included.
-fn members_near(leader: Identity, tag: &Tag, orphans: &[Process]) -> Vec<Process> {
+pub fn members_near(leader: Identity, tag: &Tag, orphans: &[Process]) -> Vec<Process> {
     gather(leader, orphans.iter().copied().filter(|process| belongs(process, leader, tag)))
 }
 
