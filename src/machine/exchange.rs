@@ -310,7 +310,7 @@ impl Service {
         let has_ended = self.phase.run().is_none();
         match self.last.as_mut().filter(|_| has_ended) {
             Some(last) => last.end.left.extend(ended.end.left),
-            None => self.last = Some(ended),
+            None => self.last = Some(ended.into()),
         }
     }
 

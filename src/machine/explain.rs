@@ -215,7 +215,7 @@ fn taken_words(Taken { port, holder, .. }: &Taken) -> String {
 pub(super) fn failure(service: &Service, condemned: Option<&Trouble>) -> String {
     match condemned.and_then(Trouble::condemnation) {
         Some(condemned) => condemned.cause.clone(),
-        None => service.last.as_ref().map(run_words).unwrap_or_default(),
+        None => service.last.as_deref().map(run_words).unwrap_or_default(),
     }
 }
 

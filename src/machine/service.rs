@@ -46,7 +46,7 @@ pub struct Service {
     pub(super) standing: Standing,
     pub(super) failures: u32,
     pub(super) restarts: u64,
-    pub(super) last: Option<LastRun>,
+    pub(super) last: Option<Box<LastRun>>,
     pub(super) trouble: Option<Trouble>,
     /// Whose fall has taken it down, until it is started again.
     pub(super) fallen_with: Option<Fall>,
@@ -135,7 +135,7 @@ impl Service {
 
     /// The run that ended last.
     pub fn last(&self) -> Option<&LastRun> {
-        self.last.as_ref()
+        self.last.as_deref()
     }
 
     /// What keeps it from being well, beyond what its phase says.
@@ -262,7 +262,7 @@ impl Service {
         let blame = end.blame.clone();
         let may_be_taken = (was_starting || blame == Blame::Address) && !self.is_success(outcome);
         let taken = end.taken.take().filter(|_| may_be_taken);
-        self.last = Some(LastRun { run: live.run, end, lasted });
+        self.last = Some(LastRun { run: live.run, end, lasted }.into());
         self.forget_exchange();
         let condemned = self.trouble.take().filter(|_| self.goal == Goal::Up);
         let is_renewed = remedy(condemned.as_ref()) == Some(Remedy::Renew);

@@ -12,7 +12,8 @@ use crate::vocab::identity::Pid;
 /// another parent when its own has ended, which is for the reader to see.
 #[derive(Debug, Default)]
 pub struct Known {
-    entries: BTreeMap<Pid, Entry>,
+    /// Each in a place of its own: up to half of a tree's nodes is empty.
+    entries: BTreeMap<Pid, Box<Entry>>,
     look: u64,
 }
 
@@ -83,13 +84,13 @@ impl Known {
                 Some(_) | None => match process::read(pid) {
                     Some(process) => {
                         let entry = Entry { ran, met: look, process, sockets: None, about: None };
-                        self.entries.insert(pid, entry);
+                        self.entries.insert(pid, Box::new(entry));
                     }
                     None => drop(self.entries.remove(&pid)),
                 },
             }
         }
-        self.entries.get_mut(&pid)
+        self.entries.get_mut(&pid).map(AsMut::as_mut)
     }
 }
 
