@@ -1,5 +1,7 @@
 //! Services that write as fast as they can, and who carries their lines into files: `cat > file` for each of them, procman,
-//! and supervisord; the last two rotate at 50 MB. The same writers, in turn, all in files of one file system.
+//! and supervisord; the last two rotate at 50 MB. The same writers, in turn, all in files of one file system. Of one writer
+//! also with `procman logs -f` beside it. Medians, and the fastest round: on a machine that does other work as well, that is
+//! the one that was least disturbed.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure fails")]
 
@@ -9,6 +11,7 @@ mod support;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use support::figures::{self, Samples};
 use support::place::Place;
@@ -27,10 +30,18 @@ const LOADS: [(&str, Load); 3] = [
     ("eight writers, blocks of 64 KiB", Load { writers: 8, block_bytes: 64 << 10, bytes: 128 * MIB }),
 ];
 
-/// The median of each over all rounds.
-struct Medians {
+/// The median of each over all rounds, and the fastest.
+struct Figures {
     gib_per_s: f64,
+    gib_per_s_best: f64,
     busy_s_per_gib: f64,
+}
+
+/// Who reads what is written while it is written.
+#[derive(Clone, Copy)]
+enum Reader {
+    Nobody,
+    Follower,
 }
 
 fn main() {
@@ -38,40 +49,57 @@ fn main() {
     let installed = supervisord::installed();
     for (name, load) in LOADS {
         println!("{name}");
-        let (mut of_cat, mut of_procman, mut of_supervisord) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut of_cat, mut of_procman, mut of_followed, mut of_supervisord) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             of_cat.push(through_cat(load));
-            of_procman.push(through_procman(load));
+            of_procman.push(through_procman(load, Reader::Nobody));
+            if load.writers == 1 {
+                of_followed.push(through_procman(load, Reader::Follower));
+            }
             of_supervisord.extend(installed.clone().map(|bin| through_supervisord(bin, load)));
         }
-        let procman = medians(load, &of_procman);
-        say("procman", &procman);
-        compare("cat > file", &procman, &medians(load, &of_cat));
-        if !of_supervisord.is_empty() {
-            compare("supervisord", &procman, &medians(load, &of_supervisord));
+        let procman = Figures::of(load, &of_procman);
+        procman.say("procman");
+        procman.beside("cat > file", load, &of_cat);
+        procman.beside("supervisord", load, &of_supervisord);
+        procman.beside("procman with a follower", load, &of_followed);
+    }
+}
+
+impl Figures {
+    fn of(load: Load, rounds: &[Round]) -> Self {
+        let gib = (load.bytes * load.writers as u64) as f64 / GIB;
+        let samples = |of: fn(&Round) -> Duration| Samples::new(rounds.iter().map(of).collect());
+        let lasted = samples(|round| round.lasted);
+        Self {
+            gib_per_s: gib / lasted.median().as_secs_f64(),
+            gib_per_s_best: gib / lasted.percentile(0).as_secs_f64(),
+            busy_s_per_gib: samples(|round| round.busy).median().as_secs_f64() / gib,
         }
     }
-}
 
-fn medians(load: Load, rounds: &[Round]) -> Medians {
-    let gib = (load.bytes * load.writers as u64) as f64 / GIB;
-    let median =
-        |of: fn(&Round) -> std::time::Duration| Samples::new(rounds.iter().map(of).collect()).median();
-    Medians {
-        gib_per_s: gib / median(|round| round.lasted).as_secs_f64(),
-        busy_s_per_gib: median(|round| round.busy).as_secs_f64() / gib,
+    fn say(&self, name: &str) {
+        let Self { gib_per_s, gib_per_s_best, busy_s_per_gib } = self;
+        let speed = format!("{gib_per_s:5.2} GiB/s (best {gib_per_s_best:5.2})");
+        figures::line(name, &format!("{speed}   {busy_s_per_gib:5.3} CPU s/GiB"));
     }
-}
 
-fn say(name: &str, medians: &Medians) {
-    let Medians { gib_per_s, busy_s_per_gib } = medians;
-    figures::line(name, &format!("{gib_per_s:5.2} GiB/s   {busy_s_per_gib:5.3} CPU s/GiB"));
-}
-
-fn compare(name: &str, procman: &Medians, other: &Medians) {
-    say(name, other);
-    let (speed, cost) = (procman.gib_per_s / other.gib_per_s, procman.busy_s_per_gib / other.busy_s_per_gib);
-    figures::line(&format!("procman beside {name}"), &format!("speed x{speed:.2}   CPU x{cost:.2}"));
+    /// Nothing where there were no rounds.
+    fn beside(&self, name: &str, load: Load, rounds: &[Round]) {
+        if rounds.is_empty() {
+            return;
+        }
+        let other = Self::of(load, rounds);
+        other.say(name);
+        let speed = self.gib_per_s / other.gib_per_s;
+        let best = self.gib_per_s_best / other.gib_per_s_best;
+        let cost = self.busy_s_per_gib / other.busy_s_per_gib;
+        figures::line(
+            &format!("procman beside {name}"),
+            &format!("speed x{speed:.2} (best x{best:.2})   CPU x{cost:.2}"),
+        );
+    }
 }
 
 /// A shell's `writer | cat > file`, for each writer. Each pipe has the size that pipes have.
@@ -105,18 +133,27 @@ fn pid(child: &Child) -> i32 {
     child.id().try_into().unwrap()
 }
 
-fn through_procman(load: Load) -> Round {
+fn through_procman(load: Load, reader: Reader) -> Round {
     let place = Place::new();
     let writers = Writers::compile(&place, load);
     let services = vec![(writers.command(), None); load.writers];
     let procman = Procman::new(&place, &procman::config(&services));
     procman.run("up");
+    let follower = match reader {
+        Reader::Nobody => None,
+        Reader::Follower => Some(procman.command("logs --follow s0").spawn().unwrap()),
+    };
+    let reads = follower.as_ref().map(pid);
     let logs = place.path().join("logs");
     let round = writers.race(
-        || running(&place, procman::binary()),
+        || running(&place, procman::binary()).into_iter().filter(|it| Some(*it) != reads).collect(),
         &logs,
         |name| name.contains(".out.log") && !name.starts_with('.'),
     );
+    if let Some(mut follower) = follower {
+        follower.kill().unwrap();
+        follower.wait().unwrap();
+    }
     procman.run("down");
     round
 }
