@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::times::{Entry, Recorder};
 use crate::sys::source::{SidePipe, Source, Target};
+use crate::sys::space;
 
 /// The file of a series that bytes go to.
 #[derive(Debug)]
@@ -12,7 +13,17 @@ pub(super) struct Current {
     file: File,
     inode: u64,
     size: u64,
+    ahead: Ahead,
     recorder: Recorder,
+}
+
+/// What it has on the disk beyond its end.
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    /// Up to there its place is its own.
+    to: u64,
+    /// When that is given back, if no more is reserved by then, in milliseconds since 1970 UTC.
+    until_ms: Option<u64>,
 }
 
 /// What is taken at once, and when.
@@ -38,6 +49,17 @@ pub(super) enum Place {
     Lost,
 }
 
+impl Ahead {
+    const NOTHING: Self = Self { to: 0, until_ms: None };
+}
+
+/// How much is reserved ahead of a stream that brings much, and how long it may take for the half of that.
+const RESERVE_BYTES: u64 = 8 << 20;
+const RESERVE_MS: u64 = 1000;
+
+/// A disk gives out blocks, and notes them in others.
+const SLACK_BYTES: u64 = 64 << 10;
+
 impl Current {
     /// Opens the file, making it and its directory (mode 0640) where they are not there.
     pub(super) fn open(path: &Path, times: &Path) -> io::Result<Self> {
@@ -52,7 +74,11 @@ impl Current {
             return Err(io::Error::other(format!("{} is not a file", path.display())));
         }
         let recorder = Recorder::open(times, found.ino(), found.len());
-        Ok(Self { file, inode: found.ino(), size: found.len(), recorder })
+        if found.blocks() * 512 > found.len() + SLACK_BYTES {
+            // A supervisor that was killed had reserved it. It is room for further lines, if not for those of others.
+            let _ = space::give_back(&file);
+        }
+        Ok(Self { file, inode: found.ino(), size: found.len(), ahead: Ahead::NOTHING, recorder })
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -64,6 +90,9 @@ impl Current {
     pub(super) fn look_again(&mut self, path: &Path) -> Place {
         match fs::metadata(path) {
             Ok(found) if found.ino() == self.inode => {
+                if found.len() < self.size {
+                    self.ahead = Ahead::NOTHING;
+                }
                 self.size = found.len();
                 Place::Kept
             }
@@ -101,10 +130,56 @@ impl Current {
         Ok(written)
     }
 
+    /// Makes room ahead on the disk, for no more than so many further bytes. A disk that has none to spare is asked again after
+    /// as many bytes as it was asked for.
+    pub(super) fn reserve(&mut self, bytes_max: u64, unix_ms: u64) {
+        let ahead = |bytes: u64| self.size.saturating_add(bytes.min(bytes_max));
+        if self.ahead.to >= ahead(RESERVE_BYTES / 2) {
+            return;
+        }
+        let (from, to) = (self.size.max(self.ahead.to), ahead(RESERVE_BYTES));
+        match space::reserve(&self.file, from, to - from) {
+            Ok(()) => self.ahead = Ahead { to, until_ms: Some(unix_ms.saturating_add(RESERVE_MS)) },
+            Err(error) => {
+                if error.kind() != io::ErrorKind::Unsupported {
+                    // A disk that is nearly full has given what it has left.
+                    let _ = space::give_back(&self.file);
+                }
+                self.ahead = Ahead { to, until_ms: None };
+            }
+        }
+    }
+
+    /// When to [`Self::rest`].
+    pub(super) fn alarm(&self) -> Option<u64> {
+        self.ahead.until_ms
+    }
+
+    /// A stream that has not filled in time what was reserved for it is not busy: that is of more use to others.
+    pub(super) fn rest(&mut self, unix_ms: u64) {
+        if self.ahead.until_ms.is_some_and(|until_ms| until_ms <= unix_ms) {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if self.ahead.until_ms.is_some() {
+            // It is room for further lines, if not for those of others.
+            let _ = space::give_back(&self.file);
+        }
+        self.ahead = Ahead::NOTHING;
+    }
+
     pub(super) fn line_end(&self) -> io::Result<LineEnd> {
         let Some(at) = self.size.checked_sub(1) else { return Ok(LineEnd::Whole) };
         let mut last = [0];
         self.file.read_exact_at(&mut last, at)?;
         Ok(if last == *b"\n" { LineEnd::Whole } else { LineEnd::Open })
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }

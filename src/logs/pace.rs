@@ -42,9 +42,10 @@ pub(super) struct Look {
 /// A follower sees each line within a tenth of a second: it looks itself each twentieth.
 const PAUSE_LONGEST: Duration = Duration::from_millis(20);
 
-/// In less time no writer fills a large pipe, and who looks sooner stands in its way: a pipe has one lock. A small one is full
-/// before that.
+/// A shorter pause costs more than it spares: who fills half a pipe so soon fills it again while that is carried away.
 const PAUSE_SHORTEST: Duration = Duration::from_micros(40);
+
+/// A smaller pipe is emptied so soon that its writer may just have been woken.
 const LARGE_BYTES: usize = 256 * 1024;
 
 /// Bytes that come so soon after others are a part of the same flow.
@@ -70,16 +71,18 @@ impl Pace {
         self.moved_at = Some(look.at);
         if look.bytes >= look.capacity / 2 {
             self.pause /= 4;
-            if self.pause < PAUSE_SHORTEST && look.capacity < LARGE_BYTES {
-                return Next::Event;
+            if self.pause < PAUSE_SHORTEST {
+                self.pause = Duration::ZERO;
+                if look.capacity < LARGE_BYTES {
+                    return Next::Event;
+                }
             }
         } else if !is_flow {
             self.pause = PAUSE_SHORTEST;
             return Next::Event;
         } else if look.bytes < look.capacity / 8 {
-            self.pause *= 2;
+            self.pause = (self.pause * 2).clamp(PAUSE_SHORTEST, PAUSE_LONGEST);
         }
-        self.pause = self.pause.clamp(PAUSE_SHORTEST, PAUSE_LONGEST);
         self.mode = Mode::Gathering;
         Next::At(look.at + self.pause)
     }
@@ -125,16 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_fills_up_is_looked_at_sooner_until_no_writer_could_fill_it_in_the_pause() {
+    fn a_pipe_that_fills_up_is_looked_at_sooner_and_at_last_without_a_pause() {
         let mut pace = Pace::new();
         let start = Instant::now();
         pauses(&mut pace, start, &[1000; 20]);
         let later = start + Duration::from_millis(200);
         let found = pauses(&mut pace, later, &[CAPACITY; 8]);
         assert!(found.windows(2).all(|pair| pair[0] >= pair[1]), "{found:?}");
-        assert_eq!(found[7], Some(PAUSE_SHORTEST));
+        assert_eq!(found[7], Some(Duration::ZERO));
         let found = pauses(&mut pace, later, &[CAPACITY / 4; 3]);
-        assert_eq!(found, [Some(PAUSE_SHORTEST); 3], "what fills a quarter is at its pace");
+        assert_eq!(found, [Some(Duration::ZERO); 3], "what fills a quarter is at its pace");
+        let found = pauses(&mut pace, later, &[CAPACITY / 10; 2]);
+        assert_eq!(found, [Some(PAUSE_SHORTEST), Some(2 * PAUSE_SHORTEST)]);
     }
 
     #[test]

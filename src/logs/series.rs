@@ -73,6 +73,9 @@ const STEP_BYTES: usize = 2 << 20;
 /// are looked at, to find the line's end at which the file is set aside.
 const LOOK_BYTES: usize = 64 * 1024;
 
+/// Who brings so much at once will go on.
+const BUSY_BYTES: usize = 256 * 1024;
+
 impl Series {
     /// The series of a file; nothing is opened yet. Time indexes lie in the directory `times`.
     pub fn new(destination: Destination, times: impl Into<Arc<Path>>) -> Self {
@@ -103,9 +106,10 @@ impl Series {
         self.destination == *destination
     }
 
-    /// When the current file is set aside though no bytes may come by then.
+    /// When something is to be done with the current file though no bytes may come by then.
     pub(super) fn alarm(&self) -> Option<u64> {
-        self.due.alarm_ms
+        let of_current = self.current.as_ref().and_then(Current::alarm);
+        self.due.alarm_ms.into_iter().chain(of_current).min()
     }
 
     /// Whether there may be more files to compress than the last time.
@@ -130,8 +134,11 @@ impl Series {
     /// The alarm's time has come. A file whose last line has no end waits for that, and one that cannot be set aside for the
     /// next bytes.
     pub(super) fn ring(&mut self, unix_ms: u64) {
-        self.due.alarm_ms = None;
+        if let Some(current) = &mut self.current {
+            current.rest(unix_ms);
+        }
         if self.due.has_come(unix_ms) {
+            self.due.alarm_ms = None;
             let _ = self.set_aside_now(unix_ms);
         }
     }
@@ -214,6 +221,9 @@ impl Series {
         if room > LOOK_BYTES {
             let bytes_max = STEP_BYTES.min(room - LOOK_BYTES);
             let taken = current.take(source, side, of(bytes_max))?;
+            if taken >= BUSY_BYTES {
+                current.reserve(u64::try_from(room - taken).unwrap_or(u64::MAX), unix_ms);
+            }
             return Ok(if taken < bytes_max { Taken::All(taken) } else { Taken::Some(taken) });
         }
         let next = source.look(2 * LOOK_BYTES, side)?;

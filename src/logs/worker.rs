@@ -29,7 +29,7 @@ pub(super) struct Worker {
     next_token: usize,
     /// Every lane that is looked at at a time.
     timers: BTreeSet<(Instant, usize)>,
-    /// Every lane whose file is set aside by the wall clock, and when.
+    /// Every lane whose file is seen to by the wall clock, and when.
     alarms: BTreeSet<(u64, usize)>,
     press: Press,
     side: SidePipe,

@@ -51,6 +51,8 @@ pub mod signal;
 pub mod socket;
 /// Bytes from a pipe into a file.
 pub mod source;
+/// Room on the disk for what a file will hold.
+pub mod space;
 /// Making a process.
 pub mod spawn;
 /// Descriptors that outlive their processes.

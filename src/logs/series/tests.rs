@@ -2,8 +2,12 @@ use super::{Destination, Series};
 use crate::logs::files::{all, set_aside_path};
 use crate::logs::pump::SetAside;
 use crate::spec::log::{Every, Rotation};
+use crate::sys::source::{SidePipe, Source};
+use crate::sys::space;
 use proptest::prelude::*;
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 fn series(dir: &Path, size_max: u64, keep: u32) -> (Series, PathBuf) {
@@ -261,4 +265,48 @@ fn both_files_of_a_service_together_stay_below_their_largest_size_and_the_oldest
         "what was set aside of it is older than all of the other"
     );
     assert!(files(&err).concat().ends_with(b"err 18 56789\nerr 19 56789\n"));
+}
+
+/// Brings so much at once that more is expected, where pipes hold so much; says what.
+fn bring_much(series: &mut Series) -> Vec<u8> {
+    let (pipe, mut writer) = std::io::pipe().unwrap();
+    let (mut source, mut side) = (Source::new(pipe.into()), SidePipe::default());
+    source.grow(1 << 20);
+    source.grow(1 << 20);
+    let text = b"a line\n".repeat(source.capacity() / 10);
+    writer.write_all(&text).unwrap();
+    series.take(&mut source, &mut side, 1).unwrap();
+    text
+}
+
+#[test]
+fn room_that_is_reserved_for_a_busy_stream_is_given_back_when_it_rests_or_its_file_is_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let excess = |path: &Path| {
+        let found = fs::metadata(path).unwrap();
+        (found.blocks() * 512).saturating_sub(found.len())
+    };
+    let can_reserve =
+        space::reserve(&fs::File::create(dir.path().join("probe")).unwrap(), 0, 1 << 20).is_ok();
+    let (mut series, path) = series(dir.path(), 50_000_000, 2);
+    let is_reserved = || excess(&path) > 1 << 20;
+    bring_much(&mut series);
+    assert_eq!(is_reserved(), can_reserve);
+    series.ring(500);
+    assert_eq!(is_reserved(), can_reserve);
+    series.ring(2000);
+    assert!(!is_reserved());
+    assert_eq!(series.alarm(), None);
+    bring_much(&mut series);
+    assert_eq!(is_reserved(), can_reserve);
+    assert_eq!(series.set_aside_now(1), SetAside::Done);
+    assert!(excess(&set_aside_path(&path, 1)) < 1 << 20);
+    let text = bring_much(&mut series);
+    // A supervisor that is killed gives nothing back; the next one does.
+    std::mem::forget(series);
+    assert_eq!(is_reserved(), can_reserve);
+    let mut next = with(dir.path(), Rotation::default());
+    next.append(b"one more\n", 1).unwrap();
+    assert!(!is_reserved());
+    assert_eq!(fs::read(&path).unwrap(), [text, b"one more\n".to_vec()].concat());
 }

@@ -4,9 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
 use nix::sys::socket::MsgFlags;
 use nix::sys::stat::{major, minor};
+use nix::sys::statfs::{EXT4_SUPER_MAGIC, fstatfs};
 use tokio::io::Interest;
 
 use crate::vocab::identity::Pid;
@@ -46,6 +47,15 @@ pub(in crate::sys) fn grow_pipe(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<
 pub(in crate::sys) fn pipe_capacity(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let size = fcntl(fd, FcntlArg::F_GETPIPE_SZ)?;
     Ok(usize::try_from(size).unwrap_or_default())
+}
+
+/// FALLOC_FL_KEEP_SIZE of fallocate(2), on ext4.
+pub(in crate::sys) fn reserve(fd: BorrowedFd<'_>, from: u64, bytes: u64) -> io::Result<()> {
+    if fstatfs(fd)?.filesystem_type() != EXT4_SUPER_MAGIC {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let [from, bytes] = [from, bytes].map(|it| it.try_into().map_err(io::Error::other));
+    Ok(fallocate(fd, FallocateFlags::FALLOC_FL_KEEP_SIZE, from?, bytes?)?)
 }
 
 /// PR_SET_TIMERSLACK of prctl(2) on this thread.

@@ -43,6 +43,11 @@ pub(in crate::sys) fn pipe_capacity(_fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(64 * 1024)
 }
 
+/// APFS writes what it is given at once to places that it chooses then.
+pub(in crate::sys) fn reserve(_fd: BorrowedFd<'_>, _from: u64, _bytes: u64) -> io::Result<()> {
+    Err(unsupported("room for log files ahead"))
+}
+
 /// Timers are as sharp as the kernel likes.
 pub(in crate::sys) fn wake_on_time() {}
 
