@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::table::{Room, Section};
+use super::value::Value;
 use crate::spec::limits::Limits;
 use crate::vocab::rlimits::Rlimits;
 
@@ -8,6 +11,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Limits> {
     let count = |key| section.integer(key, 1..1 << 32).and_then(|count| u64::try_from(count).ok());
     let limits = Limits {
         memory_bytes: section.size("memory"),
+        cpu_millis: section.value("cpu").and_then(|value| cpu_millis(&value)),
         rlimits: Rlimits {
             open_files: count("open_files"),
             processes: count("processes"),
@@ -22,6 +26,22 @@ pub(super) fn read(section: &Section<'_>) -> Option<Limits> {
             }),
         },
     };
-    section.refuse_others(Room { name: "limits", planned: &["cpu"] });
+    section.refuse_others(Room { name: "limits", planned: &[] });
     Some(limits)
+}
+
+/// Reads a number of processors, or of hundredths of one: `1.5` or `"150%"`.
+fn cpu_millis(value: &Value<'_>) -> Option<u32> {
+    let processors = value.parts()?;
+    // So many processors are so many seconds of each second.
+    let millis =
+        Duration::try_from_secs_f64(processors).ok().and_then(|it| u32::try_from(it.as_millis()).ok());
+    let millis = millis.filter(|millis| *millis >= Limits::CPU_MILLIS_MIN);
+    if millis.is_none() {
+        value.add(
+            format!("{processors} is no number of processors that can be given"),
+            "write 0.01 or more: \"50%\" is half of one, 2 is two",
+        );
+    }
+    millis
 }

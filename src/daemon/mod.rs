@@ -9,6 +9,8 @@ pub mod causes;
 pub mod channels;
 /// Who else holds the ports of a service that is about to start.
 pub mod conflict;
+/// How much of the processors runs may use.
+mod cpu;
 /// The journal, kept up to date.
 pub mod diary;
 /// The config on disk, and whether it is what runs.

@@ -2,9 +2,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use super::cpu;
 use super::engine::Engine;
 use super::mailbox::Message;
 use super::scene::Scene;
+use super::warden::Warden;
 use crate::machine::phase::Phase;
 use crate::protocol::event::{Event, What};
 use crate::spec::service::Service;
@@ -25,6 +27,8 @@ pub enum Note {
     Silent(Endpoint),
     /// It names another process as its main one (sd_notify(3)).
     OtherMain(Pid),
+    /// It may use more of the processors than `limits.cpu` says: nothing holds it to that.
+    CpuIsFree,
 }
 
 /// What a run listens on beside its first port can come a while after its start: it is looked at once so long after it,
@@ -55,12 +59,17 @@ pub(super) fn of(service: &Service, held: &[Held]) -> Vec<Note> {
 
 /// In words that go on after the service's name.
 pub(super) fn words(notes: &[Note]) -> Vec<String> {
-    let word = |note: &Note| match note {
+    let word = |note: &Note| {
+        match note {
+        Note::CpuIsFree => {
+            "is not held to limits.cpu: it has no cgroup with the cpu controller (the supervisor's log says why)".to_owned()
+        }
         Note::Undeclared(port) => format!("listens on port {port}, which it does not declare"),
         Note::Silent(port) => format!("does not listen on port {port}, which it declares"),
         Note::OtherMain(pid) => {
             format!("says MAINPID={pid}, which is not followed: the process that was started is its main one")
         }
+    }
     };
     notes.iter().map(word).collect()
 }
@@ -100,8 +109,10 @@ impl Engine {
         let Some(service) = self.fleet.services().get(name) else { return };
         let Phase::Running(live, _) = service.phase() else { return };
         let mut notes = of(service.spec(), held);
-        let named = self.wardens.get(&live.run).and_then(|warden| warden.charge().notebook.main());
+        let charge = self.wardens.get(&live.run).map(Warden::charge);
+        let named = charge.and_then(|charge| charge.notebook.main());
         notes.extend(named.filter(|pid| *pid != live.identity.pid).map(Note::OtherMain));
+        notes.extend(cpu::note(service.spec(), charge.and_then(|charge| charge.cgroup.as_ref())));
         let before = self.noted.insert(live.run, notes.clone()).unwrap_or_default();
         if before != notes {
             let (service, notes) = (name.clone(), words(&notes));

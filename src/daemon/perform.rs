@@ -205,6 +205,7 @@ impl Engine {
             (None, Some(pipe)) => Handover::Stdin(pipe.as_fd()),
             (None, None) => Handover::Nothing,
         };
+        self.limit_cpu(service, tag);
         let cgroup = self.cgroups.as_ref().map(|home| home.of(tag));
         let launch = Launch {
             program: &program,

@@ -75,6 +75,7 @@ impl Engine {
         self.disk = Disk::new(&fleet);
         self.keep_targets(&fleet);
         self.feed(Event::Reconfigured(Arc::clone(&fleet)));
+        self.limit_cpu_anew();
         self.declare_listeners(&groups);
         self.keep_schedules(&fleet);
     }

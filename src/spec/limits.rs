@@ -7,6 +7,8 @@ use crate::vocab::rlimits::Rlimits;
 pub struct Limits {
     /// Resident bytes of its whole tree; more ends the run, which has failed.
     pub memory_bytes: Option<u64>,
+    /// How many thousandths of one processor its tree may use, where its cgroup can hold it to that.
+    pub cpu_millis: Option<u32>,
     /// What the system itself holds each of its processes to.
     pub rlimits: Rlimits,
 }
@@ -14,4 +16,7 @@ pub struct Limits {
 impl Limits {
     /// How far apart two looks at the memory of a tree are.
     pub const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
+
+    /// The least share of a processor that the kernel gives, in thousandths.
+    pub const CPU_MILLIS_MIN: u32 = 10;
 }

@@ -26,13 +26,15 @@ pub struct Cgroup {
 }
 
 impl Home {
-    /// Makes the directory in this process' own cgroup, or finds it there.
+    /// Makes the directory in this process' own cgroup, or finds it there. Where a service manager put this process into a
+    /// subgroup of what it gave away (systemd's `DelegateSubgroup=`), it is beside that: there the runs can be given
+    /// controllers, for the cgroup above has no processes.
     ///
     /// # Errors
     /// There are no cgroups of version 2 (macOS), they are not writable for this user, or the kernel cannot end one as a
     /// whole (`cgroup.kill`, Linux 5.14).
     pub fn make(instance: &Instance) -> io::Result<Self> {
-        let own = os::cgroup::own()?;
+        let own = given(&os::cgroup::own()?).to_owned();
         // Whoever puts a process into a cgroup has to be allowed to write here as well (cgroups(7), delegation).
         access(&own.join("cgroup.procs"), AccessFlags::W_OK)?;
         let home = Self { path: own.join(name_of(instance)) };
@@ -55,8 +57,9 @@ impl Home {
     /// The directory where this process would make it, or, if it lives inside of a run's cgroup, beside that one.
     pub fn near(instance: &Instance) -> Option<Self> {
         let own = os::cgroup::own().ok()?;
-        let outside = outside_of_runs(&own).unwrap_or(&own).join(name_of(instance));
-        Self::at(&own.join(name_of(instance)), instance).or_else(|| Self::at(&outside, instance))
+        let outside = outside_of_runs(&own).unwrap_or(&own);
+        let at = |place: &Path| Self::at(&given(place).join(name_of(instance)), instance);
+        at(&own).or_else(|| at(outside))
     }
 
     /// Where it is.
@@ -91,6 +94,42 @@ impl Home {
             // One in which somebody lives stays.
             let _ = cgroup.remove();
         }
+    }
+
+    /// Holds a run to so many thousandths of one processor, or to none (`cpu.max`). Its cgroup is made if it is not there.
+    ///
+    /// # Errors
+    /// The cgroup above this directory has no such controller to give on, or has processes of its own and may not.
+    pub fn limit_cpu(&self, run: &Cgroup, millis: Option<u32>) -> io::Result<()> {
+        if millis.is_some() {
+            self.give_on("cpu")?;
+            make_directory(&run.path)?;
+        }
+        write(&run.path.join(CPU_MAX), &cpu_max(millis))
+    }
+
+    /// Lets the runs have a controller (cgroups(7), `cgroup.subtree_control`).
+    fn give_on(&self, controller: &str) -> io::Result<()> {
+        for place in self.path.parent().into_iter().chain([self.path.as_path()]) {
+            let has = |file: &str| {
+                let text = fs::read_to_string(place.join(file)).unwrap_or_default();
+                text.split_ascii_whitespace().any(|word| word == controller)
+            };
+            if has("cgroup.subtree_control") {
+                continue;
+            }
+            if !has("cgroup.controllers") {
+                let place = place.display();
+                return Err(io::Error::other(format!("the cgroup {place} has no {controller} controller")));
+            }
+            write(&place.join("cgroup.subtree_control"), &format!("+{controller}")).map_err(|error| {
+                let place = place.display();
+                io::Error::other(format!(
+                    "the cgroup {place} cannot give its {controller} controller on: {error}"
+                ))
+            })?;
+        }
+        Ok(())
     }
 
     /// Removes it, with the cgroups of runs whose processes have all ended; one in which somebody lives stays.
@@ -148,12 +187,17 @@ impl Cgroup {
         Some(count.trim() != "0")
     }
 
+    /// Whether it is held to so many thousandths of one processor.
+    pub fn is_held_to(&self, millis: u32) -> bool {
+        fs::read_to_string(self.path.join(CPU_MAX)).is_ok_and(|held| held.trim() == cpu_max(Some(millis)))
+    }
+
     /// Sends SIGKILL to all who live in it, and to all whom they fork meanwhile (`cgroup.kill`).
     ///
     /// # Errors
     /// It is not there, or not ours.
     pub fn kill(&self) -> io::Result<()> {
-        fs::OpenOptions::new().write(true).open(self.path.join("cgroup.kill"))?.write_all(b"1")
+        write(&self.path.join("cgroup.kill"), "1")
     }
 
     /// Removes it, with what was made inside of it.
@@ -170,14 +214,32 @@ impl Cgroup {
 pub fn leave_runs() -> io::Result<()> {
     let Ok(own) = os::cgroup::own() else { return Ok(()) };
     match outside_of_runs(&own) {
-        Some(outside) => {
-            fs::OpenOptions::new().write(true).open(outside.join("cgroup.procs"))?.write_all(b"0")
-        }
+        Some(outside) => write(&outside.join("cgroup.procs"), "0"),
         None => Ok(()),
     }
 }
 
 const PREFIX: &str = "procman-";
+
+/// The file that says how much of how long a cgroup may run, in microseconds.
+const CPU_MAX: &str = "cpu.max";
+
+fn cpu_max(millis: Option<u32>) -> String {
+    const PERIOD_US: u64 = 100_000;
+    let quota = millis.map_or_else(|| "max".to_owned(), |it| (u64::from(it) * PERIOD_US / 1000).to_string());
+    format!("{quota} {PERIOD_US}")
+}
+
+/// What this user was given of the tree, as far as `own` tells.
+fn given(own: &Path) -> &Path {
+    let is_subgroup = |above: &&Path| os::cgroup::is_delegated(above) && !os::cgroup::is_delegated(own);
+    own.parent().filter(is_subgroup).unwrap_or(own)
+}
+
+/// Writes into a file that the kernel has made.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+}
 
 fn name_of(instance: &Instance) -> String {
     format!("{PREFIX}{instance}")
@@ -254,6 +316,39 @@ mod tests {
             home.remove().unwrap();
             assert_eq!(Home::at(home.path(), &instance), None);
         }
+    }
+
+    /// The files of a kernel with a cpu controller, without the kernel.
+    #[test]
+    fn a_run_is_held_to_its_share_where_each_cgroup_above_it_can_give_the_controller_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home { path: dir.path().join("procman-1") };
+        let run = home.of(&Tag::parse("0123456789abcdef/api/7").unwrap());
+        std::fs::create_dir_all(run.path()).unwrap();
+        let files = [
+            (dir.path(), "cgroup.controllers", "cpuset cpu memory\n"),
+            (dir.path(), "cgroup.subtree_control", "memory\n"),
+            (home.path(), "cgroup.controllers", "cpu memory\n"),
+            (home.path(), "cgroup.subtree_control", "cpu\n"),
+            (run.path(), "cpu.max", "max 100000\n"),
+        ];
+        for (place, file, text) in files {
+            std::fs::write(place.join(file), text).unwrap();
+        }
+        let read = |place: &Path, file: &str| std::fs::read_to_string(place.join(file)).unwrap();
+        assert!(!run.is_held_to(1500));
+        home.limit_cpu(&run, Some(1500)).unwrap();
+        assert_eq!(read(run.path(), "cpu.max"), "150000 100000");
+        assert!(run.is_held_to(1500) && !run.is_held_to(500));
+        // A kernel adds to what is there; a file has its first bytes replaced.
+        assert!(read(dir.path(), "cgroup.subtree_control").starts_with("+cpu"));
+        assert_eq!(read(home.path(), "cgroup.subtree_control"), "cpu\n", "it was given on already");
+        home.limit_cpu(&run, None).unwrap();
+        assert!(read(run.path(), "cpu.max").starts_with("max 100000"));
+        std::fs::write(dir.path().join("cgroup.controllers"), "memory\n").unwrap();
+        std::fs::write(dir.path().join("cgroup.subtree_control"), "memory\n").unwrap();
+        let error = home.limit_cpu(&run, Some(1500)).unwrap_err().to_string();
+        assert!(error.ends_with("has no cpu controller"), "{error}");
     }
 
     #[test]

@@ -38,6 +38,41 @@ fn the_kernels_limits_hold_for_a_service_and_its_hooks_and_a_new_one_needs_a_new
     wait_until("its new limits are told", || fleet.read(log).ends_with("hook 99\n99\n0\n").then_some(()));
 }
 
+/// What the kernel holds the service's run to; none where its cgroup has no cpu controller.
+fn cpu_max(fleet: &Fleet) -> Option<String> {
+    let runs = std::fs::read_dir(fleet.status().supervisor.cgroups?).unwrap().flatten();
+    let run = runs.map(|it| it.path()).find(|path| path.to_string_lossy().ends_with("-api"))?;
+    std::fs::read_to_string(run.join("cpu.max")).ok()
+}
+
+#[test]
+fn a_share_of_the_processors_is_kept_to_or_it_is_said_that_it_is_not() {
+    let config = |cpu: &str| {
+        format!(
+            "[services.api]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"20ms\"\nlimits = {{ {cpu} }}\n"
+        )
+    };
+    let fleet = Fleet::new(&config("cpu = 1.5"));
+    fleet.run("up").expect(0);
+    let (pid, is_noted) = (fleet.pid("api"), || {
+        let notes = fleet.service("api").notes;
+        notes.iter().any(|note| note.starts_with("is not held to limits.cpu"))
+    });
+    let check = |held: &str| match cpu_max(&fleet) {
+        Some(told) => assert_eq!((told.trim(), is_noted()), (held, false)),
+        None => assert!(is_noted() && fleet.run("status").expect(0).stdout.contains("limits.cpu")),
+    };
+    check("150000 100000");
+    fleet.configure(&config("cpu = \"25%\""));
+    let told = fleet.run("reload").expect(0);
+    assert!(told.stdout.contains("limits changed (applies as it runs)"), "{}", told.stdout);
+    check("25000 100000");
+    fleet.configure(&config(""));
+    fleet.run("reload").expect(0);
+    assert!(!is_noted() && cpu_max(&fleet).is_none_or(|told| told.starts_with("max ")));
+    assert_eq!(fleet.pid("api"), pid);
+}
+
 /// A service that is ready at once, and watches files of its directory.
 const WATCHING: &str = "[services.api]\ncommand = \"{puppet} stay\"\nmin_uptime = \"20ms\"\n\
                         watch = { paths = [\"src/**/*.py\"], ignore = [\"**/test_*\"], debounce = \"50ms\" }\n";

@@ -89,6 +89,7 @@ services:
     stop_grace_period: 1m30s
     healthcheck: {test: [CMD, curl, -f, "http://localhost:8000"], interval: 10s}
     mem_limit: 512m
+    cpus: "1.50"
     ulimits: {nofile: {soft: 1024, hard: 2048}}
     scale: 2
   db: {command: [postgres, -D, data], restart: on-failure:3}
@@ -106,7 +107,7 @@ health = { exec = ["curl", "-f", "http://localhost:8000"], interval = "10s", tim
 stop_signal = "INT"
 stop_timeout = "1m30s"
 replicas = 2
-limits = { memory = "512MiB", open_files = 1024 }
+limits = { memory = "512MiB", open_files = 1024, cpu = 1.5 }
 
 [services.db]
 command = ["postgres", "-D", "data"]

@@ -31,7 +31,10 @@ pub(super) fn read(service: &Node, remarks: &mut Vec<(usize, String)>) -> Vec<(S
     }
     let processor = of_deploy.and_then(|limits| limits.get("cpus")).or(service.get("cpus"));
     if let Some(node) = processor {
-        remarks.push((node.line, "`cpus` is left out".to_owned()));
+        match node.text().and_then(|text| text.parse::<f64>().ok()).filter(|count| *count >= 0.01) {
+            Some(count) => limits.push(("cpu".to_owned(), count.to_string())),
+            None => remarks.push((node.line, "`cpus` is left out: it is no number of processors".to_owned())),
+        }
     }
     if let Some(node) = of_deploy.and_then(|limits| limits.get("pids")).or(service.get("pids_limit")) {
         remarks.push((node.line, "the limit of processes is left out".to_owned()));

@@ -141,7 +141,7 @@ fn values_that_cannot_be_are_refused_with_a_way_out() {
         ("health = 3", "expected a table, found an integer"),
         ("env = { A = \"\\u0000\" }", "holds a NUL byte"),
         ("env = { A = \"${NO_SUCH}\" }", "the variable `NO_SUCH` is not set"),
-        ("limits = { cpu = 2 }", "`cpu` is planned and not there yet"),
+        ("limits = { cpu = 0 }", "0 is no number of processors that can be given"),
     ];
     for (line, what) in bad {
         let problems = load_text(&format!("[services.api]\ncommand = \"sh\"\n{line}\n")).expect_err(line);
@@ -282,11 +282,11 @@ const CASES: [Case; 14] = [
         way_out: "`${NAME:-default}`",
     },
     Case {
-        text: "[services.a]\ncommand = \"sh\"\nlimits = { cpu = 2 }\n",
+        text: "[services.a]\ncommand = \"sh\"\nlimits = { cpus = 2 }\n",
         place: ":3:12",
-        line: "limits = { cpu = 2 }",
-        says: "unknown key `cpu`",
-        way_out: "planned and not there yet",
+        line: "limits = { cpus = 2 }",
+        says: "unknown key `cpus`",
+        way_out: "did you mean `cpu`?",
     },
 ];
 
@@ -345,11 +345,11 @@ fn who_depends_on_a_service_with_a_problem_depends_on_a_service() {
 #[test]
 fn an_unknown_key_of_the_defaults_is_said_once_and_as_theirs() {
     check(
-        "[defaults]\nstop_timeot = \"1s\"\nlimits = { cpu = 2 }\ncommnd = \"x\"\n\
+        "[defaults]\nstop_timeot = \"1s\"\nlimits = { cpus = 2 }\ncommnd = \"x\"\n\
          [services.a]\ncommand = \"sh\"\n[services.b]\ncommand = \"sh\"\n[services.c]\ncommand = \"sh\"\n",
         &[
             (2, &["unknown key `stop_timeot` in [defaults]", "did you mean `stop_timeout`?"]),
-            (3, &["unknown key `cpu` in limits", "planned and not there yet"]),
+            (3, &["unknown key `cpus` in limits", "did you mean `cpu`?"]),
             (4, &["unknown key `commnd` in [defaults]", "did you mean `command`?"]),
         ],
     );

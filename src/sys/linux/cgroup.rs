@@ -1,5 +1,7 @@
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
@@ -39,6 +41,17 @@ pub(in crate::sys) fn is_one(path: &Path) -> bool {
 pub(super) fn open_new(cgroup: &Cgroup) -> io::Result<File> {
     make_directory(cgroup.path())?;
     File::open(cgroup.path())
+}
+
+/// Whether a service manager gave this cgroup away as a whole: systemd says so by `user.delegate` (xattr(7)).
+pub(in crate::sys) fn is_delegated(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let mut value = [0_u8; 1];
+    // SAFETY: both names end in NUL, and the buffer is as long as is said.
+    let length = unsafe {
+        libc::getxattr(path.as_ptr(), c"user.delegate".as_ptr(), value.as_mut_ptr().cast(), value.len())
+    };
+    length == 1 && value == *b"1"
 }
 
 #[cfg(test)]

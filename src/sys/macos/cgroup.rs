@@ -12,3 +12,8 @@ pub(in crate::sys) fn own() -> io::Result<PathBuf> {
 pub(in crate::sys) fn is_one(_path: &Path) -> bool {
     false
 }
+
+/// None is.
+pub(in crate::sys) fn is_delegated(_path: &Path) -> bool {
+    false
+}
