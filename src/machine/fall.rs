@@ -148,10 +148,16 @@ impl Fleet {
     /// If this change of a service was a fall, all that cannot be up without it go down, by any path.
     pub(super) fn topple(&mut self, name: &ServiceName, before: Footing) {
         let Some(service) = self.services.get(name) else { return };
-        if !before.gives_way_to(Footing::of(service), service.spec.recovery) {
-            return;
-        }
-        let fall = Fall::of(service);
+        let falls = before.gives_way_to(Footing::of(service), service.spec.recovery);
+        // What had completed carries whoever needs it, whatever it stands on itself. What is to run again does not.
+        let had_completed = before.goal == Goal::Up && before.ground == Ground::Resting;
+        let is_to_run_again = had_completed && service.is_passed_through();
+        let fallen = match (falls, is_to_run_again) {
+            (true, _) => Some(service),
+            (false, true) => self.order().lost_under(name),
+            (false, false) => None,
+        };
+        let Some(fall) = fallen.map(Fall::of) else { return };
         let mut open = vec![name.clone()];
         let mut reached = BTreeSet::new();
         while let Some(fallen) = open.pop() {
@@ -173,7 +179,31 @@ impl Fleet {
     }
 }
 
-impl Order<'_> {
+impl<'a> Order<'a> {
+    /// What a service that has no run cannot get one without, by any path through such, and what is lost.
+    fn lost_under(self, name: &ServiceName) -> Option<&'a Service> {
+        let mut open = vec![name.clone()];
+        let mut reached = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            for (needed, _) in self.needs_of(&next).filter(|(_, need)| need.is_lasting()) {
+                let Some(service) = self.services.get(needed) else { continue };
+                let has_no_run = match &service.phase {
+                    Phase::Waiting | Phase::Backoff { .. } | Phase::Blocked { .. } => true,
+                    Phase::Resting(_) | Phase::Spawning { .. } | Phase::Starting(..) => false,
+                    Phase::Running(..) | Phase::Stopping { .. } | Phase::Killing { .. } => false,
+                };
+                if self.has_another(&next, needed) {
+                    continue;
+                } else if service.goal == Goal::Down || Footing::of(service).ground == Ground::Lost {
+                    return Some(service);
+                } else if has_no_run && reached.insert(needed) {
+                    open.push(needed.clone());
+                }
+            }
+        }
+        None
+    }
+
     /// Whether another replica of `lost` is there for `dependent`, which needs any of them to go on.
     fn has_another(self, dependent: &ServiceName, lost: &ServiceName) -> bool {
         let of = |name: &ServiceName| self.services.get(name).map(|it| &it.spec.replica.of);

@@ -7,6 +7,7 @@ use crate::machine::ticket::Verdict;
 use crate::spec::graph::{Condition, Need};
 use crate::spec::policy::{Recovery, RestartPolicy};
 use crate::spec::service::Service;
+use crate::spec::watch::Watch;
 use crate::vocab::run::RunId;
 use crate::vocab::state::{Goal, State};
 
@@ -167,4 +168,25 @@ fn what_has_completed_cannot_fall() {
     rig.ask(2, Verb::Restart, &["task"]);
     rig.exit("task", 3);
     assert_eq!(rig.state("api"), State::Running);
+}
+
+#[test]
+fn what_had_completed_and_is_to_run_again_in_vain_takes_down_whoever_stands_on_it() {
+    let paths = vec!["*.py".to_owned()];
+    let watch = Some(Watch { paths, ignore: Vec::new(), debounce: Watch::DEBOUNCE });
+    let api = needing("api", &[("db", Condition::Ready)]);
+    let api = Service { restart: RestartPolicy::OnFailure, watch, ..api };
+    let mut rig = Rig::up(vec![plain("db"), api, needing("page", &[("api", Condition::Ready)])]);
+    rig.exit("api", 0);
+    assert_eq!(rig.state("api"), State::Exited);
+    let end = End { blame: Blame::Program { file: None }, ..end_of(1, Vec::new()) };
+    rig.tell(Event::Exited { run: rig.run("db"), end });
+    assert!(stops(&rig).is_empty(), "it stands on what has completed");
+    rig.tell(Event::FileChanged { service: name("api"), path: "api.py".to_owned() });
+    assert_eq!(stops(&rig), [rig.run("page")]);
+    assert!(reason(&rig, "page").starts_with("is taken down: `db` ended: "), "{}", reason(&rig, "page"));
+    rig.exit("page", 0);
+    rig.tell(Event::Repaired(name("db")));
+    rig.pass(2000);
+    assert!(["db", "api", "page"].into_iter().all(|it| rig.state(it) == State::Running));
 }
