@@ -157,7 +157,8 @@ proptest::proptest! {
 
 #[test]
 fn a_share_of_the_processors_is_a_number_of_them_or_a_percentage_of_one() {
-    let of = |cpu: &str| load_service(&format!("limits = {{ cpu = {cpu} }}")).limits.cpu_millis;
+    let load = |limits: &str| load_service(&format!("command = \"sh\"\nlimits = {{ {limits} }}"));
+    let of = |cpu: &str| load(&format!("cpu = {cpu}")).limits.cpu_millis;
     assert_eq!(["2", "1.5", "0.01", "\"150%\""].map(of), [2000, 1500, 10, 1500].map(Some));
-    assert_eq!(load_service("limits = {}").limits.cpu_millis, None);
+    assert_eq!(load("").limits.cpu_millis, None);
 }
