@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::table::{Room, Section};
 use super::value::Value;
 use crate::spec::limits::Limits;
@@ -33,10 +31,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Limits> {
 /// Reads a number of processors, or of hundredths of one: `1.5` or `"150%"`.
 fn cpu_millis(value: &Value<'_>) -> Option<u32> {
     let processors = value.parts()?;
-    // So many processors are so many seconds of each second.
-    let millis =
-        Duration::try_from_secs_f64(processors).ok().and_then(|it| u32::try_from(it.as_millis()).ok());
-    let millis = millis.filter(|millis| *millis >= Limits::CPU_MILLIS_MIN);
+    let millis = Limits::cpu_millis(processors);
     if millis.is_none() {
         value.add(
             format!("{processors} is no number of processors that can be given"),

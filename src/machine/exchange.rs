@@ -10,6 +10,7 @@ use super::proof::until;
 use super::service::{KILL_PATIENCE, LastRun, Service, Standing};
 use super::trouble::Trouble;
 use crate::spec::health::Aspect;
+use crate::spec::hooks::Occasion;
 use crate::vocab::identity::Identity;
 use crate::vocab::measure::Brief;
 use crate::vocab::moment::Moment;
@@ -248,7 +249,7 @@ impl Service {
         self.renewal = None;
         let since = self.phase.live().map_or(now, |live| live.since);
         self.begin_upkeep(since, now);
-        out.extend(self.phase.run().and_then(|run| self.hook_of_ready(run)));
+        out.extend(self.phase.run().and_then(|run| self.hook(run, Occasion::PostStart)));
         if let Some(before) = before {
             self.replace(before, now, out);
         }

@@ -53,11 +53,6 @@ impl Service {
         self.hook_because(run, Occasion::OnFailure, Some(cause))
     }
 
-    /// What is to be done about a run that is ready, and that is to stay.
-    pub(super) fn hook_of_ready(&self, run: RunId) -> Option<Action> {
-        self.hook(run, Occasion::PostStart).filter(|_| !self.is_leaving())
-    }
-
     /// Whether something is to be run around its end, which is not to be while another run of it lives.
     pub(super) fn has_hooks_of_stop(&self) -> bool {
         let of_stop = [Occasion::PreStop, Occasion::PostStop];

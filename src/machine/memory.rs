@@ -6,7 +6,7 @@ use super::phase::{Live, Phase, Rest};
 use super::schedule::Plan;
 use super::service::Service;
 use super::startup::Startup;
-use super::trouble::{Condemned, Remedy, Trouble, remedy};
+use super::trouble::{Condemned, Remedy, Trouble};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -163,6 +163,8 @@ impl Service {
             Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } => Progress::Starting,
             Phase::Starting(..) | Phase::Backoff { .. } | Phase::Blocked { .. } => Progress::Starting,
         };
+        let condemned = self.remembered_condemnation().filter(|_| is_asked);
+        let is_for_good = condemned.as_ref().is_some_and(|it| it.remedy == Remedy::Stop);
         Survivor {
             service: self.spec.name.clone(),
             goal: self.goal,
@@ -174,14 +176,12 @@ impl Service {
                 Phase::Resting(Rest::Stopped) => None,
                 Phase::Resting(rest) => Some(rest),
                 Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) | Phase::Running(..) => None,
-                Phase::Stopping { .. } | Phase::Killing { .. } if is_asked && self.is_stopped_for_good() => {
-                    Some(Rest::Fatal)
-                }
+                Phase::Stopping { .. } | Phase::Killing { .. } if is_for_good => Some(Rest::Fatal),
                 Phase::Stopping { .. } | Phase::Killing { .. } => None,
                 Phase::Backoff { .. } | Phase::Blocked { .. } => None,
             },
             fallen_with: self.fallen_with.clone(),
-            condemned: self.remembered_condemnation().filter(|_| is_asked),
+            condemned,
             live: self.phase.live().map(|live| LiveMemory {
                 run: live.run,
                 identity: live.identity,
@@ -246,11 +246,6 @@ impl Service {
             Phase::Backoff { .. } | Phase::Blocked { .. } => false,
         };
         self.trouble.as_ref().filter(|_| counts)?.condemnation().cloned()
-    }
-
-    /// Whether its run ends because it was unhealthy, and none is to follow.
-    fn is_stopped_for_good(&self) -> bool {
-        remedy(self.trouble.as_ref()) == Some(Remedy::Stop) && self.goal == Goal::Up
     }
 
     fn resumed_phase(&self, memory: LiveMemory, now: Moment) -> Phase {

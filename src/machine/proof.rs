@@ -8,6 +8,7 @@ use super::service::Service;
 use super::trouble::{Remedy, Trouble};
 use crate::spec;
 use crate::spec::health::{Aspect, Budget, Check, OnUnhealthy};
+use crate::spec::hooks::Occasion;
 use crate::vocab::measure::Brief;
 use crate::vocab::moment::Moment;
 use crate::vocab::run::RunId;
@@ -109,7 +110,7 @@ impl Service {
             Phase::Starting(live, _) => {
                 self.trouble = None;
                 self.phase = Phase::Running(live, self.proof_of_ready(live, time, now));
-                out.extend(self.hook_of_ready(live.run));
+                out.extend(self.hook(live.run, Occasion::PostStart));
             }
             Phase::Running(live, mut proof) => {
                 proof.successes = proof.successes.saturating_add(1);

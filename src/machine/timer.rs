@@ -3,6 +3,7 @@ use super::exchange::Second;
 use super::phase::{NextLook, Patience, Phase, Proof};
 use super::service::Service;
 use crate::spec::health::Aspect;
+use crate::spec::hooks::Occasion;
 use crate::vocab::moment::Moment;
 
 impl Service {
@@ -15,7 +16,7 @@ impl Service {
         if let (Phase::Starting(live, _), false) = (&self.phase, self.spec.can_be_probed()) {
             let live = *live;
             self.phase = Phase::Running(live, self.standing_proof(live, now));
-            out.extend(self.hook_of_ready(live.run));
+            out.extend(self.hook(live.run, Occasion::PostStart));
             return;
         }
         match &mut self.phase {

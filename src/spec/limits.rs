@@ -18,5 +18,12 @@ impl Limits {
     pub const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
 
     /// The least share of a processor that the kernel gives, in thousandths.
-    pub const CPU_MILLIS_MIN: u32 = 10;
+    const CPU_MILLIS_MIN: u32 = 10;
+
+    /// A number of processors in thousandths of one; none if it is no share that can be given.
+    pub fn cpu_millis(processors: f64) -> Option<u32> {
+        // So many processors are so many seconds of each second.
+        let share = Duration::try_from_secs_f64(processors).ok()?;
+        u32::try_from(share.as_millis()).ok().filter(|millis| *millis >= Self::CPU_MILLIS_MIN)
+    }
 }

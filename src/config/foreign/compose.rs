@@ -156,6 +156,15 @@ services:
     }
 
     #[test]
+    fn a_share_of_the_processors_that_cannot_be_given_is_left_out_and_said() {
+        for cpus in ["inf", "1e12", "0.001", "two"] {
+            let text = format!("services:\n  a:\n    command: ./run\n    cpus: {cpus}\n");
+            let said = ["4: a: `cpus` is left out: it is no number of processors"];
+            check(&text, "[services.a]\ncommand = \"./run\"\nrestart = \"never\"\n", &said);
+        }
+    }
+
+    #[test]
     fn a_file_that_is_none_is_refused_with_its_line() {
         check(
             "services:\n  a: [\n",

@@ -1,5 +1,6 @@
 use super::yaml::Node;
 use crate::config::writer::quoted;
+use crate::spec::limits::Limits;
 
 /// The limits of a service as the members of `limits`. What cannot be one is said in `remarks`.
 pub(super) fn read(service: &Node, remarks: &mut Vec<(usize, String)>) -> Vec<(String, String)> {
@@ -31,7 +32,11 @@ pub(super) fn read(service: &Node, remarks: &mut Vec<(usize, String)>) -> Vec<(S
     }
     let processor = of_deploy.and_then(|limits| limits.get("cpus")).or(service.get("cpus"));
     if let Some(node) = processor {
-        match node.text().and_then(|text| text.parse::<f64>().ok()).filter(|count| *count >= 0.01) {
+        match node
+            .text()
+            .and_then(|text| text.parse().ok())
+            .filter(|count| Limits::cpu_millis(*count).is_some())
+        {
             Some(count) => limits.push(("cpu".to_owned(), count.to_string())),
             None => remarks.push((node.line, "`cpus` is left out: it is no number of processors".to_owned())),
         }

@@ -214,17 +214,38 @@ impl Translator<'_> {
     }
 
     fn logs(&mut self, program: &Program, kind: &GroupKind, table: &mut Table) {
-        let stdout = self.targets(program, "stdout", &program.stdout);
-        let is_one_file = stdout.is_some()
-            && program.stdout.logfile == program.stderr.logfile
-            && program.stdout.logfile != Destination::Nowhere;
+        let is_one_file = matches!(program.stdout.logfile, Destination::File(_))
+            && program.stdout.logfile == program.stderr.logfile;
         let is_joined = program.redirect_stderr || is_one_file;
-        let stderr = if is_joined { None } else { self.targets(program, "stderr", &program.stderr) };
-        table.keys.extend(stdout.map(|targets| ("stdout", targets)));
-        if is_joined {
-            table.set("stderr", quoted("stdout"));
-        } else {
-            table.keys.extend(stderr.map(|targets| ("stderr", targets)));
+        let stdout = Stream {
+            name: "stdout",
+            output: &program.stdout,
+            events: match kind {
+                GroupKind::Programs | GroupKind::FastCgi(_) => events_of(&program.stdout),
+                // What a listener says on its standard output is for supervisord alone.
+                GroupKind::Listeners { .. } => None,
+            },
+        };
+        let stderr = (!is_joined).then(|| Stream {
+            name: "stderr",
+            output: &program.stderr,
+            events: events_of(&program.stderr),
+        });
+        let targets = self.targets(program, &stdout);
+        table.keys.extend(targets.map(|targets| ("stdout", targets)));
+        match &stderr {
+            Some(stderr) => {
+                let targets = self.targets(program, stderr);
+                table.keys.extend(targets.map(|targets| ("stderr", targets)));
+            }
+            None => table.set("stderr", quoted("stdout")),
+        }
+        let is_asked_more = program.stderr.syslog || events_of(&program.stderr).is_some();
+        if !program.redirect_stderr && is_one_file && is_asked_more {
+            self.remark(
+                program,
+                "stderr goes into the file of stdout, and its other options are not followed",
+            );
         }
         let of = |output: &Output| (output.logfile_maxbytes.max(0), output.logfile_backups.clamp(0, 10_000));
         let (bytes, keep) = of(&program.stdout);
@@ -232,21 +253,20 @@ impl Translator<'_> {
             self.remark(program, "both streams are set aside by the rules of stdout_logfile");
         }
         table.set("log", format!("{{ max_size = {}, keep = {keep} }}", writer::size(bytes)));
-        // What a listener says on its standard output is for supervisord alone.
-        let of_stdout = match kind {
-            GroupKind::Programs | GroupKind::FastCgi(_) => Some(("stdout", &program.stdout)),
-            GroupKind::Listeners { .. } => None,
-        };
-        let of_stderr = (!is_joined).then_some(("stderr", &program.stderr));
-        let events = output_events(of_stdout.into_iter().chain(of_stderr));
-        table.keys.extend(events.map(|events| ("output_events", events)));
+        let events = [Some(stdout), stderr].into_iter().flatten();
+        let events: Vec<(String, String)> =
+            events.filter_map(|stream| Some((stream.name.to_owned(), stream.events?))).collect();
+        if !events.is_empty() {
+            table.set("output_events", writer::table(&events));
+        }
     }
 
     /// Where a stream goes, as a value; none if that is into a log file of procman alone. A remark says what the file says
     /// otherwise.
-    fn targets(&mut self, program: &Program, stream: &str, output: &Output) -> Option<String> {
+    fn targets(&mut self, program: &Program, stream: &Stream<'_>) -> Option<String> {
         let own = "is in a log file of procman, and `procman logs` shows it";
-        let is_told = output.events_enabled || output.capture_maxbytes > 0;
+        let Stream { name: stream, output, ref events } = *stream;
+        let is_told = events.is_some();
         let mut targets = match &output.logfile {
             Destination::Automatic => vec!["file".to_owned()],
             Destination::Nowhere | Destination::Syslog => Vec::new(),
@@ -302,17 +322,21 @@ fn is_own_output(file: &str, stream: &str) -> bool {
     }
 }
 
-/// What listeners are told of streams, as a value; none if that is nothing.
-fn output_events<'a>(streams: impl Iterator<Item = (&'a str, &'a Output)>) -> Option<String> {
-    let streams = streams.filter_map(|(stream, output)| {
-        let log = output.events_enabled.then(|| ("log".to_owned(), "true".to_owned()));
-        let bytes = output.capture_maxbytes;
-        let capture = (bytes > 0).then(|| ("capture".to_owned(), writer::size(bytes)));
-        let keys: Vec<(String, String)> = log.into_iter().chain(capture).collect();
-        (!keys.is_empty()).then(|| (stream.to_owned(), writer::table(&keys)))
-    });
-    let streams: Vec<(String, String)> = streams.collect();
-    (!streams.is_empty()).then(|| writer::table(&streams))
+/// One of a program's two streams.
+struct Stream<'a> {
+    name: &'static str,
+    output: &'a Output,
+    /// What listeners are told of it, as a value; none if that is nothing.
+    events: Option<String>,
+}
+
+/// What the options of a stream let listeners be told of it.
+fn events_of(output: &Output) -> Option<String> {
+    let log = output.events_enabled.then(|| ("log".to_owned(), "true".to_owned()));
+    let bytes = output.capture_maxbytes;
+    let capture = (bytes > 0).then(|| ("capture".to_owned(), writer::size(bytes)));
+    let keys: Vec<(String, String)> = log.into_iter().chain(capture).collect();
+    (!keys.is_empty()).then(|| writer::table(&keys))
 }
 
 /// What a listener is told of, as a value.
