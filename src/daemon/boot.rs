@@ -330,7 +330,9 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     if let Start::Services(selection) = start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }
-    let (ended, pump) = engine.run().await;
+    // The runtime looks for events before it polls the future that it blocks on, and not before it runs a task.
+    let ran = tokio::spawn(engine.run()).await.map_err(std::io::Error::other);
+    let (ended, pump) = ran.map_err(system("run the engine"))?;
     mailbox.publish(protocol::event::Event { unix_ms: clock::unix_ms(), what: What::Ended });
     drop(end);
     let _ = tokio::join!(server, serving.end());

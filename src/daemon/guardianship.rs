@@ -10,7 +10,7 @@ use crate::sys::process;
 use crate::vocab::identity::Identity;
 
 /// Starts a guardian.
-pub type HireFn = dyn FnMut() -> io::Result<Identity>;
+pub type HireFn = dyn FnMut() -> io::Result<Identity> + Send;
 
 /// How to get another guardian: starts one for this process, which shares its estate.
 pub struct Hire(pub Box<HireFn>);

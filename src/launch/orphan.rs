@@ -1,7 +1,6 @@
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Write};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::upgrade::{Partner, Program, Second, start_beside};
 use crate::rundir::paths::Paths;
@@ -15,7 +14,7 @@ use crate::vocab::outcome::Outcome;
 /// how a process ended. So it says its exit code through a pipe before it ends; one that ends without a word has died.
 #[derive(Debug, Clone, Default)]
 pub struct LastWord {
-    to_guardian: Rc<RefCell<Option<PipeWriter>>>,
+    to_guardian: Arc<Mutex<Option<PipeWriter>>>,
 }
 
 impl LastWord {
@@ -27,16 +26,20 @@ impl LastWord {
         let (read, write) = io::pipe()?;
         let partner = Partner { identity: process::own(), estate };
         let guardian = start_beside(paths, Second { program, role: WATCH, partner, pipe: read.into() })?;
-        *self.to_guardian.borrow_mut() = Some(write);
+        *self.held() = Some(write);
         Ok(guardian)
     }
 
     /// Says the exit code with which this process is about to end, to the guardian that it started, if it did.
     pub fn say(&self, code: u8) {
-        if let Some(mut guardian) = self.to_guardian.borrow_mut().take() {
+        if let Some(mut guardian) = self.held().take() {
             // One that has ended as well needs no word.
             let _ = guardian.write_all(&[code]);
         }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<PipeWriter>> {
+        self.to_guardian.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,19 +15,18 @@ pub fn has_hung_up(socket: &impl AsFd) -> bool {
         && fds[0].revents().is_some_and(|events| events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))
 }
 
-/// A second descriptor of a socket that becomes readable when its peer hangs up, to be awaited in a tokio runtime beside whoever
-/// reads and writes the first. On Linux nothing else makes it so; elsewhere data does as well, and an end of sending.
-pub fn watch_for_hang_up(socket: &impl AsFd) -> io::Result<AsyncFd<OwnedFd>> {
-    second_with(socket, os::rest::HANG_UP)
+/// Takes over a second descriptor of a socket, to be awaited in a tokio runtime beside whoever reads and writes the first. It becomes
+/// readable when the peer hangs up; on Linux nothing else makes it so, elsewhere data does as well, and an end of sending.
+pub fn watch_for_hang_up(copy: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(copy, os::rest::HANG_UP)
 }
 
-/// A second descriptor of a socket or a timer, to be awaited in a tokio runtime beside whoever reads and writes the first.
-pub fn second(socket: &impl AsFd) -> io::Result<AsyncFd<OwnedFd>> {
-    second_with(socket, Interest::READABLE)
+/// A second descriptor of a timer, to be awaited in a tokio runtime beside whoever sets the first.
+pub fn second(timer: &impl AsFd) -> io::Result<AsyncFd<OwnedFd>> {
+    register(timer.as_fd().try_clone_to_owned()?, Interest::READABLE)
 }
 
-fn second_with(socket: &impl AsFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
-    let fd = socket.as_fd().try_clone_to_owned()?;
+fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is owned by the AsyncFd from here on, and `as_raw_fd` of an OwnedFd always gives that one.
     unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
 }

@@ -35,6 +35,9 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long answers that are under way may take when the supervisor ends.
 pub(super) const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
+/// Nobody hangs up before a prompt answer; to watch for it costs as much as to answer.
+const PROMPT: Duration = Duration::from_millis(50);
+
 /// A peer that has ended its own sending is looked at this often, to see whether it is gone.
 const HALF_CLOSED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -205,8 +208,10 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Resolves when the peer has hung up; never when the system gives no second descriptor to see it by.
 pub(super) fn hung_up<S: AsFd>(socket: &S) -> impl Future<Output = ()> + use<S> {
-    let watch = sys::socket::watch_for_hang_up(socket);
+    let copy = socket.as_fd().try_clone_to_owned();
     async move {
+        tokio::time::sleep(PROMPT).await;
+        let watch = copy.and_then(sys::socket::watch_for_hang_up);
         let Ok(watch) = watch else { return std::future::pending().await };
         while let Ok(mut guard) = watch.readable().await {
             if sys::socket::has_hung_up(&watch.get_ref()) {
