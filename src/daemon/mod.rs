@@ -65,6 +65,8 @@ pub mod orders;
 mod orphans;
 /// The supervisor's own log.
 pub mod own_log;
+/// What its own log says of services.
+mod own_words;
 /// What a supervisor before this one left.
 pub mod past;
 /// What the machine asks for, done.

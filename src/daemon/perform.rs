@@ -268,6 +268,7 @@ impl Engine {
 
     fn publish(&mut self, change: Change) {
         self.note_end_of_all(&change);
+        self.log_change(&change);
         self.tell_listeners_of(&change);
         let service = &self.fleet.services().get(&change.service);
         let told = ServiceChange {

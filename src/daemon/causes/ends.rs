@@ -51,6 +51,7 @@ impl Engine {
         let mut end = self.hinted(run, end);
         let Some(service) = self.fleet.service_of(run) else { return self.feed(Event::Exited { run, end }) };
         let name = service.spec().name.clone();
+        self.log_end(run, &name, end.outcome);
         let (deed, by) = self.deed(run, &name);
         let facts = Facts {
             outcome: end.outcome,

@@ -1,0 +1,43 @@
+use super::engine::Engine;
+use crate::machine::action::Change;
+use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::run::RunId;
+use crate::vocab::state::State;
+
+impl Engine {
+    /// Says in the supervisor's own log that a run has ended, in the words that supervisord has for it: people and programs look
+    /// for them.
+    pub(super) fn log_end(&self, run: RunId, name: &ServiceName, outcome: Outcome) {
+        let service = &self.fleet.services()[name];
+        let how = match outcome {
+            Outcome::Code(code) => format!("exit status {code}"),
+            Outcome::Signal(signal) => format!("terminated by {signal}"),
+            Outcome::Unknown => "nobody saw how".to_owned(),
+        };
+        let is_success = |code: &i32| service.spec().success_exit_codes.contains(code);
+        match outcome {
+            _ if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
+            Outcome::Code(code) if is_success(&code) => tracing::info!("exited: {name} ({how}; expected)"),
+            Outcome::Code(_) | Outcome::Signal(_) | Outcome::Unknown => {
+                tracing::warn!("exited: {name} ({how}; not expected)");
+            }
+        }
+    }
+
+    /// The same of a service that is up, or given up.
+    pub(super) fn log_change(&self, change: &Change) {
+        if change.state == change.previous {
+            return;
+        }
+        let name = &change.service;
+        match change.state {
+            State::Running => tracing::info!("success: {name} entered RUNNING state"),
+            State::Fatal => {
+                let reason = change.reason.as_deref().unwrap_or("it cannot be started");
+                tracing::warn!("gave up: {name} entered FATAL state: {reason}");
+            }
+            State::Stopped | State::Starting | State::Backoff | State::Stopping | State::Exited => (),
+        }
+    }
+}
