@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::table::{Room, Section};
 use crate::spec::log::{Envelope, Logs, OutputEvents, Target};
 
@@ -7,10 +9,16 @@ pub(super) fn read(section: &Section<'_>, logs: Logs) -> Logs {
     let stdout = of_stream(&asked, "stdout");
     let stderr = of_stream(&asked, "stderr");
     asked.refuse_others(Room { name: "output_events", planned: &[] });
+    if let (Some(_), Some(value)) = (section.value("listener"), asked.value("stdout")) {
+        value.add(
+            "what a listener writes on its standard output is for the supervisor alone",
+            "say it of `stderr`",
+        );
+    }
     if let (true, Some(value)) = (logs.are_joined(), asked.value("stderr")) {
         value.add("standard error is a part of standard output here", "say it of `stdout`");
     }
-    let as_it_is = |targets: &std::collections::BTreeSet<Target>| {
+    let as_it_is = |targets: &BTreeSet<Target>| {
         targets.iter().all(|target| *target == Target::File) && logs.delivery.envelope == Envelope::None
     };
     for (key, targets) in [("stdout", &logs.stdout_to), ("stderr", &logs.stderr_to)] {

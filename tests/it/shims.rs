@@ -334,5 +334,7 @@ fn supervisord_refuses_in_its_own_words_and_starts_nothing() {
     ] {
         it.run(words).expect(2).says(&[said]);
     }
+    fs::write(it.dir.path().join("fragment.conf"), "[program:a]\ncommand=sleep 1\n").unwrap();
+    it.run("-n -c fragment.conf").expect(2).says(&["Error: .ini file does not include supervisord section"]);
     assert!(!it.dir.path().join(".procman").exists());
 }

@@ -365,3 +365,24 @@ fn output_goes_to_syslog_and_to_where_the_supervisors_own_goes_as_the_file_says(
         assert_eq!(imported(options), expected.trim_end_matches("; "), "{options}");
     }
 }
+
+#[test]
+fn ends_and_states_are_in_the_supervisors_log_in_supervisords_words() {
+    let it = Drop::new(
+        "[supervisord]\nlogfile=%(here)s/own.log\n[program:kept]\ncommand={puppet} stay\nstartsecs=0\n\
+         [program:job]\ncommand=sh -c 'exit 0'\nstartsecs=0\nautorestart=false\n\
+         [program:crasher]\ncommand=sh -c 'exit 3'\nstartretries=0\n",
+    );
+    it.run("up -q");
+    it.run("stop kept").expect(0);
+    let log = || fs::read_to_string(it.fleet.path().join("own.log")).unwrap_or_default();
+    for words in [
+        "INFO success: kept entered RUNNING state",
+        "INFO stopped: kept (terminated by SIGTERM)",
+        "INFO exited: job (exit status 0; expected)",
+        "WARN exited: crasher (exit status 3; not expected)",
+        "WARN gave up: crasher entered FATAL state",
+    ] {
+        wait_until(words, || log().contains(words).then_some(()));
+    }
+}

@@ -43,7 +43,10 @@ pub(super) fn start(wanted: &Wanted<'_>) -> Result<ExitCode, Wrong> {
         return Err(Wrong(what));
     }
     let proven = dialect::prove_all(&text, &config, &environment, Machine::Proven);
-    let Proven { fleet, settings, remarks } = proven.map_err(|problems| first_of(&problems))?;
+    let Proven { fleet, settings, remarks, is_fragment } = proven.map_err(|problems| first_of(&problems))?;
+    if is_fragment {
+        return Err(Wrong(".ini file does not include supervisord section".to_owned()));
+    }
     prove_user(&settings)?;
     prove_nobody_runs(&Paths::new(&config, &fleet.supervisor().state_dir))?;
     raise_limit(&settings)?;

@@ -103,6 +103,8 @@ pub struct Proven {
     pub settings: Settings,
     /// What it asks for and does not get, or says and nobody understands, a line each with its place.
     pub remarks: Vec<String>,
+    /// Whether it has no `[supervisord]`, so that supervisord would take it as a file to be included alone.
+    pub is_fragment: bool,
 }
 
 /// The same with all that is to be known of it.
@@ -139,7 +141,8 @@ pub fn prove_all(
     let whole = |proven: Fleet| {
         let supervisor = with_own_files(proven.supervisor().clone(), &settings);
         let remarks = lines(&reading, &translation.remarks);
-        Proven { fleet: proven.with_supervisor(supervisor), settings, remarks }
+        let is_fragment = reading.is_fragment;
+        Proven { fleet: proven.with_supervisor(supervisor), settings, remarks, is_fragment }
     };
     proven.map(whole).map_err(|found| {
         let refusals: Vec<Refusal> =

@@ -17,6 +17,7 @@ mod bad_input;
 mod expansion;
 mod health;
 mod hold;
+mod output_events;
 mod replicas;
 mod schedule;
 mod targets;

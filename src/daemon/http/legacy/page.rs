@@ -71,6 +71,7 @@ const STYLE: &str = "\
 body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 table { width: 100%; border-collapse: collapse }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid #8884; vertical-align: baseline }
+div { margin: 1rem 0 }
 form { display: inline }
 button { font: inherit; margin-right: .3rem }
 td:last-child { white-space: nowrap }
