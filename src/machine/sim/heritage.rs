@@ -30,10 +30,15 @@ impl World {
             let keeps_processes = keeps_process && keeps_second;
             // What had no run may have begun one, and fallen with it again, in the same breath.
             let has_begun = survivor.live.is_none() && *service.phase() != Phase::Waiting;
-            let is_new = is_taken_down || is_replaced || has_begun;
-            let keeps_fall = is_new || memory.fallen_with == survivor.fallen_with;
+            let keeps_fall = survivor.fallen_with.is_none()
+                || is_replaced
+                || has_begun
+                || memory.fallen_with == survivor.fallen_with;
             let is_ending = matches!(service.phase(), Phase::Stopping { .. } | Phase::Killing { .. });
-            let keeps_cause = is_replaced || !is_ending || memory.condemned == survivor.condemned;
+            let keeps_cause = survivor.condemned.is_none()
+                || is_replaced
+                || !is_ending
+                || memory.condemned == survivor.condemned;
             let keeps_why = keeps_fall && keeps_cause;
             require(keeps_goal && keeps_count && keeps_rest && keeps_processes && keeps_why, || {
                 format!("{survivor:?} is taken over as {service:?}")
