@@ -88,20 +88,49 @@ impl Engine {
         self.look_at_starts(services, |found| Message::Foreseen(command, answer, found));
     }
 
+    /// Says whether the services that live would start again by the config as it is, if all were stopped and those with
+    /// `autostart` started. One that rests stands in nobody's way, whatever its start comes to.
+    pub(super) fn foresee_restart(&mut self, answer: oneshot::Sender<Result<(), String>>) {
+        let fresh = match self.read_config() {
+            Ok((_, fresh)) => fresh,
+            Err(problems) => return drop(answer.send(Err(problems))),
+        };
+        let comes_back = |service: &&Arc<Service>| service.autostart && self.lives(&service.name);
+        let services = fresh.services().values().filter(comes_back).cloned().collect();
+        let starts = self.starts(services);
+        tokio::spawn(async move {
+            let found = starts.await;
+            note_remarks(&found);
+            let problems = lines(&found);
+            // Whoever asked may have left.
+            let _ = answer.send(if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) });
+        });
+    }
+
     /// Looks at the starts of services while everything else goes on, and hears of it by a message.
     fn look_at_starts(
         &mut self,
-        mut services: Vec<Arc<Service>>,
+        services: Vec<Arc<Service>>,
         message: impl FnOnce(Foresights) -> Message + Send + 'static,
     ) {
+        let (starts, mailbox) = (self.starts(services), self.mailbox.clone());
+        tokio::spawn(async move { mailbox.send(message(starts.await)).await });
+    }
+
+    /// What can be told of the starts of services, but of those that are not to be looked at.
+    fn starts(&mut self, mut services: Vec<Arc<Service>>) -> impl Future<Output = Foresights> + Send + use<> {
         services.retain(|service| service.preflight);
-        let (environment, mailbox) = (self.environment.clone(), self.mailbox.clone());
+        let environment = self.environment.clone();
         let unobtainable = self.unobtainable(&services);
-        tokio::spawn(async move {
+        async move {
             let mut found = foresee_all(services, &environment).await;
             add(&mut found, unobtainable);
-            mailbox.send(message(found)).await;
-        });
+            found
+        }
+    }
+
+    fn lives(&self, name: &ServiceName) -> bool {
+        self.fleet.services().get(name).is_some_and(|service| service.phase().live().is_some())
     }
 
     /// The starts of services that are to be restarted have been looked at.
@@ -136,10 +165,8 @@ impl Engine {
 
     /// Applies a config, unless a service whose run it replaces would not start again.
     pub(super) fn replace(&mut self, reading: Reading, answer: oneshot::Sender<ReloadReport>) {
-        let lives = |name: &ServiceName| {
-            self.fleet.services().get(name).is_some_and(|service| service.phase().live().is_some())
-        };
-        let is_replaced = |changed: &&Changed| changed.effect == Effect::NewRun && lives(&changed.service);
+        let is_replaced =
+            |changed: &&Changed| changed.effect == Effect::NewRun && self.lives(&changed.service);
         let replaced = reading.difference.changed.iter().filter(is_replaced);
         let services = replaced.filter_map(|changed| reading.fleet.service(&changed.service));
         let services: Vec<Arc<Service>> = services.cloned().collect();

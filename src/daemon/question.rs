@@ -15,6 +15,8 @@ pub enum Question {
     Configs(oneshot::Sender<Vec<Configured>>),
     /// How the config differs from what is active; nothing is applied.
     Reread(oneshot::Sender<Result<Reread, String>>),
+    /// Whether all could be stopped and started again by the config as it is, else why not; nothing is touched.
+    ForeseeRestart(oneshot::Sender<Result<(), String>>),
     /// A group of the config that was read last is to be active.
     AddGroup(String, oneshot::Sender<Result<(), Refused>>),
     /// A group is to be active no more.
@@ -29,6 +31,7 @@ impl Engine {
             Question::Processes(reply) => drop(reply.send(self.processes())),
             Question::Configs(reply) => drop(reply.send(self.configured())),
             Question::Reread(reply) => drop(reply.send(self.reread())),
+            Question::ForeseeRestart(reply) => self.foresee_restart(reply),
             Question::AddGroup(group, reply) => drop(reply.send(self.add_group(&group))),
             Question::RemoveGroup(group, reply) => drop(reply.send(self.remove_group(&group))),
         }

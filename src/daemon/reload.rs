@@ -42,23 +42,27 @@ impl Engine {
 
     /// Reads the config again and, if all services would start by it, acts on it.
     pub(super) fn reload(&mut self, order: ReloadOrder, asker: Asker, reply: oneshot::Sender<ReloadReport>) {
-        if self.is_ending() {
-            let problems = Some(ending_problem().what);
-            return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
-        }
-        let read = load::read_whole(&self.config, &self.environment).and_then(|text| {
-            Ok((load::prove(&text, &self.config, &self.environment, Machine::Proven)?, text))
-        });
-        let (fresh, text) = match read {
+        let (text, fleet) = match self.read_config() {
             Ok(read) => read,
             Err(problems) => {
-                let problems = Some(problems.to_string());
+                let problems = Some(problems);
                 return drop(reply.send(ReloadReport { problems, ..ReloadReport::default() }));
             }
         };
-        let fresh = fresh.overruled(&enabled::read(&self.paths));
-        let difference = change::difference(self.fleet.spec(), &fresh);
-        self.replace(Reading { order, asker, text, fleet: fresh, difference }, reply);
+        let difference = change::difference(self.fleet.spec(), &fleet);
+        self.replace(Reading { order, asker, text, fleet, difference }, reply);
+    }
+
+    /// The config as it is on the disk, and the fleet that it makes; or what is wrong with it, in words. A supervisor that is
+    /// about to end reads none.
+    pub(super) fn read_config(&self) -> Result<(String, Fleet), String> {
+        if self.is_ending() {
+            return Err(ending_problem().what);
+        }
+        let text = load::read_whole(&self.config, &self.environment).map_err(|it| it.to_string())?;
+        let fleet = load::prove(&text, &self.config, &self.environment, Machine::Proven);
+        let fleet = fleet.map_err(|it| it.to_string())?.overruled(&enabled::read(&self.paths));
+        Ok((text, fleet))
     }
 
     /// Acts on a config from here on.
@@ -110,10 +114,7 @@ impl Engine {
     /// that all processes are started again by it; a bad one is found first, and nothing is touched then.
     pub(super) fn reload_by_signal(&mut self) {
         if dialect::is_dialect(&self.config, &self.applied.text) {
-            if self.is_ending() {
-                return tracing::warn!("ignored SIGHUP, for the supervisor is about to end");
-            }
-            tracing::info!("received SIGHUP; everything is started again");
+            tracing::info!("received SIGHUP; everything is started again, unless it cannot be");
             let desk = Desk::new(self.mailbox.clone());
             tokio::spawn(async move {
                 if let Err(fault) = supervisor::restart(&desk).await {

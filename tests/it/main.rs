@@ -34,6 +34,7 @@ mod rpc;
 mod schedule;
 mod servers;
 mod shims;
+mod sighup;
 mod soak;
 mod socket;
 mod supervisord;

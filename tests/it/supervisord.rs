@@ -87,6 +87,12 @@ impl Drop {
         (status["supervisor"]["running"] == true).then_some(pid)
     }
 
+    pub(crate) fn pid_of(&self, name: &str) -> Option<i64> {
+        let status: Value = serde_json::from_str(&self.run("status --json").stdout).unwrap();
+        let services = status["services"].as_array().unwrap();
+        services.iter().find(|service| service["name"] == name).and_then(|service| service["pid"].as_i64())
+    }
+
     pub(crate) fn states(&self) -> BTreeMap<String, String> {
         let status: Value = serde_json::from_str(&self.run("status --json").stdout).unwrap();
         let services = status["services"].as_array().unwrap().iter();
@@ -301,41 +307,6 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
     );
     check("bogus line\n", 2, &["parsing errors", "supervisord.conf:2:1"]);
     check("nodaemon=true\n", 2, &["there are no programs to run", "[program:NAME]"]);
-}
-
-#[test]
-fn sighup_starts_everything_again_by_the_file_as_it_is_then_and_a_bad_one_is_left_alone() {
-    let program =
-        |name: &str, more: &str| format!("[program:{name}]\ncommand={{puppet}} stay\nstartsecs=0\n{more}");
-    let it = Drop::new(&format!(
-        "[supervisord]\nlogfile=%(here)s/own.log\n{}{}",
-        program("kept", ""),
-        program("dropped", "")
-    ));
-    it.run("up -q").expect(0);
-    let pid_of = |name: &str| {
-        let status: Value = serde_json::from_str(&it.run("status --json").stdout).unwrap();
-        let services = status["services"].as_array().unwrap();
-        services.iter().find(|service| service["name"] == name).and_then(|service| service["pid"].as_i64())
-    };
-    let (before, supervisor) = (pid_of("kept").unwrap(), it.supervisor().unwrap());
-    let hang_up = || kill(Pid::from_raw(supervisor), Signal::SIGHUP).unwrap();
-    it.write("supervisord.conf", "[supervisord]\n[program:kept]\nstartsecs=often\n");
-    hang_up();
-    let own_log = || fs::read_to_string(it.fleet.path().join("own.log")).unwrap_or_default();
-    wait_until("it is refused", || {
-        own_log().contains("cannot restart; everything stays as it is").then_some(())
-    });
-    assert_eq!(pid_of("kept"), Some(before));
-    it.write(
-        "supervisord.conf",
-        &format!("[supervisord]\nlogfile=%(here)s/own.log\n{}{}", program("kept", ""), program("new", "")),
-    );
-    hang_up();
-    let is_new = || pid_of("new").is_some() && pid_of("kept").is_some_and(|pid| pid != before);
-    wait_until("everything is started again", || is_new().then_some(()));
-    assert_eq!(pid_of("dropped"), None);
-    assert_eq!(it.supervisor(), Some(supervisor));
 }
 
 #[test]

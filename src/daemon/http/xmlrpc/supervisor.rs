@@ -2,8 +2,8 @@ use super::desk::Desk;
 use super::method::{AtEnd, Method, Params};
 use crate::daemon::listeners::switchboard::News;
 use crate::daemon::mailbox::Message;
+use crate::daemon::question::Question;
 use crate::protocol::command::{Command, Order, Rehearsal, ReloadOrder, ShutdownOrder};
-use crate::protocol::reply::ReloadReport;
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 use crate::protocol::xmlrpc::message::Answer;
 use crate::protocol::xmlrpc::spoken;
@@ -66,7 +66,8 @@ pub(super) const METHODS: &[Method] = &[
         types: &["boolean"],
         optional: 0,
         help: "Stops every process, reads the config again, and starts those with autostart; answers before that is done. A \
-               config with a problem is the fault CANT_REREAD, and nothing is touched.",
+               config with a problem, or by which a process that lives would not start again, is the fault CANT_REREAD, and \
+               nothing is touched.",
         at_end: AtEnd::Refused,
         run: |desk, _| Box::pin(restart(desk)),
     },
@@ -94,12 +95,10 @@ async fn tell(desk: &Desk, params: &Params) -> Value {
 /// Stops everything and starts it again by the config as it is then. What would go wrong is found before anything is stopped.
 ///
 /// # Errors
-/// The config has a problem, or the supervisor is about to end.
+/// The config has a problem, a service that lives would not start again, or the supervisor is about to end.
 pub async fn restart(desk: &Desk) -> Answer {
-    let look = reload(desk, Rehearsal::Dry).await?;
-    if let Some(problems) = look.problems {
-        return Err(FaultCode::CantReread.with(problems));
-    }
+    let foreseen = desk.ask(Question::ForeseeRestart).await?;
+    foreseen.map_err(|problems| FaultCode::CantReread.with(problems))?;
     let desk = desk.clone();
     tokio::spawn(async move {
         if let Err(fault) = begin_again(&desk).await {
@@ -113,13 +112,13 @@ async fn begin_again(desk: &Desk) -> Result<(), Fault> {
     let stopped = desk.order(Command::Stop(Order::default())).await?;
     // An engine that ends meanwhile refuses what follows.
     let _ = stopped.report.await;
-    if let Some(problems) = reload(desk, Rehearsal::Real).await?.problems {
-        tracing::warn!("cannot read the config again; the services start as it was\n{problems}");
+    let order = ReloadOrder { run: Rehearsal::Real };
+    let report = desk.mailbox.ask(|reply| Message::Reload(order, desk.asker, reply)).await;
+    let report = report.ok_or_else(|| FaultCode::ShutdownState.bare())?;
+    // What was foreseen may have changed since, and what could not be stopped is not replaced by what would not start.
+    let problems = report.problems.unwrap_or_else(|| report.preflight.join("\n"));
+    if !problems.is_empty() {
+        tracing::warn!("cannot take over the config; the services start as it was\n{problems}");
     }
     desk.order(Command::Up(Order::default())).await.map(drop)
-}
-
-async fn reload(desk: &Desk, run: Rehearsal) -> Result<ReloadReport, Fault> {
-    let report = desk.mailbox.ask(|reply| Message::Reload(ReloadOrder { run }, desk.asker, reply)).await;
-    report.ok_or_else(|| FaultCode::ShutdownState.bare())
 }
