@@ -190,14 +190,16 @@ impl Mailbox {
         self.events.subscribe()
     }
 
-    /// Resolves when the supervisor ends.
-    pub async fn ended(&self) {
+    /// Resolves when the supervisor ends, from the call on: also if that happens before anybody waits for it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut events = self.events();
-        loop {
-            match events.recv().await {
-                Ok(event) if event.what == What::Ended => return,
-                Err(broadcast::error::RecvError::Closed) => return,
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => (),
+        async move {
+            loop {
+                match events.recv().await {
+                    Ok(event) if event.what == What::Ended => return,
+                    Err(broadcast::error::RecvError::Closed) => return,
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => (),
+                }
             }
         }
     }
@@ -206,5 +208,20 @@ impl Mailbox {
     pub fn publish(&self, event: Event) {
         // Nobody listening is the usual case.
         let _ = self.events.send(Arc::new(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mailbox;
+    use crate::protocol::event::{Event, What};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn an_end_is_seen_also_if_it_came_before_anybody_waited_for_it() {
+        let (mailbox, _inbox) = Mailbox::new();
+        let ended = mailbox.ended();
+        mailbox.publish(Event { unix_ms: 0, what: What::Ended });
+        tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
     }
 }

@@ -42,6 +42,7 @@ pub async fn stream(
 ) -> Result<Response, Refusal> {
     let Asked(asked) = asked.map_err(|rejection| bad_query(rejection.body_text()))?;
     let reader = READERS.try_acquire().map_err(|_| too_many())?;
+    let ended = mailbox.ended();
     let going = if asked.follow { Going::On } else { Going::AsFarAsItIs };
     let query = mailbox.ask(|reply| Message::ReadLogs(asked, reply)).await.ok_or_else(refusal::ending)?;
     let (query, mut marks) = query.map_err(Refusal)?;
@@ -49,7 +50,7 @@ pub async fn stream(
     let (frames, body) = mpsc::channel(FRAMES_AHEAD);
     let over = Arc::new(AtomicBool::new(false));
     let (still_read, done) = oneshot::channel();
-    tokio::spawn(watch_end(mailbox.clone(), done, Arc::clone(&over)));
+    tokio::spawn(watch_end(ended, done, Arc::clone(&over)));
     let mut pass_on =
         PassOn { frames, framing, frame: String::new(), over, _still_read: still_read, _reader: reader };
     let read = move || {
@@ -77,9 +78,9 @@ pub async fn rotate(
 }
 
 /// Nobody waits for a client when the supervisor ends: its stream ends first.
-async fn watch_end(mailbox: Mailbox, done: oneshot::Receiver<()>, over: Arc<AtomicBool>) {
+async fn watch_end(ended: impl Future<Output = ()>, done: oneshot::Receiver<()>, over: Arc<AtomicBool>) {
     tokio::select! {
-        () = mailbox.ended() => over.store(true, Ordering::Relaxed),
+        () = ended => over.store(true, Ordering::Relaxed),
         _ = done => (),
     }
 }

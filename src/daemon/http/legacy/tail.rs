@@ -70,14 +70,16 @@ pub(super) async fn of_channel(
 
 /// `/mainlogtail`.
 pub(super) async fn of_supervisor(State(mailbox): State<Mailbox>) -> Response {
-    match Desk::new(mailbox.clone()).look().await {
-        Ok(processes) => follow(&mailbox, processes.supervisor_log),
+    let ended = mailbox.ended();
+    match Desk::new(mailbox).look().await {
+        Ok(processes) => follow(ended, processes.supervisor_log),
         Err(fault) => page::failure(&fault),
     }
 }
 
 async fn of(mailbox: Mailbox, name: &str, channel: &str) -> Response {
-    let processes = match Desk::new(mailbox.clone()).look().await {
+    let ended = mailbox.ended();
+    let processes = match Desk::new(mailbox).look().await {
         Ok(processes) => processes,
         Err(fault) => return page::failure(&fault),
     };
@@ -87,15 +89,15 @@ async fn of(mailbox: Mailbox, name: &str, channel: &str) -> Response {
         _ => None,
     });
     match file {
-        Some(file) => follow(&mailbox, file),
+        Some(file) => follow(ended, file),
         None => (StatusCode::NOT_FOUND, "cannot find such a log\n").into_response(),
     }
 }
 
 /// A file from its last bytes on, until the client leaves or the supervisor ends.
-fn follow(mailbox: &Mailbox, file: PathBuf) -> Response {
+fn follow(ended: impl Future<Output = ()> + Send + 'static, file: PathBuf) -> Response {
     let (chunks, body) = mpsc::channel(CHUNKS_AHEAD);
-    tokio::spawn(pass_on(Tail::new(file), chunks, mailbox.clone()));
+    tokio::spawn(pass_on(Tail::new(file), chunks, ended));
     let headers = [
         (header::CONTENT_TYPE, "text/plain;charset=utf-8"),
         // nginx keeps nothing back then.
@@ -104,9 +106,15 @@ fn follow(mailbox: &Mailbox, file: PathBuf) -> Response {
     (headers, Body::from_stream(ReceiverStream::new(body).map(Ok::<_, Infallible>))).into_response()
 }
 
-async fn pass_on(mut tail: Tail, chunks: mpsc::Sender<Bytes>, mailbox: Mailbox) {
-    let ended = mailbox.ended();
-    tokio::pin!(ended);
+/// The end is waited for all the time: a client that reads slowly is no reason to see it late.
+async fn pass_on(tail: Tail, chunks: mpsc::Sender<Bytes>, ended: impl Future<Output = ()>) {
+    tokio::select! {
+        () = read_on(tail, chunks) => (),
+        () = ended => (),
+    }
+}
+
+async fn read_on(mut tail: Tail, chunks: mpsc::Sender<Bytes>) {
     loop {
         // The disk may be slow.
         let looked = tokio::task::spawn_blocking(move || (tail.look(), tail)).await;
@@ -121,7 +129,6 @@ async fn pass_on(mut tail: Tail, chunks: mpsc::Sender<Bytes>, mailbox: Mailbox) 
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => (),
             () = chunks.closed() => return,
-            () = &mut ended => return,
         }
     }
 }
@@ -188,8 +195,43 @@ impl Open {
 
 #[cfg(test)]
 mod tests {
-    use super::Tail;
+    use super::{Tail, follow, pass_on};
+    use crate::daemon::mailbox::Mailbox;
+    use crate::protocol::event::{Event, What};
     use std::fs;
+    use std::time::Duration;
+
+    use axum::body::Bytes;
+    use tokio::sync::mpsc;
+    use tokio_stream::StreamExt;
+
+    /// Takes what is sent until that ends.
+    async fn read_to_end(response: axum::response::Response) {
+        let mut body = response.into_body().into_data_stream();
+        let read = async { while body.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(10), read).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_log_is_followed_no_further_when_the_supervisor_ends_before_the_first_look_at_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mailbox, _inbox) = Mailbox::new();
+        let response = follow(mailbox.ended(), dir.path().join("log"));
+        mailbox.publish(Event { unix_ms: 0, what: What::Ended });
+        read_to_end(response).await;
+    }
+
+    #[tokio::test]
+    async fn a_log_is_followed_no_further_when_the_supervisor_ends_though_the_client_reads_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, (mailbox, _inbox)) = (dir.path().join("log"), Mailbox::new());
+        fs::write(&path, "a line\n").unwrap();
+        let (chunks, _body) = mpsc::channel(1);
+        chunks.try_send(Bytes::new()).unwrap();
+        let ended = mailbox.ended();
+        mailbox.publish(Event { unix_ms: 0, what: What::Ended });
+        tokio::time::timeout(Duration::from_secs(10), pass_on(Tail::new(path), chunks, ended)).await.unwrap();
+    }
 
     #[test]
     fn a_log_is_followed_through_rotation_and_truncation() {
