@@ -1,7 +1,9 @@
 use super::engine::Engine;
 use super::notes::Note;
+use super::warden::Warden;
 use crate::spec::service::Service;
 use crate::sys::cgroup::Cgroup;
+use crate::vocab::name::ServiceName;
 use crate::vocab::run::Tag;
 
 impl Engine {
@@ -13,7 +15,9 @@ impl Engine {
         }
         let limited = match &self.cgroups {
             Some(home) => {
-                home.limit_cpu(&home.of(tag), service.limits.cpu_millis).map_err(|error| error.to_string())
+                let cgroup = home.of(tag);
+                let limited = cgroup.make().and_then(|()| home.limit_cpu(&cgroup, service.limits.cpu_millis));
+                limited.map_err(|error| error.to_string())
             }
             None => Err("there are no cgroups of version 2 that this user may write in".to_owned()),
         };
@@ -22,12 +26,12 @@ impl Engine {
         }
     }
 
-    /// Holds the runs that live to what another config says.
-    pub(super) fn limit_cpu_anew(&self) {
+    /// Holds the runs of some services, which began under another config, to what it says: to a share, or to none.
+    pub(super) fn limit_cpu_anew(&self, is_meant: impl Fn(&ServiceName) -> bool) {
         let Some(home) = &self.cgroups else { return };
-        for service in self.fleet.services().values() {
-            let lives = service.phase().live().into_iter().chain(service.second().and_then(|it| it.live()));
-            for cgroup in lives.filter_map(|live| self.wardens.get(&live.run)?.charge().cgroup.as_ref()) {
+        for charge in self.wardens.values().map(Warden::charge).filter(|it| is_meant(&it.tag.service)) {
+            let service = self.fleet.services().get(&charge.tag.service);
+            if let (Some(service), Some(cgroup)) = (service, &charge.cgroup) {
                 // A run whose cgroup has no such file has no limit to be taken from it; one that should get one says so.
                 let _ = home.limit_cpu(cgroup, service.spec().limits.cpu_millis);
             }

@@ -96,6 +96,8 @@ impl Past {
             engine.guard(Guarded { leader, tag, beginning, notebook, reach: Reach::Anywhere });
             engine.take_back_sockets(run, &service);
         }
+        // The config may have changed while nobody was in charge.
+        engine.limit_cpu_anew(|_| true);
         let matters = |survivor: &Survivor| survivor.goal != Goal::Down || survivor.runs().next().is_some();
         if self.survivors.iter().any(matters) {
             engine.feed(Event::Resumed(self.survivors));

@@ -69,6 +69,8 @@ impl Engine {
     pub(super) fn apply(&mut self, reading: Reading) {
         let groups = self.active_groups();
         self.note_reloaded(&reading);
+        let limited = reading.difference.changed.iter().filter(|changed| changed.keys.contains(&"limits"));
+        let limited: BTreeSet<ServiceName> = limited.map(|changed| changed.service.clone()).collect();
         self.declare_channels(&reading.fleet);
         self.watch_files(&reading.fleet);
         self.roster = Arc::new(Roster::of(&reading.text, &self.config, &self.environment));
@@ -79,7 +81,7 @@ impl Engine {
         self.disk = Disk::new(&fleet);
         self.keep_targets(&fleet);
         self.feed(Event::Reconfigured(Arc::clone(&fleet)));
-        self.limit_cpu_anew();
+        self.limit_cpu_anew(|service| limited.contains(service));
         self.declare_listeners(&groups);
         self.keep_schedules(&fleet);
     }

@@ -96,14 +96,14 @@ impl Home {
         }
     }
 
-    /// Holds a run to so many thousandths of one processor, or to none (`cpu.max`). Its cgroup is made if it is not there.
+    /// Holds a run to so many thousandths of one processor, or to none (`cpu.max`).
     ///
     /// # Errors
-    /// The cgroup above this directory has no such controller to give on, or has processes of its own and may not.
+    /// The cgroup above this directory has no such controller to give on, or has processes of its own and may not; or the
+    /// run has no cgroup.
     pub fn limit_cpu(&self, run: &Cgroup, millis: Option<u32>) -> io::Result<()> {
         if millis.is_some() {
             self.give_on("cpu")?;
-            make_directory(&run.path)?;
         }
         write(&run.path.join(CPU_MAX), &cpu_max(millis))
     }
@@ -148,6 +148,14 @@ fn run_of(name: &str) -> Option<(RunId, ServiceName)> {
 }
 
 impl Cgroup {
+    /// Makes it, if it is not there.
+    ///
+    /// # Errors
+    /// The cgroup above it is not there, or not ours.
+    pub fn make(&self) -> io::Result<()> {
+        make_directory(&self.path)
+    }
+
     /// Whether it is there.
     pub fn exists(&self) -> bool {
         self.path.is_dir()
@@ -253,7 +261,7 @@ fn outside_of_runs(path: &Path) -> Option<&Path> {
 }
 
 /// Makes the directory, if it is not there.
-pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o755).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         Ok(()) | Err(_) => Ok(()),
@@ -349,6 +357,22 @@ mod tests {
         std::fs::write(dir.path().join("cgroup.subtree_control"), "memory\n").unwrap();
         let error = home.limit_cpu(&run, Some(1500)).unwrap_err().to_string();
         assert!(error.ends_with("has no cpu controller"), "{error}");
+    }
+
+    #[test]
+    fn a_run_that_has_ended_gets_no_cgroup_again_by_another_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home { path: dir.path().join("procman-1") };
+        std::fs::create_dir(home.path()).unwrap();
+        for place in [dir.path(), home.path()] {
+            std::fs::write(place.join("cgroup.subtree_control"), "cpu\n").unwrap();
+        }
+        let run = home.of(&Tag::parse("0123456789abcdef/api/7").unwrap());
+        for millis in [Some(1500), None] {
+            let error = home.limit_cpu(&run, millis).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+            assert!(!run.exists());
+        }
     }
 
     #[test]

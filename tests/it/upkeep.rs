@@ -45,32 +45,50 @@ fn cpu_max(fleet: &Fleet) -> Option<String> {
     std::fs::read_to_string(run.join("cpu.max")).ok()
 }
 
+fn with_share(cpu: &str) -> String {
+    format!("[services.api]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"20ms\"\nlimits = {{ {cpu} }}\n")
+}
+
+/// Asserts that a run is held to this, or that it is said that it is not.
+fn check_share(fleet: &Fleet, held: &str) {
+    let notes = fleet.service("api").notes;
+    let is_noted = notes.iter().any(|note| note.starts_with("is not held to limits.cpu"));
+    match cpu_max(fleet) {
+        Some(told) => assert_eq!((told.trim(), is_noted), (held, false)),
+        None => assert_eq!(is_noted, !held.starts_with("max ")),
+    }
+}
+
 #[test]
 fn a_share_of_the_processors_is_kept_to_or_it_is_said_that_it_is_not() {
-    let config = |cpu: &str| {
-        format!(
-            "[services.api]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"20ms\"\nlimits = {{ {cpu} }}\n"
-        )
-    };
-    let fleet = Fleet::new(&config("cpu = 1.5"));
+    let fleet = Fleet::new(&with_share("cpu = 1.5"));
     fleet.run("up").expect(0);
-    let (pid, is_noted) = (fleet.pid("api"), || {
-        let notes = fleet.service("api").notes;
-        notes.iter().any(|note| note.starts_with("is not held to limits.cpu"))
-    });
-    let check = |held: &str| match cpu_max(&fleet) {
-        Some(told) => assert_eq!((told.trim(), is_noted()), (held, false)),
-        None => assert!(is_noted() && fleet.run("status").expect(0).stdout.contains("limits.cpu")),
-    };
-    check("150000 100000");
-    fleet.configure(&config("cpu = \"25%\""));
+    let pid = fleet.pid("api");
+    check_share(&fleet, "150000 100000");
+    assert!(cpu_max(&fleet).is_some() || fleet.run("status").expect(0).stdout.contains("limits.cpu"));
+    fleet.configure(&with_share("cpu = \"25%\""));
     let told = fleet.run("reload").expect(0);
     assert!(told.stdout.contains("limits changed (applies as it runs)"), "{}", told.stdout);
-    check("25000 100000");
-    fleet.configure(&config(""));
+    check_share(&fleet, "25000 100000");
+    fleet.configure(&with_share(""));
     fleet.run("reload").expect(0);
-    assert!(!is_noted() && cpu_max(&fleet).is_none_or(|told| told.starts_with("max ")));
+    check_share(&fleet, "max 100000");
     assert_eq!(fleet.pid("api"), pid);
+}
+
+/// Where there is no cpu controller, it is seen by what is said alone.
+#[test]
+fn a_share_that_changes_while_nobody_is_in_charge_holds_for_a_run_that_is_taken_over() {
+    let fleet = Fleet::new(&with_share("cpu = 1.5"));
+    fleet.run("up").expect(0);
+    let pid = fleet.pid("api");
+    for (cpu, held) in [("cpu = \"25%\"", "25000 100000"), ("", "max 100000")] {
+        fleet.behead();
+        fleet.configure(&with_share(cpu));
+        fleet.run("up").expect(0);
+        check_share(&fleet, held);
+        assert_eq!(fleet.pid("api"), pid);
+    }
 }
 
 /// A service that is ready at once, and watches files of its directory.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
-use crate::sys::cgroup::{Cgroup, make_directory};
+use crate::sys::cgroup::Cgroup;
 
 /// This process' own cgroup: where cgroup2 is mounted (proc_pid_mountinfo(5)), and the path in there (cgroups(7),
 /// `/proc/PID/cgroup`).
@@ -39,7 +39,7 @@ pub(in crate::sys) fn is_one(path: &Path) -> bool {
 
 /// Makes the cgroup of a run, and opens it for a process to be born in.
 pub(super) fn open_new(cgroup: &Cgroup) -> io::Result<File> {
-    make_directory(cgroup.path())?;
+    cgroup.make()?;
     File::open(cgroup.path())
 }
 
