@@ -88,14 +88,9 @@ impl Engine {
     /// Asks runs to end that hang, and that the supervisor before this one was about to ask: it may have died over their
     /// stacks. One that was asked before is asked once more.
     pub(super) fn ask_hanging_to_end(&mut self) {
-        let hanging = |service: &machine::service::Service| match service.phase() {
-            Phase::Stopping { live, .. } => {
-                self.is_hanging(live.run).then(|| (live.run, service.spec().stop))
-            }
-            Phase::Resting(_) | Phase::Waiting | Phase::Spawning { .. } | Phase::Starting(..) => None,
-            Phase::Running(..) | Phase::Killing { .. } | Phase::Backoff { .. } | Phase::Blocked { .. } => {
-                None
-            }
+        let hanging = |service: &machine::service::Service| {
+            let Phase::Stopping { live, .. } = service.phase() else { return None };
+            self.is_hanging(live.run).then(|| (live.run, service.spec().stop))
         };
         let hanging: Vec<(RunId, Stop)> = self.fleet.services().values().filter_map(hanging).collect();
         hanging.into_iter().for_each(|(run, stop)| self.stop(run, stop));
