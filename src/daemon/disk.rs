@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::engine::Engine;
-use crate::config::change;
+use crate::config::change::{self, Difference};
 use crate::config::load::{self, Machine};
 use crate::protocol::status::ConfigChange;
 use crate::rundir::enabled;
@@ -20,13 +21,22 @@ pub(super) struct Disk {
     found: Option<Found>,
 }
 
-/// A config that was read, and what came of proving it. How it differs from what runs is another question, for what runs
-/// changes by commands as well.
+/// A config that was read, and what came of proving it. It is compared anew with each fleet that runs, for what runs changes
+/// by commands as well.
 #[derive(Debug)]
 struct Found {
     text: String,
     env_files: Stamps,
     fleet: Result<Fleet, String>,
+    compared: Option<Compared>,
+}
+
+/// How a config differs from what runs. Who enables or disables a service makes another fleet of what runs.
+#[derive(Debug)]
+struct Compared {
+    running: Arc<Fleet>,
+    fresh: Fleet,
+    difference: Difference,
 }
 
 /// How files look from outside: number, size, and the times of their last changes.
@@ -59,21 +69,33 @@ impl Engine {
             return None;
         }
         let found = self.disk.found.take().filter(|found| found.text == text && found.env_files == env_files);
-        let found = found.unwrap_or_else(|| {
+        let mut found = found.unwrap_or_else(|| {
             let fleet = load::prove(&text, &self.config, &self.environment, Machine::Proven);
-            Found { text, env_files, fleet: fleet.map_err(|problems| problems.to_string()) }
+            Found { text, env_files, fleet: fleet.map_err(|problems| problems.to_string()), compared: None }
         });
+        let running = self.fleet.spec();
+        let compared = found.compared.take().filter(|before| Arc::ptr_eq(&before.running, running));
         let change = match &found.fleet {
-            Ok(fleet) => self.change_to(&fleet.overruled(&enabled::read(&self.paths))),
+            Ok(fleet) => {
+                let compared = compared.unwrap_or_else(|| self.compare(fleet));
+                let change = self.change_to(&compared);
+                found.compared = Some(compared);
+                change
+            }
             Err(problems) => Some(ConfigChange::broken(problems.clone())),
         };
         self.disk.found = Some(found);
         change
     }
 
-    fn change_to(&self, fresh: &Fleet) -> Option<ConfigChange> {
-        let difference = change::difference(self.fleet.spec(), fresh);
-        let differences = self.reload_lines(&difference, fresh);
+    fn compare(&self, fleet: &Fleet) -> Compared {
+        let running = Arc::clone(self.fleet.spec());
+        let fresh = fleet.overruled(&enabled::read(&self.paths));
+        Compared { difference: change::difference(&running, &fresh), running, fresh }
+    }
+
+    fn change_to(&self, Compared { fresh, difference, .. }: &Compared) -> Option<ConfigChange> {
+        let differences = self.reload_lines(difference, fresh);
         let needs_restart = difference.lines_for_supervisor();
         (!difference.is_empty()).then(|| ConfigChange {
             differences: differences.into_iter().chain(needs_restart).collect(),
