@@ -43,14 +43,15 @@ pub(super) fn start(wanted: &Wanted<'_>) -> Result<ExitCode, Wrong> {
         return Err(Wrong(what));
     }
     let proven = dialect::prove_all(&text, &config, &environment, Machine::Proven);
-    let Proven { fleet, settings, remarks, is_fragment } = proven.map_err(|problems| first_of(&problems))?;
-    if is_fragment {
+    let proven = proven.map_err(|problems| first_of(&problems))?;
+    if proven.is_fragment() {
         return Err(Wrong(".ini file does not include supervisord section".to_owned()));
     }
-    prove_user(&settings)?;
+    let Proven { fleet, settings, .. } = &proven;
+    prove_user(settings)?;
     prove_nobody_runs(&Paths::new(&config, &fleet.supervisor().state_dir))?;
-    raise_limit(&settings)?;
-    for remark in remarks {
+    raise_limit(settings)?;
+    for remark in proven.remarks() {
         output::say(&format!("warning: {remark}"));
     }
     let mut procman = procman(&config)?;
@@ -58,7 +59,7 @@ pub(super) fn start(wanted: &Wanted<'_>) -> Result<ExitCode, Wrong> {
     if wanted.environment.value("PROCMAN_LOG").is_none() {
         procman.env("PROCMAN_LOG", level(settings.loglevel));
     }
-    if settings.nodaemon { in_foreground(procman, &settings) } else { in_background(procman, &settings) }
+    if settings.nodaemon { in_foreground(procman, settings) } else { in_background(procman, settings) }
 }
 
 fn find_config(wanted: &Wanted<'_>) -> Result<PathBuf, Wrong> {

@@ -101,10 +101,20 @@ pub struct Proven {
     pub fleet: Fleet,
     /// `[supervisord]`, with what the command line says beside.
     pub settings: Settings,
+    reading: Reading,
+    remarks: Vec<Remark>,
+}
+
+impl Proven {
     /// What it asks for and does not get, or says and nobody understands, a line each with its place.
-    pub remarks: Vec<String>,
+    pub fn remarks(&self) -> Vec<String> {
+        lines(&self.reading, &self.remarks)
+    }
+
     /// Whether it has no `[supervisord]`, so that supervisord would take it as a file to be included alone.
-    pub is_fragment: bool,
+    pub fn is_fragment(&self) -> bool {
+        self.reading.is_fragment
+    }
 }
 
 /// The same with all that is to be known of it.
@@ -136,19 +146,16 @@ pub fn prove_all(
         return Err(problems(&reading, &translation.refusals));
     }
     // A program that is not there is found at its start, as in supervisord: the others run all the same.
-    let proven = load::prove_toml(&translation.text, path, environment, Machine::Trusted);
+    let proven =
+        load::prove_toml(&translation.text, path, environment, Machine::Trusted).map_err(|found| {
+            let refusals: Vec<Refusal> =
+                found.list.iter().map(|problem| trace(problem, &translation.places)).collect();
+            problems(&reading, &refusals)
+        })?;
     let settings = fleet.supervisord.clone();
-    let whole = |proven: Fleet| {
-        let supervisor = with_own_files(proven.supervisor().clone(), &settings);
-        let remarks = lines(&reading, &translation.remarks);
-        let is_fragment = reading.is_fragment;
-        Proven { fleet: proven.with_supervisor(supervisor), settings, remarks, is_fragment }
-    };
-    proven.map(whole).map_err(|found| {
-        let refusals: Vec<Refusal> =
-            found.list.iter().map(|problem| trace(problem, &translation.places)).collect();
-        problems(&reading, &refusals)
-    })
+    let supervisor = with_own_files(proven.supervisor().clone(), &settings);
+    let fleet = proven.with_supervisor(supervisor);
+    Ok(Proven { fleet, settings, reading, remarks: translation.remarks })
 }
 
 /// A problem of the translation, at the place that it came from.
