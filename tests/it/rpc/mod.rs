@@ -45,9 +45,9 @@ startsecs=0
 autostart=false
 autorestart=false
 [program:stubborn]
-command=sh -c \"trap '' TERM; while :; do sleep 0.1; done\"
+command=sh -c \"trap '' TERM; touch trapped; while :; do sleep 0.1; done\"
 startsecs=0
-stopwaitsecs=2
+stopwaitsecs=8
 autostart=false
 [program:nowhere]
 command=/no/such/program
@@ -305,6 +305,7 @@ fn processes_are_started_stopped_and_signalled_one_by_one_and_by_groups() {
     assert_eq!(bad[0]["status"], 11);
 
     assert_eq!(it.value("supervisor.startProcess", json!(["stubborn"])), true);
+    wait_until("it is stubborn", || it.fleet.path().join("trapped").exists().then_some(()));
     assert_eq!(it.value("supervisor.stopProcess", json!(["stubborn", false])), true);
     let stopping = it.info("stubborn");
     assert_eq!((&stopping["statename"], &stopping["description"]), (&json!("STOPPING"), &json!("")));
