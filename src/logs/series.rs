@@ -66,8 +66,9 @@ pub enum Taken {
     Later(usize),
 }
 
-/// One step moves so many bytes at most: more than a pipe holds, so that one who gets less has emptied it.
-const STEP_BYTES: usize = 2 << 20;
+/// One step moves so many bytes at most, so that one who gets less has emptied the pipe. It is half of what a large one holds:
+/// a writer that waits for room is woken while the other half is carried away.
+const STEP_BYTES: usize = 512 << 10;
 
 /// Nothing looks at bytes on their way into a file, until there is room for only so many more: then those that come next
 /// are looked at, to find the line's end at which the file is set aside.
@@ -216,7 +217,8 @@ impl Series {
         let room = self.room(unix_ms)?;
         let current = self.current(unix_ms)?;
         let Some(room) = room else {
-            return current.take(source, side, of(STEP_BYTES)).map(Taken::All);
+            let taken = current.take(source, side, of(STEP_BYTES))?;
+            return Ok(if taken < STEP_BYTES { Taken::All(taken) } else { Taken::Some(taken) });
         };
         if room > LOOK_BYTES {
             let bytes_max = STEP_BYTES.min(room - LOOK_BYTES);
