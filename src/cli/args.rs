@@ -9,6 +9,7 @@ use super::graph_args::Graph;
 use super::import_args::Import;
 use super::order_args::{Start, Stop};
 use super::supervise_args::Supervise;
+use crate::logs::query;
 use crate::vocab::log_level::LogLevel;
 use crate::vocab::measure::parse_duration;
 use crate::vocab::name::ServiceName;
@@ -288,17 +289,17 @@ pub struct Logs {
     /// Go on with new lines as they come
     #[arg(short, long)]
     pub follow: bool,
-    /// Only the last N lines [default: 100, or all with --since or --grep]
-    #[arg(short = 'n', long = "lines", value_name = "N")]
+    /// Only the last N lines, or `all` [default: 100, or all with --since, --until or --grep]
+    #[arg(short = 'n', long = "lines", alias = "tail", value_name = "N", value_parser = query::parse_count, allow_hyphen_values = true)]
     pub lines: Option<usize>,
     /// Set the log files aside, whatever their sizes are
     #[arg(long, conflicts_with_all = ["follow", "lines", "since", "until", "grep", "stdout", "stderr"])]
     pub rotate_now: bool,
-    /// Only what was written since then: `5m` (ago), `20:15`, `2026-11-25 20:15`
-    #[arg(long, value_name = "WHEN")]
+    /// Only what was written since then: `5m` (ago), `20:15`, `yesterday`, `2026-11-25 20:15`
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     pub since: Option<When>,
     /// Only what was written before that
-    #[arg(long, value_name = "WHEN", conflicts_with = "follow")]
+    #[arg(long, value_name = "WHEN", conflicts_with = "follow", allow_hyphen_values = true)]
     pub until: Option<When>,
     /// Only lines that match
     #[arg(long, value_name = "REGEX")]
@@ -309,6 +310,9 @@ pub struct Logs {
     /// Only standard error
     #[arg(long)]
     pub stderr: bool,
+    /// The bytes as they were written: no names, no marks between runs, nothing made harmless
+    #[arg(long, conflicts_with = "json")]
+    pub raw: bool,
     /// One JSON object per line
     #[arg(long)]
     pub json: bool,

@@ -10,6 +10,18 @@ pub(super) fn line(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(Failure::of_output)
 }
 
+/// Prints what may have colours, with the ends of its lines.
+pub(super) fn text(text: &[u8]) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).map_err(Failure::of_output)
+}
+
+/// Prints bytes as they are.
+pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::of_output)
+}
+
 /// Prints a value as one JSON document. JSON writes control characters as escapes: there is no colour in it, and nobody has
 /// to look for any, which takes a third of the time of a large status.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 
 use super::engine::Engine;
 use super::errand::given;
-use super::last_words::Beginning;
+use super::last_words::{self, Beginning, LAST_LINES};
 use super::mailbox::Message;
 use crate::machine::event::{Event, Obstacle};
 use crate::probe::exec::{self, Channels, Errand};
@@ -111,8 +111,10 @@ impl Engine {
             let mut result = result.map_err(|failed| failed.to_string());
             if let (Err(why), Occasion::PreStart) = (&mut result, occasion) {
                 // Nothing else of the service runs, so the last words are its own.
-                let _ = tokio::time::timeout(DRAIN_MAX, pump.drain(service.name.clone())).await;
-                why.extend(beginning.last_line().map(|words| format!(": {words}")));
+                let drained = tokio::time::timeout(DRAIN_MAX, pump.drain(service.name.clone())).await;
+                let drained = drained.ok().and_then(Result::ok);
+                let lines = beginning.lines_of_run(drained.as_ref(), LAST_LINES);
+                why.extend(last_words::last_of(&lines).map(|words| format!(": {words}")));
             }
             mailbox.send(Message::Hook(Ended { service, run, occasion, result })).await;
         });

@@ -3,6 +3,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::logs::pump::Drained;
 use crate::logs::tail;
 
 /// Where a run's standard error begins in its log file, so that what an earlier run wrote is not taken for its words.
@@ -14,7 +15,7 @@ pub struct Beginning {
 }
 
 /// The last words of a run are among so many last lines.
-const LAST_LINES: usize = 5;
+pub const LAST_LINES: usize = 5;
 
 /// The last words of a run are looked for in this many bytes at the end of the file.
 const LOOK_BACK_BYTES: u64 = 64 * 1024;
@@ -34,9 +35,12 @@ impl Beginning {
         tail::last_lines(&self.file, count, written.min(LOOK_BACK_BYTES)).unwrap_or_default()
     }
 
-    /// The last line written since that is not blank.
-    pub fn last_line(&self) -> Option<String> {
-        last_of(&self.lines_since(LAST_LINES))
+    /// The same of a run that has ended, of which the pump may know what no file has.
+    pub fn lines_of_run(&self, drained: Option<&Drained>, count: usize) -> Vec<String> {
+        match drained.and_then(|drained| drained.stderr.as_ref()) {
+            Some(bytes) => tail::last_lines_of(bytes, count),
+            None => self.lines_since(count),
+        }
     }
 }
 

@@ -39,6 +39,9 @@ impl Engine {
             until_ms,
             pattern,
         };
+        if query.is_void() {
+            return Err(bad("cannot show logs: `until` is not after `since`".to_owned()));
+        }
         Ok((query, marks))
     }
 }

@@ -271,10 +271,12 @@ impl Engine {
         self.log_change(&change);
         self.tell_listeners_of(&change);
         let service = &self.fleet.services().get(&change.service);
+        let end = service.and_then(|it| it.last()).map(|last| &last.end);
         let told = ServiceChange {
             pid: service.and_then(|it| it.phase().live()).map(|live| live.identity.pid),
             second: service.and_then(|it| it.second()?.live()).map(|live| live.identity.pid),
-            exit: service.and_then(|it| it.last()).map(|last| last.end.outcome),
+            exit: end.map(|end| end.outcome),
+            last_words: end.and_then(|end| end.last_words.clone()),
             service: change.service,
             state: change.state,
             previous: change.previous,

@@ -310,6 +310,7 @@ mod tests {
             pid: None,
             second: None,
             exit: None,
+            last_words: None,
             reason: reason.map(str::to_owned),
         };
         let running = Some((State::Running, Health::Healthy));

@@ -164,10 +164,10 @@ impl Watch {
         let reaped = exit::reap(self.charge.leader.pid);
         let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
         let drained = self.pump.drain(self.charge.tag.service.clone());
-        let drained = tokio::time::timeout(DRAIN_MAX, drained).await;
+        let drained = tokio::time::timeout(DRAIN_MAX, drained).await.ok().and_then(Result::ok);
         // By the pump's time, whatever the run wrote stands before its end, and what comes after it behind.
-        let unix_ms = drained.ok().and_then(Result::ok).unwrap_or_else(clock::unix_ms);
-        let stderr = self.charge.beginning.lines_since(LINES_LOOKED_AT);
+        let unix_ms = drained.as_ref().map_or_else(clock::unix_ms, |drained| drained.unix_ms);
+        let stderr = self.charge.beginning.lines_of_run(drained.as_ref(), LINES_LOOKED_AT);
         let last_words = last_words::last_of(&stderr);
         let end = End { outcome, last_words, left, taken: None, blame: Blame::Nothing };
         mailbox.send(Message::Ended(Ended { run, unix_ms, end, stderr, memory })).await;

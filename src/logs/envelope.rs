@@ -1,6 +1,10 @@
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::piece::PieceEnd;
+use super::tap::whole_characters;
 use crate::spec::log::Envelope;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
@@ -12,17 +16,6 @@ pub(super) struct Piece<'a> {
     pub(super) bytes: &'a [u8],
     /// What follows it.
     pub(super) end: PieceEnd,
-}
-
-/// What follows a piece.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PieceEnd {
-    /// A newline.
-    Line,
-    /// More of the same line, which is longer than a piece may be.
-    GoesOn,
-    /// Nothing: its service has ended, or goes on in another pipe.
-    Open,
 }
 
 impl Piece<'_> {
@@ -42,7 +35,8 @@ pub(super) fn next(bytes: &[u8], open_lines: OpenLines) -> Option<Piece<'_>> {
         return Some(Piece { bytes: &bytes[..end], end: PieceEnd::Line });
     }
     if bytes.len() > PIECE_BYTES {
-        return Some(Piece { bytes: &bytes[..PIECE_BYTES], end: PieceEnd::GoesOn });
+        let bytes = whole_characters(&bytes[..PIECE_BYTES]);
+        return Some(Piece { bytes, end: PieceEnd::GoesOn });
     }
     match open_lines {
         OpenLines::Flushed if !bytes.is_empty() => Some(Piece { bytes, end: PieceEnd::Open }),
@@ -66,49 +60,64 @@ pub(super) struct Origin {
     pub(super) stream: Stream,
 }
 
+/// What pieces get on their way into a file, of all that arrive at one time.
+pub(super) struct Wrapper<'a> {
+    envelope: Envelope,
+    origin: &'a Origin,
+    /// The time, where it is told.
+    time: String,
+}
+
 #[derive(Serialize)]
 struct JsonPiece<'a> {
-    time: String,
+    time: &'a str,
     service: &'a ServiceName,
     stream: Stream,
-    line: String,
+    line: Cow<'a, str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
 }
 
-/// Adds a piece in its envelope: as it came, as `TIME line` (`TIME+line` where the line goes on), or as a JSON object with
-/// `time`, `service`, `stream` and `line` (and `"partial": true` where it goes on). With an envelope, each piece is a line.
-pub(super) fn wrap(
-    envelope: Envelope,
-    origin: &Origin,
-    (piece, unix_ms): (Piece<'_>, u64),
-    out: &mut Vec<u8>,
-) {
-    match envelope {
-        Envelope::None => {
-            out.extend_from_slice(piece.bytes);
-            if piece.end != PieceEnd::Line {
-                return;
+impl<'a> Wrapper<'a> {
+    /// For what arrives at this time.
+    pub(super) fn new(envelope: Envelope, origin: &'a Origin, unix_ms: u64) -> Self {
+        let time = match envelope {
+            Envelope::None => String::new(),
+            Envelope::Timestamp | Envelope::Json => stamp(unix_ms),
+        };
+        Self { envelope, origin, time }
+    }
+
+    /// Adds a piece in its envelope: as it came, as `TIME line` (`TIME+line` where the line goes on), or as a JSON object with
+    /// `time`, `service`, `stream` and `line` (and `"partial": true` where it goes on). With an envelope, each piece is a line.
+    pub(super) fn wrap(&self, piece: Piece<'_>, out: &mut Vec<u8>) {
+        match self.envelope {
+            Envelope::None => {
+                out.extend_from_slice(piece.bytes);
+                if piece.end != PieceEnd::Line {
+                    return;
+                }
+            }
+            Envelope::Timestamp => {
+                let goes_on = piece.end == PieceEnd::GoesOn;
+                out.extend_from_slice(self.time.as_bytes());
+                out.push(if goes_on { b'+' } else { b' ' });
+                out.extend_from_slice(piece.bytes);
+            }
+            Envelope::Json => {
+                let json = JsonPiece {
+                    time: &self.time,
+                    service: &self.origin.service,
+                    stream: self.origin.stream,
+                    line: String::from_utf8_lossy(piece.bytes),
+                    partial: piece.end == PieceEnd::GoesOn,
+                };
+                // A vector takes all that is written into it.
+                let _ = serde_json::to_writer(&mut *out, &json);
             }
         }
-        Envelope::Timestamp => {
-            let goes_on = piece.end == PieceEnd::GoesOn;
-            out.extend_from_slice(stamp(unix_ms).as_bytes());
-            out.push(if goes_on { b'+' } else { b' ' });
-            out.extend_from_slice(piece.bytes);
-        }
-        Envelope::Json => {
-            let json = JsonPiece {
-                time: stamp(unix_ms),
-                service: &origin.service,
-                stream: origin.stream,
-                line: String::from_utf8_lossy(piece.bytes).into_owned(),
-                partial: piece.end == PieceEnd::GoesOn,
-            };
-            out.extend(serde_json::to_vec(&json).unwrap_or_default());
-        }
+        out.push(b'\n');
     }
-    out.push(b'\n');
 }
 
 /// RFC 3339 in UTC, to the millisecond.
@@ -119,7 +128,8 @@ fn stamp(unix_ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{OpenLines, Origin, PIECE_BYTES, Piece, PieceEnd, next, wrap};
+    use super::{OpenLines, Origin, PIECE_BYTES, Piece, Wrapper, next};
+    use crate::logs::piece::PieceEnd;
     use crate::spec::log::Envelope;
     use crate::vocab::name::ServiceName;
     use crate::vocab::stream::Stream;
@@ -144,6 +154,8 @@ mod tests {
         let whole = [vec![b'x'; PIECE_BYTES], b"\n".to_vec()].concat();
         assert_eq!(pieces(&whole, OpenLines::Awaited), [(PIECE_BYTES, Line)], "it just fits");
         assert_eq!(pieces(b"", OpenLines::Flushed), []);
+        let wide = [vec![b'x'; PIECE_BYTES - 1], "\u{20ac}\n".as_bytes().to_vec()].concat();
+        assert_eq!(pieces(&wide, OpenLines::Awaited), [(PIECE_BYTES - 1, GoesOn), (3, Line)]);
     }
 
     #[test]
@@ -151,7 +163,7 @@ mod tests {
         let check = |envelope, bytes: &[u8], end, expected: &str| {
             let mut out = Vec::new();
             let origin = Origin { service: ServiceName::parse("api").unwrap(), stream: Stream::Stderr };
-            wrap(envelope, &origin, (Piece { bytes, end }, 1_764_118_731_042), &mut out);
+            Wrapper::new(envelope, &origin, 1_764_118_731_042).wrap(Piece { bytes, end }, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         };
         check(Envelope::None, b"hi", PieceEnd::Line, "hi\n");

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::envelope::{self, OpenLines, Origin};
+use super::envelope::{self, OpenLines, Origin, Wrapper};
 use super::loss::Loss;
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
@@ -9,6 +9,7 @@ use super::sink::{Sent, Sink};
 use super::tap::{self, Tap};
 use crate::spec::log::{Envelope, Target};
 use crate::sys::source::{SidePipe, Source};
+use crate::vocab::stream::Stream;
 
 /// The way of lines that do not go as they are into one file: copied out of the pipe, cut, wrapped, and sent to each target.
 /// They leave the pipe when all targets have them, so that a death in between doubles lines and loses none.
@@ -27,10 +28,18 @@ pub(super) struct Fan {
     owed: usize,
     /// So many sinks have the line that comes next.
     sent: usize,
+    /// The last bytes of standard error as they came: the file has them otherwise, or there is none.
+    last: Option<Vec<u8>>,
 }
 
 /// So many bytes are copied at once.
 const LOOK_BYTES: usize = 64 * 1024;
+
+/// Envelopes make more of them; room for so much is kept from one step to the next.
+const OUT_BYTES_KEPT: usize = 8 * LOOK_BYTES;
+
+/// So many of the last bytes of standard error are kept at least.
+const LAST_BYTES: usize = 16 * 1024;
 
 impl Fan {
     /// None where bytes go as they are into one file, and need not be looked at.
@@ -43,6 +52,8 @@ impl Fan {
         {
             return None;
         }
+        // Of two streams that are one, that is standard output. What is tapped goes into its file as it comes.
+        let keeps_last = tap.is_none() && (origin.stream == Stream::Stderr || to.beside.is_none());
         let loss = || Loss::new(&ground.tally, &origin.service);
         let sink = |target: &Target| Sink::new(*target, origin, to, loss());
         Some(Box::new(Self {
@@ -55,6 +66,7 @@ impl Fan {
             written: 0,
             owed: 0,
             sent: 0,
+            last: keeps_last.then(Vec::new),
         }))
     }
 
@@ -113,7 +125,7 @@ impl Fan {
             self.written += series.put(&self.out[self.written..], unix_ms)?;
         }
         self.out.clear();
-        self.out.shrink_to(LOOK_BYTES);
+        self.out.shrink_to(OUT_BYTES_KEPT);
         self.written = 0;
         source.discard(self.owed)?;
         self.owed = 0;
@@ -126,6 +138,11 @@ impl Fan {
             tap.end_run(&mut self.out);
         }
         self.keep_what_goes_to_file();
+    }
+
+    /// The last bytes of standard error since this was asked last; none where the file has them as they came.
+    pub(super) fn take_last(&mut self) -> Option<Vec<u8>> {
+        self.last.as_mut().map(std::mem::take)
     }
 
     fn keep_what_goes_to_file(&mut self) {
@@ -142,6 +159,7 @@ impl Fan {
     }
 
     fn pass(&mut self, mut bytes: &[u8], open_lines: OpenLines, unix_ms: u64) -> Sent {
+        let wrapper = Wrapper::new(self.envelope, &self.origin, unix_ms);
         while let Some(piece) = envelope::next(bytes, open_lines) {
             while let Some(sink) = self.sinks.get_mut(self.sent) {
                 match sink.send(&self.origin, piece, unix_ms) {
@@ -151,10 +169,17 @@ impl Fan {
             }
             self.sent = 0;
             if self.targets.contains(&Target::File) {
-                envelope::wrap(self.envelope, &self.origin, (piece, unix_ms), &mut self.out);
+                wrapper.wrap(piece, &mut self.out);
             }
-            self.owed += piece.raw_bytes();
-            bytes = &bytes[piece.raw_bytes()..];
+            let (raw, rest) = bytes.split_at(piece.raw_bytes());
+            if let Some(last) = &mut self.last {
+                last.extend_from_slice(raw);
+                if last.len() > 2 * LAST_BYTES {
+                    last.drain(..last.len() - LAST_BYTES);
+                }
+            }
+            self.owed += raw.len();
+            bytes = rest;
         }
         Sent::Done
     }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::files;
+use super::piece::PieceEnd;
 use super::query::{End, Line, Source};
+use super::reader::PIECE_BYTES;
+use super::tap::whole_characters;
 
 /// New lines of some streams, as they come, through rotations and truncations. It looks at the files' sizes in turns:
 /// it runs in the client, only while somebody follows, and costs the services and the supervisor nothing.
@@ -28,6 +31,8 @@ struct Track {
     file: Option<Open>,
     /// The beginning of a line whose end has not come.
     open_line: Vec<u8>,
+    /// When more of it came at last.
+    grown_ms: u64,
 }
 
 struct Open {
@@ -42,6 +47,9 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 /// A file that is renamed between finding and opening it is looked for so often; if that fails, the next look finds it.
 const TRIES: usize = 5;
 
+/// The beginning of a line is handed over when no more of it came for so long: somebody may wait for an answer to it.
+const OPEN_LINE_MS: u64 = 1000;
+
 /// So many bytes of a stream are read before the others have their turn.
 const TURN_BYTES: u64 = 1 << 20;
 
@@ -50,12 +58,13 @@ impl Follower {
     pub fn new(sources: Vec<Source>, ends: &[Option<End>]) -> Self {
         let tracks = sources.into_iter().zip(ends).map(|(source, end)| {
             let file = end.and_then(|end| Open::at(&source, end));
-            Track { source, file, open_line: Vec::new() }
+            Track { source, file, open_line: Vec::new(), grown_ms: 0 }
         });
         Self { tracks: tracks.collect() }
     }
 
-    /// All whole lines that have come since the last look; `unix_ms` is the time they are given.
+    /// All whole lines that have come since the last look, and pieces of those that are long, or whose end does not come;
+    /// `unix_ms` is the time they are given.
     pub fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Fresh>> {
         let mut lines = Vec::new();
         for track in &mut self.tracks {
@@ -134,19 +143,35 @@ impl Track {
         (&mut open.file).take(TURN_BYTES.min(size - open.offset)).read_to_end(&mut bytes)?;
         open.offset += length(&bytes);
         let is_at_end = open.offset >= size;
+        if !bytes.is_empty() {
+            self.grown_ms = unix_ms;
+        }
+        let inode = open.inode;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.open_line.extend(piece);
-            if self.open_line.ends_with(b"\n") {
-                let begin = offset;
-                offset += length(&self.open_line);
-                self.open_line.pop();
-                let Source { service, stream, .. } = &self.source;
-                let bytes = std::mem::take(&mut self.open_line);
-                let line = Line { service: service.clone(), stream: *stream, unix_ms, bytes };
-                lines.push(Fresh { line, inode: open.inode, offset: begin });
-            }
+            let end = match self.open_line.last() {
+                Some(b'\n') => PieceEnd::Line,
+                Some(_) if self.open_line.len() >= PIECE_BYTES => PieceEnd::GoesOn,
+                Some(_) | None => continue,
+            };
+            let begin = offset;
+            offset += length(&self.open_line);
+            let line = self.hand_over(unix_ms, end);
+            offset -= length(&self.open_line);
+            lines.push(Fresh { line, inode, offset: begin });
+        }
+        if !self.open_line.is_empty() && unix_ms.saturating_sub(self.grown_ms) >= OPEN_LINE_MS {
+            lines.push(Fresh { line: self.hand_over(unix_ms, PieceEnd::GoesOn), inode, offset });
         }
         Ok(is_at_end)
+    }
+
+    fn hand_over(&mut self, unix_ms: u64, end: PieceEnd) -> Line {
+        let Source { service, stream, .. } = &self.source;
+        let rest = self.open_line.split_off(whole_characters(&self.open_line).len());
+        let mut bytes = std::mem::replace(&mut self.open_line, rest);
+        bytes.truncate(bytes.len() - usize::from(end == PieceEnd::Line));
+        Line { service: service.clone(), stream: *stream, unix_ms, bytes, end }
     }
 }
 

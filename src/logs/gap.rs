@@ -1,7 +1,8 @@
 use std::io;
 
-use super::envelope::{self, Origin, Piece, PieceEnd};
+use super::envelope::{Origin, Piece, Wrapper};
 use super::loss::Loss;
+use super::piece::PieceEnd;
 use super::series::Series;
 use crate::spec::log::Envelope;
 use crate::sys::source::{SidePipe, Source};
@@ -66,7 +67,7 @@ impl Gap {
                 self.note.push(b'\n');
             }
             let piece = Piece { bytes: words.as_bytes(), end: PieceEnd::Line };
-            envelope::wrap(envelope, &self.origin, (piece, unix_ms), &mut self.note);
+            Wrapper::new(envelope, &self.origin, unix_ms).wrap(piece, &mut self.note);
             (self.lines, self.bytes) = (0, 0);
         }
         while !self.note.is_empty() {

@@ -8,6 +8,8 @@ pub mod follow;
 pub mod loss;
 /// What lines are searched for.
 pub mod pattern;
+/// Parts of lines.
+pub mod piece;
 /// Lines for people.
 pub mod printable;
 /// From the pipes into the files.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::ops::Range;
 
 use grep_matcher::{LineMatchKind, Matcher};
@@ -14,16 +15,24 @@ pub struct Pattern {
     contained: Option<Finder<'static>>,
 }
 
+/// A text that is no regular expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}\nhint: in front of a character that is meant as it is, write a backslash: \\[ \\( \\* \\+ \\?")]
+pub struct BadPattern(String);
+
 impl Pattern {
     /// Takes `text` as a pattern in the syntax of the regex crate, which cannot match a newline.
     ///
     /// # Errors
     /// It is none; the error says where.
-    pub fn parse(text: &str) -> Result<Self, grep_regex::Error> {
+    pub fn parse(text: &str) -> Result<Self, BadPattern> {
+        let bad = |error: &dyn fmt::Display| BadPattern(error.to_string());
+        let pattern = regex_syntax::parse(text).map_err(|error| bad(&error))?;
         let mut lines = RegexMatcherBuilder::new();
-        let matcher = lines.multi_line(true).line_terminator(Some(b'\n')).build(text)?;
-        let contained = regex_syntax::parse(text).ok().and_then(|pattern| contained(&pattern));
-        Ok(Self { matcher, contained: contained.map(|text| Finder::new(&text).into_owned()) })
+        let matcher = lines.multi_line(true).line_terminator(Some(b'\n')).build(text);
+        let matcher = matcher.map_err(|error| bad(&error))?;
+        let contained = contained(&pattern).map(|text| Finder::new(&text).into_owned());
+        Ok(Self { matcher, contained })
     }
 
     /// Whether a line without its newline matches.
@@ -80,6 +89,14 @@ mod tests {
             block = block.get(line.end + 1..).unwrap_or_default();
         }
         found
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused_with_its_place_in_the_text_as_it_was_typed() {
+        for bad in ["[", "a(b", "*", "a\nb"] {
+            let error = Pattern::parse(bad).unwrap_err().to_string();
+            assert!(error.contains("hint: in front of a character") && !error.contains("(?:"), "{error}");
+        }
     }
 
     proptest! {

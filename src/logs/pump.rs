@@ -86,6 +86,15 @@ impl Destination {
     }
 }
 
+/// What is known when all that a service has written was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drained {
+    /// When that was, in milliseconds since 1970 UTC: what comes later gets a later time.
+    pub unix_ms: u64,
+    /// The last bytes of standard error since the last time that it was drained; none where its file has them as they came.
+    pub stderr: Option<Vec<u8>>,
+}
+
 /// What came of setting a log file aside on request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetAside {
@@ -117,7 +126,7 @@ pub(super) enum Request {
     Attach(StreamKey, Attachment),
     Configure(StreamKey, Destination),
     Detach(StreamKey),
-    Drain(ServiceName, oneshot::Sender<u64>),
+    Drain(ServiceName, oneshot::Sender<Drained>),
     SetAside(StreamKey, oneshot::Sender<(SetAside, usize)>),
     Pressed(usize, io::Result<Pressed>),
     Close(mpsc::Sender<()>),
@@ -169,9 +178,8 @@ impl Pump {
         self.of(&key.service).request(Request::Detach(key));
     }
 
-    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written; says when that
-    /// was, in milliseconds since 1970 UTC: what comes later gets a later time.
-    pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<u64> {
+    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written.
+    pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<Drained> {
         let (done, drained) = oneshot::channel();
         self.of(&service).request(Request::Drain(service, done));
         drained

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::outlet::Outlet;
 use super::pattern::Pattern;
+use super::piece::PieceEnd;
 use super::reader::{self, Reader, Scope, TimedLine};
 use crate::spec::service::Service;
 use crate::vocab::mark::Mark;
@@ -25,6 +26,17 @@ pub struct Query {
     pub until_ms: Option<u64>,
     /// Only those that match.
     pub pattern: Option<Pattern>,
+}
+
+/// How many lines: a number, or `all`.
+///
+/// # Errors
+/// It is neither; the error says what is.
+pub fn parse_count(text: &str) -> Result<usize, String> {
+    match text {
+        "all" => Ok(usize::MAX),
+        _ => text.parse().map_err(|_| format!("`{text}` is no number of lines: write \"20\" or \"all\"")),
+    }
 }
 
 /// One stream's files.
@@ -54,8 +66,10 @@ pub struct Line {
     pub stream: Stream,
     /// When it arrived, in milliseconds since 1970 UTC: to a second when lines are few, to 100 ms when they are many.
     pub unix_ms: u64,
-    /// Its bytes without the newline.
+    /// Its bytes without the newline: all of them, or a piece of a line that is very long. Pieces of a line follow each other.
     pub bytes: Vec<u8>,
+    /// What follows them.
+    pub end: PieceEnd,
 }
 
 /// What a log has for its reader.
@@ -103,6 +117,11 @@ pub fn ends(sources: &[Source]) -> Vec<Option<End>> {
     sources.iter().map(|source| reader::end_of(&source.file)).collect()
 }
 
+/// Where the last whole line of each source ends at this moment: a follower goes on from there.
+pub fn line_ends(sources: &[Source]) -> Vec<Option<End>> {
+    sources.iter().map(|source| reader::line_end_of(&source.file)).collect()
+}
+
 /// Hands over every line that is wanted and lies before `ends`, in the order of their times; lines of one stream keep
 /// the order of their file, and lines of the same time come by the order of the sources. Of the marks, which are in the order
 /// of their times, those of the wanted time stand between the lines: none before the first line, unless there is no line, and
@@ -119,9 +138,12 @@ pub fn read(
     if query.last == Some(0) {
         return Ok(());
     }
+    let passed_over = query.lines_before_the_last(ends)?;
+    let last = query.last.filter(|_| !query.counts_every_line());
     let mut merge = Merge::open(query, ends)?;
+    let (mut lines, mut end) = (0, PieceEnd::Line);
     let mut marks = marks.into_iter().peekable();
-    let mut outlet = Outlet::new(query.last, sink);
+    let mut outlet = Outlet::new(last, sink);
     while let Some(line) = merge.next()? {
         // Lines come in the order of their times.
         if query.until_ms.is_some_and(|until| line.unix_ms >= until) {
@@ -130,7 +152,12 @@ pub fn read(
         if query.since_ms.is_some_and(|since| line.unix_ms < since) {
             continue;
         }
-        while let Some(mark) = marks.next_if(|mark| mark.turn.stands_before(line.unix_ms)) {
+        let is_begun = std::mem::replace(&mut end, line.end) == PieceEnd::GoesOn;
+        lines += usize::from(!is_begun);
+        if lines <= passed_over {
+            continue;
+        }
+        while let Some(mark) = marks.next_if(|mark| !is_begun && mark.turn.stands_before(line.unix_ms)) {
             if query.pass_mark(mark, &mut outlet).is_break() {
                 return Ok(());
             }
@@ -146,6 +173,30 @@ pub fn read(
 }
 
 impl Query {
+    /// Whether no time is wanted at all.
+    pub fn is_void(&self) -> bool {
+        self.since_ms.zip(self.until_ms).is_some_and(|(since, until)| until <= since)
+    }
+
+    /// Whether what lies before the last lines can be passed over without a look at times and texts.
+    fn counts_every_line(&self) -> bool {
+        self.pattern.is_none() && self.until_ms.is_none()
+    }
+
+    /// How many lines come before the last ones that are wanted, of those that a merge gives: lines may be longer than what
+    /// can be kept of them until the last one is known.
+    fn lines_before_the_last(&self, ends: &[Option<End>]) -> io::Result<usize> {
+        let Some(last) = self.last.filter(|_| self.counts_every_line()) else { return Ok(0) };
+        let mut merge = Merge::open(self, ends)?;
+        let (mut lines, mut end) = (0_usize, PieceEnd::Line);
+        while let Some(line) = merge.next()? {
+            if self.since_ms.is_none_or(|since| line.unix_ms >= since) {
+                lines += usize::from(std::mem::replace(&mut end, line.end) != PieceEnd::GoesOn);
+            }
+        }
+        Ok(lines.saturating_sub(last))
+    }
+
     fn pass_mark<S>(&self, mark: Mark, outlet: &mut Outlet<S>) -> ControlFlow<()>
     where
         S: FnMut(Item) -> ControlFlow<()>,
@@ -169,6 +220,8 @@ impl Query {
 /// The next line of each stream; the earliest of them is the next of all.
 struct Merge<'a> {
     lanes: Vec<Lane<'a>>,
+    /// Whose line goes on.
+    unfinished: Option<usize>,
 }
 
 struct Lane<'a> {
@@ -180,7 +233,7 @@ struct Lane<'a> {
 impl<'a> Merge<'a> {
     fn open(query: &'a Query, ends: &[Option<End>]) -> io::Result<Self> {
         // Only where every line counts can what lies before the last lines be skipped.
-        let last = query.last.filter(|_| query.pattern.is_none() && query.until_ms.is_none());
+        let last = query.last.filter(|_| query.counts_every_line());
         let mut lanes = Vec::with_capacity(query.sources.len());
         for (source, end) in query.sources.iter().zip(ends) {
             let scope = Scope { end: *end, since_ms: query.since_ms, pattern: query.pattern.clone() };
@@ -191,13 +244,14 @@ impl<'a> Merge<'a> {
             let next = reader.next()?;
             lanes.push(Lane { source, reader, next });
         }
-        Ok(Self { lanes })
+        Ok(Self { lanes, unfinished: None })
     }
 
     fn next(&mut self) -> io::Result<Option<Line>> {
         let times =
             self.lanes.iter().enumerate().filter_map(|(at, lane)| Some((lane.next.as_ref()?.unix_ms, at)));
-        let Some((_, at)) = times.min() else { return Ok(None) };
+        let earliest = times.min().map(|(_, at)| at);
+        let Some(at) = self.unfinished.or(earliest) else { return Ok(None) };
         let lane = &mut self.lanes[at];
         let Some(line) = lane.next.take() else { return Ok(None) };
         lane.next = lane.reader.next()?;
@@ -205,7 +259,11 @@ impl<'a> Merge<'a> {
         if let Some(next) = &mut lane.next {
             next.unix_ms = next.unix_ms.max(line.unix_ms);
         }
+        // Where lines are searched for, the pieces that match need not follow each other.
+        let goes_on = line.end == PieceEnd::GoesOn && lane.next.is_some() && lane.reader.reads_all();
+        self.unfinished = goes_on.then_some(at);
         let Source { service, stream, .. } = lane.source;
-        Ok(Some(Line { service: service.clone(), stream: *stream, unix_ms: line.unix_ms, bytes: line.bytes }))
+        let TimedLine { unix_ms, bytes, end } = line;
+        Ok(Some(Line { service: service.clone(), stream: *stream, unix_ms, bytes, end }))
     }
 }

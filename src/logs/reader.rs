@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use super::content::Content;
 use super::files;
 use super::pattern::Pattern;
+use super::piece::PieceEnd;
 use super::query::End;
+use super::tap::whole_characters;
 use super::times::{self, Entry};
 
 /// The lines of one stream, from its oldest file to its current one.
 pub(super) struct Reader {
     files: std::vec::IntoIter<PathBuf>,
+    /// Where it begins in the first of them.
+    start: u64,
     times_dir: PathBuf,
     open: Option<Open>,
     scope: Scope,
@@ -42,22 +46,23 @@ struct Open {
     modified_ms: u64,
 }
 
-/// A line with the time at which it arrived.
+/// A line with the time at which it arrived, or a piece of one.
 pub(super) struct TimedLine {
     pub(super) unix_ms: u64,
     pub(super) bytes: Vec<u8>,
+    pub(super) end: PieceEnd,
 }
 
 /// So many bytes are read at once.
 const BLOCK_BYTES: u64 = 256 * 1024;
 
 /// Longer lines are handed over in pieces of at least this many bytes.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 impl Reader {
     /// All lines.
     pub(super) fn all(path: &Path, times_dir: &Path, scope: Scope) -> Self {
-        Self { files: files::all(path).into_iter(), times_dir: times_dir.to_owned(), open: None, scope }
+        Self::of(files::all(path), times_dir, scope)
     }
 
     /// At least the last `count` lines, if there are so many, without reading what lies before them.
@@ -66,7 +71,9 @@ impl Reader {
         let mut needed = Vec::new();
         let mut start = 0;
         for path in files::all(path).into_iter().rev() {
-            let Ok(file) = File::open(&path) else { continue };
+            let Some(file) = if_there(File::open(&path)).map_err(|error| of_file(&path, &error))? else {
+                continue;
+            };
             let limit = limit(&file, scope.end)?;
             let (found_at, found) = match Content::of(&path, file) {
                 Content::Plain(file) => start_of_last_lines(file, limit, wanted)?,
@@ -80,12 +87,16 @@ impl Reader {
             }
         }
         needed.reverse();
-        let mut reader =
-            Self { files: needed.into_iter(), times_dir: times_dir.to_owned(), open: None, scope };
-        if let Some(first) = reader.files.next() {
-            reader.open = Some(Open::at(&first, &reader.times_dir, &reader.scope, start)?);
-        }
-        Ok(reader)
+        Ok(Self { start, ..Self::of(needed, times_dir, scope) })
+    }
+
+    fn of(files: Vec<PathBuf>, times_dir: &Path, scope: Scope) -> Self {
+        Self { files: files.into_iter(), start: 0, times_dir: times_dir.to_owned(), open: None, scope }
+    }
+
+    /// Whether it gives every line, and not those alone that match.
+    pub(super) fn reads_all(&self) -> bool {
+        self.scope.pattern.is_none()
     }
 
     /// The next line; none at the end.
@@ -96,15 +107,30 @@ impl Reader {
                 return Ok(Some(line));
             }
             let Some(path) = self.files.next() else { return Ok(None) };
-            self.open = match Open::at(&path, &self.times_dir, &self.scope, 0) {
-                // A file may be compressed, set aside or dropped while others are read.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    Open::at(&files::pressed_form(&path), &self.times_dir, &self.scope, 0).ok()
-                }
-                opened => Some(opened?),
+            let offset = std::mem::take(&mut self.start);
+            // Files may be compressed, moved on or dropped while others are read, and the current one may not be there.
+            self.open = match self.open(&path, offset)? {
+                None if files::is_set_aside(&path) => self.open(&files::pressed_form(&path), offset)?,
+                opened => opened,
             };
         }
     }
+
+    fn open(&self, path: &Path, offset: u64) -> io::Result<Option<Open>> {
+        let opened = if_there(Open::at(path, &self.times_dir, &self.scope, offset));
+        opened.map_err(|error| of_file(path, &error))
+    }
+}
+
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+fn of_file(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 impl Open {
@@ -151,30 +177,35 @@ impl Open {
                 None => memchr::memchr(b'\n', lines).map(|end| 0..end),
             };
             if let Some(found) = found {
-                return Ok(Some(self.take(found, 1)));
+                return Ok(Some(self.take(found, PieceEnd::Line)));
             }
             self.pass(lines.len());
             if self.fill()? == Filled::Lines {
                 continue;
             }
             // What is left is the open line at the end, or a piece of a line that is too long.
-            let piece = 0..self.block.len() - self.start;
+            let left = &self.block[self.start..];
+            let (length, end) = match left.len() < PIECE_BYTES {
+                true => (left.len(), PieceEnd::Open),
+                false => (whole_characters(left).len(), PieceEnd::GoesOn),
+            };
+            let piece = 0..length;
             if piece.is_empty() {
                 return Ok(None);
             }
             if pattern.is_none_or(|pattern| pattern.is_match(&self.block[self.start..])) {
-                return Ok(Some(self.take(piece, 0)));
+                return Ok(Some(self.take(piece, end)));
             }
             self.pass(piece.end);
         }
     }
 
     /// Hands over a line that `found` tells from what was not handed over, and passes it and its newline.
-    fn take(&mut self, found: Range<usize>, newline: usize) -> TimedLine {
+    fn take(&mut self, found: Range<usize>, end: PieceEnd) -> TimedLine {
         self.pass(found.start);
         let line = self.start..self.start + found.len();
-        let taken = TimedLine { unix_ms: self.time(), bytes: self.block[line].to_vec() };
-        self.pass(found.len() + newline);
+        let taken = TimedLine { unix_ms: self.time(), bytes: self.block[line].to_vec(), end };
+        self.pass(found.len() + usize::from(end == PieceEnd::Line));
         taken
     }
 
@@ -240,7 +271,7 @@ fn start_of_last_lines(mut file: File, limit: u64, count: usize) -> io::Result<(
         file.seek(SeekFrom::Start(block_start))?;
         block.clear();
         (&mut file).take(block_end - block_start).read_to_end(&mut block)?;
-        for (at, _) in block.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+        for at in memchr::memrchr_iter(b'\n', &block) {
             let offset = block_start + u64::try_from(at).unwrap_or_default();
             // The newline at the very end closes the last line and begins none.
             if offset + 1 == limit {
@@ -268,7 +299,7 @@ fn start_of_last_lines_behind(mut content: impl Read, count: usize) -> io::Resul
         }
         for at in memchr::memchr_iter(b'\n', &block[..length]) {
             begins.push_back(offset + u64::try_from(at).unwrap_or_default() + 1);
-            if begins.len() > count + 1 {
+            if begins.len() > count.saturating_add(1) {
                 begins.pop_front();
             }
         }
@@ -285,8 +316,14 @@ fn start_of_last_lines_behind(mut content: impl Read, count: usize) -> io::Resul
 /// So many bytes are looked at for the last whole line.
 const END_BYTES: u64 = 1 << 20;
 
-/// The end of a file as it is: up to its last whole line.
+/// The end of a file as it is.
 pub(super) fn end_of(path: &Path) -> Option<End> {
+    let found = std::fs::metadata(path).ok()?;
+    Some(End { inode: found.ino(), offset: found.len() })
+}
+
+/// The end of the last whole line of a file as it is.
+pub(super) fn line_end_of(path: &Path) -> Option<End> {
     let file = File::open(path).ok()?;
     let found = file.metadata().ok()?;
     let size = found.len();

@@ -167,10 +167,8 @@ impl Series {
 
     /// When a file that is there is to be set aside: counted from its first bytes, as far as that is known.
     fn due_of_file(&self) -> Due {
-        let (Some(every), Ok(found)) = (self.destination.rotation.every, self.destination.file.metadata())
-        else {
-            return Due::NEVER;
-        };
+        let Some(every) = self.destination.rotation.every else { return Due::NEVER };
+        let Ok(found) = self.destination.file.metadata() else { return Due::NEVER };
         let began_ms = times::first(&self.times, &found);
         began_ms.filter(|_| found.len() > 0).map_or(Due::NEVER, |it| Due::at(calendar::end(every, it)))
     }

@@ -70,15 +70,19 @@ impl Session<'_> {
 
     /// Where all sources end, and every mark that stands before that.
     fn begin(&mut self) -> (Vec<Option<End>>, Vec<Mark>) {
+        let ends_of = match self.going {
+            Going::AsFarAsItIs => query::ends,
+            Going::On => query::line_ends,
+        };
         let mut marks = (self.marks)();
-        let mut ends = query::ends(&self.query.sources);
+        let mut ends = ends_of(&self.query.sources);
         for _ in 1..TRIES {
             let more = (self.marks)();
             if more.is_empty() {
                 break;
             }
             marks.extend(more);
-            ends = query::ends(&self.query.sources);
+            ends = ends_of(&self.query.sources);
         }
         (ends, marks)
     }

@@ -136,6 +136,11 @@ impl Stream {
         self.fan.iter_mut().for_each(|fan| fan.end_run());
     }
 
+    /// The last bytes of standard error since this was asked last; none where the file has them as they came.
+    pub(super) fn take_last(&mut self) -> Option<Vec<u8>> {
+        self.fan.as_mut().and_then(|fan| fan.take_last())
+    }
+
     /// Goes on with another pipe, once those before it are empty.
     pub(super) fn follow_with(&mut self, pipe: OwnedFd) {
         self.sources.push_back(Source::new(pipe));
@@ -291,7 +296,11 @@ impl Stream {
         match self.disk {
             Disk::Well => (),
             Disk::Stuck { .. } => {
-                tracing::info!(service = %self.origin.service, stream = ?self.origin.stream, "its log file can be written again; nothing was lost");
+                let kept = match self.delivery.on_full {
+                    OnFull::Block => "nothing was lost",
+                    OnFull::Drop => "what was dropped is counted and told of in it",
+                };
+                tracing::info!(service = %self.origin.service, stream = ?self.origin.stream, "its log file can be written again; {kept}");
                 self.disk = Disk::Well;
             }
         }

@@ -12,13 +12,18 @@ pub fn last_lines(path: &Path, count: usize, bytes_max: u64) -> io::Result<Vec<S
     file.seek(SeekFrom::Start(size.saturating_sub(bytes_max)))?;
     let mut bytes = Vec::new();
     file.take(bytes_max).read_to_end(&mut bytes)?;
-    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    Ok(last_lines_of(&bytes, count))
+}
+
+/// The last `count` lines of these bytes, fit for people, oldest first.
+pub fn last_lines_of(bytes: &[u8], count: usize) -> Vec<String> {
+    let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if text.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let mut lines: Vec<String> = text.rsplit(|byte| *byte == b'\n').take(count).map(printable).collect();
     lines.reverse();
-    Ok(lines)
+    lines
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::follow::Follower;
 use super::pattern::Pattern;
+use super::piece::PieceEnd;
 use super::pump::{Attachment, Destination, Pump, StreamKey};
 use super::query::{self, Item, Query, Source};
 use super::series::Series;
@@ -340,20 +341,24 @@ fn a_line_without_end_is_read_and_searched_in_pieces() {
     let read = |query: &Query| {
         let mut pieces = Vec::new();
         query::read(query, &[None], Vec::new(), |item| {
-            match item {
-                Item::Line(line) => pieces.push(line.bytes),
-                Item::Mark(mark) => panic!("{mark:?}"),
-            }
+            let Item::Line(line) = item else { panic!("{item:?}") };
+            pieces.push((line.bytes, line.end));
             ControlFlow::Continue(())
         })
         .unwrap();
         pieces
     };
     let pieces = read(&query);
-    assert_eq!(pieces[0], b"first");
-    assert!(pieces.len() > 2 && pieces[1..].concat() == long);
+    assert_eq!(pieces[0], (b"first".to_vec(), PieceEnd::Line));
+    let (bytes, ends): (Vec<_>, Vec<_>) = pieces[1..].iter().cloned().unzip();
+    assert!(bytes.len() > 1 && bytes.concat() == long);
+    assert_eq!(ends.last(), Some(&PieceEnd::Open));
+    assert!(ends[..ends.len() - 1].iter().all(|end| *end == PieceEnd::GoesOn));
+    query.last = Some(1);
+    let last: Vec<Vec<u8>> = read(&query).into_iter().map(|(bytes, _)| bytes).collect();
+    assert!(last.len() > 1 && last.concat() == long, "its pieces are one line");
     query.pattern = Some(Pattern::parse("needle").unwrap());
     let found = read(&query);
     assert_eq!(found.len(), 1);
-    assert!(found[0].ends_with(b"y"));
+    assert!(found[0].0.ends_with(b"y"));
 }

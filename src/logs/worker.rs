@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::pace::Next;
 use super::press::{Press, Pressed};
-use super::pump::{Attachment, Destination, Ground, Request, SetAside, StreamKey};
+use super::pump::{Attachment, Destination, Drained, Ground, Request, SetAside, StreamKey};
 use super::stream::Stream;
 use crate::sys::clock;
 use crate::sys::source::SidePipe;
@@ -315,18 +315,20 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, service: &ServiceName) -> u64 {
+    fn drain(&mut self, service: &ServiceName) -> Drained {
         let unix_ms = (self.ground.unix_ms)();
+        let mut stderr = None;
         for which in [stream::Stream::Stdout, stream::Stream::Stderr] {
             let key = StreamKey { service: service.clone(), stream: which };
             if let Some(token) = self.tokens.get(&key).copied() {
                 self.drain_at(token, unix_ms);
                 if let Some(lane) = self.lanes.get_mut(&token) {
                     lane.stream.end_run(unix_ms);
+                    stderr = lane.stream.take_last().or(stderr);
                 }
             }
         }
-        unix_ms
+        Drained { unix_ms, stderr }
     }
 
     fn drain_all(&mut self) {

@@ -68,6 +68,9 @@ pub struct ServiceChange {
     pub second: Option<Pid>,
     /// How its last run ended.
     pub exit: Option<Outcome>,
+    /// The last line that run wrote to standard error, if it wrote one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_words: Option<String>,
     /// Why it is not running, or not well.
     pub reason: Option<String>,
 }

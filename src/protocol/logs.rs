@@ -45,19 +45,6 @@ pub enum LogItem {
     Mark(LogMark),
 }
 
-impl LogItem {
-    /// A line that arrived so many milliseconds after 1970 UTC.
-    pub fn line(service: ServiceName, stream: Stream, unix_ms: u64, bytes: &[u8]) -> Self {
-        let line = String::from_utf8_lossy(bytes).into_owned();
-        Self::Line(LogLine { service, stream, time: rfc_3339(unix_ms), line })
-    }
-
-    /// A mark.
-    pub fn mark(mark: Mark) -> Self {
-        Self::Mark(LogMark::new(mark))
-    }
-}
-
 /// A line of a service's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
@@ -69,6 +56,17 @@ pub struct LogLine {
     pub time: String,
     /// The line without its end; bytes that are not UTF-8 are U+FFFD.
     pub line: String,
+    /// Whether it goes on in the next one of its stream: it is longer than 1 MiB, or its end has not come for a second.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+}
+
+impl LogLine {
+    /// A whole line that arrived so many milliseconds after 1970 UTC.
+    pub fn new(service: ServiceName, stream: Stream, unix_ms: u64, bytes: &[u8]) -> Self {
+        let line = String::from_utf8_lossy(bytes).into_owned();
+        Self { service, stream, time: rfc_3339(unix_ms), line, partial: false }
+    }
 }
 
 /// Where a run of a service ended or began, between the lines of its log. Searches (`grep`) find none.
@@ -113,7 +111,8 @@ pub enum MarkKind {
 }
 
 impl LogMark {
-    fn new(mark: Mark) -> Self {
+    /// A mark as it crosses the socket.
+    pub fn new(mark: Mark) -> Self {
         let (service, time) = (mark.service, rfc_3339(mark.turn.unix_ms()));
         match mark.turn {
             Turn::Began(began) => Self {

@@ -1,7 +1,10 @@
 //! Marks between the lines of two runs: how the one ended, and that the next one began.
 
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::process::Child;
 
+use nix::poll::{PollFd, PollFlags};
 use serde_json::Value;
 
 use crate::harness::{Fleet, wait_until};
@@ -95,6 +98,36 @@ fn a_follower_sees_how_runs_end_and_begin_when_that_comes() {
     drop(lines);
     fleet.run("stop a").expect(0);
     assert!(follower.wait().unwrap().success(), "a reader who leaves ends it quietly");
+}
+
+#[test]
+fn events_tell_the_last_words_of_a_run_that_another_follows_at_once() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} wait-for go err 'no such price' exit 3\"\nmin_uptime = \"1ms\"\n\
+         [services.bell]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    let (mut events, mut json) = (fleet.spawn("events"), fleet.spawn("events --json"));
+    let lines = |child: &mut Child| {
+        let out = child.stdout.take().unwrap();
+        wait_until("it listens", || {
+            fleet.run("restart bell").expect(0);
+            let mut poll = [PollFd::new(out.as_fd(), PollFlags::POLLIN)];
+            (nix::poll::poll(&mut poll, 50_u16) == Ok(1)).then_some(())
+        });
+        BufReader::new(out).lines()
+    };
+    let (mut told, mut objects) = (lines(&mut events), lines(&mut json));
+    std::fs::write(fleet.path().join("go"), "").unwrap();
+    assert!(
+        told.any(|line| line
+            .unwrap()
+            .contains("a starting: the run before exited with code 3: no such price"))
+    );
+    assert!(objects.any(|line| line.unwrap().contains("\"last_words\":\"no such price\"")));
+    let _ = (events.kill(), events.wait(), json.kill(), json.wait());
+    let why = fleet.run("why a").expect(0).stdout;
+    assert!(why.contains("no such price"), "{why}");
 }
 
 #[test]

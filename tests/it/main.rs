@@ -20,6 +20,7 @@ mod init;
 mod lifecycle;
 mod limits;
 mod listeners;
+mod log_lines;
 mod log_marks;
 mod log_targets;
 mod logging;

@@ -6,12 +6,14 @@ use crate::cli::args::Logs;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::render::log::LogText;
+use crate::cli::render::log::{LogText, Pieces};
 use crate::logs::pattern::Pattern;
-use crate::logs::query::{self, Item, Query, Streams};
+use crate::logs::piece::PieceEnd;
+use crate::logs::query::{self, Item, Line, Query, Streams};
 use crate::logs::session::{Going, Listener, Session};
-use crate::protocol::logs::LogItem;
+use crate::protocol::logs::{LogItem, LogLine, LogMark};
 use crate::rundir::marks::Marks;
+use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
 
 /// So many lines are shown when nothing narrows them.
@@ -20,7 +22,10 @@ const USUAL_LINES: usize = 100;
 /// Shows logs straight from their files, with or without a supervisor.
 pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure> {
     let fleet = context.prove_as_scaled()?;
-    let picked = fleet.pick(&Selection::of(args.services.iter().cloned()))?;
+    let picked = fleet.pick(&Selection::of(args.services.iter().cloned())).map_err(|missing| {
+        let names: Vec<&str> = fleet.services().keys().map(ServiceName::as_str).collect();
+        Failure::Usage(format!("cannot show logs: {missing}; there are {}", names.join(", ")))
+    })?;
     let services = picked.iter().filter_map(|name| fleet.service(name));
     let streams = match (args.stdout, args.stderr) {
         (true, _) => Streams::Stdout,
@@ -35,11 +40,14 @@ pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure>
     let query = Query {
         sources,
         times: context.paths.times.clone(),
-        last: args.lines.or((!is_narrow).then_some(USUAL_LINES)),
+        last: args.lines.or((!is_narrow).then_some(USUAL_LINES)).filter(|count| *count < usize::MAX),
         since_ms: args.since.map(|when| when.unix_ms(&now)),
         until_ms: args.until.map(|when| when.unix_ms(&now)),
         pattern,
     };
+    if query.is_void() {
+        return Err(Failure::Usage("cannot show logs: --until is not after --since".to_owned()));
+    }
     let mut marks = Marks::new(&context.paths, &picked);
     let session = Session {
         query: &query,
@@ -47,15 +55,24 @@ pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure>
         unix_ms: || u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
         marks: &mut || marks.news(),
     };
-    let form = if args.json { Form::Json } else { Form::Text(LogText::new(&picked)) };
-    let mut printer = Printer { form, failure: None };
+    let pieces = if args.grep.is_some() { Pieces::Apart } else { Pieces::Joined };
+    let form = match (args.json, args.raw) {
+        (true, _) => Form::Json,
+        (false, true) => Form::Raw,
+        (false, false) => Form::Text(LogText::new(&picked, pieces)),
+    };
+    let mut printer = Printer { form, pieces, waiting: Vec::new(), failure: None };
     let read = session.run(&mut printer);
+    printer.end();
     read.map_err(|error| Failure::System(format!("cannot read the logs: {error}")))?;
     printer.failure.map_or(Ok(()), Err)
 }
 
 struct Printer {
     form: Form,
+    pieces: Pieces,
+    /// What is to be printed.
+    waiting: Vec<u8>,
     /// Why it printed no more.
     failure: Option<Failure>,
 }
@@ -63,32 +80,70 @@ struct Printer {
 enum Form {
     Text(LogText),
     Json,
+    Raw,
 }
 
+/// So much is printed at once; less when there is no more at the moment.
+const PRINT_BYTES: usize = 64 * 1024;
+
 impl Printer {
-    fn print(&self, item: Item) -> Result<(), Failure> {
-        match &self.form {
-            Form::Text(text) => output::line(&text.of(&item)),
-            Form::Json => output::json_line(&json(item)),
+    fn add(&mut self, item: Item) {
+        match &mut self.form {
+            Form::Text(text) => self.waiting.extend(text.of(&item).into_bytes()),
+            Form::Json => {
+                // A vector takes all that is written into it.
+                let _ = serde_json::to_writer(&mut self.waiting, &json(item));
+                self.waiting.push(b'\n');
+            }
+            Form::Raw => {
+                let Item::Line(line) = item else { return };
+                self.waiting.extend_from_slice(&line.bytes);
+                if line.end == PieceEnd::Line || self.pieces == Pieces::Apart {
+                    self.waiting.push(b'\n');
+                }
+            }
+        }
+    }
+
+    fn print(&mut self) -> ControlFlow<()> {
+        let printed = match &self.form {
+            // JSON has no colours that one would have to look for.
+            Form::Raw | Form::Json => output::bytes(&self.waiting),
+            Form::Text(_) => output::text(&self.waiting),
+        };
+        self.waiting.clear();
+        self.failure = printed.err();
+        if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn end(&mut self) {
+        if let Form::Text(text) = &mut self.form {
+            self.waiting.extend(text.finish().bytes());
+        }
+        if self.failure.is_none() {
+            let _ = self.print();
         }
     }
 }
 
 impl Listener for Printer {
     fn hear(&mut self, item: Item) -> ControlFlow<()> {
-        self.failure = self.print(item).err();
-        if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.add(item);
+        if self.waiting.len() < PRINT_BYTES { ControlFlow::Continue(()) } else { self.print() }
     }
 
     fn rest(&mut self) -> ControlFlow<()> {
-        ControlFlow::Continue(())
+        if self.waiting.is_empty() { ControlFlow::Continue(()) } else { self.print() }
     }
 }
 
 /// An item as `--json` has it, which is as it crosses the socket.
 fn json(item: Item) -> LogItem {
     match item {
-        Item::Line(line) => LogItem::line(line.service, line.stream, line.unix_ms, &line.bytes),
-        Item::Mark(mark) => LogItem::mark(mark),
+        Item::Line(Line { service, stream, unix_ms, bytes, end }) => {
+            let partial = end == PieceEnd::GoesOn;
+            LogItem::Line(LogLine { partial, ..LogLine::new(service, stream, unix_ms, &bytes) })
+        }
+        Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
     }
 }

@@ -3,18 +3,32 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::cause;
+use crate::logs::piece::PieceEnd;
 use crate::logs::printable::printable;
 use crate::logs::query::{Item, Line};
 use crate::vocab::cause::{Class, Record};
 use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::measure::Brief;
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
 
 /// Lines of logs for people: the name of its service in a colour of its own before each, where there are several services,
 /// and dim marks where a run ended or began.
 pub(in crate::cli) struct LogText {
     names: Vec<ServiceName>,
     width: usize,
+    pieces: Pieces,
+    /// Whose line goes on with its next piece.
+    unfinished: Option<(ServiceName, Stream)>,
+}
+
+/// What pieces of long lines are to whoever reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Pieces {
+    /// They follow each other.
+    Joined,
+    /// Each was found for itself.
+    Apart,
 }
 
 const COLOURS: [AnsiColor; 6] = [
@@ -27,21 +41,38 @@ const COLOURS: [AnsiColor; 6] = [
 ];
 
 impl LogText {
-    pub(in crate::cli) fn new(names: &[ServiceName]) -> Self {
+    pub(in crate::cli) fn new(names: &[ServiceName], pieces: Pieces) -> Self {
         let width = names.iter().map(|name| name.as_str().len()).max().unwrap_or(0);
-        Self { names: names.to_vec(), width }
+        Self { names: names.to_vec(), width, pieces, unfinished: None }
     }
 
-    pub(in crate::cli) fn of(&self, item: &Item) -> String {
+    /// What comes next, with what ends it.
+    pub(in crate::cli) fn of(&mut self, item: &Item) -> String {
         match item {
-            Item::Line(Line { service, bytes, .. }) => {
-                format!("{}{}", self.head(service), printable(bytes))
-            }
+            Item::Line(line) => self.line(line),
             Item::Mark(Mark { service, turn }) => {
                 let dim = Style::new().dimmed();
-                format!("{}{dim}--- {} ---{dim:#}", self.head(service), words(turn))
+                let before = self.finish();
+                format!("{before}{}{dim}--- {} ---{dim:#}\n", self.head(service), words(turn))
             }
         }
+    }
+
+    fn line(&mut self, line: &Line) -> String {
+        let Line { service, stream, bytes, end, .. } = line;
+        let goes_on = *end == PieceEnd::GoesOn && self.pieces == Pieces::Joined;
+        let head = if self.unfinished.as_ref().is_some_and(|(of, at)| (of, at) == (service, stream)) {
+            String::new()
+        } else {
+            format!("{}{}", self.finish(), self.head(service))
+        };
+        self.unfinished = goes_on.then(|| (service.clone(), *stream));
+        format!("{head}{}{}", printable(bytes), if goes_on { "" } else { "\n" })
+    }
+
+    /// Ends the line that waits for its next piece, when something else comes.
+    pub(in crate::cli) fn finish(&mut self) -> &'static str {
+        if self.unfinished.take().is_some() { "\n" } else { "" }
     }
 
     fn head(&self, service: &ServiceName) -> String {
@@ -67,7 +98,7 @@ fn end(record: &Record) -> String {
     let how = record.exit.map_or_else(|| "was not started".to_owned(), |exit| exit.to_string());
     let lasted = record.lasted_ms.map(|ms| format!(" after {}", Brief(Duration::from_millis(ms))));
     let told = match (record.class, &record.by) {
-        (Class::Success | Class::ExitCode | Class::Unknown, _) => String::new(),
+        (Class::Success | Class::ExitCode | Class::Unknown | Class::NotStarted, _) => String::new(),
         (Class::Operator, Some(by)) => format!(": {by}"),
         (class, _) => format!(": {class}"),
     };
@@ -76,7 +107,8 @@ fn end(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::LogText;
+    use super::{LogText, Pieces};
+    use crate::logs::piece::PieceEnd;
     use crate::logs::query::{Item, Line};
     use crate::vocab::identity::Pid;
     use crate::vocab::mark::{Began, Mark, Turn};
@@ -84,28 +116,60 @@ mod tests {
     use crate::vocab::run::RunId;
     use crate::vocab::stream::Stream;
 
+    fn name(text: &str) -> ServiceName {
+        ServiceName::parse(text).unwrap()
+    }
+
+    fn piece(service: &str, bytes: &[u8], end: PieceEnd) -> Item {
+        let (service, bytes) = (name(service), bytes.to_vec());
+        Item::Line(Line { service, stream: Stream::Stdout, unix_ms: 1, bytes, end })
+    }
+
     fn line(service: &str, bytes: &[u8]) -> Item {
-        let service = ServiceName::parse(service).unwrap();
-        Item::Line(Line { service, stream: Stream::Stdout, unix_ms: 1, bytes: bytes.to_vec() })
+        piece(service, bytes, PieceEnd::Line)
     }
 
     #[test]
     fn each_service_has_a_colour_and_marks_are_dim() {
-        let names = ["api", "worker"].map(|name| ServiceName::parse(name).unwrap());
-        let text = LogText::new(&names);
-        assert_eq!(text.of(&line("api", b"hi")), "\x1b[36mapi    |\x1b[0m hi");
-        assert_eq!(text.of(&line("worker", b"ho")), "\x1b[32mworker |\x1b[0m ho");
+        let names = [name("api"), name("worker")];
+        let mut text = LogText::new(&names, Pieces::Joined);
+        assert_eq!(text.of(&line("api", b"hi")), "\x1b[36mapi    |\x1b[0m hi\n");
+        assert_eq!(text.of(&line("worker", b"ho")), "\x1b[32mworker |\x1b[0m ho\n");
         let began = Began { v: 1, began: RunId(7), unix_ms: 1_764_118_731_042, pid: Pid::new(42).unwrap() };
         let mark = Item::Mark(Mark { service: names[0].clone(), turn: Turn::Began(began) });
-        let marked = LogText::new(&names[..1]).of(&mark);
+        let marked = LogText::new(&names[..1], Pieces::Joined).of(&mark);
         assert!(marked.starts_with("\x1b[2m--- 2025-11-2"), "{marked}");
-        assert!(marked.ends_with(" run 7 began (pid 42) ---\x1b[0m"), "{marked}");
+        assert!(marked.ends_with(" run 7 began (pid 42) ---\x1b[0m\n"), "{marked}");
+    }
+
+    #[test]
+    fn pieces_of_a_line_are_one_line_unless_something_comes_between() {
+        use PieceEnd::{GoesOn, Line, Open};
+        let mut text = LogText::new(&[name("a"), name("b")], Pieces::Joined);
+        let mut all = String::new();
+        for (service, bytes, end) in [
+            ("a", "1", GoesOn),
+            ("a", "2", Line),
+            ("a", "3", GoesOn),
+            ("b", "4", Line),
+            ("a", "5", Open),
+            ("a", "6", GoesOn),
+        ] {
+            all += &text.of(&piece(service, bytes.as_bytes(), end));
+        }
+        all += text.finish();
+        all += text.finish();
+        assert_eq!(anstream::adapter::strip_str(&all).to_string(), "a | 12\na | 3\nb | 4\na | 5\na | 6\n");
+        let mut found = LogText::new(&[name("a")], Pieces::Apart);
+        assert_eq!(found.of(&piece("a", b"1", GoesOn)) + &found.of(&piece("a", b"2", Line)), "1\n2\n");
     }
 
     #[test]
     fn no_line_drives_the_terminal() {
-        let text = LogText::new(&[ServiceName::parse("api").unwrap()]);
-        let check = |bytes: &[u8], expected: &str| assert_eq!(text.of(&line("api", bytes)), expected);
+        let mut text = LogText::new(&[name("api")], Pieces::Joined);
+        let mut check = |bytes: &[u8], expected: &str| {
+            assert_eq!(text.of(&line("api", bytes)), format!("{expected}\n"));
+        };
         check(b"\x1b]0;title\x07\x1b[2J\r\n", "\\u{1b}]0;title\\u{7}\\u{1b}[2J\\r\\n");
         check(b"caf\xc3\xa9 \xff\xfe\tend\r", "caf\u{e9} \u{fffd}\u{fffd}\tend");
         check("\u{9b}31m\0\x7f".as_bytes(), "\\u{9b}31m\\u{0}\\u{7f}");

@@ -65,7 +65,16 @@ fn is_notable(change: &ServiceChange) -> bool {
 /// A change in a line.
 pub(in crate::cli) fn words(change: &ServiceChange) -> String {
     let pid = change.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    let reason = change.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let reason = change.reason.clone().or_else(|| crash(change));
+    let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     let second = change.second.map_or_else(String::new, |pid| format!(", beside it pid {pid}"));
     format!("{} {}{pid}{second}{reason}", change.service, change.state)
+}
+
+/// How the run ended that another one follows at once, though nobody asked it to end.
+fn crash(change: &ServiceChange) -> Option<String> {
+    let exit =
+        change.exit.filter(|_| change.previous == State::Running && change.state == State::Starting)?;
+    let words = change.last_words.as_ref().map_or_else(String::new, |words| format!(": {words}"));
+    Some(format!("the run before {exit}{words}"))
 }

@@ -270,6 +270,7 @@ impl Translator<'_> {
         let mut targets = match &output.logfile {
             Destination::Automatic => vec!["file".to_owned()],
             Destination::Nowhere | Destination::Syslog => Vec::new(),
+            Destination::File(file) if file == "/dev/null" => Vec::new(),
             Destination::File(file) if is_own_output(file, stream) && !is_told => vec!["inherit".to_owned()],
             Destination::File(file) if file.starts_with("/dev/") || file.starts_with("/proc/") => {
                 self.remark(program, format!("{stream} does not go to {file}; it {own}"));
@@ -314,11 +315,12 @@ impl Translator<'_> {
     }
 }
 
-/// Whether a file is another name for where the supervisor's own output goes.
+/// Whether a file is another name for where the supervisor's own output goes: as the first process of a container it has
+/// that of process 1.
 fn is_own_output(file: &str, stream: &str) -> bool {
     match stream {
-        "stdout" => matches!(file, "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1"),
-        _ => matches!(file, "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2"),
+        "stdout" => matches!(file, "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" | "/proc/1/fd/1"),
+        _ => matches!(file, "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" | "/proc/1/fd/2"),
     }
 }
 

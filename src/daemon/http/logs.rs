@@ -17,9 +17,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::framing::Framing;
 use super::refusal::{self, Body, Refusal};
 use crate::daemon::mailbox::{Mailbox, Message};
-use crate::logs::query::Item;
+use crate::logs::piece::PieceEnd;
+use crate::logs::query::{Item, Line};
 use crate::logs::session::{Going, Listener, Session};
-use crate::protocol::logs::{LogItem, LogsQuery, RotateOrder, RotateReport};
+use crate::protocol::logs::{LogItem, LogLine, LogMark, LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::{Kind, Problem};
 use crate::sys::clock;
 
@@ -111,8 +112,11 @@ impl PassOn {
 impl Listener for PassOn {
     fn hear(&mut self, item: Item) -> ControlFlow<()> {
         let item = match item {
-            Item::Line(line) => LogItem::line(line.service, line.stream, line.unix_ms, &line.bytes),
-            Item::Mark(mark) => LogItem::mark(mark),
+            Item::Line(Line { service, stream, unix_ms, bytes, end }) => {
+                let partial = end == PieceEnd::GoesOn;
+                LogItem::Line(LogLine { partial, ..LogLine::new(service, stream, unix_ms, &bytes) })
+            }
+            Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
         };
         let json = serde_json::to_string(&item);
         self.frame.push_str(&self.framing.frame(&json.unwrap_or_default()));
