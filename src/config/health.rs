@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::load::Machine;
 use super::policy::Ports;
 use super::scope::Knowledge;
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::{Expected, Value};
 use super::{prove, sections};
 use crate::spec::health::{Budget, Check, Health, Http, OnUnhealthy, Pattern};
@@ -113,7 +113,7 @@ fn one(role: Role, value: &Value<'_>, around: &Around<'_>) -> Option<Health> {
     let successes = count("successes", 1..1 << 32).unwrap_or(Health::SUCCESSES);
     let start_period = section.duration("start_period").unwrap_or(Health::START_PERIOD);
     let on_unhealthy = on_unhealthy(&section, is_pulse || role == Role::Live);
-    section.refuse_others(Room { name: role.key(), planned: &[] });
+    section.refuse_others(role.key());
     Some(Health { check: check?, interval, timeout, retries, successes, start_period, on_unhealthy })
 }
 

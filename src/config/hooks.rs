@@ -3,7 +3,7 @@ use std::path::Path;
 use super::health::positive;
 use super::load::Machine;
 use super::prove;
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::Value;
 use crate::spec::hooks::{Hook, Hooks, Occasion};
 
@@ -21,7 +21,7 @@ fn one(occasion: Occasion, value: &Value<'_>, directory: &Path, machine: Machine
         let section = value.section()?;
         let timeout = section.value("timeout").map_or(Some(Hook::TIMEOUT), |value| positive(&value));
         let line = section.value("command");
-        section.refuse_others(Room { name: occasion.key(), planned: &[] });
+        section.refuse_others(occasion.key());
         if line.is_none() {
             value.add("this hook has no command", "write `{ command = \"…\", timeout = \"5s\" }`");
         }

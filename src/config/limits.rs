@@ -1,4 +1,4 @@
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::Value;
 use crate::spec::limits::Limits;
 use crate::vocab::rlimits::Rlimits;
@@ -24,7 +24,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Limits> {
             }),
         },
     };
-    section.refuse_others(Room { name: "limits", planned: &[] });
+    section.refuse_others("limits");
     Some(limits)
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::table::{Room, Section, known_instead};
+use super::table::{Section, known_instead};
 use crate::spec::listener::{EventType, Listener};
 use crate::vocab::name::ServiceName;
 
@@ -25,7 +25,7 @@ pub(super) fn read(section: &Section<'_>, name: &ServiceName) -> Option<Listener
     }
     let buffer_size = section.integer("buffer_size", 1..1 << 20).and_then(|size| usize::try_from(size).ok());
     let pool = section.text("pool").map(|(pool, _)| pool);
-    section.refuse_others(Room { name: "listener", planned: &[] });
+    section.refuse_others("listener");
     Some(Listener {
         events,
         pool: pool.unwrap_or_else(|| name.to_string()),

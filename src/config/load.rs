@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::environment::Environment;
 use super::problem::{Problem, Problems};
 use super::scope::Scope;
-use super::table::{Notes, Room, Section, known_instead};
+use super::table::{Notes, Section, known_instead};
 use super::{sections, service, supervisord, targets};
 use crate::spec::fleet::{Fleet, NotAFleet};
 use crate::spec::replicas::Replica;
@@ -192,7 +192,7 @@ fn read<'a>(
         .map(|key| top.value(key).and_then(|value| value.expect_table()));
     let [supervisor_table, emergency, defaults] = tables;
     let (services, notify) = (top.value("services"), top.value("notify"));
-    top.refuse_others(Room { name: "this file", planned: &[] });
+    top.refuse_others("this file");
     let supervisor = sections::supervisor(path, supervisor_table, notes, scope);
     let also_kill = sections::emergency(emergency, notes, scope);
     let base = path.parent().unwrap_or(Path::new("/"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::load::Machine;
 use super::service::Context;
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::Value;
 use crate::spec::log::{
     Compression, Delivery, Envelope, Every, Logs, OnFull, OutputEvents, Rotation, Target,
@@ -129,7 +129,7 @@ fn log(section: &Section<'_>, files: u64) -> (Rotation, Delivery) {
             compression: compression(&section),
         };
         let delivery = Delivery { on_full: on_full(&section), envelope: envelope(&section) };
-        section.refuse_others(Room { name: "log", planned: &[] });
+        section.refuse_others("log");
         Some((rotation, delivery))
     });
     read.unwrap_or_default()

@@ -1,5 +1,5 @@
 use super::load::Places;
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::Value;
 use crate::spec::graph::{Bond, Condition, Need, Needs};
 use crate::vocab::name::ServiceName;
@@ -33,7 +33,7 @@ fn need(value: &Value<'_>) -> Need {
     let Some(section) = value.section() else { return Need::hard(Condition::Ready) };
     let condition = section.value("condition").and_then(|value| condition(&value));
     let bond = if section.flag("required").unwrap_or(true) { Bond::Hard } else { Bond::Soft };
-    section.refuse_others(Room { name: "a dependency", planned: &[] });
+    section.refuse_others("a dependency");
     Need { condition: condition.unwrap_or(Condition::Ready), bond }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::table::{Room, Section};
+use super::table::Section;
 use crate::spec::log::{Envelope, Logs, OutputEvents, Target};
 
 /// Reads `output_events = { … }` into the logs that it is about.
@@ -8,7 +8,7 @@ pub(super) fn read(section: &Section<'_>, logs: Logs) -> Logs {
     let Some(asked) = section.value("output_events").and_then(|value| value.section()) else { return logs };
     let stdout = of_stream(&asked, "stdout");
     let stderr = of_stream(&asked, "stderr");
-    asked.refuse_others(Room { name: "output_events", planned: &[] });
+    asked.refuse_others("output_events");
     if let (Some(_), Some(value)) = (section.value("listener"), asked.value("stdout")) {
         value.add(
             "what a listener writes on its standard output is for the supervisor alone",
@@ -38,6 +38,6 @@ fn of_stream(section: &Section<'_>, key: &'static str) -> OutputEvents {
     };
     let capture_max = section.size("capture").and_then(|size| usize::try_from(size).ok());
     let log = section.flag("log").unwrap_or(false);
-    section.refuse_others(Room { name: "output_events", planned: &[] });
+    section.refuse_others("output_events");
     OutputEvents { log, capture_max: capture_max.unwrap_or(0) }
 }

@@ -1,5 +1,5 @@
 use super::scope::Knowledge;
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::Value;
 use crate::spec::policy::{Backoff, EarlyExit, Growth, PortConflict, Recovery};
 use crate::vocab::port::Endpoint;
@@ -28,7 +28,7 @@ pub(super) fn backoff(value: &Value<'_>) -> Option<Backoff> {
         max_retries: retries.unwrap_or(usual.max_retries),
         early_exit: early_exit.unwrap_or(usual.early_exit),
     };
-    section.refuse_others(Room { name: "backoff", planned: &[] });
+    section.refuse_others("backoff");
     Some(backoff)
 }
 

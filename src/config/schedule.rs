@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::health::positive;
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::Value;
 use crate::spec::age::MaxAge;
 use crate::spec::policy::{RestartPolicy, StartLimit};
@@ -20,7 +20,7 @@ pub(super) fn schedule(section: &Section<'_>) -> Option<Schedule> {
     let zone = section.value("timezone").map_or_else(|| Some(TimeZone::system()), |value| zone(&value));
     let task = task(&section);
     let missed = missed(&section);
-    section.refuse_others(Room { name: "schedule", planned: &[] });
+    section.refuse_others("schedule");
     if expression.is_none() {
         value.add("this schedule has no times", "write `schedule = { cron = \"0 3 * * *\" }`");
     }
@@ -61,7 +61,7 @@ pub(super) fn start_limit(section: &Section<'_>) -> Option<StartLimit> {
     let starts = section.value("starts");
     let starts = starts.map(|value| value.integer(1..1 << 16).and_then(|starts| u32::try_from(starts).ok()));
     let within = section.value("within").map(|value| positive(&value));
-    section.refuse_others(Room { name: "start_limit", planned: &[] });
+    section.refuse_others("start_limit");
     if starts.is_none() || within.is_none() {
         value.add("this says not how often within how long", "write `{ starts = 5, within = \"10m\" }`");
     }
@@ -84,7 +84,7 @@ pub(super) fn max_age(section: &Section<'_>) -> Option<MaxAge> {
         }
         Some(variance)
     });
-    section.refuse_others(Room { name: "max_age", planned: &[] });
+    section.refuse_others("max_age");
     if age.is_none() {
         value.add("this says no age", "write `{ age = \"24h\", variance = \"10%\" }`");
     }

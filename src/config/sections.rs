@@ -5,7 +5,7 @@ use globset::Glob;
 use toml::de::DeTable;
 
 use super::scope::Scope;
-use super::table::{Notes, Room, Section, known_instead};
+use super::table::{Notes, Section, known_instead};
 use super::value::{Expected, Value};
 use crate::spec::log::Sockets;
 use crate::spec::supervisor::{ExitOn, LogFormat, Supervisor};
@@ -53,7 +53,7 @@ pub(super) fn supervisor<'a>(
         log_format: section.text("log_format").map_or(LogFormat::Human, |it| log_format(&it.0, &it.1)),
         log_sockets: sockets(base, &section).into(),
     };
-    section.refuse_others(Room { name: "[supervisor]", planned: &[] });
+    section.refuse_others("[supervisor]");
     supervisor
 }
 
@@ -141,6 +141,6 @@ pub(super) fn emergency<'a>(
         }
     });
     let globs = globs.collect();
-    section.refuse_others(Room { name: "[emergency]", planned: &[] });
+    section.refuse_others("[emergency]");
     globs
 }

@@ -10,7 +10,7 @@ use super::load::Places;
 use super::policy::Ports;
 use super::problem::Problem;
 use super::scope::{Knowledge, Scope};
-use super::table::{Notes, Room, Section};
+use super::table::{Notes, Section};
 use super::value::Value;
 use super::{
     health, hold, hooks, limits, listener, logs, needs, output_events, policy, prove, schedule, sections,
@@ -88,8 +88,8 @@ pub(super) fn read(
         machine: context.machine,
     };
     let (hold, drain) = hold::read(&section, &holder, places);
-    section.refuse_others(Room { name: &format!("service `{name}`"), planned: &[] });
-    section.refuse_others_behind(Room { name: "[defaults]", planned: &[] }, &NOT_FOR_ALL);
+    section.refuse_others(&format!("service `{name}`"));
+    section.refuse_others_behind("[defaults]", &NOT_FOR_ALL);
     refuse_checks_in_vain(&section, &service, &checks);
     Some(Service {
         command: command.unwrap_or(service.command),

@@ -46,12 +46,6 @@ pub(super) struct Section<'a> {
     asked: RefCell<Vec<&'static str>>,
 }
 
-/// A table as people call it, and the keys that it is to understand some day.
-pub(super) struct Room<'r> {
-    pub(super) name: &'r str,
-    pub(super) planned: &'r [&'r str],
-}
-
 impl<'a> Section<'a> {
     pub(super) fn new(table: Option<&'a DeTable<'a>>, notes: &'a Notes, scope: &'a Scope) -> Self {
         Self { table, behind: None, notes, scope, asked: RefCell::default() }
@@ -105,31 +99,26 @@ impl<'a> Section<'a> {
         self.value(key)?.integer(range)
     }
 
-    /// Notes every key of the table itself that nobody asked for.
-    pub(super) fn refuse_others(&self, room: Room<'_>) {
-        self.refuse(self.table, &room, &self.asked.borrow());
+    /// Notes every key of the table itself that nobody asked for. `name` is what people call the table.
+    pub(super) fn refuse_others(&self, name: &str) {
+        self.refuse(self.table, name, &self.asked.borrow());
     }
 
     /// Notes every key of the table behind that nobody asked for and that is not among `exceptions`.
-    pub(super) fn refuse_others_behind(&self, room: Room<'_>, exceptions: &[&str]) {
+    pub(super) fn refuse_others_behind(&self, name: &str, exceptions: &[&str]) {
         let asked = self.asked.borrow();
         let known: Vec<&str> = asked.iter().copied().filter(|key| !exceptions.contains(key)).collect();
-        self.refuse(self.behind, &room, &known);
+        self.refuse(self.behind, name, &known);
     }
 
-    fn refuse(&self, table: Option<&DeTable<'_>>, room: &Room<'_>, known: &[&str]) {
+    fn refuse(&self, table: Option<&DeTable<'_>>, name: &str, known: &[&str]) {
         for (key, _) in table.into_iter().flat_map(|table| table.iter()) {
             let word: &str = key.as_ref();
             if self.asked.borrow().contains(&word) {
                 continue;
             }
-            let hint = if room.planned.contains(&word) {
-                format!("`{word}` is planned and not there yet; remove it")
-            } else {
-                known_instead(word, known)
-            };
-            self.notes
-                .add(Problem::at(key.span(), format!("unknown key `{word}` in {}", room.name)).hint(hint));
+            let problem = Problem::at(key.span(), format!("unknown key `{word}` in {name}"));
+            self.notes.add(problem.hint(known_instead(word, known)));
         }
     }
 }

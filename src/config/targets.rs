@@ -4,7 +4,7 @@ use std::path::Path;
 use super::health::{headers, positive};
 use super::load::Machine;
 use super::prove;
-use super::table::{Room, Section, known_instead};
+use super::table::{Section, known_instead};
 use super::value::Value;
 use crate::spec::target::{BadWebhook, News, Target, Targets, Way, Webhook};
 use crate::vocab::selection::Selection;
@@ -26,7 +26,7 @@ fn one(value: &Value<'_>, base: &Path, machine: Machine) -> Option<Target> {
     let services =
         section.value("services").map_or_else(|| Some(Selection::all()), |value| selection(&value));
     let timeout = section.value("timeout").map_or(Some(Target::TIMEOUT), |value| positive(&value));
-    section.refuse_others(Room { name: "[notify]", planned: &[] });
+    section.refuse_others("[notify]");
     Some(Target { way: way?, on: on?, services: services?, timeout: timeout? })
 }
 

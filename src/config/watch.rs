@@ -1,7 +1,7 @@
 use globset::GlobBuilder;
 
 use super::health::positive;
-use super::table::{Room, Section};
+use super::table::Section;
 use super::value::Value;
 use crate::spec::watch::Watch;
 
@@ -14,7 +14,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Watch> {
     let section = value.section()?;
     let (paths, ignore) = (section.value("paths"), section.value("ignore"));
     let debounce = section.value("debounce").map_or(Some(Watch::DEBOUNCE), |value| positive(&value));
-    section.refuse_others(Room { name: "watch", planned: &[] });
+    section.refuse_others("watch");
     if paths.is_none() {
         value.add("nothing is watched here", "write `watch = { paths = [\"src/**/*.py\"] }`");
     }

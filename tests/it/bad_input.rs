@@ -74,7 +74,10 @@ fn each_kind_of_bad_input_says_place_line_cause_and_way_out() {
             [":3:13", "directory", "nowhere does not exist", "config file's directory"],
         ),
         ("env = { A = \"${NO_SUCH}\" }\n", [":3:13", "env = ", "`NO_SUCH` is not set", "write a default"]),
-        ("limits = { cpu = 2 }\n", [":3:12", "limits = { cpu = 2 }", "unknown key `cpu`", "not there yet"]),
+        (
+            "limits = { cpu = 0.001 }\n",
+            [":3:18", "cpu = 0.001", "no number of processors", "write 0.01 or more"],
+        ),
     ];
     let fleet = Fleet::new("");
     for (lines, says) in cases {
