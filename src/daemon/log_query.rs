@@ -3,8 +3,9 @@ use jiff::{Timestamp, Zoned};
 
 use super::engine::Engine;
 use crate::logs::pattern::Pattern;
-use crate::logs::query::{self, Query, Streams};
-use crate::protocol::logs::LogsQuery;
+use crate::logs::piece::PieceEnd;
+use crate::logs::query::{self, Item, Line, Query, Streams};
+use crate::protocol::logs::{LogItem, LogLine, LogMark, LogsQuery};
 use crate::protocol::problem::{Kind, Problem};
 use crate::rundir::marks::Marks;
 use crate::sys::clock;
@@ -43,6 +44,17 @@ impl Engine {
             return Err(bad("cannot show logs: `until` is not after `since`".to_owned()));
         }
         Ok((query, marks))
+    }
+}
+
+/// An item as it crosses the socket, which is as `--json` has it.
+pub fn on_the_wire(item: Item) -> LogItem {
+    match item {
+        Item::Line(Line { service, stream, unix_ms, bytes, end }) => {
+            let partial = end == PieceEnd::GoesOn;
+            LogItem::Line(LogLine { partial, ..LogLine::new(service, stream, unix_ms, &bytes) })
+        }
+        Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
     }
 }
 

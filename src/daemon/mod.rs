@@ -43,8 +43,8 @@ pub mod http;
 pub mod last_words;
 /// Services that are told of events.
 pub mod listeners;
-/// Which lines of the logs a client means.
-mod log_query;
+/// Which lines of the logs a client means, and how they cross the socket.
+pub mod log_query;
 /// One look at a live run: ports held, check passed.
 pub mod look;
 /// What reaches the engine.

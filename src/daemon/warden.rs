@@ -114,6 +114,7 @@ const LINES_LOOKED_AT: usize = 200;
 impl Warden {
     /// Watches a process from here on, and tells the engine of its end when its whole tree is gone.
     pub fn watch(charge: Charge, pump: Pump, mailbox: Mailbox) -> Self {
+        pump.begin_run(charge.tag.service.clone());
         let (reins, charge) = (Arc::new(Reins::default()), Arc::new(charge));
         let watch =
             Watch { charge: Arc::clone(&charge), reins: Arc::clone(&reins), pump, manner: Manner::AtOnce };
@@ -163,7 +164,7 @@ impl Watch {
         let run = self.charge.tag.run;
         let reaped = exit::reap(self.charge.leader.pid);
         let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
-        let drained = self.pump.drain(self.charge.tag.service.clone());
+        let drained = self.pump.end_run(self.charge.tag.service.clone());
         let drained = tokio::time::timeout(DRAIN_MAX, drained).await.ok().and_then(Result::ok);
         // By the pump's time, whatever the run wrote stands before its end, and what comes after it behind.
         let unix_ms = drained.as_ref().map_or_else(clock::unix_ms, |drained| drained.unix_ms);

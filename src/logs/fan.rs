@@ -32,6 +32,19 @@ pub(super) struct Fan {
     last: Option<Vec<u8>>,
 }
 
+/// What is to be passed on at once, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portion {
+    /// What becomes of the last line.
+    pub(super) lines: OpenLines,
+    /// What becomes of what may be the beginning of a mark.
+    pub(super) marks: OpenLines,
+    /// So many bytes at most; those are as the last ones.
+    pub(super) bytes_max: usize,
+    /// When they arrived.
+    pub(super) unix_ms: u64,
+}
+
 /// So many bytes are copied at once.
 const LOOK_BYTES: usize = 64 * 1024;
 
@@ -42,23 +55,13 @@ const OUT_BYTES_KEPT: usize = 8 * LOOK_BYTES;
 const LAST_BYTES: usize = 16 * 1024;
 
 impl Fan {
-    /// None where bytes go as they are into one file, and need not be looked at.
-    pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Option<Box<Self>> {
+    pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Self {
         let key = StreamKey { service: origin.service.clone(), stream: origin.stream };
-        let tap = Tap::new(key, to.events, ground.ears.clone());
-        if tap.is_none()
-            && to.targets == BTreeSet::from([Target::File])
-            && to.delivery.envelope == Envelope::None
-        {
-            return None;
-        }
-        // Of two streams that are one, that is standard output. What is tapped goes into its file as it comes.
-        let keeps_last = tap.is_none() && (origin.stream == Stream::Stderr || to.beside.is_none());
         let loss = || Loss::new(&ground.tally, &origin.service);
         let sink = |target: &Target| Sink::new(*target, origin, to, loss());
-        Some(Box::new(Self {
+        let mut fan = Self {
             sinks: to.targets.iter().filter_map(sink).collect(),
-            tap,
+            tap: Tap::new(key, to.events, ground.ears.clone()),
             origin: origin.clone(),
             targets: to.targets.clone(),
             envelope: to.delivery.envelope,
@@ -66,8 +69,42 @@ impl Fan {
             written: 0,
             owed: 0,
             sent: 0,
-            last: keeps_last.then(Vec::new),
-        }))
+            last: None,
+        };
+        // Of two streams that are one, that is standard output. What is tapped goes into its file as it comes.
+        let is_stderr = origin.stream == Stream::Stderr || to.beside.is_none();
+        fan.last = (is_stderr && fan.tap.is_none() && !fan.is_plain()).then(Vec::new);
+        fan
+    }
+
+    /// Whether bytes go as they are into one file.
+    fn is_plain(&self) -> bool {
+        let goes_to_file_alone = self.sinks.is_empty() && self.targets.contains(&Target::File);
+        goes_to_file_alone && self.tap.is_none() && self.envelope == Envelope::None
+    }
+
+    /// Whether bytes need more than to go as they are into one file.
+    pub(super) fn is_needed(&self) -> bool {
+        !self.is_plain() || !self.out.is_empty() || self.owed > 0
+    }
+
+    /// Takes the place of an earlier one. A capture goes on if it can; otherwise it goes where bytes went so far, and so does
+    /// what is in hand. What the disk does not take of that stays in hand.
+    pub(super) fn succeed(
+        &mut self,
+        mut earlier: Self,
+        (series, source, unix_ms): (&mut Series, &mut Source, u64),
+    ) {
+        if let (Some(tap), Some(before)) = (&mut self.tap, &mut earlier.tap) {
+            tap.succeed(before);
+        }
+        earlier.end_run();
+        // Another attempt is made with the next turn.
+        let _ = earlier.settle(series, source, unix_ms);
+        (self.out, self.written, self.owed) = (earlier.out, earlier.written, earlier.owed);
+        if let (Some(last), Some(before)) = (&mut self.last, earlier.last) {
+            *last = before;
+        }
     }
 
     /// Passes on what can be had at once.
@@ -79,8 +116,9 @@ impl Fan {
         &mut self,
         series: &mut Series,
         (source, side): (&mut Source, &mut SidePipe),
-        (open_lines, unix_ms): (OpenLines, u64),
+        portion: Portion,
     ) -> io::Result<Taken> {
+        let Portion { lines, marks, bytes_max, unix_ms } = portion;
         self.settle(series, source, unix_ms)?;
         let room = match &self.tap {
             None => None,
@@ -89,19 +127,19 @@ impl Fan {
                 some => some,
             },
         };
-        let bytes = source.look(LOOK_BYTES, side)?;
+        let bytes = source.look(LOOK_BYTES.min(bytes_max), side)?;
         // What a look shows may end in the midst of a line of which more is in the pipe.
-        let is_all = source.waiting() <= bytes.len();
-        let first = if is_all { open_lines } else { OpenLines::Awaited };
+        let is_all = source.waiting().min(bytes_max) <= bytes.len();
+        let at_end = |open: OpenLines| if is_all { open } else { OpenLines::Awaited };
         let sent = match (&mut self.tap, room) {
             (Some(tap), Some(room)) => {
                 let bytes = if is_all { &bytes } else { tap::whole_characters(&bytes) };
-                self.owed = tap.hear(bytes, first, (&mut self.out, room));
+                self.owed = tap.hear(bytes, at_end(marks), (&mut self.out, room));
                 self.keep_what_goes_to_file();
                 Sent::Done
             }
-            (Some(_) | None, _) => match self.pass(&bytes, first, unix_ms) {
-                Sent::Done if self.owed == 0 => self.pass(&bytes, open_lines, unix_ms),
+            (Some(_) | None, _) => match self.pass(&bytes, at_end(lines), unix_ms) {
+                Sent::Done if self.owed == 0 => self.pass(&bytes, lines, unix_ms),
                 sent => sent,
             },
         };
@@ -132,7 +170,7 @@ impl Fan {
         Ok(())
     }
 
-    /// Its service has ended, and all that it wrote was passed on.
+    /// Nothing more of what was passed on comes: what was captured goes into the file.
     pub(super) fn end_run(&mut self) {
         if let Some(tap) = &mut self.tap {
             tap.end_run(&mut self.out);

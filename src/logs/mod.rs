@@ -35,6 +35,8 @@ mod calendar;
 mod content;
 /// The file of a series that bytes go to.
 mod current;
+/// Where runs end in what waits.
+mod ending;
 /// Lines, cut and wrapped.
 mod envelope;
 /// The way of lines to several targets.

@@ -127,6 +127,8 @@ pub(super) enum Request {
     Configure(StreamKey, Destination),
     Detach(StreamKey),
     Drain(ServiceName, oneshot::Sender<Drained>),
+    BeginRun(ServiceName),
+    EndRun(ServiceName, oneshot::Sender<Drained>),
     SetAside(StreamKey, oneshot::Sender<(SetAside, usize)>),
     Pressed(usize, io::Result<Pressed>),
     Close(mpsc::Sender<()>),
@@ -165,8 +167,8 @@ impl Pump {
         self.of(&key.service).request(Request::Configure(key, destination));
     }
 
-    /// Sets the stream's log file aside with all that its pipe holds at this moment; says what came of it, and how many bytes
-    /// wait because they cannot be written. No answer comes for a stream that is not there.
+    /// Sets the stream's log file aside with all that is whole of what its pipe holds at this moment; says what came of it, and
+    /// how many bytes wait because they cannot be written. No answer comes for a stream that is not there.
     pub fn set_aside(&self, key: StreamKey) -> oneshot::Receiver<(SetAside, usize)> {
         let (done, answer) = oneshot::channel();
         self.of(&key.service).request(Request::SetAside(key, done));
@@ -178,7 +180,21 @@ impl Pump {
         self.of(&key.service).request(Request::Detach(key));
     }
 
-    /// Resolves when all that the service's pipes hold at this moment is in its files, or cannot be written.
+    /// A run of a service begins, or is taken over. Each has one end.
+    pub fn begin_run(&self, service: ServiceName) {
+        self.of(&service).request(Request::BeginRun(service.clone()));
+    }
+
+    /// A run of a service has ended: what it wrote is moved as by [`Self::drain`]. With the last run that goes on
+    /// ends what it left open: what came since a first mark is in the log.
+    pub fn end_run(&self, service: ServiceName) -> oneshot::Receiver<Drained> {
+        let (done, ended) = oneshot::channel();
+        self.of(&service).request(Request::EndRun(service, done));
+        ended
+    }
+
+    /// Resolves when all that the service's pipes hold at this moment is in its files, also a line without end, or cannot be
+    /// written.
     pub fn drain(&self, service: ServiceName) -> oneshot::Receiver<Drained> {
         let (done, drained) = oneshot::channel();
         self.of(&service).request(Request::Drain(service, done));

@@ -74,10 +74,10 @@ impl Session<'_> {
             Going::AsFarAsItIs => query::ends,
             Going::On => query::line_ends,
         };
-        let mut marks = (self.marks)();
+        let mut marks = self.marks();
         let mut ends = ends_of(&self.query.sources);
         for _ in 1..TRIES {
-            let more = (self.marks)();
+            let more = self.marks();
             if more.is_empty() {
                 break;
             }
@@ -89,17 +89,24 @@ impl Session<'_> {
 
     /// What has come since the last look.
     fn news(&mut self, follower: &mut Follower) -> io::Result<Vec<Item>> {
-        let mut marks = (self.marks)();
         let mut lines = follower.look((self.unix_ms)())?;
-        let later = (self.marks)();
-        if !later.is_empty() {
+        let mut marks = Vec::new();
+        for _ in 1..TRIES {
+            let more = self.marks();
+            if more.is_empty() {
+                break;
+            }
+            marks.extend(more);
             // The last lines of a run were written before its end was told, and perhaps after the look.
-            marks.extend(later);
             lines.extend(follower.look((self.unix_ms)())?);
         }
         let pattern = self.query.pattern.as_ref();
         lines.retain(|fresh| pattern.is_none_or(|pattern| pattern.is_match(&fresh.line.bytes)));
         marks.retain(|mark| self.query.wants(mark));
         Ok(weave(lines, marks, &self.query.times))
+    }
+    /// The marks that are new; who searches wants none.
+    fn marks(&mut self) -> Vec<Mark> {
+        if self.query.pattern.is_some() { Vec::new() } else { (self.marks)() }
     }
 }

@@ -3,8 +3,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::ending::{Company, Ending, Endings};
 use super::envelope::{OpenLines, Origin};
-use super::fan::Fan;
+use super::fan::{Fan, Portion};
 use super::gap::Gap;
 use super::loss::Loss;
 use super::pace::{Look, Next, Pace};
@@ -18,6 +19,9 @@ use crate::sys::source::{SidePipe, Source};
 pub(super) struct Stream {
     /// The pipe, behind those before it that are not empty yet.
     sources: VecDeque<Source>,
+    /// How many bytes have left the pipes before those.
+    taken_before: u64,
+    endings: Endings,
     series: Series,
     /// Where bytes do not go as they are into one file.
     fan: Option<Box<Fan>>,
@@ -47,8 +51,10 @@ enum Disk {
 enum Reach {
     /// As far as the pace asks.
     Paced,
-    /// Until the pipe is empty.
+    /// Until the pipe is empty, or holds what is not whole yet.
     Whole,
+    /// Until the pipe is empty of lines, also of one that has no end.
+    OpenLine,
 }
 
 /// What came of a turn.
@@ -91,7 +97,9 @@ impl Stream {
         let gap = Gap::new(origin.clone(), Loss::new(&ground.tally, &key.service));
         Self {
             sources: VecDeque::from([Source::new(pipe)]),
-            fan: Fan::new(&origin, &destination, ground),
+            taken_before: 0,
+            endings: Endings::default(),
+            fan: Some(Fan::new(&origin, &destination, ground)).filter(Fan::is_needed).map(Box::new),
             delivery: destination.delivery,
             series: Series::new(destination, ground.times.clone()),
             gap,
@@ -120,20 +128,25 @@ impl Stream {
     }
 
     /// Takes over another destination for all further bytes.
-    pub(super) fn configure(&mut self, destination: Destination) {
+    pub(super) fn configure(&mut self, destination: Destination, unix_ms: u64) {
         if !self.series.goes_to(&destination) {
-            // What is in hand belongs where it went so far, and is still in the pipe if that does not take it.
-            self.fan = Fan::new(&self.origin, &destination, &self.ground);
+            let mut fan = Fan::new(&self.origin, &destination, &self.ground);
+            if let (Some(earlier), Some(source)) = (self.fan.take(), self.sources.front_mut()) {
+                fan.succeed(*earlier, (&mut self.series, source, unix_ms));
+            }
+            self.fan = Some(fan).filter(Fan::is_needed).map(Box::new);
             self.delivery = destination.delivery;
         }
         self.series.configure(destination);
         self.retry_now();
     }
 
-    /// Its service has ended, and all that it wrote had arrived by this time and was moved.
-    pub(super) fn end_run(&mut self, unix_ms: u64) {
-        self.series.end_run(unix_ms);
-        self.fan.iter_mut().for_each(|fan| fan.end_run());
+    /// A run has ended, and all that it wrote had arrived by this time. It is moved, and the run's end comes behind it, also
+    /// where the disk or a target lets that wait.
+    pub(super) fn end_run(&mut self, company: Company, side: &mut SidePipe, unix_ms: u64) -> Next {
+        let waiting = u64::try_from(self.waiting()).unwrap_or_default();
+        self.endings.add(Ending { at: self.taken() + waiting, unix_ms, company });
+        self.drain_open_line(side, unix_ms)
     }
 
     /// The last bytes of standard error since this was asked last; none where the file has them as they came.
@@ -149,6 +162,19 @@ impl Stream {
     /// How many bytes are not in a file.
     pub(super) fn waiting(&self) -> usize {
         self.sources.iter().map(Source::waiting).sum()
+    }
+
+    /// How many of them cannot be written.
+    pub(super) fn stuck_bytes(&self) -> usize {
+        match self.disk {
+            Disk::Well => 0,
+            Disk::Stuck { .. } => self.waiting(),
+        }
+    }
+
+    /// How many bytes have left its pipes so far.
+    fn taken(&self) -> u64 {
+        self.taken_before + self.sources.iter().map(Source::taken).sum::<u64>()
     }
 
     /// The next turn tries a stuck disk, however short the pause was.
@@ -193,17 +219,26 @@ impl Stream {
         Next::At(at + self.open_pause)
     }
 
-    /// Moves all that is in the pipe at this moment; says when the next turn is. A stuck disk is tried once more, however
-    /// short the time since the last attempt.
+    /// Moves all that is whole of what is in the pipe at this moment, and leaves a line or a mark there that is being written,
+    /// where those count; says when the next turn is. A stuck disk is tried once more, however short the last pause was.
     pub(super) fn drain(&mut self, side: &mut SidePipe, unix_ms: u64) -> Next {
+        self.drain_to(Reach::Whole, side, unix_ms)
+    }
+
+    /// The same where one who wrote has ended, perhaps in the midst of a line.
+    pub(super) fn drain_open_line(&mut self, side: &mut SidePipe, unix_ms: u64) -> Next {
+        self.drain_to(Reach::OpenLine, side, unix_ms)
+    }
+
+    fn drain_to(&mut self, reach: Reach, side: &mut SidePipe, unix_ms: u64) -> Next {
         // No pipe holds more than so many turns move; a writer that never stops does not hold the others up for longer.
         const TURNS: usize = 4;
         self.retry_now();
         for _ in 0..TURNS {
-            match self.move_bytes(side, unix_ms, Reach::Whole).1 {
+            match self.move_bytes(side, unix_ms, reach).1 {
                 End::Done => {
                     self.pace = Pace::new();
-                    return Next::Event;
+                    return self.after_open_line(Instant::now(), 0);
                 }
                 End::Stuck(retry_at) => return Next::At(retry_at),
                 End::Full => return Next::At(Instant::now() + FULL_PAUSE),
@@ -243,7 +278,7 @@ impl Stream {
                     if self.sources.len() <= 1 {
                         return (bytes, End::Done);
                     }
-                    self.sources.pop_front();
+                    self.taken_before += self.sources.pop_front().map_or(0, |source| source.taken());
                 }
                 Ok(Taken::Later(taken)) => {
                     self.get_well();
@@ -258,23 +293,64 @@ impl Stream {
         (bytes, End::More)
     }
 
-    /// One step of the front pipe's bytes.
+    /// One step of the front pipe's bytes, and the end of a run behind its last one.
     fn take(&mut self, side: &mut SidePipe, reach: Reach, unix_ms: u64) -> io::Result<Taken> {
-        let is_last = self.sources.len() == 1;
-        let Some(source) = self.sources.front_mut() else { return Err(io::ErrorKind::WouldBlock.into()) };
-        if self.gap.is_open() {
-            if let Some(fan) = &mut self.fan {
-                fan.settle(&mut self.series, source, unix_ms)?;
+        self.finish_runs()?;
+        let taken = self.take_bytes(side, reach, unix_ms);
+        self.finish_runs()?;
+        taken
+    }
+
+    /// Ends the runs of which all is moved. What such a one leaves in hand is written before its end.
+    fn finish_runs(&mut self) -> io::Result<()> {
+        while let Some(Ending { at, unix_ms, company }) = self.endings.next() {
+            self.settle(unix_ms)?;
+            if self.taken() < at && self.waiting() > 0 {
+                break;
             }
+            match company {
+                Company::Alone => self.fan.iter_mut().for_each(|fan| fan.end_run()),
+                Company::Other => (),
+            }
+            self.settle(unix_ms)?;
+            self.series.end_run(unix_ms);
+            self.endings.pop();
+        }
+        Ok(())
+    }
+
+    /// Writes what is in hand.
+    fn settle(&mut self, unix_ms: u64) -> io::Result<()> {
+        match (&mut self.fan, self.sources.front_mut()) {
+            (Some(fan), Some(source)) => fan.settle(&mut self.series, source, unix_ms),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    fn take_bytes(&mut self, side: &mut SidePipe, reach: Reach, unix_ms: u64) -> io::Result<Taken> {
+        let ending = self.endings.next();
+        let left = ending.map(|ending| ending.at.saturating_sub(self.taken()));
+        // What a run wrote had arrived when it ended, whenever it is moved.
+        let unix_ms = ending.map_or(unix_ms, |ending| ending.unix_ms);
+        if self.gap.is_open() {
+            self.settle(unix_ms)?;
             self.gap.tell(&mut self.series, self.delivery.envelope, unix_ms)?;
         }
-        let Some(fan) = &mut self.fan else { return self.series.take(source, side, unix_ms) };
-        // No more comes into a pipe that another one follows, nor from a service that has ended.
-        let open_lines = match reach {
-            Reach::Paced if is_last => OpenLines::Awaited,
-            Reach::Paced | Reach::Whole => OpenLines::Flushed,
+        let is_last = self.sources.len() == 1;
+        let Some(source) = self.sources.front_mut() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        let Some(fan) = self.fan.as_mut().filter(|fan| fan.is_needed()) else {
+            self.fan = None;
+            return self.series.take(source, side, unix_ms);
         };
-        fan.take(&mut self.series, (source, side), (open_lines, unix_ms))
+        // No more comes into a pipe that another one follows, nor of a run that has ended.
+        let open = |is_over: bool| if is_over || !is_last { OpenLines::Flushed } else { OpenLines::Awaited };
+        let portion = Portion {
+            lines: open(ending.is_some() || reach == Reach::OpenLine),
+            marks: open(ending.is_some_and(|ending| ending.company == Company::Alone)),
+            bytes_max: left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX)),
+            unix_ms,
+        };
+        fan.take(&mut self.series, (source, side), portion)
     }
 
     /// Until then what comes waits in the pipe, or is dropped as far as the pipe would fill up.

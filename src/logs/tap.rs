@@ -69,6 +69,13 @@ impl Tap {
         taken
     }
 
+    /// Goes on with what an earlier one has captured, if this one captures.
+    pub(super) fn succeed(&mut self, earlier: &mut Self) {
+        if self.events.capture_max > 0 {
+            self.captured = earlier.captured.take();
+        }
+    }
+
     /// A process that has ended writes no second mark: what came since the first one belongs into the log.
     pub(super) fn end_run(&mut self, log: &mut Vec<u8>) {
         log.extend(self.captured.take().unwrap_or_default());
@@ -132,19 +139,11 @@ fn beginning_at_end(bytes: &[u8], mark: &[u8]) -> usize {
 /// These bytes without the beginning of a character of which the rest is to come; all of them if there is nothing else.
 pub(super) fn whole_characters(bytes: &[u8]) -> &[u8] {
     let tail = &bytes[bytes.len().saturating_sub(4)..];
-    let incomplete = match std::str::from_utf8(tail) {
-        Ok(_) => 0,
-        Err(error) if error.error_len().is_none() => tail.len() - error.valid_up_to(),
-        // The tail may begin in the midst of a character.
-        Err(_) => (1..tail.len())
-            .rev()
-            .find(|length| {
-                let end = &tail[tail.len() - length..];
-                std::str::from_utf8(end)
-                    .is_err_and(|error| error.error_len().is_none() && error.valid_up_to() == 0)
-            })
-            .unwrap_or(0),
+    let is_incomplete = |length: &usize| {
+        let end = std::str::from_utf8(&tail[tail.len() - length..]);
+        end.is_err_and(|error| error.error_len().is_none() && error.valid_up_to() == 0)
     };
+    let incomplete = (1..tail.len()).rev().find(is_incomplete).unwrap_or(0);
     match bytes.len() - incomplete {
         0 => bytes,
         whole => &bytes[..whole],

@@ -92,6 +92,11 @@ impl Rig {
     fn drain(&self, service: &str) {
         self.pump.drain(name(service)).blocking_recv().unwrap();
     }
+
+    /// A run of the service ends; says when.
+    fn end_run(&self, service: &str) -> u64 {
+        self.pump.end_run(name(service)).blocking_recv().unwrap().unix_ms
+    }
 }
 
 /// All files of a series, oldest first, as one text.

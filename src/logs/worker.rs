@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::ending::Company;
 use super::pace::Next;
 use super::press::{Press, Pressed};
 use super::pump::{Attachment, Destination, Drained, Ground, Request, SetAside, StreamKey};
@@ -27,6 +28,8 @@ pub(super) struct Worker {
     lanes: BTreeMap<usize, Box<Lane>>,
     tokens: BTreeMap<StreamKey, usize>,
     next_token: usize,
+    /// How many runs each service has that were begun and not ended.
+    runs: BTreeMap<ServiceName, usize>,
     /// Every lane that is looked at at a time.
     timers: BTreeSet<(Instant, usize)>,
     /// Every lane whose file is seen to by the wall clock, and when.
@@ -75,6 +78,7 @@ impl Worker {
             lanes: BTreeMap::new(),
             tokens: BTreeMap::new(),
             next_token: 0,
+            runs: BTreeMap::new(),
             timers: BTreeSet::new(),
             alarms: BTreeSet::new(),
             press: Press::new(back, Arc::clone(&waker)),
@@ -193,7 +197,7 @@ impl Worker {
         self.drain_one(token);
         let lane = self.lanes.get_mut(&token)?;
         let came = lane.stream.series().set_aside_now((self.ground.unix_ms)());
-        let waiting = lane.stream.waiting();
+        let waiting = lane.stream.stuck_bytes();
         self.look_after(token);
         Some((came, waiting))
     }
@@ -227,7 +231,11 @@ impl Worker {
                 Request::Configure(key, destination) => self.configure(&key, destination),
                 Request::Detach(key) => self.detach(&key),
                 Request::Drain(service, done) => {
-                    let _ = done.send(self.drain(&service));
+                    let _ = done.send(self.drain_service(&service));
+                }
+                Request::BeginRun(service) => *self.runs.entry(service).or_default() += 1,
+                Request::EndRun(service, done) => {
+                    let _ = done.send(self.end_run(&service));
                 }
                 Request::SetAside(key, done) => {
                     if let Some(came) = self.set_aside(&key) {
@@ -236,7 +244,7 @@ impl Worker {
                 }
                 Request::Pressed(token, pressed) => self.pressed(token, pressed),
                 Request::Close(done) => {
-                    self.drain_all();
+                    self.empty_all();
                     let _ = done.send(());
                     return Going::Over;
                 }
@@ -295,14 +303,14 @@ impl Worker {
     fn reconfigure(&mut self, token: usize, destination: Destination) {
         self.drain_one(token);
         if let Some(lane) = self.lanes.get_mut(&token) {
-            lane.stream.configure(destination);
+            lane.stream.configure(destination, (self.ground.unix_ms)());
         }
         self.turn(token);
     }
 
     fn detach(&mut self, key: &StreamKey) {
         let Some(token) = self.tokens.remove(key) else { return };
-        self.drain_one(token);
+        self.empty(token, Company::Alone, (self.ground.unix_ms)());
         let Some(lane) = self.lanes.remove(&token) else { return };
         match lane.wait {
             Wait::Event => deregister(&self.poll, &lane.stream),
@@ -315,36 +323,64 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, service: &ServiceName) -> Drained {
-        let unix_ms = (self.ground.unix_ms)();
-        let mut stderr = None;
-        for which in [stream::Stream::Stdout, stream::Stream::Stderr] {
-            let key = StreamKey { service: service.clone(), stream: which };
-            if let Some(token) = self.tokens.get(&key).copied() {
-                self.drain_at(token, unix_ms);
-                if let Some(lane) = self.lanes.get_mut(&token) {
-                    lane.stream.end_run(unix_ms);
-                    stderr = lane.stream.take_last().or(stderr);
-                }
-            }
-        }
-        Drained { unix_ms, stderr }
+    /// Both streams of a service, as far as they are there.
+    fn tokens_of(&self, service: &ServiceName) -> Vec<usize> {
+        let key = |stream| StreamKey { service: service.clone(), stream };
+        let streams = [stream::Stream::Stdout, stream::Stream::Stderr];
+        streams.into_iter().filter_map(|stream| self.tokens.get(&key(stream)).copied()).collect()
     }
 
-    fn drain_all(&mut self) {
-        let tokens: Vec<usize> = self.lanes.keys().copied().collect();
-        for token in tokens {
-            self.drain_one(token);
+    fn drain_service(&mut self, service: &ServiceName) -> Drained {
+        let unix_ms = (self.ground.unix_ms)();
+        for token in self.tokens_of(service) {
+            self.move_with(token, |stream, side| stream.drain_open_line(side, unix_ms));
         }
+        self.drained(service, unix_ms)
+    }
+
+    fn end_run(&mut self, service: &ServiceName) -> Drained {
+        let unix_ms = (self.ground.unix_ms)();
+        let others = self.runs.get(service).map_or(0, |runs| runs.saturating_sub(1));
+        let company = match others {
+            0 => Company::Alone,
+            _ => Company::Other,
+        };
+        match company {
+            Company::Alone => self.runs.remove(service),
+            Company::Other => self.runs.insert(service.clone(), others),
+        };
+        for token in self.tokens_of(service) {
+            self.empty(token, company, unix_ms);
+        }
+        self.drained(service, unix_ms)
+    }
+
+    fn drained(&mut self, service: &ServiceName, unix_ms: u64) -> Drained {
+        let tokens = self.tokens_of(service);
+        let last = tokens.iter().rev().find_map(|token| self.lanes.get_mut(token)?.stream.take_last());
+        Drained { unix_ms, stderr: last }
+    }
+
+    /// What is in hand is lost with this process: nothing may stay there.
+    fn empty_all(&mut self) {
+        let unix_ms = (self.ground.unix_ms)();
+        for token in self.lanes.keys().copied().collect::<Vec<_>>() {
+            self.empty(token, Company::Alone, unix_ms);
+        }
+    }
+
+    fn empty(&mut self, token: usize, company: Company, unix_ms: u64) {
+        self.move_with(token, |stream, side| stream.end_run(company, side, unix_ms));
     }
 
     fn drain_one(&mut self, token: usize) {
-        self.drain_at(token, (self.ground.unix_ms)());
+        let unix_ms = (self.ground.unix_ms)();
+        self.move_with(token, |stream, side| stream.drain(side, unix_ms));
     }
 
-    fn drain_at(&mut self, token: usize, unix_ms: u64) {
+    fn move_with(&mut self, token: usize, move_bytes: impl FnOnce(&mut Stream, &mut SidePipe) -> Next) {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
-        let next = lane.stream.drain(&mut self.side, unix_ms);
+        let next = move_bytes(&mut lane.stream, &mut self.side);
         self.wait_for(token, next);
         self.look_after(token);
     }
@@ -352,8 +388,7 @@ impl Worker {
 
 fn register(poll: &Poll, stream: &Stream, token: usize) {
     let Some(fd) = stream.fd() else { return };
-    let registered = poll.registry().register(&mut SourceFd(&fd), Token(token), Interest::READABLE);
-    if let Err(error) = registered {
+    if let Err(error) = poll.registry().register(&mut SourceFd(&fd), Token(token), Interest::READABLE) {
         tracing::error!(token, %error, "cannot wait for the output of a service");
     }
 }

@@ -12,6 +12,7 @@ pub struct Source {
     inner: os::source::Source,
     capacity: usize,
     may_grow: bool,
+    taken: u64,
 }
 
 /// What looking into pipes takes, shared by all sources of a thread; it takes nothing before the first look.
@@ -35,7 +36,7 @@ impl Source {
     /// Takes over the reading end of a pipe, which never waits.
     pub fn new(pipe: OwnedFd) -> Self {
         let capacity = pipe::capacity(&pipe).unwrap_or(pipe::SMALLEST_BYTES);
-        Self { inner: os::source::Source::new(pipe), capacity, may_grow: true }
+        Self { inner: os::source::Source::new(pipe), capacity, may_grow: true, taken: 0 }
     }
 
     /// Moves bytes into a file; says how many, at least one.
@@ -44,7 +45,9 @@ impl Source {
     /// `WouldBlock` when the pipe is empty; anything else is the file's. No byte is lost: what is not in the file is
     /// still to come out of here.
     pub fn move_into(&mut self, target: Target<'_>, side: &mut SidePipe) -> io::Result<usize> {
-        self.inner.move_into(target, &mut side.inner)
+        let moved = self.inner.move_into(target, &mut side.inner)?;
+        self.count(moved);
+        Ok(moved)
     }
 
     /// What comes next, at most `bytes_max` bytes, without taking it out. There may be more.
@@ -57,7 +60,14 @@ impl Source {
 
     /// Takes so many bytes out and drops them: those of a look, which are there.
     pub fn discard(&mut self, bytes: usize) -> io::Result<()> {
-        self.inner.discard(bytes)
+        self.inner.discard(bytes)?;
+        self.count(bytes);
+        Ok(())
+    }
+
+    /// How many bytes have left it so far.
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// How many bytes wait.
@@ -81,6 +91,10 @@ impl Source {
             Ok(capacity) => self.capacity = capacity,
             Err(_) => self.may_grow = false,
         }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.taken += u64::try_from(bytes).unwrap_or_default();
     }
 }
 
@@ -131,6 +145,7 @@ mod tests {
         source.discard(0).unwrap();
         source.discard(6).unwrap();
         assert_eq!(source.look(100, &mut side).unwrap(), b"four\n");
+        assert_eq!(source.taken(), 4 + 4 + 6);
     }
 
     #[test]

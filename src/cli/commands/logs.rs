@@ -7,11 +7,11 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::render::log::{LogText, Pieces};
+use crate::daemon::log_query;
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
-use crate::logs::query::{self, Item, Line, Query, Streams};
+use crate::logs::query::{self, Item, Query, Streams};
 use crate::logs::session::{Going, Listener, Session};
-use crate::protocol::logs::{LogItem, LogLine, LogMark};
 use crate::rundir::marks::Marks;
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
@@ -92,7 +92,7 @@ impl Printer {
             Form::Text(text) => self.waiting.extend(text.of(&item).into_bytes()),
             Form::Json => {
                 // A vector takes all that is written into it.
-                let _ = serde_json::to_writer(&mut self.waiting, &json(item));
+                let _ = serde_json::to_writer(&mut self.waiting, &log_query::on_the_wire(item));
                 self.waiting.push(b'\n');
             }
             Form::Raw => {
@@ -134,16 +134,5 @@ impl Listener for Printer {
 
     fn rest(&mut self) -> ControlFlow<()> {
         if self.waiting.is_empty() { ControlFlow::Continue(()) } else { self.print() }
-    }
-}
-
-/// An item as `--json` has it, which is as it crosses the socket.
-fn json(item: Item) -> LogItem {
-    match item {
-        Item::Line(Line { service, stream, unix_ms, bytes, end }) => {
-            let partial = end == PieceEnd::GoesOn;
-            LogItem::Line(LogLine { partial, ..LogLine::new(service, stream, unix_ms, &bytes) })
-        }
-        Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
     }
 }

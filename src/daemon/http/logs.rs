@@ -16,11 +16,11 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::framing::Framing;
 use super::refusal::{self, Body, Refusal};
+use crate::daemon::log_query;
 use crate::daemon::mailbox::{Mailbox, Message};
-use crate::logs::piece::PieceEnd;
-use crate::logs::query::{Item, Line};
+use crate::logs::query::Item;
 use crate::logs::session::{Going, Listener, Session};
-use crate::protocol::logs::{LogItem, LogLine, LogMark, LogsQuery, RotateOrder, RotateReport};
+use crate::protocol::logs::{LogItem, LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::{Kind, Problem};
 use crate::sys::clock;
 
@@ -111,14 +111,7 @@ impl PassOn {
 
 impl Listener for PassOn {
     fn hear(&mut self, item: Item) -> ControlFlow<()> {
-        let item = match item {
-            Item::Line(Line { service, stream, unix_ms, bytes, end }) => {
-                let partial = end == PieceEnd::GoesOn;
-                LogItem::Line(LogLine { partial, ..LogLine::new(service, stream, unix_ms, &bytes) })
-            }
-            Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
-        };
-        let json = serde_json::to_string(&item);
+        let json = serde_json::to_string(&log_query::on_the_wire(item));
         self.frame.push_str(&self.framing.frame(&json.unwrap_or_default()));
         if self.frame.len() < FRAME_BYTES { ControlFlow::Continue(()) } else { self.send() }
     }

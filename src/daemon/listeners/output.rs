@@ -1,5 +1,7 @@
 use std::fmt::Write;
 
+use tokio::sync::mpsc;
+
 use crate::daemon::engine::Engine;
 use crate::logs::tap::{Heard, Part};
 use crate::spec::listener::EventType;
@@ -8,7 +10,7 @@ use crate::vocab::stream::Stream;
 impl Engine {
     /// Before listeners are told that a process has ended, they are told what it said.
     pub(in crate::daemon) fn tell_what_was_heard(&mut self) {
-        while let Ok(heard) = self.heard.try_recv() {
+        for heard in at_hand(&mut self.heard) {
             self.tell_of_output(&heard);
         }
     }
@@ -29,6 +31,12 @@ impl Engine {
             self.switchboard.tell(event, payload);
         }
     }
+}
+
+/// What is in the queue at this moment, in which all is that a run wrote whose end is told. Others go on writing: an end of
+/// the queue may never come.
+fn at_hand<T>(queue: &mut mpsc::Receiver<T>) -> Vec<T> {
+    (0..queue.len()).map_while(|_| queue.try_recv().ok()).collect()
 }
 
 fn words(part: &Part, stream: Stream, who: &str) -> (EventType, String) {
@@ -73,7 +81,26 @@ fn python_bytes(data: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::{at_hand, text};
+    use tokio::sync::mpsc;
+
+    #[test]
+    fn who_goes_on_writing_does_not_hold_up_the_end_of_a_run() {
+        let (sender, mut queue) = mpsc::channel(1);
+        assert_eq!(at_hand(&mut queue), [] as [(); 0]);
+        let refill = std::thread::spawn(move || {
+            while !sender.is_closed() {
+                let _ = sender.try_send(());
+            }
+        });
+        // It writes.
+        assert_eq!(queue.blocking_recv(), Some(()));
+        for _ in 0..100_000 {
+            assert!(at_hand(&mut queue).len() <= 1);
+        }
+        drop(queue);
+        refill.join().unwrap();
+    }
 
     #[test]
     fn what_is_no_text_is_told_as_python_writes_bytes() {

@@ -121,3 +121,23 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
     let expected = ["one", "<ended>", "two", "three", "<ended>", "<began>", "four", "five", "five"];
     assert_eq!(hears.heard, expected);
 }
+
+#[test]
+fn who_searches_looks_for_no_marks_and_who_follows_does_once_a_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let looks = |pattern: Option<Pattern>| {
+        let query = Query { pattern, ..written(dir.path()) };
+        let mut looks = 0;
+        let mut marks = || {
+            looks += 1;
+            Vec::new()
+        };
+        let mut hears = Hears { heard: Vec::new(), at_rest: &mut |_| (), rests: 0 };
+        let session = Session { query: &query, going: Going::On, unix_ms: || 40_000, marks: &mut marks };
+        session.run(&mut hears).unwrap();
+        looks
+    };
+    assert_eq!(looks(Some(Pattern::parse("a").unwrap())), 0);
+    // Twice at the beginning, and in three turns.
+    assert_eq!(looks(None), 2 + 3);
+}
