@@ -278,11 +278,10 @@ impl World {
             self.ledger.note_end(&child, outcome);
         }
         let service = self.supervisor.as_ref().and_then(|it| it.fleet.service_of(child.run));
-        let is_looked_at = |service: &&Service| {
-            matches!(service.phase(), Phase::Starting(..)) || child.character.blame == Blame::Address
-        };
-        let taken = service.filter(is_looked_at).and_then(|service| self.taken(service.spec()));
         let blame = self.blame_of(&child, outcome);
+        let is_looked_at =
+            |service: &&Service| matches!(service.phase(), Phase::Starting(..)) || blame == Blame::Address;
+        let taken = service.filter(is_looked_at).and_then(|service| self.taken(service.spec()));
         let end = End { outcome, last_words: None, left: child.character.left, taken, blame };
         self.feed(Event::Exited { run: child.run, end })
     }
