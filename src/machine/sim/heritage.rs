@@ -29,7 +29,8 @@ impl World {
             let keeps_second = survivor.second.is_none_or(|second| self.keeps_second(&second, service));
             let keeps_processes = keeps_process && keeps_second;
             // What had no run may have begun one, and fallen with it again, in the same breath.
-            let has_begun = survivor.live.is_none() && *service.phase() != Phase::Waiting;
+            let is_begun = *service.phase() != Phase::Waiting || memory.startup != survivor.startup;
+            let has_begun = survivor.live.is_none() && is_begun;
             let keeps_fall = survivor.fallen_with.is_none()
                 || is_replaced
                 || has_begun

@@ -177,6 +177,11 @@ impl Ledger {
         starts.len()
     }
 
+    /// Starts that nobody counts are not remembered for whoever counts later.
+    pub(super) fn forget_starts(&mut self, name: &ServiceName) {
+        self.starts.remove(name);
+    }
+
     /// Starts of what the fleet has forgotten count no more when the config has it again.
     pub(super) fn forget_starts_but_of(&mut self, fleet: &Fleet) {
         self.starts.retain(|name, _| fleet.services().contains_key(name));

@@ -24,7 +24,10 @@ impl World {
     /// A run is begun: not more often than it may, as far as this daemon has seen.
     pub(super) fn check_start_limit(&mut self, name: &ServiceName) -> Verdict {
         let limit = self.file_or_known(name).and_then(|service| service.spec().start_limit);
-        let Some(limit) = limit else { return Ok(()) };
+        let Some(limit) = limit else {
+            self.ledger.forget_starts(name);
+            return Ok(());
+        };
         let starts = self.ledger.note_start(name, limit.within, self.now);
         require(starts <= usize::try_from(limit.starts).unwrap_or(usize::MAX), || {
             format!("`{name}` is started {starts} times within {:?}", limit.within)
