@@ -242,6 +242,10 @@ impl Engine {
         self.diary.keep(&self.fleet);
         loop {
             let message = self.next_message().await;
+            if let Some(Message::Ended(_)) = message {
+                // Runs end in crowds: all that ended by the next look for events is written down at once.
+                tokio::task::yield_now().await;
+            }
             message.iter().for_each(|message| self.note_use(message));
             self.take(message);
             while let Ok(message) = self.inbox.try_recv() {
