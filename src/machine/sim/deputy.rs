@@ -117,6 +117,14 @@ impl World {
         }
     }
 
+    /// What a start came to is told late: somebody in its way may have left meanwhile, which the machine finds out from here on.
+    pub(super) fn answer_late(&mut self, event: Event) -> Verdict {
+        if let Event::NotSpawned { obstacle: Obstacle::PortTaken(taken), .. } = &event {
+            self.freed.insert(taken.port, self.now);
+        }
+        self.feed(event)
+    }
+
     fn bear(&mut self, run: RunId, service: &Service) -> crate::vocab::identity::Identity {
         self.born += 1;
         let identity = identity(self.born);

@@ -55,7 +55,7 @@ pub(super) struct World {
     pub(super) fallen: BTreeSet<ServiceName>,
     /// Ports that strangers hold, or held.
     pub(super) squatted: BTreeMap<Endpoint, Stranger>,
-    /// When a process of ours that held a port last ended.
+    /// When a process of ours that held a port last ended, or was last said to hold it.
     pub(super) freed: BTreeMap<Endpoint, Moment>,
     pub(super) supervisor: Option<Supervisor>,
     pub(super) daemon: Daemon,
@@ -229,7 +229,7 @@ impl World {
             }
             Due::Told(pid, daemon) if daemon == self.daemon => self.tell_of_end(pid),
             Due::Looked(run, pid, daemon) if daemon == self.daemon => self.tell_of_look(run, pid),
-            Due::Spawned(event, daemon) if daemon == self.daemon => self.feed(event),
+            Due::Spawned(event, daemon) if daemon == self.daemon => self.answer_late(event),
             Due::Prepared(run, daemon) if daemon == self.daemon => self.prepared(run),
             Due::Hooked(service, run, occasion, daemon) if daemon == self.daemon => {
                 self.hooked(service, run, occasion)
