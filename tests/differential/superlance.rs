@@ -57,7 +57,7 @@ command=python3 %(here)s/office.py
 directory=%(here)s
 autostart=false
 [program:crashes]
-command=sh -c 'exit 3'
+command=sh -c 'sleep 1; exit 3'
 autostart=false
 autorestart=false
 startsecs=0
