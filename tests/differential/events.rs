@@ -83,7 +83,9 @@ startretries=0
         Call("supervisor.sendRemoteCommEvent", &["kind", "data"]),
         Ctl("remove stays"),
         Ctl("add stays"),
-        Written("seen", "PROCESS_GROUP_ADDED groupname:stays"),
+        // Events come in their order, so with this one all are there.
+        Call("supervisor.sendRemoteCommEvent", &["last", "one"]),
+        Written("seen", "type:last|one"),
         Written("ticks", "TICK_5 when:"),
         Shown("seen"),
         Shown("says.out"),
