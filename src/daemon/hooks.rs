@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::task::AbortHandle;
@@ -89,9 +88,6 @@ struct Told<'a> {
 /// A pipe takes so much of an event without anybody reading; so no hook can hold up the supervisor.
 const EVENT_BYTES_MAX: usize = 4000;
 
-/// How long the last output of a hook may take to reach its file before it is asked for its last words.
-const DRAIN_MAX: Duration = Duration::from_millis(250);
-
 impl Engine {
     /// Runs the hook of an occasion.
     pub(super) fn hook(&mut self, call: Call) {
@@ -111,8 +107,7 @@ impl Engine {
             let mut result = result.map_err(|failed| failed.to_string());
             if let (Err(why), Occasion::PreStart) = (&mut result, occasion) {
                 // Nothing else of the service runs, so the last words are its own.
-                let drained = tokio::time::timeout(DRAIN_MAX, pump.drain(service.name.clone())).await;
-                let drained = drained.ok().and_then(Result::ok);
+                let drained = last_words::drained(pump.drain(service.name.clone())).await;
                 let lines = beginning.lines_of_run(drained.as_ref(), LAST_LINES);
                 why.extend(last_words::last_of(&lines).map(|words| format!(": {words}")));
             }

@@ -2,6 +2,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use crate::logs::pump::Drained;
 use crate::logs::tail;
@@ -16,6 +19,9 @@ pub struct Beginning {
 
 /// The last words of a run are among so many last lines.
 pub const LAST_LINES: usize = 5;
+
+/// How long the last output may take to reach its file before a run, or a hook, counts as over.
+const DRAIN_MAX: Duration = Duration::from_millis(250);
 
 /// The last words of a run are looked for in this many bytes at the end of the file.
 const LOOK_BACK_BYTES: u64 = 64 * 1024;
@@ -42,6 +48,11 @@ impl Beginning {
             None => self.lines_since(count),
         }
     }
+}
+
+/// What the pump says when all was moved, unless that takes too long.
+pub async fn drained(answer: oneshot::Receiver<Drained>) -> Option<Drained> {
+    tokio::time::timeout(DRAIN_MAX, answer).await.ok().and_then(Result::ok)
 }
 
 /// The last line of these that is not blank.

@@ -1,31 +1,29 @@
+use super::causes::classify::Merit;
 use super::engine::Engine;
 use crate::machine::action::Change;
-use crate::vocab::name::ServiceName;
+use crate::machine::service::Service;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::state::State;
 
-impl Engine {
-    /// Says in the supervisor's own log that a run has ended, in the words that supervisord has for it: people and programs look
-    /// for them.
-    pub(super) fn log_end(&self, run: RunId, name: &ServiceName, outcome: Outcome) {
-        let service = &self.fleet.services()[name];
-        let how = match outcome {
-            Outcome::Code(code) => format!("exit status {code}"),
-            Outcome::Signal(signal) => format!("terminated by {signal}"),
-            Outcome::Unknown => "nobody saw how".to_owned(),
-        };
-        let is_success = |code: &i32| service.spec().success_exit_codes.contains(code);
-        match outcome {
-            _ if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
-            Outcome::Code(code) if is_success(&code) => tracing::info!("exited: {name} ({how}; expected)"),
-            Outcome::Code(_) | Outcome::Signal(_) | Outcome::Unknown => {
-                tracing::warn!("exited: {name} ({how}; not expected)");
-            }
-        }
+/// Says in the supervisor's own log that a run has ended, in the words that supervisord has for it: people and programs look for
+/// them.
+pub(super) fn log_end(service: &Service, run: RunId, (outcome, merit): (Outcome, Merit)) {
+    let name = &service.spec().name;
+    let how = match outcome {
+        Outcome::Code(code) => format!("exit status {code}"),
+        Outcome::Signal(signal) => format!("terminated by {signal}"),
+        Outcome::Unknown => "nobody saw how".to_owned(),
+    };
+    match merit {
+        _ if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
+        Merit::Success => tracing::info!("exited: {name} ({how}; expected)"),
+        Merit::Failure => tracing::warn!("exited: {name} ({how}; not expected)"),
     }
+}
 
-    /// The same of a service that is up, or given up.
+impl Engine {
+    /// Says there that a service is up, or given up.
     pub(super) fn log_change(&self, change: &Change) {
         if change.state == change.previous {
             return;

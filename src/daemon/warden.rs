@@ -105,9 +105,6 @@ const UNWATCHED_PAUSE: Duration = Duration::from_millis(50);
 /// So often, [`LOOK_AGAIN`] apart, it is asked how another's child ended before that counts as unknown.
 const REAPED_LOOKS_MAX: u32 = 10;
 
-/// How long the last output of a run may take to reach its file before the run counts as over.
-const DRAIN_MAX: Duration = Duration::from_millis(250);
-
 /// Why a run ended is looked for in so many last lines of its standard error.
 const LINES_LOOKED_AT: usize = 200;
 
@@ -164,8 +161,7 @@ impl Watch {
         let run = self.charge.tag.run;
         let reaped = exit::reap(self.charge.leader.pid);
         let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
-        let drained = self.pump.end_run(self.charge.tag.service.clone());
-        let drained = tokio::time::timeout(DRAIN_MAX, drained).await.ok().and_then(Result::ok);
+        let drained = last_words::drained(self.pump.end_run(self.charge.tag.service.clone())).await;
         // By the pump's time, whatever the run wrote stands before its end, and what comes after it behind.
         let unix_ms = drained.as_ref().map_or_else(clock::unix_ms, |drained| drained.unix_ms);
         let stderr = self.charge.beginning.lines_of_run(drained.as_ref(), LINES_LOOKED_AT);

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::envelope::OpenLines;
 use super::files;
 use super::piece::PieceEnd;
 use super::query::{End, Line, Source};
@@ -14,6 +15,7 @@ use super::tap::whole_characters;
 /// it runs in the client, only while somebody follows, and costs the services and the supervisor nothing.
 pub struct Follower {
     tracks: Vec<Track>,
+    open_lines: OpenLines,
 }
 
 /// A line that has come, and where it lies.
@@ -54,21 +56,22 @@ const OPEN_LINE_MS: u64 = 1000;
 const TURN_BYTES: u64 = 1 << 20;
 
 impl Follower {
-    /// Follows from where [`super::query::read`] with the same ends stops.
-    pub fn new(sources: Vec<Source>, ends: &[Option<End>]) -> Self {
+    /// Follows from where [`super::query::read`] with the same ends stops. `open_lines` says what becomes of one whose end
+    /// does not come.
+    pub(super) fn new(sources: Vec<Source>, ends: &[Option<End>], open_lines: OpenLines) -> Self {
         let tracks = sources.into_iter().zip(ends).map(|(source, end)| {
             let file = end.and_then(|end| Open::at(&source, end));
             Track { source, file, open_line: Vec::new(), grown_ms: 0 }
         });
-        Self { tracks: tracks.collect() }
+        Self { tracks: tracks.collect(), open_lines }
     }
 
-    /// All whole lines that have come since the last look, and pieces of those that are long, or whose end does not come;
-    /// `unix_ms` is the time they are given.
+    /// All whole lines that have come since the last look, and pieces of those that are long, or whose end does not come if
+    /// those are passed on; `unix_ms` is the time they are given.
     pub fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Fresh>> {
         let mut lines = Vec::new();
         for track in &mut self.tracks {
-            track.look(unix_ms, &mut lines)?;
+            track.look(unix_ms, self.open_lines, &mut lines)?;
         }
         Ok(lines)
     }
@@ -92,12 +95,15 @@ impl Open {
 }
 
 impl Track {
-    fn look(&mut self, unix_ms: u64, lines: &mut Vec<Fresh>) -> io::Result<()> {
+    fn look(&mut self, unix_ms: u64, open_lines: OpenLines, lines: &mut Vec<Fresh>) -> io::Result<()> {
         loop {
             // The successor is looked for before the file is read to its end: nothing is written to a file after it was
             // set aside, so what is there then is all of it.
             let successor = self.successor();
             let is_at_end = self.read(unix_ms, lines)?;
+            if open_lines == OpenLines::Flushed {
+                self.flush(unix_ms, lines);
+            }
             match successor {
                 Some(successor) if is_at_end => self.file = Some(successor),
                 Some(_) | None => return Ok(()),
@@ -160,10 +166,16 @@ impl Track {
             offset -= length(&self.open_line);
             lines.push(Fresh { line, inode, offset: begin });
         }
+        Ok(is_at_end)
+    }
+
+    /// Hands the beginning of a line over of which no more came for long.
+    fn flush(&mut self, unix_ms: u64, lines: &mut Vec<Fresh>) {
+        let Some(Open { inode, offset, .. }) = self.file else { return };
         if !self.open_line.is_empty() && unix_ms.saturating_sub(self.grown_ms) >= OPEN_LINE_MS {
+            let offset = offset.saturating_sub(length(&self.open_line));
             lines.push(Fresh { line: self.hand_over(unix_ms, PieceEnd::GoesOn), inode, offset });
         }
-        Ok(is_at_end)
     }
 
     fn hand_over(&mut self, unix_ms: u64, end: PieceEnd) -> Line {

@@ -2,6 +2,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::thread;
 
+use super::envelope::OpenLines;
 use super::follow::{Follower, PAUSE};
 use super::query::{self, End, Item, Query};
 use super::weave::weave;
@@ -56,7 +57,12 @@ impl Session<'_> {
         if is_over || self.going == Going::AsFarAsItIs {
             return Ok(());
         }
-        let mut follower = Follower::new(self.query.sources.clone(), &ends);
+        // A line is searched as a whole; nobody waits for an answer to what was not found yet.
+        let open_lines = match self.query.pattern {
+            Some(_) => OpenLines::Awaited,
+            None => OpenLines::Flushed,
+        };
+        let mut follower = Follower::new(self.query.sources.clone(), &ends, open_lines);
         while listener.rest().is_continue() {
             for item in self.news(&mut follower)? {
                 if listener.hear(item).is_break() {

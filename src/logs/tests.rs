@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::envelope::OpenLines;
 use super::follow::Follower;
 use super::pattern::Pattern;
 use super::piece::PieceEnd;
@@ -20,6 +21,7 @@ use crate::vocab::stream::Stream;
 
 mod compressed;
 mod events;
+mod follow;
 mod marks;
 mod targets;
 
@@ -279,7 +281,7 @@ fn a_follower_sees_every_line_once_through_rotations() {
     let query = written(dir.path());
     let sources = vec![query.sources[0].clone()];
     let ends = query::ends(&sources);
-    let mut follower = Follower::new(sources.clone(), &ends);
+    let mut follower = Follower::new(sources.clone(), &ends, OpenLines::Flushed);
     let file = sources[0].file.clone();
     let times = dir.path().join("times");
     let writer = std::thread::spawn(move || {

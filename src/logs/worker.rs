@@ -332,31 +332,28 @@ impl Worker {
 
     fn drain_service(&mut self, service: &ServiceName) -> Drained {
         let unix_ms = (self.ground.unix_ms)();
-        for token in self.tokens_of(service) {
-            self.move_with(token, |stream, side| stream.drain_open_line(side, unix_ms));
+        let tokens = self.tokens_of(service);
+        for token in &tokens {
+            self.move_with(*token, |stream, side| stream.drain_open_line(side, unix_ms));
         }
-        self.drained(service, unix_ms)
+        self.drained(&tokens, unix_ms)
     }
 
     fn end_run(&mut self, service: &ServiceName) -> Drained {
         let unix_ms = (self.ground.unix_ms)();
         let others = self.runs.get(service).map_or(0, |runs| runs.saturating_sub(1));
-        let company = match others {
-            0 => Company::Alone,
-            _ => Company::Other,
+        let (company, _) = match others {
+            0 => (Company::Alone, self.runs.remove(service)),
+            _ => (Company::Other, self.runs.insert(service.clone(), others)),
         };
-        match company {
-            Company::Alone => self.runs.remove(service),
-            Company::Other => self.runs.insert(service.clone(), others),
-        };
-        for token in self.tokens_of(service) {
-            self.empty(token, company, unix_ms);
+        let tokens = self.tokens_of(service);
+        for token in &tokens {
+            self.empty(*token, company, unix_ms);
         }
-        self.drained(service, unix_ms)
+        self.drained(&tokens, unix_ms)
     }
 
-    fn drained(&mut self, service: &ServiceName, unix_ms: u64) -> Drained {
-        let tokens = self.tokens_of(service);
+    fn drained(&mut self, tokens: &[usize], unix_ms: u64) -> Drained {
         let last = tokens.iter().rev().find_map(|token| self.lanes.get_mut(token)?.stream.take_last());
         Drained { unix_ms, stderr: last }
     }

@@ -335,7 +335,8 @@ impl Service {
         }
     }
 
-    fn is_success(&self, outcome: Outcome) -> bool {
+    /// Whether its policy takes the end of a run for a success.
+    pub fn is_success(&self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Code(code) => self.spec.success_exit_codes.contains(&code),
             Outcome::Signal(_) | Outcome::Unknown => false,

@@ -209,4 +209,23 @@ impl Record {
 
     /// So many lines of standard error are kept.
     pub const LINES_MAX: usize = 20;
+
+    /// That of a run of which nothing is known but when it ended, in milliseconds since 1970 UTC.
+    pub fn blank(run: RunId, unix_ms: u64) -> Self {
+        Self {
+            v: Self::VERSION,
+            run,
+            unix_ms,
+            pid: None,
+            lasted_ms: None,
+            exit: None,
+            class: Class::Unknown,
+            detail: None,
+            by: None,
+            traceback: None,
+            alike: 0,
+            stderr: Vec::new(),
+            stacks: Vec::new(),
+        }
+    }
 }

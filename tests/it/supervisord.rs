@@ -326,6 +326,7 @@ fn output_goes_to_syslog_and_to_where_the_supervisors_own_goes_as_the_file_says(
         ),
         ("stdout_logfile=/dev/fd/1\nredirect_stderr=true\n", "stdout = \"inherit\"; stderr = \"stdout\""),
         ("stdout_syslog=true\n", "stdout = [\"file\", \"syslog\"]"),
+        ("stdout_logfile=/dev/null\nstderr_logfile=/dev/null\n", "stdout = \"null\"; stderr = \"null\""),
         (
             "stdout_logfile=/dev/null\nstderr_logfile=/proc/1/fd/2\n",
             "stdout = \"null\"; stderr = \"inherit\"",

@@ -214,8 +214,8 @@ impl Translator<'_> {
     }
 
     fn logs(&mut self, program: &Program, kind: &GroupKind, table: &mut Table) {
-        let is_one_file = matches!(program.stdout.logfile, Destination::File(_))
-            && program.stdout.logfile == program.stderr.logfile;
+        let is_file = matches!(&program.stdout.logfile, Destination::File(file) if !is_nowhere(file));
+        let is_one_file = is_file && program.stdout.logfile == program.stderr.logfile;
         let is_joined = program.redirect_stderr || is_one_file;
         let stdout = Stream {
             name: "stdout",
@@ -238,14 +238,14 @@ impl Translator<'_> {
                 let targets = self.targets(program, stderr);
                 table.keys.extend(targets.map(|targets| ("stderr", targets)));
             }
-            None => table.set("stderr", quoted("stdout")),
-        }
-        let is_asked_more = program.stderr.syslog || events_of(&program.stderr).is_some();
-        if !program.redirect_stderr && is_one_file && is_asked_more {
-            self.remark(
-                program,
-                "stderr goes into the file of stdout, and its other options are not followed",
-            );
+            None => {
+                table.set("stderr", quoted("stdout"));
+                let is_asked_more = program.stderr.syslog || events_of(&program.stderr).is_some();
+                if !program.redirect_stderr && is_asked_more {
+                    let what = "stderr goes into the file of stdout, and its other options are not followed";
+                    self.remark(program, what);
+                }
+            }
         }
         let of = |output: &Output| (output.logfile_maxbytes.max(0), output.logfile_backups.clamp(0, 10_000));
         let (bytes, keep) = of(&program.stdout);
@@ -270,7 +270,7 @@ impl Translator<'_> {
         let mut targets = match &output.logfile {
             Destination::Automatic => vec!["file".to_owned()],
             Destination::Nowhere | Destination::Syslog => Vec::new(),
-            Destination::File(file) if file == "/dev/null" => Vec::new(),
+            Destination::File(file) if is_nowhere(file) => Vec::new(),
             Destination::File(file) if is_own_output(file, stream) && !is_told => vec!["inherit".to_owned()],
             Destination::File(file) if file.starts_with("/dev/") || file.starts_with("/proc/") => {
                 self.remark(program, format!("{stream} does not go to {file}; it {own}"));
@@ -322,6 +322,11 @@ fn is_own_output(file: &str, stream: &str) -> bool {
         "stdout" => matches!(file, "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" | "/proc/1/fd/1"),
         _ => matches!(file, "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" | "/proc/1/fd/2"),
     }
+}
+
+/// Whether a file keeps nothing.
+fn is_nowhere(file: &str) -> bool {
+    file == "/dev/null"
 }
 
 /// One of a program's two streams.

@@ -8,6 +8,7 @@ use super::recorder::{Draft, Why};
 use super::said::Said;
 use crate::daemon::engine::Engine;
 use crate::daemon::notes;
+use crate::daemon::own_words::log_end;
 use crate::daemon::view::round;
 use crate::machine::event::{End, Event, Obstacle};
 use crate::machine::service::Service;
@@ -50,25 +51,18 @@ impl Engine {
         let Ended { run, unix_ms, end, stderr, memory } = ended;
         let mut end = self.hinted(run, end);
         let Some(service) = self.fleet.service_of(run) else { return self.feed(Event::Exited { run, end }) };
-        let name = service.spec().name.clone();
-        self.log_end(run, &name, end.outcome);
+        let (name, merit) = (service.spec().name.clone(), merit(service, end.outcome));
+        log_end(service, run, (end.outcome, merit));
         let (deed, by) = self.deed(run, &name);
-        let facts = Facts {
-            outcome: end.outcome,
-            merit: merit(&self.fleet.services()[&name], end.outcome),
-            deed,
-            said: Said::of(&stderr),
-            memory,
-        };
+        let facts = Facts { outcome: end.outcome, merit, deed, said: Said::of(&stderr), memory };
         end.blame = blame(&facts);
         let record = Record {
-            unix_ms,
             exit: Some(end.outcome),
             by,
             traceback: facts.said.exception.as_ref().map(|it| shortened(&it.line)),
             stderr: last_of(&stderr),
             stacks: self.take_stacks(run, &name),
-            ..self.blank_record(run)
+            ..Record::blank(run, unix_ms)
         };
         let record = self.with_life(record);
         let blame = end.blame.clone();
@@ -97,27 +91,9 @@ impl Engine {
             Some(_) => Class::NotStarted,
             None => Class::ProgramNotFound,
         };
-        let record = self.blank_record(run);
+        let record = Record::blank(run, clock::unix_ms());
         let draft = Draft { service: service.name.clone(), record, why: Why::NotStarted(class, why.clone()) };
         self.recorder.ended(draft);
-    }
-
-    fn blank_record(&self, run: RunId) -> Record {
-        Record {
-            v: Record::VERSION,
-            run,
-            unix_ms: clock::unix_ms(),
-            pid: None,
-            lasted_ms: None,
-            exit: None,
-            class: Class::Unknown,
-            detail: None,
-            by: None,
-            traceback: None,
-            alike: 0,
-            stderr: Vec::new(),
-            stacks: Vec::new(),
-        }
     }
 
     /// Adds the process and how long it lived, by the machine's own clock.
@@ -203,10 +179,7 @@ fn is_watched(service: &Service) -> bool {
 }
 
 fn merit(service: &Service, outcome: Outcome) -> Merit {
-    match outcome {
-        Outcome::Code(code) if service.spec().success_exit_codes.contains(&code) => Merit::Success,
-        Outcome::Code(_) | Outcome::Signal(_) | Outcome::Unknown => Merit::Failure,
-    }
+    if service.is_success(outcome) { Merit::Success } else { Merit::Failure }
 }
 
 /// The last lines that are kept, each shortened, and no more than fit.

@@ -7,7 +7,7 @@ use crate::logs::pattern::Pattern;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::session::{Going, Listener, Session};
 use crate::spec::log::Rotation;
-use crate::vocab::cause::{Class, Record};
+use crate::vocab::cause::Record;
 use crate::vocab::identity::Pid;
 use crate::vocab::mark::{Began, Mark, Turn};
 use crate::vocab::run::RunId;
@@ -19,21 +19,7 @@ fn began(service: &str, run: u64, unix_ms: u64) -> Mark {
 }
 
 fn ended(service: &str, run: u64, unix_ms: u64) -> Mark {
-    let record = Record {
-        v: 1,
-        run: RunId(run),
-        unix_ms,
-        pid: None,
-        lasted_ms: None,
-        exit: None,
-        class: Class::Unknown,
-        detail: None,
-        by: None,
-        traceback: None,
-        alike: 0,
-        stderr: Vec::new(),
-        stacks: Vec::new(),
-    };
+    let record = Record::blank(RunId(run), unix_ms);
     Mark { service: name(service), turn: Turn::Ended(Box::new(record)) }
 }
 
