@@ -9,8 +9,9 @@ pub(crate) const STATES: Script = Script {
     config: "\
 [program:stays]
 command=sleep 600
+; For a moment: what is over when supervisord looks for it the first time, it takes for one that could not be started.
 [program:ended]
-command=sh -c 'exit 0'
+command=sh -c 'sleep 1; exit 0'
 startsecs=0
 autorestart=false
 [program:expected]
