@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Action;
+use super::deadlines::Deadlines;
 use super::dice::Dice;
 use super::event::{Event, Taken};
 use super::explain;
@@ -30,6 +31,7 @@ pub struct Fleet {
     pub(super) removed: BTreeSet<ServiceName>,
     pub(super) tickets: BTreeMap<TicketId, Ticket>,
     runs: BTreeMap<RunId, ServiceName>,
+    pub(super) deadlines: Deadlines,
     pub(super) last_run: RunId,
     /// Services whose surroundings changed: they may be able to start or stop now. Lower priority values go first.
     pending: BTreeSet<(i32, ServiceName)>,
@@ -71,6 +73,7 @@ impl Fleet {
             removed: BTreeSet::new(),
             tickets: BTreeMap::new(),
             runs: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             last_run,
             pending: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -160,10 +163,9 @@ impl Fleet {
 
     /// When to call [`Fleet::handle`] next even if nothing happens, and what for.
     pub fn deadline(&self) -> Option<(Moment, &'static str)> {
-        let of_services = self.services.values().flat_map(Service::timers);
         let of_tickets =
             self.tickets.values().filter_map(|ticket| Some((ticket.deadline?, "a command's answer is due")));
-        of_services.chain(of_tickets).min()
+        of_tickets.chain(self.deadlines.first()).min()
     }
 
     /// The config it acts on.
@@ -208,6 +210,7 @@ impl Fleet {
             (service.memory(), Footing::of(service), Prospect::of(service));
         change(service);
         service.note_step(self.now);
+        self.deadlines.set(name, service.timers().min());
         let runs_after = service.runs();
         let has_worsened = Prospect::has_worsened(prospect, Prospect::of(service));
         if service.memory() != memory_before {
@@ -261,10 +264,7 @@ impl Fleet {
     }
 
     fn fire_timers(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let is_due = |service: &Service| service.timers().any(|(at, _)| at <= now);
-        let due: Vec<ServiceName> =
-            self.services.iter().filter(|(_, it)| is_due(it)).map(|(name, _)| name.clone()).collect();
-        for name in due {
+        for name in self.deadlines.due(now) {
             self.change(&name, |service| {
                 service.on_time(now, out);
                 service.on_time_of_upkeep(now, out);

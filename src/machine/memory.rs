@@ -200,7 +200,8 @@ impl Service {
         self.failures = memory.failures;
         self.startup = memory.startup;
         self.starts.clone_from(&memory.starts);
-        self.plan = memory.plan;
+        // A time that queued is nothing to a service that the config has no schedule for any more.
+        self.plan = self.spec.schedule.as_ref().map_or_else(Plan::default, |_| memory.plan);
         self.fallen_with.clone_from(&memory.fallen_with);
         self.phase = match (memory.live, memory.goal, memory.rest) {
             (Some(live), _, _) => {

@@ -12,6 +12,8 @@ pub mod blame;
 mod command;
 /// What a port that somebody else holds means for a service.
 mod conflict;
+/// What is due next.
+mod deadlines;
 /// Seeded chance.
 pub mod dice;
 /// What a replaced run may still do.

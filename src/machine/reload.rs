@@ -69,6 +69,7 @@ impl Fleet {
         for name in &over {
             self.removed.remove(name);
             self.services.remove(name);
+            self.deadlines.set(name, None);
             self.revision.advance();
             self.published.remove(name);
             self.changed.insert(name.clone());

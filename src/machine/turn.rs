@@ -58,10 +58,17 @@ impl Fleet {
         for fellow in waiting {
             if fails {
                 let why = format!("was not tried: the exchange of `{name}` failed");
-                self.services.get_mut(&fellow).into_iter().for_each(|it| it.fail_exchange(why.clone()));
+                self.fail_exchange_of(&fellow, why.clone());
             }
             self.note(&fellow);
         }
+    }
+
+    /// Nobody else is told: all fellows fail for the same reason.
+    fn fail_exchange_of(&mut self, name: &ServiceName, why: String) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.fail_exchange(why);
+        self.deadlines.set(name, service.timers().min());
     }
 
     /// Of replicas the lowest numbers go first, and only so many at once.

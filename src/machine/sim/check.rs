@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::child::Life;
+use super::deadlines;
 use super::falls;
 use super::ledger::Asked;
 use super::policy::{self, Expected};
@@ -288,6 +289,7 @@ impl World {
                 phase @ Phase::Blocked { .. } => self.check_blocked(service.spec(), phase)?,
             }
         }
+        deadlines::check(fleet)?;
         self.check_look(&before.look)?;
         self.check_falls(&before.falls)?;
         before.end.as_ref().map_or(Ok(()), |end| policy::check(fleet, end))

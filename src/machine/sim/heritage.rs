@@ -2,6 +2,7 @@ use super::check::require;
 use super::world::{Verdict, World};
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
 use crate::machine::phase::{Phase, Rest};
+use crate::machine::schedule::Queue;
 use crate::machine::service::Service;
 use crate::vocab::state::Goal;
 
@@ -20,8 +21,14 @@ impl World {
                 || (survivor.goal == Goal::Again && survivor.live.is_none() && memory.goal == Goal::Up);
             // A spawn that the system refuses in the same breath adds to both.
             let is_replaced = survivor.live.is_some_and(|live| self.is_replaced(&live, service));
-            let keeps_failures = is_replaced || memory.failures >= survivor.failures;
-            let keeps_count = keeps_failures && memory.restarts >= survivor.restarts;
+            // A run that queued for its schedule begins when nothing is left of the one before, and is forgiven its failures.
+            let is_queued = survivor.plan.queue == Queue::One && service.spec().is_job();
+            let has_begun_queued = is_queued
+                && memory.plan.queue == Queue::Empty
+                && (*service.phase() == Phase::Waiting || memory.startup != survivor.startup);
+            let keeps_queue = !is_queued || memory.plan.queue == Queue::One || has_begun_queued;
+            let keeps_failures = is_replaced || has_begun_queued || memory.failures >= survivor.failures;
+            let keeps_count = keeps_failures && memory.restarts >= survivor.restarts && keeps_queue;
             // What waited for a schedule that the config has no more is started.
             let is_unplanned = survivor.rest == Some(Rest::Planned) && !service.spec().is_job();
             let keeps_rest = survivor.rest.is_none() || is_unplanned || memory.rest == survivor.rest;

@@ -10,6 +10,8 @@ mod blame;
 mod check;
 /// A process with a character.
 mod child;
+/// What is due of whom, counted anew.
+mod deadlines;
 /// What the daemon does for the machine, its death, and its successor.
 mod deputy;
 /// Who goes down with whom.
