@@ -293,8 +293,8 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         Config::AsApplied => Declared::bind_later(&roster.servers),
     };
     signals::forward(&mailbox).map_err(system("catch signals"))?;
-    let recorder =
-        Recorder::start(paths.clone(), Arc::clone(&fleet)).map_err(system("start to record ends"))?;
+    let recorder = Recorder::start(paths.clone(), Arc::clone(&fleet), past.runs())
+        .map_err(system("start to record ends"))?;
     let mut engine = Engine::new(Parts {
         fleet: machine::fleet::Fleet::with_dice(Arc::clone(&fleet), past.last_run, dice()),
         diary: Diary::new(paths.journal.clone(), clock::boot_id(), past.takeovers),

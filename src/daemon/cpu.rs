@@ -26,14 +26,17 @@ impl Engine {
         }
     }
 
-    /// Holds the runs of some services, which began under another config, to what it says: to a share, or to none.
+    /// Holds the runs of some services, which began under another config, to what this one says: to a share, or to none. Those
+    /// that are held so are left as they are: a write of the same value has the kernel go through all processors again.
     pub(super) fn limit_cpu_anew(&self, is_meant: impl Fn(&ServiceName) -> bool) {
         let Some(home) = &self.cgroups else { return };
         for charge in self.wardens.values().map(Warden::charge).filter(|it| is_meant(&it.tag.service)) {
             let service = self.fleet.services().get(&charge.tag.service);
-            if let (Some(service), Some(cgroup)) = (service, &charge.cgroup) {
-                // A run whose cgroup has no such file has no limit to be taken from it; one that should get one says so.
-                let _ = home.limit_cpu(cgroup, service.spec().limits.cpu_millis);
+            let (Some(service), Some(cgroup)) = (service, &charge.cgroup) else { continue };
+            let millis = service.spec().limits.cpu_millis;
+            if !cgroup.is_held_to(millis) {
+                // One that cannot be held to it says so by its note.
+                let _ = home.limit_cpu(cgroup, millis);
             }
         }
     }
@@ -42,6 +45,6 @@ impl Engine {
 /// That a run is not held to its share of the processors, if it is to be.
 pub(super) fn note(service: &Service, cgroup: Option<&Cgroup>) -> Option<Note> {
     let millis = service.limits.cpu_millis?;
-    let is_held = cgroup.is_some_and(|cgroup| cgroup.is_held_to(millis));
+    let is_held = cgroup.is_some_and(|cgroup| cgroup.is_held_to(Some(millis)));
     (!is_held).then_some(Note::CpuIsFree)
 }

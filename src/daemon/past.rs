@@ -17,7 +17,7 @@ use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
 use crate::sys::tree::Reach;
 use crate::sys::{clock, process};
-use crate::vocab::identity::Identity;
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::{RunId, Tag};
 use crate::vocab::selection::Selection;
@@ -58,6 +58,11 @@ impl Past {
         let kept: BTreeSet<RunId> = survivors.iter().flat_map(Survivor::runs).map(|(run, ..)| run).collect();
         let strays = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
         Self { survivors, strays, last_run, takeovers, memory }
+    }
+
+    /// The runs that are taken over, with their main processes.
+    pub(super) fn runs(&self) -> BTreeSet<(RunId, Pid)> {
+        self.survivors.iter().flat_map(Survivor::runs).map(|(run, leader, _)| (run, leader.pid)).collect()
     }
 
     /// Ends every stray: a start has a clean slate. The pump has to hold the channels by then: a pipe that nobody has open

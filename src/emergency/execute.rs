@@ -8,7 +8,9 @@ use super::plan::{Plan, Target, plan};
 use crate::ports::flush::{Force, end};
 use crate::rundir::cgroups;
 use crate::rundir::paths::Paths;
-use crate::sys::signal;
+use crate::rundir::unended;
+use crate::sys::{signal, user};
+use crate::vocab::cause::{By, Means};
 use crate::vocab::identity::Identity;
 use crate::vocab::signal::Signal;
 
@@ -84,6 +86,17 @@ fn spared(plan: &Plan) -> BTreeSet<Identity> {
 pub fn kill_supervisor(plan: &Plan) -> Result<(), Stuck> {
     let alive = end(&supervisors(plan), Force::Kill);
     if alive.is_empty() { Ok(()) } else { Err(Stuck::Alive { alive: alive.into_iter().collect() }) }
+}
+
+/// Records which runs were ended, and by whom; the supervisor that would have done so must be gone.
+///
+/// # Errors
+/// The disk does not take it. Nothing else depends on it.
+pub fn record_ends(paths: &Paths, killed: &[Victim]) -> io::Result<()> {
+    let uid = user::effective();
+    let by = By { means: Means::Emergency, user: Some(user::name(uid)), uid: Some(uid), what: None };
+    let of_services = killed.iter().filter_map(|it| Some((it.service.clone()?, it.identity)));
+    unended::record_killed(paths, &of_services.collect::<Vec<_>>(), &by)
 }
 
 /// Guardians first: one that outlives its supervisor for a moment would start another.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::paths::Paths;
 use super::replace::replace;
+use super::unended::unended;
 use crate::vocab::cause::{Class, Record};
 use crate::vocab::mark::{Began, Turn};
 use crate::vocab::name::ServiceName;
@@ -41,6 +42,7 @@ pub struct Book {
     seen: HashMap<Look, u64>,
     /// When the last run ended, in milliseconds since 1970 UTC; 0 when none did.
     ended_ms: u64,
+    unended: Vec<Began>,
 }
 
 /// What makes two ends look the same: numbers and addresses aside, which differ from run to run.
@@ -54,10 +56,15 @@ impl Book {
     pub fn open(paths: &Paths, service: &ServiceName) -> io::Result<Self> {
         let path = file_of(paths, service);
         let turns = read_file(&path)?;
-        let lines = turns.len();
+        let (lines, unended) = (turns.len(), unended(&turns));
         let records = ends(turns);
         let ended_ms = records.last().map_or(0, |record| record.unix_ms);
-        Ok(Self { lines, seen: seen(&records), ended_ms, path })
+        Ok(Self { lines, seen: seen(&records), ended_ms, unended, path })
+    }
+
+    /// The runs that had begun and whose end was not recorded when it was opened, the oldest first. They are given once.
+    pub fn take_unended(&mut self) -> Vec<Began> {
+        std::mem::take(&mut self.unended)
     }
 
     /// Adds the beginning of a run, which comes after the end of the one before it also where a clock does not tell them

@@ -28,5 +28,7 @@ pub mod pidfile;
 mod replace;
 /// Which of the processes of procman's own is the supervisor.
 pub mod roles;
+/// Runs whose end nobody has recorded.
+pub mod unended;
 /// What an upgrade came to.
 pub mod upgrade;

@@ -195,9 +195,12 @@ impl Cgroup {
         Some(count.trim() != "0")
     }
 
-    /// Whether it is held to so many thousandths of one processor.
-    pub fn is_held_to(&self, millis: u32) -> bool {
-        fs::read_to_string(self.path.join(CPU_MAX)).is_ok_and(|held| held.trim() == cpu_max(Some(millis)))
+    /// Whether it is held to so many thousandths of one processor, or to none. Where it has no cpu controller, nothing holds it.
+    pub fn is_held_to(&self, millis: Option<u32>) -> bool {
+        match fs::read_to_string(self.path.join(CPU_MAX)) {
+            Ok(held) => held.trim() == cpu_max(millis),
+            Err(_) => millis.is_none(),
+        }
     }
 
     /// Sends SIGKILL to all who live in it, and to all whom they fork meanwhile (`cgroup.kill`).
@@ -344,10 +347,10 @@ mod tests {
             std::fs::write(place.join(file), text).unwrap();
         }
         let read = |place: &Path, file: &str| std::fs::read_to_string(place.join(file)).unwrap();
-        assert!(!run.is_held_to(1500));
+        assert!(!run.is_held_to(Some(1500)) && run.is_held_to(None));
         home.limit_cpu(&run, Some(1500)).unwrap();
         assert_eq!(read(run.path(), "cpu.max"), "150000 100000");
-        assert!(run.is_held_to(1500) && !run.is_held_to(500));
+        assert!(run.is_held_to(Some(1500)) && !run.is_held_to(Some(500)) && !run.is_held_to(None));
         // A kernel adds to what is there; a file has its first bytes replaced.
         assert!(read(dir.path(), "cgroup.subtree_control").starts_with("+cpu"));
         assert_eq!(read(home.path(), "cgroup.subtree_control"), "cpu\n", "it was given on already");

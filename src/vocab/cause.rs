@@ -114,6 +114,8 @@ pub enum Means {
     Reload,
     /// `procman down`, or a restart of the whole system.
     Shutdown,
+    /// `procman restart --emergency`.
+    Emergency,
     /// A signal to the supervisor or its guardian.
     SignalToProcman,
     /// `exit_on` of another service.
@@ -141,6 +143,7 @@ impl fmt::Display for By {
             Means::Signal => "`procman signal`",
             Means::Reload => "a reload",
             Means::Shutdown => "`procman down`, or a restart of the whole system",
+            Means::Emergency => "`procman restart --emergency`",
             Means::SignalToProcman => "a signal to procman itself",
             Means::ExitOn => "`exit_on`",
             Means::Watch => "a watched file that changed",

@@ -41,5 +41,6 @@ mod socket;
 mod supervisord;
 mod targets;
 mod trees;
+mod unseen;
 mod upgrade;
 mod upkeep;

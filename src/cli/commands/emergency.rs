@@ -35,12 +35,16 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         Ok::<_, Failure>((found, format!("{count} services")))
     })?;
     let Found { fleet, suspects, plan, wanted, .. } = &found;
-    steps.step(Step::KillServices, || {
+    let killed = steps.step(Step::KillServices, || {
         let killed = execute::kill_services(&context.paths, suspects, plan)?;
-        Ok::<_, Failure>(((), system::counted(killed.len(), "process", "processes")))
+        let words = system::counted(killed.len(), "process", "processes");
+        Ok::<_, Failure>((killed, words))
     })?;
     steps.step(Step::KillSupervisor, || {
         execute::kill_supervisor(plan)?;
+        if let Err(error) = execute::record_ends(&context.paths, &killed) {
+            context.say(&format!("cannot record what was ended: {error}"));
+        }
         Ok::<_, Failure>(((), supervisor_words(plan)))
     })?;
     steps.step(Step::RemoveLeftovers, || {

@@ -76,6 +76,9 @@ pub struct Judgement {
 const LINES_AFTER_MAX: usize = 20;
 const LINES_AFTER_FEW: usize = 3;
 
+/// What there is to say of an end that no supervisor saw.
+pub(super) const UNSEEN: &str = "it ended while nobody watched who could tell how";
+
 /// The exit code of a Python program by an exception that nobody caught.
 const UNCAUGHT: Outcome = Outcome::Code(1);
 
@@ -94,7 +97,7 @@ pub fn classify(facts: &Facts) -> Judgement {
         Deed::Nothing | Deed::Signalled(_) => (),
     }
     match facts.outcome {
-        Outcome::Unknown => told(Class::Unknown, "it ended while nobody watched who could tell how"),
+        Outcome::Unknown => told(Class::Unknown, UNSEEN),
         Outcome::Signal(signal) if signal == Signal::KILL => of_kill(facts.memory),
         Outcome::Signal(signal) if signal.is_fault() => plain(Class::NativeCrash),
         Outcome::Signal(_) => plain(Class::ForeignSignal),

@@ -1,5 +1,5 @@
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::classify::{Facts, Judgement, Memory, classify};
+use super::classify::{Facts, Judgement, Memory, UNSEEN, classify};
 use crate::rundir::history::{self, Book};
 use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
 use crate::sys::{clock, memory};
 use crate::vocab::cause::{Class, Record};
+use crate::vocab::identity::Pid;
 use crate::vocab::mark::Began;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
@@ -67,11 +68,18 @@ const KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
 const STACK_BYTES: usize = 256 * 1024;
 
 impl Recorder {
-    /// Starts the thread, and drops the records of services that have gone for long.
-    pub fn start(paths: Paths, fleet: Arc<Fleet>) -> io::Result<Self> {
+    /// Starts the thread, and drops the records of services that have gone for long. Of the runs of earlier supervisors, those
+    /// that are taken over will be told of when they end; the others have ended, and are recorded.
+    pub fn start(paths: Paths, fleet: Arc<Fleet>, taken_over: BTreeSet<(RunId, Pid)>) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel(WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
-        let desk = Desk { paths, books: BTreeMap::new(), killed: BTreeMap::new(), disk: Disk::Well };
+        let desk = Desk {
+            paths,
+            earlier: Earlier { until_unix_ms: clock::unix_ms(), taken_over },
+            books: BTreeMap::new(),
+            killed: BTreeMap::new(),
+            disk: Disk::Well,
+        };
         let thread = thread::Builder::new().name("records".to_owned()).stack_size(STACK_BYTES);
         let counted = Arc::clone(&lost);
         thread.spawn(move || {
@@ -114,10 +122,19 @@ impl Recorder {
 /// The thread's own.
 struct Desk {
     paths: Paths,
+    earlier: Earlier,
     books: BTreeMap<ServiceName, Book>,
     /// How many processes the kernel had killed for memory when each live run began.
     killed: BTreeMap<RunId, Option<u64>>,
     disk: Disk,
+}
+
+/// What is known of the runs before this supervisor.
+struct Earlier {
+    /// When it was in charge, in milliseconds since 1970 UTC.
+    until_unix_ms: u64,
+    /// Those that it took over, with their main processes.
+    taken_over: BTreeSet<(RunId, Pid)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +164,11 @@ impl Desk {
         }
     }
 
-    fn read(&self, service: &ServiceName) -> Vec<Record> {
+    fn read(&mut self, service: &ServiceName) -> Vec<Record> {
+        if !self.books.contains_key(service) {
+            let opened = self.earlier.open(&self.paths, service).map(drop);
+            self.judge_disk(opened);
+        }
         history::read(&self.paths, service).unwrap_or_else(|error| {
             tracing::warn!(%service, %error, "cannot read the records of its ends");
             Vec::new()
@@ -198,8 +219,27 @@ impl Desk {
     fn book(&mut self, service: &ServiceName) -> io::Result<&mut Book> {
         match self.books.entry(service.clone()) {
             Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(Book::open(&self.paths, service)?)),
+            Entry::Vacant(place) => Ok(place.insert(self.earlier.open(&self.paths, service)?)),
         }
+    }
+}
+
+impl Earlier {
+    /// The records of a service. Runs that had begun before this supervisor was in charge, and are not there any more, have
+    /// ended unseen.
+    fn open(&self, paths: &Paths, service: &ServiceName) -> io::Result<Book> {
+        let mut book = Book::open(paths, service)?;
+        for began in book.take_unended() {
+            if !self.taken_over.contains(&(began.began, began.pid)) {
+                book.add(Record {
+                    pid: Some(began.pid),
+                    exit: Some(Outcome::Unknown),
+                    detail: Some(UNSEEN.to_owned()),
+                    ..Record::blank(began.began, self.until_unix_ms.max(began.unix_ms))
+                })?;
+            }
+        }
+        Ok(book)
     }
 }
 
