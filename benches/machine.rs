@@ -17,13 +17,13 @@ use procman::machine::ticket::TicketId;
 use procman::spec;
 use procman::spec::graph::{Condition, Need, Needs};
 use procman::spec::log::Sockets;
-use procman::spec::supervisor::{ExitOn, LogFormat, Supervisor};
+use procman::spec::supervisor::{ExitOn, OwnLog, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
-use procman::vocab::log_level::LogLevel;
 use procman::vocab::moment::Moment;
 use procman::vocab::name::ServiceName;
 use procman::vocab::outcome::Outcome;
 use procman::vocab::port::{Endpoint, Port};
+use procman::vocab::rlimits::Least;
 use procman::vocab::run::RunId;
 
 const SIZES: [u16; 3] = [8, 100, 1000];
@@ -134,10 +134,9 @@ fn supervisor() -> Supervisor {
         also_kill: Vec::new(),
         exit_on: ExitOn::Never,
         pid_file: None,
-        log_file: None,
         notify: Default::default(),
-        log_level: LogLevel::Info,
-        log_format: LogFormat::Human,
+        log: OwnLog::default(),
+        least: Least::default(),
         log_sockets: Sockets::default().into(),
     }
 }

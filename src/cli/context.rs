@@ -43,7 +43,7 @@ impl Context {
         let config = find::find(global.config.as_deref(), &start, &environment)?;
         let supervisor = load::load_supervisor(&config, &environment).map_err(Failure::Config)?;
         let mut paths = Paths::new(&config, &supervisor.state_dir);
-        if let Some(log) = &supervisor.log_file {
+        if let Some(log) = &supervisor.log.file {
             log.clone_into(&mut paths.supervisor_log);
         }
         let talk = match (global.quiet, global.verbose) {

@@ -144,10 +144,15 @@ fn supervisor_keys(old: &Fleet, new: &Fleet) -> Vec<&'static str> {
     let differs = [
         ("state_dir", old.state_dir != new.state_dir),
         ("log_dir", old.log_dir != new.log_dir),
-        ("log_level", old.log_level != new.log_level),
-        ("log_format", old.log_format != new.log_format),
+        ("log_level", old.log.level != new.log.level),
+        ("log_format", old.log.format != new.log.format),
         ("pidfile", old.pid_file != new.pid_file),
-        ("logfile", old.log_file != new.log_file),
+        ("logfile", old.log.file != new.log.file),
+        (
+            "logfile_maxbytes and logfile_backups",
+            (old.log.size_max, old.log.keep) != (new.log.size_max, new.log.keep),
+        ),
+        ("minfds and minprocs", old.least != new.least),
         ("syslog_socket and journald_socket", old.log_sockets != new.log_sockets),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

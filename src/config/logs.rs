@@ -7,7 +7,7 @@ use super::service::Context;
 use super::table::Section;
 use super::value::Value;
 use crate::spec::log::{
-    Compression, Delivery, Envelope, Every, Logs, OnFull, OutputEvents, Rotation, Target,
+    Compression, Delivery, Envelope, Escapes, Every, Logs, OnFull, OutputEvents, Rotation, Target,
 };
 use crate::vocab::measure::{Bytes, parse_duration};
 use crate::vocab::name::ServiceName;
@@ -128,7 +128,14 @@ fn log(section: &Section<'_>, files: u64) -> (Rotation, Delivery) {
             total_max: total(&section, size_max, files),
             compression: compression(&section),
         };
-        let delivery = Delivery { on_full: on_full(&section), envelope: envelope(&section) };
+        let delivery = Delivery {
+            on_full: on_full(&section),
+            envelope: envelope(&section),
+            escapes: match section.flag("strip_ansi") {
+                Some(true) => Escapes::Stripped,
+                Some(false) | None => Escapes::Kept,
+            },
+        };
         section.refuse_others("log");
         Some((rotation, delivery))
     });

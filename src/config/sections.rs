@@ -8,11 +8,12 @@ use super::scope::Scope;
 use super::table::{Notes, Section, known_instead};
 use super::value::{Expected, Value};
 use crate::spec::log::Sockets;
-use crate::spec::supervisor::{ExitOn, LogFormat, Supervisor};
+use crate::spec::supervisor::{ExitOn, LogFormat, OwnLog, Supervisor};
 use crate::spec::target::Targets;
 use crate::vocab::log_level::LogLevel;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
+use crate::vocab::rlimits::Least;
 
 /// Reads `[supervisor]`.
 pub(super) fn supervisor<'a>(
@@ -45,12 +46,15 @@ pub(super) fn supervisor<'a>(
         notify: Targets::new(),
         exit_on: section.text("exit_on").map_or(ExitOn::Never, |(text, value)| exit_on(&text, &value)),
         pid_file: None,
-        log_file: None,
-        log_level: section
-            .text("log_level")
-            .and_then(|(text, value)| value.note(text.parse()))
-            .unwrap_or(LogLevel::Info),
-        log_format: section.text("log_format").map_or(LogFormat::Human, |it| log_format(&it.0, &it.1)),
+        log: OwnLog {
+            level: section
+                .text("log_level")
+                .and_then(|(text, value)| value.note(text.parse()))
+                .unwrap_or(LogLevel::Info),
+            format: section.text("log_format").map_or(LogFormat::Human, |it| log_format(&it.0, &it.1)),
+            ..OwnLog::default()
+        },
+        least: Least::default(),
         log_sockets: sockets(base, &section).into(),
     };
     section.refuse_others("[supervisor]");

@@ -43,7 +43,7 @@ use crate::spec::fleet::Fleet;
 use crate::sys::cgroup::Home;
 use crate::sys::estate::Estate;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, limits, process, signal};
+use crate::sys::{clock, exit, limits, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
@@ -326,7 +326,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let serving = declared.serve(&mailbox);
     tokio::spawn(mending::keep_whole(engine.paths.clone(), mailbox.clone()));
     say_ready(ready);
-    tracing::info!(pid = process::own().pid.as_raw(), config = %boot.path.display(), "supervisor started");
+    engine.log_begin();
     if let Start::Services(selection) = start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }

@@ -336,7 +336,7 @@ impl Engine {
             Some(Message::Replace(reading, reply, found)) => self.replace_foreseen(*reading, reply, &found),
             Some(Message::Question(question)) => self.question(question),
             Some(Message::Shutdown(ticket, order, reply)) => self.shut_down(ticket, order, reply),
-            Some(Message::Signal(Wish::End)) => self.end_by_signal(),
+            Some(Message::Signal(Wish::End(signal))) => self.end_by_signal(signal),
             Some(Message::Signal(Wish::Reap)) => self.reap(),
             Some(Message::Signal(Wish::Reappear)) => self.mend(),
             Some(Message::Signal(Wish::Reload)) => self.reload_by_signal(),
@@ -381,6 +381,7 @@ impl Engine {
 
     pub(super) fn stop_all(&mut self, ticket: TicketId, verb: Verb, by: &By) {
         self.ending = Ending::After(ticket);
+        self.log_who_has_to_die();
         self.switchboard.tell(EventType::SupervisorStateChangeStopping, String::new());
         let services: Vec<ServiceName> = self.fleet.services().keys().cloned().collect();
         self.askers.end(&services, by);

@@ -61,10 +61,16 @@ pub mod notes;
 mod notify;
 /// What clients ask for, in the machine's words.
 pub mod orders;
+/// Why a program cannot be executed.
+pub mod lookup;
 /// Who has come to the supervisor.
 mod orphans;
 /// The supervisor's own log.
 pub mod own_log;
+/// The file of it that a config names.
+mod own_log_file;
+/// Its lines in supervisord's form.
+mod own_log_line;
 /// What its own log says of services.
 mod own_words;
 /// What a supervisor before this one left.

@@ -1,17 +1,18 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-use crate::spec::supervisor::{LogFormat, Supervisor};
+use super::own_log_file::{Named, Rotation};
+use super::own_log_line::SupervisordLine;
+use crate::spec::supervisor::{Echo, LogFormat, OwnLog};
 use crate::vocab::log_level::LogLevel;
 
 /// Where a supervisor is.
@@ -44,37 +45,50 @@ const LOOK_EACH: u64 = 64 * 1024;
 /// Begins this process' own log, on standard error or in a file that the config names, or both: how much of it, and in which
 /// form, the config says; `PROCMAN_LOG` in the environment comes first (`debug`, `procman::daemon=trace`). `file` is where
 /// standard error goes in the background.
-pub fn begin(settings: &Supervisor, stage: Stage, file: &Path, looks: Looks) {
-    let level = || EnvFilter::new(settings.log_level.as_str());
+pub fn begin(settings: &OwnLog, stage: Stage, file: &Path, looks: Looks) {
+    let level = || EnvFilter::new(settings.level.as_str());
     let (filter, handle) =
         reload::Layer::new(EnvFilter::try_from_env("PROCMAN_LOG").unwrap_or_else(|_| level()));
     let layer = fmt::layer()
-        .with_writer(writer(stage, file, settings.log_file.as_deref()))
-        .with_ansi(looks == Looks::Coloured && settings.log_file.is_none())
+        .with_writer(writer(settings, stage, file))
+        .with_ansi(looks == Looks::Coloured && settings.file.is_none())
         // A log that cannot be written must not end the supervisor: the usual complaint on standard error panics when that
         // cannot be written either.
         .log_internal_errors(false)
         .with_target(false);
     let filtered = Registry::default().with(filter);
     // Only one subscriber is ever set in a process.
-    let _ = match settings.log_format {
+    let _ = match settings.format {
         LogFormat::Human => tracing::subscriber::set_global_default(filtered.with(layer)),
         LogFormat::Json => {
             tracing::subscriber::set_global_default(filtered.with(layer.json().flatten_event(true)))
+        }
+        LogFormat::Supervisord => {
+            let layer = layer.with_ansi(false).event_format(SupervisordLine);
+            tracing::subscriber::set_global_default(filtered.with(layer))
         }
     };
     let _ = FILTER.set(handle);
 }
 
-/// Where lines go. A file that somebody named is set aside by whoever named it, and by nobody else.
-fn writer(stage: Stage, file: &Path, named: Option<&Path>) -> BoxMakeWriter {
-    match (stage, named.map(|named| Named::at(named.to_owned()))) {
-        (Stage::Background | Stage::Foreground, None) => {
-            let shared = Arc::new(Shared { file: file.to_owned(), written: AtomicU64::new(LOOK_EACH) });
+/// Where lines go. In supervisord's form, a file has them in the foreground as well: its clients read it.
+fn writer(settings: &OwnLog, stage: Stage, usual: &Path) -> BoxMakeWriter {
+    let rotation = Rotation { size_max: settings.size_max, keep: settings.keep };
+    let named = match (&settings.file, settings.format) {
+        (Some(file), _) => Some(Named::at(file.clone(), rotation)),
+        (None, LogFormat::Supervisord) => Some(Named::at(usual.to_owned(), rotation)),
+        (None, LogFormat::Human | LogFormat::Json) => None,
+    };
+    match (named, stage, settings.echo) {
+        (None, Stage::Background | Stage::Foreground, _) => {
+            let shared = Arc::new(Shared { file: usual.to_owned(), written: AtomicU64::new(LOOK_EACH) });
             BoxMakeWriter::new(move || Writer(Arc::clone(&shared)))
         }
-        (Stage::Background, Some(named)) => BoxMakeWriter::new(named),
-        (Stage::Foreground, Some(named)) => BoxMakeWriter::new(io::stderr.and(named)),
+        (Some(named), Stage::Background, _) | (Some(named), Stage::Foreground, Echo::Nowhere) => {
+            BoxMakeWriter::new(named)
+        }
+        (Some(named), Stage::Foreground, Echo::Stderr) => BoxMakeWriter::new(io::stderr.and(named)),
+        (Some(named), Stage::Foreground, Echo::Stdout) => BoxMakeWriter::new(io::stdout.and(named)),
     }
 }
 
@@ -136,55 +150,9 @@ fn copy_and_empty(file: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(file)?.set_len(0)
 }
 
-/// A log in a file that the config names. A file that was moved away or removed is followed by a new one at the next line, so
-/// that whoever rotates it has nobody to tell.
-#[derive(Debug)]
-struct Named {
-    path: PathBuf,
-    file: Mutex<Option<File>>,
-}
-
-impl Named {
-    fn at(path: PathBuf) -> Self {
-        Self { path, file: Mutex::new(None) }
-    }
-
-    fn write_line(&self, line: &[u8]) -> io::Result<usize> {
-        let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let there = std::fs::metadata(&self.path).ok().map(|it| (it.dev(), it.ino()));
-        let is_it = |file: &File| file.metadata().ok().map(|it| (it.dev(), it.ino())) == there;
-        let file = match held.take().filter(is_it) {
-            Some(file) => held.insert(file),
-            None => held.insert(OpenOptions::new().create(true).append(true).mode(0o644).open(&self.path)?),
-        };
-        file.write(line)
-    }
-}
-
-impl<'a> MakeWriter<'a> for Named {
-    type Writer = Line<'a>;
-
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(self)
-    }
-}
-
-/// One line on its way.
-struct Line<'a>(&'a Named);
-
-impl Write for Line<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write_line(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{MakeWriter, Named, copy_and_empty, set_aside};
+    use super::{copy_and_empty, set_aside};
     use std::fs::{self, OpenOptions};
     use std::io::Write;
 
@@ -213,21 +181,5 @@ mod tests {
         fs::write(&path, "of somebody else").unwrap();
         set_aside(&path, 1).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "of somebody else");
-    }
-
-    #[test]
-    fn a_log_that_was_moved_away_goes_on_in_a_new_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, moved) = (dir.path().join("own.log"), dir.path().join("own.log.1"));
-        let log = Named::at(path.clone());
-        let say = |line: &str| log.make_writer().write_all(line.as_bytes()).unwrap();
-        say("one\n");
-        say("two\n");
-        fs::rename(&path, &moved).unwrap();
-        say("three\n");
-        fs::remove_file(&path).unwrap();
-        say("four\n");
-        assert_eq!(fs::read_to_string(moved).unwrap(), "one\ntwo\n");
-        assert_eq!(fs::read_to_string(path).unwrap(), "four\n");
     }
 }

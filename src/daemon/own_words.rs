@@ -1,41 +1,140 @@
 use super::causes::classify::Merit;
 use super::engine::Engine;
+use super::lookup;
+use super::roster::{Roster, Unit};
 use crate::machine::action::Change;
 use crate::machine::service::Service;
+use crate::spec;
+use crate::spec::policy::EarlyExit;
+use crate::spec::supervisor::LogFormat;
+use crate::sys::process;
+use crate::vocab::identity::Identity;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::state::State;
 
-/// Says in the supervisor's own log that a run has ended, in the words that supervisord has for it: people and programs look for
-/// them.
-pub(super) fn log_end(service: &Service, run: RunId, (outcome, merit): (Outcome, Merit)) {
-    let name = &service.spec().name;
-    let how = match outcome {
-        Outcome::Code(code) => format!("exit status {code}"),
-        Outcome::Signal(signal) => format!("terminated by {signal}"),
-        Outcome::Unknown => "nobody saw how".to_owned(),
-    };
-    match merit {
-        _ if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
-        Merit::Success => tracing::info!("exited: {name} ({how}; expected)"),
-        Merit::Failure => tracing::warn!("exited: {name} ({how}; not expected)"),
+impl Roster {
+    /// Says in the supervisor's own log that a run has ended, in the words that supervisord has for it: people and programs
+    /// look for them.
+    pub(super) fn log_end(&self, service: &Service, run: RunId, (outcome, merit): (Outcome, Merit)) {
+        let unit = self.unit(service.spec());
+        let name = &unit.process;
+        let how = match outcome {
+            Outcome::Code(code) => format!("exit status {code}"),
+            Outcome::Signal(signal) => format!("terminated by {signal}"),
+            Outcome::Unknown => "nobody saw how".to_owned(),
+        };
+        let is_early = service.state() == State::Starting
+            && service.spec().backoff.early_exit == EarlyExit::Failed;
+        match merit {
+            Merit::Success if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
+            // An end by a signal is none that supervisord expects, also when it was sent.
+            Merit::Failure if service.is_asked_to_end(run) && unit.program.is_some() => {
+                tracing::warn!("stopped: {name} ({how})");
+            }
+            Merit::Failure if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
+            Merit::Success if !is_early => tracing::info!("exited: {name} ({how}; expected)"),
+            Merit::Success | Merit::Failure => tracing::warn!("exited: {name} ({how}; not expected)"),
+        }
+    }
+
+    /// Says that a process lives.
+    pub(super) fn log_spawned(&self, service: &spec::service::Service, run: RunId, leader: Identity) {
+        let (unit, pid) = (self.unit(service), leader.pid.as_raw());
+        match unit.program {
+            Some(_) => tracing::info!("spawned: '{}' with pid {pid}", unit.process),
+            None => tracing::info!(service = %service.name, pid, %run, "started"),
+        }
+    }
+
+    /// Says that no process could be made.
+    pub(super) fn log_not_spawned(&self, service: &spec::service::Service, why: &str) {
+        match self.unit(service).program {
+            Some(_) => tracing::info!("spawnerr: {why}"),
+            None => tracing::warn!(service = %service.name, why, "cannot start"),
+        }
     }
 }
 
 impl Engine {
+    /// Says there that the supervisor is in charge.
+    pub(super) fn log_begin(&self) {
+        let pid = process::own_pid().as_raw();
+        match self.fleet.spec().supervisor().log.format {
+            LogFormat::Supervisord => {
+                tracing::info!("RPC interface 'supervisor' initialized");
+                tracing::info!("supervisord started with pid {pid}");
+            }
+            LogFormat::Human | LogFormat::Json => {
+                tracing::info!(pid, config = %self.config.display(), "supervisor started");
+            }
+        }
+    }
+
     /// Says there that a service is up, or given up.
     pub(super) fn log_change(&self, change: &Change) {
         if change.state == change.previous {
             return;
         }
-        let name = &change.service;
-        match change.state {
-            State::Running => tracing::info!("success: {name} entered RUNNING state"),
-            State::Fatal => {
+        let service = self.fleet.services().get(&change.service);
+        let unit = service.map(|service| self.roster.unit(service.spec()));
+        let name = unit.as_ref().map_or(change.service.as_str(), |unit| &unit.process);
+        let seconds = unit.as_ref().and_then(|unit| startsecs(unit));
+        match (change.state, seconds) {
+            (State::Running, Some(seconds)) => tracing::info!(
+                "success: {name} entered RUNNING state, process has stayed up for > than {seconds} seconds (startsecs)"
+            ),
+            (State::Running, None) => tracing::info!("success: {name} entered RUNNING state"),
+            (State::Fatal, Some(_)) => {
+                tracing::info!("gave up: {name} entered FATAL state, too many start retries too quickly");
+            }
+            (State::Fatal, None) => {
                 let reason = change.reason.as_deref().unwrap_or("it cannot be started");
                 tracing::warn!("gave up: {name} entered FATAL state: {reason}");
             }
-            State::Stopped | State::Starting | State::Backoff | State::Stopping | State::Exited => (),
+            (
+                State::Stopped | State::Starting | State::Backoff | State::Stopping | State::Exited,
+                Some(_) | None,
+            ) => (),
         }
     }
+
+    /// Why no process could be made, in supervisord's words where it is one of its files, for its clients show them.
+    pub(super) fn why_in_own_words(&self, service: &spec::service::Service, why: String) -> String {
+        let path_variable = self.environment.value("PATH");
+        match self.roster.unit(service).program {
+            Some(_) => lookup::refused(service, path_variable).map_or(why, |refused| refused.to_string()),
+            None => why,
+        }
+    }
+
+    /// Says that a process is asked to end, where supervisord would.
+    pub(super) fn log_stop(&self, run: RunId) {
+        let service = self.fleet.service_of(run).map(|service| self.roster.unit(service.spec()));
+        if let Some(unit) = service.filter(|unit| unit.program.is_some()) {
+            tracing::info!("waiting for {} to stop", unit.process);
+        }
+    }
+
+    /// Says that a run is killed.
+    pub(super) fn log_kill(&self, run: RunId) {
+        let Some(service) = self.fleet.service_of(run) else { return };
+        let pid = self.wardens.get(&run).map_or(0, |warden| warden.charge().leader.pid.as_raw());
+        let unit = self.roster.unit(service.spec());
+        tracing::warn!("killing '{}' ({pid}) with SIGKILL", unit.process);
+    }
+
+    /// Says whose ends are waited for.
+    pub(super) fn log_who_has_to_die(&self) {
+        let live = self.fleet.services().values().filter(|service| service.phase().live().is_some());
+        let names: Vec<String> = live.map(|it| self.roster.unit(it.spec()).process.clone()).collect();
+        if !names.is_empty() {
+            tracing::info!("waiting for {} to die", names.join(", "));
+        }
+    }
+}
+
+/// How long a process has to live, where supervisord's config says so.
+fn startsecs(unit: &Unit) -> Option<i64> {
+    unit.program.as_ref().map(|program| program.startsecs)
 }

@@ -55,6 +55,7 @@ impl Engine {
             }
             Action::CallOff { run } => self.call_off(run),
             Action::Stop { run, stop } => {
+                self.log_stop(run);
                 self.stop(run, stop);
                 None
             }
@@ -63,6 +64,7 @@ impl Engine {
                 None
             }
             Action::Kill { run } => {
+                self.log_kill(run);
                 self.with_warden(run, Warden::kill);
                 None
             }
@@ -140,10 +142,11 @@ impl Engine {
         let notebook = Notebook::of_new_run(service);
         let unix_ms = clock::unix_ms();
         let leader = self.launch(service, &tag).map_err(|why| {
-            tracing::warn!(service = %service.name, %why, "cannot start");
+            let why = self.why_in_own_words(service, why);
+            self.roster.log_not_spawned(service, &why);
             Obstacle::Refused { why }
         })?;
-        tracing::info!(service = %service.name, pid = leader.pid.as_raw(), %run, "started");
+        self.roster.log_spawned(service, run, leader);
         self.guard(Guarded { leader, tag, beginning, notebook, reach: self.reach });
         self.inspect_later(run);
         let began = Began { v: Began::VERSION, began: run, unix_ms, pid: leader.pid };

@@ -116,7 +116,7 @@ impl Engine {
     /// that all processes are started again by it; a bad one is found first, and nothing is touched then.
     pub(super) fn reload_by_signal(&mut self) {
         if dialect::is_dialect(&self.config, &self.applied.text) {
-            tracing::info!("received SIGHUP; everything is started again, unless it cannot be");
+            tracing::warn!("received SIGHUP indicating restart request");
             let desk = Desk::new(self.mailbox.clone());
             tokio::spawn(async move {
                 if let Err(fault) = supervisor::restart(&desk).await {

@@ -1,7 +1,7 @@
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::pipe;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -13,12 +13,13 @@ use crate::machine::event::Verb;
 use crate::sys::exit;
 use crate::vocab::cause::Means;
 use crate::vocab::identity::Pid;
+use crate::vocab::signal::Signal;
 
 /// What a signal to the supervisor asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// SIGTERM or SIGINT: stop the services and end. A second one: at once.
-    End,
+    /// SIGTERM, SIGINT or SIGQUIT: stop the services and end. A second one: at once.
+    End(Signal),
     /// SIGHUP: read the config again.
     Reload,
     /// SIGCHLD: some child ended; those that no warden watches are to be reaped.
@@ -30,8 +31,9 @@ pub enum Wish {
 /// Passes signals on to the engine from here on. Each handler only writes a byte to its own socket pair.
 pub fn forward(mailbox: &Mailbox) -> io::Result<()> {
     let wishes = [
-        (SIGTERM, Wish::End),
-        (SIGINT, Wish::End),
+        (SIGTERM, Wish::End(Signal::TERM)),
+        (SIGINT, Wish::End(Signal::INT)),
+        (SIGQUIT, Wish::End(Signal::QUIT)),
         (SIGHUP, Wish::Reload),
         (SIGCHLD, Wish::Reap),
         (SIGUSR1, Wish::Reappear),
@@ -50,7 +52,10 @@ async fn pass_on(mut signals: UnixStream, wish: Wish, mailbox: Mailbox) {
     let mut bytes = [0; 64];
     while let Ok(count) = signals.read(&mut bytes).await {
         // Many SIGCHLD at once are one reason to look; each SIGTERM counts, for the second one means haste.
-        let wishes = if wish == Wish::End { count } else { count.min(1) };
+        let wishes = match wish {
+            Wish::End(_) => count,
+            Wish::Reload | Wish::Reap | Wish::Reappear => count.min(1),
+        };
         for _ in 0..wishes {
             mailbox.send(Message::Signal(wish)).await;
         }
@@ -61,17 +66,17 @@ async fn pass_on(mut signals: UnixStream, wish: Wish, mailbox: Mailbox) {
 }
 
 impl Engine {
-    /// The first SIGTERM or SIGINT stops the services gracefully, the second kills what still runs.
-    pub(super) fn end_by_signal(&mut self) {
+    /// The first such signal stops the services gracefully, the second kills what still runs.
+    pub(super) fn end_by_signal(&mut self, signal: Signal) {
         let ticket = self.mailbox.ticket();
         let by = Asker::NOBODY.by(Means::SignalToProcman);
         match self.ending {
             Ending::NotYet => {
-                tracing::info!("asked to end by a signal; stopping the services");
+                tracing::warn!("received {signal} indicating exit request");
                 self.stop_all(ticket, Verb::Stop, &by);
             }
             Ending::After(_) => {
-                tracing::info!("asked to end again; killing what still runs");
+                tracing::warn!("received {signal} again; killing what still runs");
                 self.stop_all(ticket, Verb::Kill, &by);
             }
             Ending::Over(_) => (),

@@ -106,7 +106,7 @@ pub(super) fn start_detached(paths: &Paths, process: Process<'_>) -> io::Result<
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    OpenOptions::new().create(true).append(true).mode(0o644).open(path)
 }
 
 /// All that a supervisor says until it closes its end; none when it takes too long.

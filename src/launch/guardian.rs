@@ -11,10 +11,12 @@ use crate::rundir::pidfile::PidFile;
 use crate::rundir::upgrade::Note;
 use crate::sys::estate::{Estate, Numbers};
 use crate::sys::fork::Side;
+use crate::sys::limits::TooLow;
 use crate::sys::{clock, exit, limits, memory, process};
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::outcome::Outcome;
+use crate::vocab::rlimits::Least;
 
 /// What a process is to do once it was guarded.
 #[derive(Debug)]
@@ -54,6 +56,9 @@ pub enum NoGuardian {
     /// Another one lives, or its supervisor does.
     #[error("cannot start: another supervisor is alive")]
     AnotherAlive,
+    /// The config asks for more than processes may have here.
+    #[error(transparent)]
+    TooLow(#[from] TooLow),
     /// The system refused.
     #[error("cannot start the guardian: {0}")]
     System(#[from] io::Error),
@@ -90,6 +95,8 @@ pub struct Beginning<'a> {
     pub charge: Option<Charge>,
     /// Where the guardian's pid is written while it is one.
     pub pid_file: Option<&'a Path>,
+    /// What its processes may have at least.
+    pub least: &'a Least,
 }
 
 /// A supervisor that lives when its guardian begins.
@@ -118,6 +125,7 @@ impl Charge {
 /// # Errors
 /// [`NoGuardian`]; nothing was started then.
 pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
+    limits::raise_to(beginning.least)?;
     paths.prepare()?;
     limits::raise_open_files();
     let watch = Watch::begin(paths)?;
@@ -133,7 +141,7 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
 }
 
 fn stand(paths: &Paths, mut watch: Watch<'_>, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
-    let Beginning { program, ready, mut charge, pid_file: _ } = beginning;
+    let Beginning { program, ready, mut charge, pid_file: _, least: _ } = beginning;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
     let guardian = process::own();

@@ -11,7 +11,7 @@ use crate::vocab::outcome::Outcome;
 use crate::vocab::signal::Signal;
 
 /// Signals that are the supervisor's, and that its guardian passes on.
-const PASSED_ON: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];
+const PASSED_ON: [Signal; 4] = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP];
 
 /// A guardian at its post: with its lock, its signals held back, and an eye on one supervisor.
 #[derive(Debug)]
@@ -65,8 +65,9 @@ impl<'a> Watch<'a> {
                 return outcome;
             }
             match self.signals.next() {
-                // supervisord opens its logs again at SIGUSR2; here each is looked for at its name anyway.
-                Some(Signal::CHLD | Signal::IO | Signal::USR2) | None => (),
+                Some(Signal::CHLD | Signal::IO) | None => (),
+                // Each log is looked for at its name anyway.
+                Some(Signal::USR2) => tracing::info!("received SIGUSR2 indicating log reopen request"),
                 Some(Signal::USR1) => self.mend(),
                 // One that is just ending gets no more signals, and needs none.
                 Some(passed) => drop(signal::send(supervisor, passed)),

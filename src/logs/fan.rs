@@ -1,13 +1,14 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::envelope::{self, OpenLines, Origin, Wrapper};
+use super::envelope::{self, OpenLines, Origin, Piece, Wrapper};
+use super::escapes::Filter;
 use super::loss::Loss;
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
 use super::sink::{Sent, Sink};
 use super::tap::{self, Tap};
-use crate::spec::log::{Envelope, Target};
+use crate::spec::log::{Envelope, Escapes, Target};
 use crate::sys::source::{SidePipe, Source};
 use crate::vocab::stream::Stream;
 
@@ -18,6 +19,8 @@ pub(super) struct Fan {
     origin: Origin,
     targets: BTreeSet<Target>,
     envelope: Envelope,
+    /// Where control sequences are taken out: where it is in one.
+    filter: Option<Filter>,
     sinks: Vec<Sink>,
     /// Where it is told what goes by. Lines are not looked for then.
     tap: Option<Tap>,
@@ -59,12 +62,14 @@ impl Fan {
         let key = StreamKey { service: origin.service.clone(), stream: origin.stream };
         let loss = || Loss::new(&ground.tally, &origin.service);
         let sink = |target: &Target| Sink::new(*target, origin, to, loss());
+        let filter = (to.delivery.escapes == Escapes::Stripped).then(Filter::default);
         let mut fan = Self {
             sinks: to.targets.iter().filter_map(sink).collect(),
-            tap: Tap::new(key, to.events, ground.ears.clone()),
+            tap: Tap::new(key, to.events, ground.ears.clone()).map(|tap| tap.filtered(filter)),
             origin: origin.clone(),
             targets: to.targets.clone(),
             envelope: to.delivery.envelope,
+            filter,
             out: Vec::new(),
             written: 0,
             owed: 0,
@@ -80,7 +85,7 @@ impl Fan {
     /// Whether bytes go as they are into one file.
     fn is_plain(&self) -> bool {
         let goes_to_file_alone = self.sinks.is_empty() && self.targets.contains(&Target::File);
-        goes_to_file_alone && self.tap.is_none() && self.envelope == Envelope::None
+        goes_to_file_alone && self.tap.is_none() && self.filter.is_none() && self.envelope == Envelope::None
     }
 
     /// Whether bytes need more than to go as they are into one file.
@@ -175,6 +180,7 @@ impl Fan {
         if let Some(tap) = &mut self.tap {
             tap.end_run(&mut self.out);
         }
+        self.filter.iter_mut().for_each(|filter| filter.end(&mut self.out));
         self.keep_what_goes_to_file();
     }
 
@@ -199,15 +205,24 @@ impl Fan {
     fn pass(&mut self, mut bytes: &[u8], open_lines: OpenLines, unix_ms: u64) -> Sent {
         let wrapper = Wrapper::new(self.envelope, &self.origin, unix_ms);
         while let Some(piece) = envelope::next(bytes, open_lines) {
+            let (mut filter, mut text) = (self.filter, Vec::new());
+            let passed = match &mut filter {
+                None => piece,
+                Some(filter) => {
+                    filter.pass(piece.bytes, &mut text);
+                    Piece { bytes: &text, ..piece }
+                }
+            };
             while let Some(sink) = self.sinks.get_mut(self.sent) {
-                match sink.send(&self.origin, piece, unix_ms) {
+                match sink.send(&self.origin, passed, unix_ms) {
                     Sent::Done => self.sent += 1,
                     Sent::Later => return Sent::Later,
                 }
             }
             self.sent = 0;
+            self.filter = filter;
             if self.targets.contains(&Target::File) {
-                wrapper.wrap(piece, &mut self.out);
+                wrapper.wrap(passed, &mut self.out);
             }
             let (raw, rest) = bytes.split_at(piece.raw_bytes());
             if let Some(last) = &mut self.last {

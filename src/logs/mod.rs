@@ -39,6 +39,8 @@ mod current;
 mod ending;
 /// Lines, cut and wrapped.
 mod envelope;
+/// Control sequences of terminals, taken out.
+mod escapes;
 /// The way of lines to several targets.
 mod fan;
 /// Which files make a series.

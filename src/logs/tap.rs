@@ -1,6 +1,7 @@
 use tokio::sync::mpsc;
 
 use super::envelope::OpenLines;
+use super::escapes::Filter;
 use super::pump::StreamKey;
 use crate::spec::log::OutputEvents;
 
@@ -40,12 +41,19 @@ pub(super) struct Tap {
     ears: mpsc::Sender<Heard>,
     /// What has come since a first mark, if that is the last one.
     captured: Option<Vec<u8>>,
+    /// Where control sequences are taken out, behind the marks as in supervisord: where it is in one.
+    filter: Option<Filter>,
 }
 
 impl Tap {
     /// None where nobody is to be told of anything.
     pub(super) fn new(key: StreamKey, events: OutputEvents, ears: mpsc::Sender<Heard>) -> Option<Self> {
-        (events != OutputEvents::default()).then_some(Self { key, events, ears, captured: None })
+        (events != OutputEvents::default()).then_some(Self { key, events, ears, captured: None, filter: None })
+    }
+
+    /// The same, with control sequences taken out.
+    pub(super) fn filtered(self, filter: Option<Filter>) -> Self {
+        Self { filter, ..self }
     }
 
     /// Room for what a portion may bring, if there is any.
@@ -78,6 +86,8 @@ impl Tap {
 
     /// A process that has ended writes no second mark: what came since the first one belongs into the log.
     pub(super) fn end_run(&mut self, log: &mut Vec<u8>) {
+        let rest = self.captured.as_mut().unwrap_or(log);
+        self.filter.iter_mut().for_each(|filter| filter.end(rest));
         log.extend(self.captured.take().unwrap_or_default());
     }
 
@@ -117,6 +127,14 @@ impl Tap {
         if text.is_empty() {
             return;
         }
+        let mut kept = Vec::new();
+        let text = match &mut self.filter {
+            None => text,
+            Some(filter) => {
+                filter.pass(text, &mut kept);
+                &kept
+            }
+        };
         match &mut self.captured {
             None => log.extend_from_slice(text),
             Some(captured) => {

@@ -64,12 +64,23 @@ pub struct Delivery {
     pub on_full: OnFull,
     /// What each line gets in its file.
     pub envelope: Envelope,
+    /// What becomes of colours and other control sequences of terminals.
+    pub escapes: Escapes,
 }
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { on_full: OnFull::Block, envelope: Envelope::None }
+        Self { on_full: OnFull::Block, envelope: Envelope::None, escapes: Escapes::Kept }
     }
+}
+
+/// What becomes of control sequences (`ESC [ … m`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escapes {
+    /// They are written as they come.
+    Kept,
+    /// They are taken out, for files, daemons and listeners alike.
+    Stripped,
 }
 
 /// What happens to lines for which there is no room.

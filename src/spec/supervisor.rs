@@ -7,6 +7,7 @@ use super::target::Targets;
 use crate::vocab::log_level::LogLevel;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Port;
+use crate::vocab::rlimits::Least;
 
 /// The supervisor's own settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +28,55 @@ pub struct Supervisor {
     pub exit_on: ExitOn,
     /// Where the guardian's pid goes, for scripts that signal it.
     pub pid_file: Option<PathBuf>,
-    /// Where the supervisor's own log goes beside standard error, if not to its usual place.
-    pub log_file: Option<PathBuf>,
     /// Who is told when services change.
     pub notify: Targets,
-    /// How much its own log tells.
-    pub log_level: LogLevel,
-    /// In which form.
-    pub log_format: LogFormat,
+    /// Its own log.
+    pub log: OwnLog,
+    /// What its processes may have at least, and their services with them.
+    pub least: Least,
     /// Where the daemons listen that services' lines may go to.
     pub log_sockets: Arc<Sockets>,
+}
+
+/// The supervisor's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnLog {
+    /// Its file, if that is not the usual one.
+    pub file: Option<PathBuf>,
+    /// How much it tells.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+    /// A file of so many bytes is set aside; 0 for never.
+    pub size_max: u64,
+    /// So many files that were set aside are kept (`NAME.1` is the newest).
+    pub keep: u32,
+    /// Where its lines go as well while it is in the foreground.
+    pub echo: Echo,
+}
+
+impl Default for OwnLog {
+    fn default() -> Self {
+        Self {
+            file: None,
+            level: LogLevel::Info,
+            format: LogFormat::Human,
+            size_max: 10_000_000,
+            keep: 1,
+            echo: Echo::Stderr,
+        }
+    }
+}
+
+/// Where lines of a log go that somebody reads along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// To standard error.
+    Stderr,
+    /// To standard output, as supervisord's.
+    Stdout,
+    /// Nowhere.
+    Nowhere,
 }
 
 /// The form of the supervisor's own log.
@@ -47,6 +87,8 @@ pub enum LogFormat {
     Human,
     /// A JSON object a line.
     Json,
+    /// `2026-11-26 07:00:00,123 INFO spawned: 'x' with pid 1`, as supervisord's.
+    Supervisord,
 }
 
 /// What ends the whole beside a command or a signal, as the init of a container needs it.
@@ -77,10 +119,9 @@ impl Supervisor {
             also_kill: Vec::new(),
             exit_on: ExitOn::Never,
             pid_file: None,
-            log_file: None,
             notify: Targets::new(),
-            log_level: LogLevel::Info,
-            log_format: LogFormat::Human,
+            log: OwnLog::default(),
+            least: Least::default(),
             log_sockets: Arc::default(),
         }
     }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use nix::unistd::setsid;
 
 use super::estate::{self, Numbers};
+use super::limits;
 use super::os;
 use super::spawn::identity_of;
 use crate::vocab::identity::Identity;
@@ -57,13 +58,14 @@ pub fn spawn_detached(detached: Detached<'_>) -> io::Result<Identity> {
     let prepare = move || {
         setsid()?;
         pass_on(ready)?;
+        limits::give_back_open_files()?;
         os::rest::close_on_exec_from(READY_FD + 1);
         if let Some(numbers) = shared {
             estate::let_through(numbers);
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only setsid, dup2, fcntl and close_range are called; all are async-signal-safe.
+    // SAFETY: between fork and exec only setsid, dup2, fcntl, setrlimit and close_range are called; all are async-signal-safe.
     unsafe { command.pre_exec(prepare) };
     let child = command.spawn()?;
     Ok(identity_of(i32::try_from(child.id()).unwrap_or_default()))

@@ -12,3 +12,12 @@ pub struct Rlimits {
     /// How much CPU time it may use before SIGXCPU, to the second (RLIMIT_CPU).
     pub cpu_time: Option<Duration>,
 }
+
+/// What a supervisor and its services may have at least: limits that are lower are raised, and none is lowered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Least {
+    /// How many open files (RLIMIT_NOFILE).
+    pub open_files: u64,
+    /// How many processes and threads of one user (RLIMIT_NPROC).
+    pub processes: u64,
+}

@@ -19,6 +19,8 @@ impl Signal {
     pub const KILL: Self = Self(nix::sys::signal::Signal::SIGKILL);
     /// The terminal's interrupt.
     pub const INT: Self = Self(nix::sys::signal::Signal::SIGINT);
+    /// Quit from a terminal.
+    pub const QUIT: Self = Self(nix::sys::signal::Signal::SIGQUIT);
     /// The terminal hung up; to many programs: read your config again.
     pub const HUP: Self = Self(nix::sys::signal::Signal::SIGHUP);
     /// Whatever a program takes it for; to a supervisor or guardian of ours: what you have in the

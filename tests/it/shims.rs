@@ -292,11 +292,11 @@ stdout_logfile=%(here)s/sleeper.log
 #[test]
 fn supervisord_starts_in_the_background_with_the_pidfile_and_the_log_that_its_options_name() {
     let it = Started::new(SLEEPER);
-    let said = it.run("-c supervisord.conf -j own.pid -l own.log -t").expect(0);
-    assert!(said.stderr.contains("strip_ansi: logs are kept as they are written"), "{}", said.stderr);
+    let said = it.run("-c supervisord.conf -j own.pid -l own.log -t -u root -d /tmp").expect(0);
+    assert!(said.stderr.contains("user: the services run as this user"), "{}", said.stderr);
     let guardian = it.wait_until_it_runs().supervisor.guardian.unwrap();
     assert_eq!(it.read("own.pid"), format!("{guardian}\n"));
-    assert!(it.read("own.log").contains("supervisor started"));
+    assert!(it.read("own.log").contains("supervisord started with pid"));
     wait_until("the program knows nothing of it", || (it.read("sleeper.log") == "<>\n").then_some(()));
 
     it.run("").expect(2).says(&["Error: Another program is already listening"]);

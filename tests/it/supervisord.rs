@@ -353,11 +353,13 @@ fn ends_and_states_are_in_the_supervisors_log_in_supervisords_words() {
     it.run("stop kept").expect(0);
     let log = || fs::read_to_string(it.fleet.path().join("own.log")).unwrap_or_default();
     for words in [
-        "INFO success: kept entered RUNNING state",
-        "INFO stopped: kept (terminated by SIGTERM)",
+        "INFO supervisord started with pid ",
+        "INFO spawned: 'kept' with pid ",
+        "INFO success: kept entered RUNNING state, process has stayed up for > than 0 seconds (startsecs)",
+        "WARN stopped: kept (terminated by SIGTERM)",
         "INFO exited: job (exit status 0; expected)",
         "WARN exited: crasher (exit status 3; not expected)",
-        "WARN gave up: crasher entered FATAL state",
+        "INFO gave up: crasher entered FATAL state, too many start retries too quickly",
     ] {
         wait_until(words, || log().contains(words).then_some(()));
     }

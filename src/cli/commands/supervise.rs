@@ -55,7 +55,7 @@ fn be_guarded(
 ) -> Result<(), Failure> {
     let program = Program::this(&context.config).map_err(cannot_restart)?;
     let pid_file = context.supervisor.pid_file.as_deref();
-    let beginning = Beginning { program: &program, ready: &mut ready, charge, pid_file };
+    let beginning = Beginning { program: &program, ready: &mut ready, charge, pid_file, least: &context.supervisor.least };
     match guardian::guard(&context.paths, beginning) {
         Ok(Role::Supervisor(post)) => be_supervisor(context, ready, start, post),
         Ok(Role::Over(0)) => Ok(()),
@@ -137,5 +137,5 @@ fn cannot_restart(error: std::io::Error) -> Failure {
 fn log(context: &Context, stage: Stage) {
     let is_plain = anstream::stderr().current_choice() == anstream::ColorChoice::Never;
     let looks = if is_plain { Looks::Plain } else { Looks::Coloured };
-    own_log::begin(&context.supervisor, stage, &context.paths.supervisor_log, looks);
+    own_log::begin(&context.supervisor.log, stage, &context.paths.supervisor_log, looks);
 }

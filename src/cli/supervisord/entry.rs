@@ -46,15 +46,15 @@ Options:
 -m/--umask UMASK               use this umask in the background (default is 022)
 -d/--directory DIRECTORY       run programs that have no directory of their own there
 -l/--logfile FILENAME          the supervisor's own log
--y/--logfile_maxbytes BYTES    understood, and said not to be done: the own log is not rotated
--z/--logfile_backups NUM       the same
+-y/--logfile_maxbytes BYTES    the own log is set aside when it has so many (0 for never)
+-z/--logfile_backups NUM       so many that were set aside are kept
 -e/--loglevel LEVEL            how much the own log says (critical, error, warn, info, debug, trace, blather)
 -j/--pidfile FILENAME          where the pid of the guardian goes, which signals are for
 -i/--identifier STR            what the supervisor calls itself
 -q/--childlogdir DIRECTORY     where the logs of programs go that name no file
 -k/--nocleanup                 logs of programs are kept in any case
--a/--minfds NUM                so many files must be allowed to be open
---minprocs NUM                 understood, and said not to be done: programs have the limit that procman is started with
--t/--strip_ansi                understood, and said not to be done: logs are kept as they are written"
+-a/--minfds NUM                so many files may be open at least
+--minprocs NUM                 so many processes of one user may be at least
+-t/--strip_ansi                keep colours and other escape sequences out of the logs of programs"
     )
 }

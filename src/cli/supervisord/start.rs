@@ -2,7 +2,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, User};
 
@@ -15,7 +14,7 @@ use crate::config::find;
 use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
 use crate::config::supervisord::load::{self as dialect, Proven};
-use crate::config::supervisord::model::{LogLevel, Settings};
+use crate::config::supervisord::model::Settings;
 use crate::config::supervisord::overrides;
 use crate::rundir::paths::Paths;
 
@@ -50,16 +49,12 @@ pub(super) fn start(wanted: &Wanted<'_>) -> Result<ExitCode, Wrong> {
     let Proven { fleet, settings, .. } = &proven;
     prove_user(settings)?;
     prove_nobody_runs(&Paths::new(&config, &fleet.supervisor().state_dir))?;
-    raise_limit(settings)?;
     for remark in proven.remarks() {
         output::say(&format!("warning: {remark}"));
     }
     let mut procman = procman(&config)?;
     procman.envs(own);
-    if wanted.environment.value("PROCMAN_LOG").is_none() {
-        procman.env("PROCMAN_LOG", level(settings.loglevel));
-    }
-    if settings.nodaemon { in_foreground(procman, settings) } else { in_background(procman, settings) }
+    if settings.nodaemon { in_foreground(procman) } else { in_background(procman, settings) }
 }
 
 fn find_config(wanted: &Wanted<'_>) -> Result<PathBuf, Wrong> {
@@ -120,19 +115,6 @@ fn prove_nobody_runs(paths: &Paths) -> Result<(), Wrong> {
 const TAKEN: &str = "Another program is already listening on a port that one of our HTTP servers is configured to use.  \
     Shut this program down first before starting supervisord.";
 
-/// The limit of open files that the config asks for is raised, never lowered, and holds for the programs as well.
-fn raise_limit(settings: &Settings) -> Result<(), Wrong> {
-    let least = u64::try_from(settings.minfds).unwrap_or(0);
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
-    if soft >= least {
-        return Ok(());
-    }
-    setrlimit(Resource::RLIMIT_NOFILE, least, hard.max(least)).map_err(|_| {
-        let ways = "allow more, or lower minfds in the config file";
-        Wrong(format!("minfds asks for {least} open files, and this environment allows {hard}: {ways}"))
-    })
-}
-
 fn procman(config: &Path) -> Result<Command, Wrong> {
     let executable = program::own_file()
         .map_err(|error| Wrong(format!("cannot tell where procman itself lies: {error}")))?;
@@ -141,22 +123,8 @@ fn procman(config: &Path) -> Result<Command, Wrong> {
     Ok(procman)
 }
 
-fn level(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Critical | LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace | LogLevel::Blather => "trace",
-    }
-}
-
-fn in_foreground(mut procman: Command, settings: &Settings) -> Result<ExitCode, Wrong> {
-    procman.arg("--foreground");
-    if settings.silent {
-        procman.stdout(Stdio::null()).stderr(Stdio::null());
-    }
-    let error = procman.exec();
+fn in_foreground(mut procman: Command) -> Result<ExitCode, Wrong> {
+    let error = procman.arg("--foreground").exec();
     Err(Wrong(format!("cannot start procman: {error}")))
 }
 

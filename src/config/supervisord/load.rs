@@ -153,7 +153,7 @@ pub fn prove_all(
             problems(&reading, &refusals)
         })?;
     let settings = fleet.supervisord.clone();
-    let supervisor = with_own_files(proven.supervisor().clone(), &settings);
+    let supervisor = with_own_settings(proven.supervisor().clone(), &settings);
     let fleet = proven.with_supervisor(supervisor);
     Ok(Proven { fleet, settings, reading, remarks: translation.remarks })
 }
@@ -178,14 +178,15 @@ pub fn supervisor(text: &str, path: &Path, environment: &Environment) -> Supervi
     let settings = &fleet.supervisord;
     let directory = Some(&settings.childlogdir).filter(|directory| *directory != "/tmp");
     let log_dir = directory.map_or_else(|| usual.log_dir.clone(), |it| path.with_file_name(it));
-    with_own_files(Supervisor { log_dir, ..usual }, settings)
+    with_own_settings(Supervisor { log_dir, ..usual }, settings)
 }
 
-/// The files of the supervisor itself, which no services.toml names.
-fn with_own_files(supervisor: Supervisor, settings: &Settings) -> Supervisor {
+/// What is said of the supervisor itself and no services.toml says.
+fn with_own_settings(supervisor: Supervisor, settings: &Settings) -> Supervisor {
     Supervisor {
         pid_file: settings.named_pidfile.as_ref().map(PathBuf::from),
-        log_file: settings.named_log.as_ref().map(PathBuf::from),
+        log: settings.own_log(),
+        least: settings.least(),
         ..supervisor
     }
 }

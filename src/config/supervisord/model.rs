@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::json;
 use super::refusal::{Place, Refusal};
 use super::stop_signal::StopSignal;
+use crate::vocab::log_level;
 
 /// What supervisord makes of a file and its includes: every process, expanded.
 #[derive(Debug, Clone)]
@@ -288,6 +289,17 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// The level at which procman says as much.
+    pub(super) fn level(self) -> log_level::LogLevel {
+        match self {
+            Self::Critical | Self::Error => log_level::LogLevel::Error,
+            Self::Warn => log_level::LogLevel::Warn,
+            Self::Info => log_level::LogLevel::Info,
+            Self::Debug => log_level::LogLevel::Debug,
+            Self::Trace | Self::Blather => log_level::LogLevel::Trace,
+        }
+    }
+
     pub(super) fn parse(word: &str) -> Option<Self> {
         match word {
             "critical" => Some(Self::Critical),

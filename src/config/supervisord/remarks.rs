@@ -33,15 +33,9 @@ fn otherwise_served(server: &Server) -> Option<String> {
 fn of_settings(fleet: &Expanded) -> Vec<Remark> {
     let settings = &fleet.supervisord;
     let said = [
-        (settings.minfds != 1024, "minfds: only a start by the name of supervisord raises it"),
-        (settings.minprocs != 200, "minprocs: services have the limits that procman was started with"),
-        (settings.strip_ansi, "strip_ansi: logs are kept as they are written"),
         (settings.user.is_some(), "user: the services run as this user, procman itself stays who it is"),
         (settings.directory.is_some(), "directory: relative paths are taken from the file's own directory"),
-        (
-            settings.logfile_maxbytes != 50 << 20 || settings.logfile_backups != 10,
-            "logfile_maxbytes, logfile_backups: the own log is not rotated; one that is moved away begins afresh",
-        ),
+        (settings.logfile == "syslog", "logfile: the own log goes to no syslog; its file is what `maintail` shows"),
     ];
     let place = Place { file: 0, span: 0..0 };
     said.into_iter()

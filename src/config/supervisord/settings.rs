@@ -1,9 +1,13 @@
+use std::path::PathBuf;
+
 use super::ini::Section;
 use super::model::{Family, Server, Settings};
 use super::reader::Reader;
 use super::refusal::Refusal;
 use super::value::{boolean, byte_size, log_level, octal_type};
 use super::{python, user, words};
+use crate::spec::supervisor::{Echo, LogFormat, OwnLog};
+use crate::vocab::rlimits::Least;
 
 /// Reads `[supervisord]`; its variables are known to all programs from here on.
 pub(super) fn read(reader: &mut Reader<'_>, section: &Section) -> Result<Settings, Refusal> {
@@ -45,8 +49,7 @@ fn read_options(reader: &Reader<'_>, section: &Section) -> Result<Settings, Refu
     let pidfile = reader.normal(&pidfile);
     let serverurl = None;
     // A device is no file that could be read again.
-    let is_file =
-        |path: &&String| *path != "syslog" && !path.starts_with("/dev/") && !path.starts_with("/proc/");
+    let is_file = |path: &&String| *path != "syslog" && !is_device(path);
     let named_log = options.raw("logfile").and(Some(&logfile)).filter(is_file).cloned();
     let named_pidfile = options.raw("pidfile").and(Some(&pidfile)).cloned();
     Ok(Settings {
@@ -71,6 +74,35 @@ fn read_options(reader: &Reader<'_>, section: &Section) -> Result<Settings, Refu
         named_log,
         named_pidfile,
     })
+}
+
+impl Settings {
+    /// The supervisor's own log, as procman keeps it.
+    pub(super) fn own_log(&self) -> OwnLog {
+        OwnLog {
+            file: self.named_log.as_ref().map(PathBuf::from),
+            level: self.loglevel.level(),
+            format: LogFormat::Supervisord,
+            size_max: u64::try_from(self.logfile_maxbytes).unwrap_or(0),
+            keep: u32::try_from(self.logfile_backups).unwrap_or(0),
+            echo: match (self.silent, self.logfile.as_str()) {
+                (false, _) | (true, "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => Echo::Stdout,
+                (true, "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => Echo::Stderr,
+                (true, _) => Echo::Nowhere,
+            },
+        }
+    }
+
+    /// What processes may have at least.
+    pub(super) fn least(&self) -> Least {
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        Least { open_files: count(self.minfds), processes: count(self.minprocs) }
+    }
+}
+
+/// Whether a path is of a device, or of what some process has open.
+pub(super) fn is_device(path: &str) -> bool {
+    path.starts_with("/dev/") || path.starts_with("/proc/")
 }
 
 /// The address that programs are told: the first unix socket, else the last TCP port.

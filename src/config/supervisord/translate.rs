@@ -252,7 +252,8 @@ impl Translator<'_> {
         if !is_joined && of(&program.stdout) != of(&program.stderr) {
             self.remark(program, "both streams are set aside by the rules of stdout_logfile");
         }
-        table.set("log", format!("{{ max_size = {}, keep = {keep} }}", writer::size(bytes)));
+        let strip = if self.fleet.supervisord.strip_ansi { ", strip_ansi = true" } else { "" };
+        table.set("log", format!("{{ max_size = {}, keep = {keep}{strip} }}", writer::size(bytes)));
         let events = [Some(stdout), stderr].into_iter().flatten();
         let events: Vec<(String, String)> =
             events.filter_map(|stream| Some((stream.name.to_owned(), stream.events?))).collect();

@@ -8,7 +8,6 @@ use super::recorder::{Draft, Why};
 use super::said::Said;
 use crate::daemon::engine::Engine;
 use crate::daemon::notes;
-use crate::daemon::own_words::log_end;
 use crate::daemon::view::round;
 use crate::machine::event::{End, Event, Obstacle};
 use crate::machine::service::Service;
@@ -52,7 +51,7 @@ impl Engine {
         let mut end = self.hinted(run, end);
         let Some(service) = self.fleet.service_of(run) else { return self.feed(Event::Exited { run, end }) };
         let (name, merit) = (service.spec().name.clone(), merit(service, end.outcome));
-        log_end(service, run, (end.outcome, merit));
+        self.roster.log_end(service, run, (end.outcome, merit));
         let (deed, by) = self.deed(run, &name);
         let facts = Facts { outcome: end.outcome, merit, deed, said: Said::of(&stderr), memory };
         end.blame = blame(&facts);

@@ -96,13 +96,8 @@ impl Pool {
             return;
         }
         if let Some(oldest) = self.waiting.pop_front() {
-            let (pool, event) = (&self.name, oldest.told.event.name());
-            tracing::warn!(
-                pool,
-                event,
-                serial = oldest.told.serial,
-                "too many events wait; dropped the oldest"
-            );
+            let (pool, serial) = (&self.name, oldest.told.serial);
+            tracing::error!("pool {pool} event buffer overflowed, discarding event {serial}");
         }
     }
 
@@ -122,14 +117,14 @@ impl Pool {
             match &heard {
                 Heard::Ready | Heard::Accepted => (),
                 Heard::Rejected => {
-                    tracing::warn!(pool = self.name, "an event was rejected");
+                    tracing::warn!("{}: event was rejected", self.name);
                     again.extend(in_hand);
                 }
                 Heard::Lost(why) => {
                     tracing::warn!(
-                        pool = self.name,
-                        why,
-                        "a listener is told of nothing until it is restarted"
+                        "{}: has entered the UNKNOWN state and will no longer receive events, this usually indicates the \
+                         process violated the eventlistener protocol ({why})",
+                        self.name
                     );
                     again.extend(in_hand);
                 }

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 
 use super::{Rig, name, wait_until, whole};
 use crate::logs::pump::Destination;
-use crate::spec::log::{Delivery, Envelope, OnFull, Rotation, Sockets, Target};
+use crate::spec::log::{Delivery, Envelope, Escapes, OnFull, Rotation, Sockets, Target};
 
 /// A destination `logs/a` with daemons that listen in the rig's own directory.
 fn destination(rig: &Rig, delivery: Delivery) -> Destination {
@@ -56,7 +56,7 @@ fn what_goes_nowhere_is_read_and_holds_nobody_up() {
 #[test]
 fn enveloped_lines_are_whole_through_rotations_and_long_ones_are_cut() {
     let rig = Rig::new();
-    let delivery = Delivery { on_full: OnFull::Block, envelope: Envelope::Json };
+    let delivery = Delivery { envelope: Envelope::Json, ..Delivery::default() };
     let mut to = destination(&rig, delivery);
     to.rotation = Rotation { size_max: 50_000, keep: 1000, ..Rotation::default() };
     rig.attach_to("a", to);
@@ -83,11 +83,24 @@ fn enveloped_lines_are_whole_through_rotations_and_long_ones_are_cut() {
 }
 
 #[test]
+fn control_sequences_are_taken_out_of_a_file_also_where_a_read_cuts_them() {
+    let rig = Rig::new();
+    rig.attach_to("a", destination(&rig, Delivery { escapes: Escapes::Stripped, ..Delivery::default() }));
+    let mut writer = rig.writer("a");
+    let log = rig.path("logs").join("a");
+    for part in ["\x1b[1;31mred\x1b", "[0m and \x1b[", "2Kplain\n", "\x1b[32mend"] {
+        writer.write_all(part.as_bytes()).unwrap();
+        rig.drain("a");
+    }
+    assert_eq!(whole(&log), "red and plain\nend");
+}
+
+#[test]
 fn a_service_that_would_rather_lose_lines_never_waits_for_a_disk_and_the_file_says_where_they_are_missing() {
     for envelope in [Envelope::None, Envelope::Timestamp] {
         let rig = Rig::new();
         fs::write(rig.path("logs"), "").unwrap();
-        rig.attach_to("a", destination(&rig, Delivery { on_full: OnFull::Drop, envelope }));
+        rig.attach_to("a", destination(&rig, Delivery { on_full: OnFull::Drop, envelope, ..Delivery::default() }));
         let mut writer = rig.writer("a");
         // Far more than a pipe holds.
         let written = 400_000;

@@ -17,12 +17,12 @@ use crate::spec::policy::{
 use crate::spec::replicas::Replica;
 use crate::spec::schedule::{Missed, Overlap, Schedule, Task};
 use crate::spec::service::{Command, Service};
-use crate::spec::supervisor::{ExitOn, LogFormat, Supervisor};
+use crate::spec::supervisor::{ExitOn, OwnLog, Supervisor};
 use crate::spec::target::Targets;
 use crate::spec::watch::Watch;
-use crate::vocab::log_level::LogLevel;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
+use crate::vocab::rlimits::Least;
 
 /// What a tree may use where that is limited.
 pub(super) const MEMORY_BYTES_MAX: u64 = 512_000_000;
@@ -59,10 +59,9 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
         also_kill: Vec::new(),
         exit_on: ExitOn::Never,
         pid_file: None,
-        log_file: None,
         notify: Targets::new(),
-        log_level: LogLevel::Info,
-        log_format: LogFormat::Human,
+        log: OwnLog::default(),
+        least: Least::default(),
         log_sockets: Arc::default(),
     };
     Arc::new(Fleet::new(supervisor, services).unwrap())

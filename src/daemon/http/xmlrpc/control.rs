@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use super::desk::{Desk, Named, Underway, find, find_group, in_order};
 use super::method::{AtEnd, Method, Params, Wait};
 use crate::daemon::mailbox::Message;
+use crate::daemon::lookup::{self, Refused};
 use crate::daemon::processes::{Process, Processes};
 use crate::daemon::roster::Unit;
 use crate::machine;
@@ -270,27 +271,13 @@ impl Begun {
     }
 }
 
-/// Says in supervisord's words why a program could not be executed, before anybody tries.
+/// Says why a program could not be executed, before anybody tries.
 fn look_up(process: &Process, path_variable: Option<&str>) -> Result<(), Fault> {
-    let spec = &process.spec;
-    let search = spec.env.get("PATH").map(String::as_str).or(path_variable);
-    if spec.command.resolve(&spec.directory, search).is_some() {
-        return Ok(());
-    }
-    let program = spec.command.program();
-    let found = match program.contains('/') {
-        true => Some(spec.directory.join(program)).filter(|file| file.exists()),
-        false => std::env::split_paths(search.unwrap_or_default())
-            .map(|directory| spec.directory.join(directory).join(program))
-            .find(|file| file.exists()),
-    };
-    match found {
-        None => Err(FaultCode::NoFile.with(format!("can't find command '{program}'"))),
-        Some(file) if file.is_dir() => {
-            Err(FaultCode::NotExecutable.with(format!("command at '{}' is a directory", file.display())))
-        }
-        Some(file) => {
-            Err(FaultCode::NotExecutable.with(format!("command at '{}' is not executable", file.display())))
+    match lookup::refused(&process.spec, path_variable) {
+        None => Ok(()),
+        Some(refused @ Refused::Missing(_)) => Err(FaultCode::NoFile.with(refused)),
+        Some(refused @ (Refused::Directory(_) | Refused::NotExecutable(_))) => {
+            Err(FaultCode::NotExecutable.with(refused))
         }
     }
 }
