@@ -47,6 +47,8 @@ pub mod listeners;
 pub mod log_query;
 /// One look at a live run: ports held, check passed.
 pub mod look;
+/// Why a program cannot be executed.
+pub mod lookup;
 /// What reaches the engine.
 pub mod mailbox;
 /// The run directory, put right again.
@@ -61,8 +63,6 @@ pub mod notes;
 mod notify;
 /// What clients ask for, in the machine's words.
 pub mod orders;
-/// Why a program cannot be executed.
-pub mod lookup;
 /// Who has come to the supervisor.
 mod orphans;
 /// The supervisor's own log.

@@ -49,7 +49,9 @@ impl Named {
     /// Supervisor and guardian write the same file: whoever holds its lock sets it aside, and the other goes on in the new one.
     fn set_aside(&self, file: &File) -> io::Result<()> {
         // Opened for the lock: what was open when they forked they would hold together.
-        let Ok(locked) = Flock::lock(File::options().write(true).open(&self.path)?, FlockArg::LockExclusiveNonblock) else {
+        let Ok(locked) =
+            Flock::lock(File::options().write(true).open(&self.path)?, FlockArg::LockExclusiveNonblock)
+        else {
             return Ok(());
         };
         if !is_at(&locked, &self.path) || !is_at(file, &self.path) {
@@ -132,9 +134,14 @@ mod tests {
         let path = dir.path().join("own.log");
         let log = || Named::at(path.clone(), Rotation { size_max: 10, keep: 2 });
         let (one, other) = (log(), log());
-        for (log, line) in
-            [(&one, "first"), (&other, "second"), (&one, "third"), (&other, "fourth"), (&one, "fifth"), (&other, "6")]
-        {
+        for (log, line) in [
+            (&one, "first"),
+            (&other, "second"),
+            (&one, "third"),
+            (&other, "fourth"),
+            (&one, "fifth"),
+            (&other, "6"),
+        ] {
             say(log, &format!("{line} line\n"));
         }
         let text = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();

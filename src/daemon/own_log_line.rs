@@ -19,7 +19,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut said = Said::default();
         event.record(&mut said);
         let time = time(clock::unix_ms(), TimeZone::system());
@@ -96,6 +101,10 @@ mod tests {
         });
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         let said: Vec<&str> = text.lines().map(|line| &line[23..]).collect();
-        assert_eq!(said, [" INFO spawned: 'x' with pid 1", " WARN cannot do it service=\"x\" run=3"], "{text}");
+        assert_eq!(
+            said,
+            [" INFO spawned: 'x' with pid 1", " WARN cannot do it service=\"x\" run=3"],
+            "{text}"
+        );
     }
 }

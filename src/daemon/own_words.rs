@@ -24,8 +24,8 @@ impl Roster {
             Outcome::Signal(signal) => format!("terminated by {signal}"),
             Outcome::Unknown => "nobody saw how".to_owned(),
         };
-        let is_early = service.state() == State::Starting
-            && service.spec().backoff.early_exit == EarlyExit::Failed;
+        let is_early =
+            service.state() == State::Starting && service.spec().backoff.early_exit == EarlyExit::Failed;
         match merit {
             Merit::Success if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
             // An end by a signal is none that supervisord expects, also when it was sent.

@@ -48,7 +48,13 @@ pub(super) struct Tap {
 impl Tap {
     /// None where nobody is to be told of anything.
     pub(super) fn new(key: StreamKey, events: OutputEvents, ears: mpsc::Sender<Heard>) -> Option<Self> {
-        (events != OutputEvents::default()).then_some(Self { key, events, ears, captured: None, filter: None })
+        (events != OutputEvents::default()).then_some(Self {
+            key,
+            events,
+            ears,
+            captured: None,
+            filter: None,
+        })
     }
 
     /// The same, with control sequences taken out.

@@ -55,7 +55,13 @@ fn be_guarded(
 ) -> Result<(), Failure> {
     let program = Program::this(&context.config).map_err(cannot_restart)?;
     let pid_file = context.supervisor.pid_file.as_deref();
-    let beginning = Beginning { program: &program, ready: &mut ready, charge, pid_file, least: &context.supervisor.least };
+    let beginning = Beginning {
+        program: &program,
+        ready: &mut ready,
+        charge,
+        pid_file,
+        least: &context.supervisor.least,
+    };
     match guardian::guard(&context.paths, beginning) {
         Ok(Role::Supervisor(post)) => be_supervisor(context, ready, start, post),
         Ok(Role::Over(0)) => Ok(()),

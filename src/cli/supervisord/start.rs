@@ -12,7 +12,7 @@ use crate::client::connection::{Client, Unreachable};
 use crate::config::environment::Environment;
 use crate::config::find;
 use crate::config::load::{self, Machine};
-use crate::config::problem::Problems;
+use crate::config::problem::{Placed, Problems};
 use crate::config::supervisord::load::{self as dialect, Proven};
 use crate::config::supervisord::model::Settings;
 use crate::config::supervisord::overrides;
@@ -81,8 +81,14 @@ fn find_config(wanted: &Wanted<'_>) -> Result<PathBuf, Wrong> {
         .map_err(|_| Wrong(format!("could not find config file {shown}")))
 }
 
-/// supervisord says one problem; all of them, with their places, are what `procman check` is for.
+/// supervisord says one problem, which stands in the last words; where it is and what mends it stands before them. All of them
+/// are what `procman check` is for.
 fn first_of(problems: &Problems) -> Wrong {
+    for Placed { file, line, hint, .. } in problems.placed().into_iter().take(1) {
+        let line = line.map_or_else(String::new, |line| format!(":{line}"));
+        let hint = hint.unwrap_or_else(|| "this keeps it from starting".to_owned());
+        output::say(&format!("{}{line}: {hint}", file.display()));
+    }
     let what = problems.list.first().map_or_else(String::new, |problem| problem.what.clone());
     let more = problems.list.len().saturating_sub(1);
     let hint = format!(" ({more} more: `procman check -c {}`)", problems.file.display());

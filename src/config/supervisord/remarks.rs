@@ -35,7 +35,10 @@ fn of_settings(fleet: &Expanded) -> Vec<Remark> {
     let said = [
         (settings.user.is_some(), "user: the services run as this user, procman itself stays who it is"),
         (settings.directory.is_some(), "directory: relative paths are taken from the file's own directory"),
-        (settings.logfile == "syslog", "logfile: the own log goes to no syslog; its file is what `maintail` shows"),
+        (
+            settings.logfile == "syslog",
+            "logfile: the own log goes to no syslog; its file is what `maintail` shows",
+        ),
     ];
     let place = Place { file: 0, span: 0..0 };
     said.into_iter()

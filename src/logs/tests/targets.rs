@@ -100,7 +100,10 @@ fn a_service_that_would_rather_lose_lines_never_waits_for_a_disk_and_the_file_sa
     for envelope in [Envelope::None, Envelope::Timestamp] {
         let rig = Rig::new();
         fs::write(rig.path("logs"), "").unwrap();
-        rig.attach_to("a", destination(&rig, Delivery { on_full: OnFull::Drop, envelope, ..Delivery::default() }));
+        rig.attach_to(
+            "a",
+            destination(&rig, Delivery { on_full: OnFull::Drop, envelope, ..Delivery::default() }),
+        );
         let mut writer = rig.writer("a");
         // Far more than a pipe holds.
         let written = 400_000;

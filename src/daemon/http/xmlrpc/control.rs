@@ -5,8 +5,8 @@ use tokio::task::JoinSet;
 
 use super::desk::{Desk, Named, Underway, find, find_group, in_order};
 use super::method::{AtEnd, Method, Params, Wait};
-use crate::daemon::mailbox::Message;
 use crate::daemon::lookup::{self, Refused};
+use crate::daemon::mailbox::Message;
 use crate::daemon::processes::{Process, Processes};
 use crate::daemon::roster::Unit;
 use crate::machine;
