@@ -9,7 +9,7 @@ use super::graph_args::Graph;
 use super::import_args::Import;
 use super::order_args::{Start, Stop};
 use super::supervise_args::Supervise;
-use crate::logs::query;
+use crate::vocab::line_count::LineCount;
 use crate::vocab::log_level::LogLevel;
 use crate::vocab::measure::parse_duration;
 use crate::vocab::name::ServiceName;
@@ -290,8 +290,8 @@ pub struct Logs {
     #[arg(short, long)]
     pub follow: bool,
     /// Only the last N lines, or `all` [default: 100, or all with --since, --until or --grep]
-    #[arg(short = 'n', long = "lines", alias = "tail", value_name = "N", value_parser = query::parse_count, allow_hyphen_values = true)]
-    pub lines: Option<usize>,
+    #[arg(short = 'n', long = "lines", alias = "tail", value_name = "N", allow_hyphen_values = true)]
+    pub lines: Option<LineCount>,
     /// Set the log files aside, whatever their sizes are
     #[arg(long, conflicts_with_all = ["follow", "lines", "since", "until", "grep", "stdout", "stderr"])]
     pub rotate_now: bool,

@@ -5,16 +5,14 @@ use super::engine::Engine;
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
 use crate::logs::query::{self, Item, Line, Query, Streams};
-use crate::protocol::logs::{LogItem, LogLine, LogMark, LogsQuery};
+use crate::protocol::logs::{LogItem, LogLine, LogMark, LogsQuery, rfc_3339};
 use crate::protocol::problem::{Kind, Problem};
 use crate::rundir::marks::Marks;
 use crate::sys::clock;
+use crate::vocab::line_count::LineCount;
 use crate::vocab::selection::Selection;
 use crate::vocab::stream::Stream;
 use crate::vocab::when::When;
-
-/// So many lines are shown when nothing narrows them.
-const USUAL_LINES: usize = 100;
 
 impl Engine {
     /// What a client's words mean for the log files, and for the marks between lines; those are read elsewhere.
@@ -30,16 +28,16 @@ impl Engine {
         let pattern = asked.grep.as_deref().map(Pattern::parse).transpose();
         let pattern = pattern.map_err(|error| bad(format!("cannot search for that: {error}")))?;
         let (since_ms, until_ms) = (moment(asked.since.as_deref())?, moment(asked.until.as_deref())?);
-        let is_narrow = since_ms.is_some() || until_ms.is_some() || pattern.is_some();
         let marks = Marks::new(&self.paths, &picked);
         let query = Query {
             sources: query::sources(services.map(|service| &**service), streams),
             times: self.paths.times.clone(),
-            last: asked.lines.or((!is_narrow).then_some(USUAL_LINES)),
+            last: LineCount::All,
             since_ms,
             until_ms,
             pattern,
         };
+        let query = query.with_lines(asked.lines);
         if query.is_void() {
             return Err(bad("cannot show logs: `until` is not after `since`".to_owned()));
         }
@@ -50,10 +48,13 @@ impl Engine {
 /// An item as it crosses the socket, which is as `--json` has it.
 pub fn on_the_wire(item: Item) -> LogItem {
     match item {
-        Item::Line(Line { service, stream, unix_ms, bytes, end }) => {
-            let partial = end == PieceEnd::GoesOn;
-            LogItem::Line(LogLine { partial, ..LogLine::new(service, stream, unix_ms, &bytes) })
-        }
+        Item::Line(Line { service, stream, unix_ms, bytes, end }) => LogItem::Line(LogLine {
+            service,
+            stream,
+            time: rfc_3339(unix_ms),
+            line: String::from_utf8_lossy(&bytes).into_owned(),
+            partial: end == PieceEnd::GoesOn,
+        }),
         Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
     }
 }

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -9,7 +10,7 @@ use super::files;
 /// What a log file holds, whether it was compressed since or not.
 pub(super) enum Content {
     /// As it was written.
-    Plain(File),
+    Plain(Arc<File>),
     /// Compressed.
     Pressed(Box<MultiGzDecoder<BufReader<File>>>),
 }
@@ -20,7 +21,7 @@ impl Content {
             let file = BufReader::with_capacity(64 * 1024, file);
             Self::Pressed(Box::new(MultiGzDecoder::new(file)))
         } else {
-            Self::Plain(file)
+            Self::Plain(Arc::new(file))
         }
     }
 

@@ -36,12 +36,6 @@ pub(super) fn is_pressed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == PRESSED)
 }
 
-/// Whether the last part of a file's name is the number that one gets when it is set aside.
-pub(super) fn is_set_aside(path: &Path) -> bool {
-    let ending = path.extension().and_then(|extension| extension.to_str());
-    ending.is_some_and(|ending| ending.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{ending}"));

@@ -1,15 +1,18 @@
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::end::End;
 use super::envelope::OpenLines;
 use super::files;
 use super::piece::PieceEnd;
-use super::query::{End, Line, Source};
+use super::query::{Line, Source};
 use super::reader::PIECE_BYTES;
 use super::tap::whole_characters;
+use crate::vocab::name::ServiceName;
 
 /// New lines of some streams, as they come, through rotations and truncations. It looks at the files' sizes in turns:
 /// it runs in the client, only while somebody follows, and costs the services and the supervisor nothing.
@@ -35,6 +38,8 @@ struct Track {
     open_line: Vec<u8>,
     /// When more of it came at last.
     grown_ms: u64,
+    /// Whether there is more than was read.
+    is_behind: bool,
 }
 
 struct Open {
@@ -61,7 +66,7 @@ impl Follower {
     pub(super) fn new(sources: Vec<Source>, ends: &[Option<End>], open_lines: OpenLines) -> Self {
         let tracks = sources.into_iter().zip(ends).map(|(source, end)| {
             let file = end.and_then(|end| Open::at(&source, end));
-            Track { source, file, open_line: Vec::new(), grown_ms: 0 }
+            Track { source, file, open_line: Vec::new(), grown_ms: 0, is_behind: false }
         });
         Self { tracks: tracks.collect(), open_lines }
     }
@@ -74,6 +79,17 @@ impl Follower {
             track.look(unix_ms, self.open_lines, &mut lines)?;
         }
         Ok(lines)
+    }
+
+    /// Runs of these services have ended: what they wrote last is handed over, also when its line has no end.
+    pub(super) fn close(&mut self, services: &BTreeSet<ServiceName>, unix_ms: u64) -> Vec<Fresh> {
+        let closed = self.tracks.iter_mut().filter(|track| services.contains(&track.source.service));
+        closed.flat_map(|track| track.hand_over_rest(unix_ms, PieceEnd::Open)).collect()
+    }
+
+    /// Whether more was there at the last look than one look brings.
+    pub(super) fn is_behind(&self) -> bool {
+        self.tracks.iter().any(|track| track.is_behind)
     }
 }
 
@@ -101,8 +117,10 @@ impl Track {
             // set aside, so what is there then is all of it.
             let successor = self.successor();
             let is_at_end = self.read(unix_ms, lines)?;
-            if open_lines == OpenLines::Flushed {
-                self.flush(unix_ms, lines);
+            self.is_behind = !is_at_end;
+            let is_waited_for = unix_ms.saturating_sub(self.grown_ms) >= OPEN_LINE_MS;
+            if open_lines == OpenLines::Flushed && is_waited_for {
+                lines.extend(self.hand_over_rest(unix_ms, PieceEnd::GoesOn));
             }
             match successor {
                 Some(successor) if is_at_end => self.file = Some(successor),
@@ -169,18 +187,21 @@ impl Track {
         Ok(is_at_end)
     }
 
-    /// Hands the beginning of a line over of which no more came for long.
-    fn flush(&mut self, unix_ms: u64, lines: &mut Vec<Fresh>) {
-        let Some(Open { inode, offset, .. }) = self.file else { return };
-        if !self.open_line.is_empty() && unix_ms.saturating_sub(self.grown_ms) >= OPEN_LINE_MS {
-            let offset = offset.saturating_sub(length(&self.open_line));
-            lines.push(Fresh { line: self.hand_over(unix_ms, PieceEnd::GoesOn), inode, offset });
-        }
+    /// The beginning of a line whose end has not come, if there is one.
+    fn hand_over_rest(&mut self, unix_ms: u64, end: PieceEnd) -> Option<Fresh> {
+        let Open { inode, offset, .. } = *self.file.as_ref().filter(|_| !self.open_line.is_empty())?;
+        let begin = offset.saturating_sub(length(&self.open_line));
+        Some(Fresh { line: self.hand_over(unix_ms, end), inode, offset: begin })
     }
 
     fn hand_over(&mut self, unix_ms: u64, end: PieceEnd) -> Line {
         let Source { service, stream, .. } = &self.source;
-        let rest = self.open_line.split_off(whole_characters(&self.open_line).len());
+        let whole = match end {
+            // The rest of a character comes with what follows.
+            PieceEnd::GoesOn => whole_characters(&self.open_line).len(),
+            PieceEnd::Line | PieceEnd::Open => self.open_line.len(),
+        };
+        let rest = self.open_line.split_off(whole);
         let mut bytes = std::mem::replace(&mut self.open_line, rest);
         bytes.truncate(bytes.len() - usize::from(end == PieceEnd::Line));
         Line { service: service.clone(), stream: *stream, unix_ms, bytes, end }

@@ -35,6 +35,8 @@ mod calendar;
 mod content;
 /// The file of a series that bytes go to.
 mod current;
+/// Where files end, for those who go on from there.
+mod end;
 /// Where runs end in what waits.
 mod ending;
 /// Lines, cut and wrapped.
@@ -47,10 +49,16 @@ mod fan;
 pub mod files;
 /// What is missing while a file cannot be written.
 mod gap;
+/// Where the last lines of a file begin.
+mod last;
+/// Lines of several streams in one order.
+mod merge;
 /// Lines and marks on their way to whoever reads.
 mod outlet;
 /// When a stream is looked at next.
 mod pace;
+/// Which files are read.
+mod plan;
 /// Compressing what was set aside.
 mod press;
 /// Lines of one stream, oldest file first.

@@ -88,7 +88,7 @@ impl Press {
 }
 
 /// The compressed form has the time index, the permissions and the age of what it was made of.
-fn press(file: &File, job: &Job) -> io::Result<Pressed> {
+pub(super) fn press(file: &File, job: &Job) -> io::Result<Pressed> {
     let found = file.metadata()?;
     let mut options = OpenOptions::new();
     let made = options.write(true).create(true).truncate(true).mode(0o640).open(&job.made)?;

@@ -2,11 +2,13 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use super::end::End;
+use super::merge::Merge;
 use super::outlet::Outlet;
 use super::pattern::Pattern;
 use super::piece::PieceEnd;
-use super::reader::{self, Reader, Scope, TimedLine};
 use crate::spec::service::Service;
+use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::Mark;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
@@ -18,8 +20,8 @@ pub struct Query {
     pub sources: Vec<Source>,
     /// Where time indexes lie.
     pub times: PathBuf,
-    /// Only the last so many of all that fit otherwise.
-    pub last: Option<usize>,
+    /// How many of the last of all that fit otherwise.
+    pub last: LineCount,
     /// Only those that arrived at or after this time, in milliseconds since 1970 UTC.
     pub since_ms: Option<u64>,
     /// Only those that arrived before this time, in milliseconds since 1970 UTC.
@@ -28,16 +30,8 @@ pub struct Query {
     pub pattern: Option<Pattern>,
 }
 
-/// How many lines: a number, or `all`.
-///
-/// # Errors
-/// It is neither; the error says what is.
-pub fn parse_count(text: &str) -> Result<usize, String> {
-    match text {
-        "all" => Ok(usize::MAX),
-        _ => text.parse().map_err(|_| format!("`{text}` is no number of lines: write \"20\" or \"all\"")),
-    }
-}
+/// So many lines are wanted when nothing narrows them.
+pub const USUAL_LINES: usize = 100;
 
 /// One stream's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +42,6 @@ pub struct Source {
     pub stream: Stream,
     /// Its current log file.
     pub file: PathBuf,
-}
-
-/// Where one stream's current file ended at some moment: what lies behind is for a follower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
-    pub(super) inode: u64,
-    pub(super) offset: u64,
 }
 
 /// One line.
@@ -112,20 +99,11 @@ pub fn sources<'a>(services: impl IntoIterator<Item = &'a Service>, streams: Str
     found
 }
 
-/// Where each source ends at this moment.
-pub fn ends(sources: &[Source]) -> Vec<Option<End>> {
-    sources.iter().map(|source| reader::end_of(&source.file)).collect()
-}
-
-/// Where the last whole line of each source ends at this moment: a follower goes on from there.
-pub fn line_ends(sources: &[Source]) -> Vec<Option<End>> {
-    sources.iter().map(|source| reader::line_end_of(&source.file)).collect()
-}
-
 /// Hands over every line that is wanted and lies before `ends`, in the order of their times; lines of one stream keep
 /// the order of their file, and lines of the same time come by the order of the sources. Of the marks, which are in the order
-/// of their times, those of the wanted time stand between the lines: none before the first line, unless there is no line, and
-/// then the last of them. Who searches for lines, or wants none, gets no marks.
+/// of their times, those of the wanted time stand between the lines, also where the last line of a run has no end and the
+/// first one of the next shares it in the file: none before the first line, unless there is no line, and then the last of
+/// them. Who searches for lines, or wants none, gets no marks.
 ///
 /// # Errors
 /// A file that is there cannot be read. Files that are not there are empty.
@@ -135,29 +113,20 @@ pub fn read(
     marks: Vec<Mark>,
     sink: impl FnMut(Item) -> ControlFlow<()>,
 ) -> io::Result<()> {
-    if query.last == Some(0) {
+    if query.last == LineCount::Last(0) {
         return Ok(());
     }
-    let passed_over = query.lines_before_the_last(ends)?;
-    let last = query.last.filter(|_| !query.counts_every_line());
-    let mut merge = Merge::open(query, ends)?;
-    let (mut lines, mut end) = (0, PieceEnd::Line);
+    let mut merge = Merge::open(query, ends, &marks)?;
     let mut marks = marks.into_iter().peekable();
-    let mut outlet = Outlet::new(last, sink);
-    while let Some(line) = merge.next()? {
+    let mut outlet = Outlet::new(query.last_found(), sink);
+    loop {
+        let goes_on = merge.is_in_midst_of_line();
+        let Some(line) = merge.next()? else { break };
         // Lines come in the order of their times.
         if query.until_ms.is_some_and(|until| line.unix_ms >= until) {
             break;
         }
-        if query.since_ms.is_some_and(|since| line.unix_ms < since) {
-            continue;
-        }
-        let is_begun = std::mem::replace(&mut end, line.end) == PieceEnd::GoesOn;
-        lines += usize::from(!is_begun);
-        if lines <= passed_over {
-            continue;
-        }
-        while let Some(mark) = marks.next_if(|mark| !is_begun && mark.turn.stands_before(line.unix_ms)) {
+        while let Some(mark) = marks.next_if(|mark| !goes_on && mark.turn.stands_before(line.unix_ms)) {
             if query.pass_mark(mark, &mut outlet).is_break() {
                 return Ok(());
             }
@@ -173,28 +142,32 @@ pub fn read(
 }
 
 impl Query {
+    /// The same for so many lines; where nobody says how many, all when something else narrows it.
+    pub fn with_lines(self, asked: Option<LineCount>) -> Self {
+        let is_narrow = self.since_ms.is_some() || self.until_ms.is_some() || self.pattern.is_some();
+        let usual = if is_narrow { LineCount::All } else { LineCount::Last(USUAL_LINES) };
+        Self { last: asked.unwrap_or(usual), ..self }
+    }
+
     /// Whether no time is wanted at all.
     pub fn is_void(&self) -> bool {
         self.since_ms.zip(self.until_ms).is_some_and(|(since, until)| until <= since)
     }
 
-    /// Whether what lies before the last lines can be passed over without a look at times and texts.
-    fn counts_every_line(&self) -> bool {
-        self.pattern.is_none() && self.until_ms.is_none()
+    /// How many of the last lines are wanted, where each line counts: those are found from the end.
+    pub(super) fn last_of_all(&self) -> Option<usize> {
+        match (self.last, &self.pattern) {
+            (LineCount::Last(count), None) => Some(count),
+            (LineCount::Last(_) | LineCount::All, _) => None,
+        }
     }
 
-    /// How many lines come before the last ones that are wanted, of those that a merge gives: lines may be longer than what
-    /// can be kept of them until the last one is known.
-    fn lines_before_the_last(&self, ends: &[Option<End>]) -> io::Result<usize> {
-        let Some(last) = self.last.filter(|_| self.counts_every_line()) else { return Ok(0) };
-        let mut merge = Merge::open(self, ends)?;
-        let (mut lines, mut end) = (0_usize, PieceEnd::Line);
-        while let Some(line) = merge.next()? {
-            if self.since_ms.is_none_or(|since| line.unix_ms >= since) {
-                lines += usize::from(std::mem::replace(&mut end, line.end) != PieceEnd::GoesOn);
-            }
+    /// How many of the last lines are wanted, where which lines count is known only when each was looked at.
+    fn last_found(&self) -> Option<usize> {
+        match (self.last, &self.pattern) {
+            (LineCount::Last(count), Some(_)) => Some(count),
+            (LineCount::Last(_) | LineCount::All, _) => None,
         }
-        Ok(lines.saturating_sub(last))
     }
 
     fn pass_mark<S>(&self, mark: Mark, outlet: &mut Outlet<S>) -> ControlFlow<()>
@@ -214,56 +187,5 @@ impl Query {
         self.pattern.is_none()
             && self.since_ms.is_none_or(|since| unix_ms >= since)
             && self.until_ms.is_none_or(|until| unix_ms < until)
-    }
-}
-
-/// The next line of each stream; the earliest of them is the next of all.
-struct Merge<'a> {
-    lanes: Vec<Lane<'a>>,
-    /// Whose line goes on.
-    unfinished: Option<usize>,
-}
-
-struct Lane<'a> {
-    source: &'a Source,
-    reader: Reader,
-    next: Option<TimedLine>,
-}
-
-impl<'a> Merge<'a> {
-    fn open(query: &'a Query, ends: &[Option<End>]) -> io::Result<Self> {
-        // Only where every line counts can what lies before the last lines be skipped.
-        let last = query.last.filter(|_| query.counts_every_line());
-        let mut lanes = Vec::with_capacity(query.sources.len());
-        for (source, end) in query.sources.iter().zip(ends) {
-            let scope = Scope { end: *end, since_ms: query.since_ms, pattern: query.pattern.clone() };
-            let mut reader = match last {
-                Some(count) => Reader::last(&source.file, &query.times, scope, count)?,
-                None => Reader::all(&source.file, &query.times, scope),
-            };
-            let next = reader.next()?;
-            lanes.push(Lane { source, reader, next });
-        }
-        Ok(Self { lanes, unfinished: None })
-    }
-
-    fn next(&mut self) -> io::Result<Option<Line>> {
-        let times =
-            self.lanes.iter().enumerate().filter_map(|(at, lane)| Some((lane.next.as_ref()?.unix_ms, at)));
-        let earliest = times.min().map(|(_, at)| at);
-        let Some(at) = self.unfinished.or(earliest) else { return Ok(None) };
-        let lane = &mut self.lanes[at];
-        let Some(line) = lane.next.take() else { return Ok(None) };
-        lane.next = lane.reader.next()?;
-        // Times of one stream never go back, whatever the wall clock did, or its lines would not keep their order.
-        if let Some(next) = &mut lane.next {
-            next.unix_ms = next.unix_ms.max(line.unix_ms);
-        }
-        // Where lines are searched for, the pieces that match need not follow each other.
-        let goes_on = line.end == PieceEnd::GoesOn && lane.next.is_some() && lane.reader.reads_all();
-        self.unfinished = goes_on.then_some(at);
-        let Source { service, stream, .. } = lane.source;
-        let TimedLine { unix_ms, bytes, end } = line;
-        Ok(Some(Line { service: service.clone(), stream: *stream, unix_ms, bytes, end }))
     }
 }

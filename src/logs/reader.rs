@@ -1,22 +1,23 @@
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::content::Content;
-use super::files;
+use super::end::End;
+use super::last;
 use super::pattern::Pattern;
 use super::piece::PieceEnd;
-use super::query::End;
+use super::plan::{Plan, of_file};
 use super::tap::whole_characters;
 use super::times::{self, Entry};
 
-/// The lines of one stream, from its oldest file to its current one.
+/// The lines of one stream, from its oldest file to its current one, as those were when it was made.
 pub(super) struct Reader {
-    files: std::vec::IntoIter<PathBuf>,
-    /// Where it begins in the first of them.
+    plan: Plan,
+    /// Which of them comes next.
+    at: usize,
+    /// Where it begins in that.
     start: u64,
     times_dir: PathBuf,
     open: Option<Open>,
@@ -30,8 +31,33 @@ pub(super) struct Scope {
     pub(super) end: Option<End>,
     /// Only those that arrived at or after this time, in milliseconds since 1970 UTC.
     pub(super) since_ms: Option<u64>,
+    /// Only those that arrived before this time count, in milliseconds since 1970 UTC; later ones may be given as well.
+    pub(super) until_ms: Option<u64>,
+    /// When runs ended, in their order. A line does not go on in the next run.
+    pub(super) run_ends_ms: Vec<u64>,
     /// Only those that match.
     pub(super) pattern: Option<Pattern>,
+}
+
+/// What of a file is of interest.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    /// Lines from there on; all when it lies in the midst of one, that one is left out.
+    pub(super) from: u64,
+    /// Lines that begin before this count.
+    pub(super) to: u64,
+    /// No more is read than that.
+    limit: u64,
+    /// Where lines end that have no newline: their runs have ended.
+    pub(super) cuts: Vec<u64>,
+}
+
+/// A file before it is read.
+struct Opened {
+    content: Content,
+    stretch: Stretch,
+    times: Vec<Entry>,
+    modified_ms: u64,
 }
 
 struct Open {
@@ -42,6 +68,9 @@ struct Open {
     whole: usize,
     /// Where `start` lies in the file.
     offset: u64,
+    /// Where the file is read to at first: its end, or that of a run.
+    section_end: u64,
+    stretch: Stretch,
     times: Vec<Entry>,
     modified_ms: u64,
 }
@@ -56,42 +85,31 @@ pub(super) struct TimedLine {
 /// So many bytes are read at once.
 const BLOCK_BYTES: u64 = 256 * 1024;
 
-/// Longer lines are handed over in pieces of at least this many bytes.
+/// Longer lines are handed over in pieces of about this many bytes.
 pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 impl Reader {
-    /// All lines.
-    pub(super) fn all(path: &Path, times_dir: &Path, scope: Scope) -> Self {
-        Self::of(files::all(path), times_dir, scope)
+    /// # Errors
+    /// The current file is there and cannot be opened.
+    pub(super) fn new(path: &Path, times_dir: &Path, scope: Scope) -> io::Result<Self> {
+        let plan = Plan::new(path, scope.end)?;
+        Ok(Self { plan, at: 0, start: 0, times_dir: times_dir.to_owned(), open: None, scope })
     }
 
-    /// At least the last `count` lines, if there are so many, without reading what lies before them.
-    pub(super) fn last(path: &Path, times_dir: &Path, scope: Scope, count: usize) -> io::Result<Self> {
-        let mut wanted = count;
-        let mut needed = Vec::new();
-        let mut start = 0;
-        for path in files::all(path).into_iter().rev() {
-            let Some(file) = if_there(File::open(&path)).map_err(|error| of_file(&path, &error))? else {
-                continue;
-            };
-            let limit = limit(&file, scope.end)?;
-            let (found_at, found) = match Content::of(&path, file) {
-                Content::Plain(file) => start_of_last_lines(file, limit, wanted)?,
-                Content::Pressed(decoder) => start_of_last_lines_behind(decoder, wanted)?,
-            };
-            needed.push(path);
-            start = found_at;
-            wanted = wanted.saturating_sub(found);
-            if wanted == 0 {
+    /// Passes over all but the last `count` lines, without reading what lies before them; says how many it found.
+    pub(super) fn skip_to_last(&mut self, count: usize) -> io::Result<usize> {
+        let mut found = 0;
+        for at in (0..self.plan.count()).rev() {
+            let Some(Opened { content, stretch, .. }) = self.opened(at)? else { continue };
+            let lines = last::lines(content, &stretch, count - found);
+            let (start, lines) = lines.map_err(|error| of_file(self.plan.path(at), &error))?;
+            found += lines;
+            if found == count {
+                (self.at, self.start) = (at, start);
                 break;
             }
         }
-        needed.reverse();
-        Ok(Self { start, ..Self::of(needed, times_dir, scope) })
-    }
-
-    fn of(files: Vec<PathBuf>, times_dir: &Path, scope: Scope) -> Self {
-        Self { files: files.into_iter(), start: 0, times_dir: times_dir.to_owned(), open: None, scope }
+        Ok(found)
     }
 
     /// Whether it gives every line, and not those alone that match.
@@ -106,67 +124,80 @@ impl Reader {
             if let Some(line) = self.open.as_mut().map_or(Ok(None), |open| open.next(pattern))? {
                 return Ok(Some(line));
             }
-            let Some(path) = self.files.next() else { return Ok(None) };
-            let offset = std::mem::take(&mut self.start);
-            // Files may be compressed, moved on or dropped while others are read, and the current one may not be there.
-            self.open = match self.open(&path, offset)? {
-                None if files::is_set_aside(&path) => self.open(&files::pressed_form(&path), offset)?,
-                opened => opened,
-            };
+            if self.at == self.plan.count() {
+                return Ok(None);
+            }
+            let start = std::mem::take(&mut self.start);
+            let opened = self.opened(self.at)?.map(|opened| Open::at(start, opened)).transpose();
+            self.open = opened.map_err(|error| of_file(self.plan.path(self.at), &error))?;
+            self.at += 1;
         }
     }
 
-    fn open(&self, path: &Path, offset: u64) -> io::Result<Option<Open>> {
-        let opened = if_there(Open::at(path, &self.times_dir, &self.scope, offset));
-        opened.map_err(|error| of_file(path, &error))
+    /// A file, if it is there and has something of interest.
+    fn opened(&self, at: usize) -> io::Result<Option<Opened>> {
+        let opened = self.plan.open(at).map_err(|error| of_file(self.plan.path(at), &error))?;
+        let Some((content, found)) = opened else { return Ok(None) };
+        let times = times::read(&self.times_dir, found.ino());
+        let modified_ms = times::modified_ms(&found).unwrap_or(u64::MAX);
+        let length = match content {
+            Content::Plain(_) => found.len(),
+            Content::Pressed(_) => u64::MAX,
+        };
+        // All bytes of a file count, or those before the end if it lies in this one.
+        let end = self.scope.end.filter(|end| self.plan.inode(at) == Some(end.inode));
+        let limit = end.map_or(length, |end| end.offset.min(length));
+        let stretch = Stretch::new(&self.scope, &times, limit, modified_ms);
+        Ok(stretch.map(|stretch| Opened { content, stretch, times, modified_ms }))
     }
 }
 
-fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
-    match found {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        found => found.map(Some),
+impl Stretch {
+    /// None where nothing is.
+    fn new(scope: &Scope, times: &[Entry], limit: u64, modified_ms: u64) -> Option<Self> {
+        let first_since = |unix_ms: u64| times::first_since(times, unix_ms, modified_ms);
+        let from = scope.since_ms.map_or(Some(0), first_since).filter(|from| *from < limit)?;
+        let to = scope.until_ms.and_then(first_since).map_or(limit, |to| to.min(limit));
+        let cuts = times::cuts(times, &scope.run_ends_ms, limit);
+        Some(Self { from, to, limit, cuts })
     }
-}
 
-fn of_file(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    /// Where what lies at an offset ends at the latest.
+    fn section_end(&self, offset: u64) -> u64 {
+        let behind = self.cuts.partition_point(|cut| *cut <= offset);
+        self.cuts.get(behind).map_or(self.limit, |cut| self.limit.min(*cut))
+    }
 }
 
 impl Open {
-    fn at(path: &Path, times_dir: &Path, scope: &Scope, offset: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let found = file.metadata()?;
-        let content = Content::of(path, file);
-        let limit = match &content {
-            Content::Plain(file) => limit(file, scope.end)?,
-            Content::Pressed(_) => u64::MAX,
-        };
-        let modified_ms = times::modified_ms(&found).unwrap_or(u64::MAX);
-        let times = times::read(times_dir, found.ino());
-        let first =
-            scope.since_ms.map_or(0, |since_ms| first_since(&times, since_ms, modified_ms).min(limit));
-        let offset = offset.max(first);
-        let mut open = Self {
-            file: content.take(limit),
-            block: Vec::new(),
-            start: 0,
-            whole: 0,
-            offset,
-            times,
-            modified_ms,
-        };
+    /// From the line that begins at this offset.
+    fn at(start: u64, opened: Opened) -> io::Result<Self> {
+        let Opened { content, stretch, times, modified_ms } = opened;
+        let offset = start.max(stretch.from);
+        let (block, file) = (Vec::new(), content.take(0));
+        let mut open =
+            Self { file, block, start: 0, whole: 0, offset, section_end: 0, stretch, times, modified_ms };
         open.skip_to(offset)?;
         Ok(open)
     }
 
     /// Goes to an offset, or behind the line that it lies in the midst of.
     fn skip_to(&mut self, offset: u64) -> io::Result<()> {
-        let Some(before) = offset.checked_sub(1) else { return Ok(()) };
+        let before = offset.saturating_sub(1);
         self.file.get_mut().skip_to(before)?;
-        self.file.set_limit(self.file.limit().saturating_sub(before));
         self.offset = before;
-        self.next(None).map(|_| ())
+        self.begin_section();
+        if offset > 0 {
+            while self.next(None)?.is_some_and(|piece| piece.end == PieceEnd::GoesOn) {}
+        }
+        Ok(())
+    }
+
+    /// What was read is handed over, and what follows is of another run, if anything is; says whether it is.
+    fn begin_section(&mut self) -> bool {
+        self.section_end = self.stretch.section_end(self.offset);
+        self.file.set_limit(self.section_end.saturating_sub(self.offset));
+        self.section_end > self.offset
     }
 
     fn next(&mut self, pattern: Option<&Pattern>) -> io::Result<Option<TimedLine>> {
@@ -180,23 +211,24 @@ impl Open {
                 return Ok(Some(self.take(found, PieceEnd::Line)));
             }
             self.pass(lines.len());
-            if self.fill()? == Filled::Lines {
-                continue;
-            }
-            // What is left is the open line at the end, or a piece of a line that is too long.
-            let left = &self.block[self.start..];
-            let (length, end) = match left.len() < PIECE_BYTES {
-                true => (left.len(), PieceEnd::Open),
-                false => (whole_characters(left).len(), PieceEnd::GoesOn),
+            let (length, end) = match self.fill()? {
+                Filled::Lines => continue,
+                // There is more of this line: that much is not all that was read.
+                Filled::Piece => (whole_characters(&self.block[..PIECE_BYTES]).len(), PieceEnd::GoesOn),
+                Filled::Rest => (self.block.len(), PieceEnd::Open),
             };
-            let piece = 0..length;
-            if piece.is_empty() {
+            if length == 0 {
+                // A file that somebody cut short ends before its section does.
+                let is_whole = self.offset == self.section_end;
+                if is_whole && self.begin_section() {
+                    continue;
+                }
                 return Ok(None);
             }
-            if pattern.is_none_or(|pattern| pattern.is_match(&self.block[self.start..])) {
-                return Ok(Some(self.take(piece, end)));
+            if pattern.is_none_or(|pattern| pattern.is_match(&self.block[..length])) {
+                return Ok(Some(self.take(0..length, end)));
             }
-            self.pass(piece.end);
+            self.pass(length);
         }
     }
 
@@ -215,22 +247,24 @@ impl Open {
         self.offset += u64::try_from(count).unwrap_or_default();
     }
 
-    /// Reads on until there is a whole line, a piece, or no more.
+    /// Reads on until there is a whole line, more than a piece, or no more.
     fn fill(&mut self) -> io::Result<Filled> {
         self.block.drain(..self.start);
         self.start = 0;
         self.whole = 0;
-        while self.block.len() < PIECE_BYTES {
+        loop {
             let known = self.block.len();
+            if known > PIECE_BYTES {
+                return Ok(Filled::Piece);
+            }
             if self.file.by_ref().take(BLOCK_BYTES).read_to_end(&mut self.block)? == 0 {
-                break;
+                return Ok(Filled::Rest);
             }
             if let Some(newline) = memchr::memrchr(b'\n', &self.block[known..]) {
                 self.whole = known + newline + 1;
                 return Ok(Filled::Lines);
             }
         }
-        Ok(Filled::NoLine)
     }
 
     /// When the byte at the offset arrived: by the index, else by when the file was last written.
@@ -239,97 +273,13 @@ impl Open {
     }
 }
 
+/// What was read that was not handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filled {
+    /// Whole lines first.
     Lines,
-    NoLine,
-}
-
-/// Where in a file the first byte lies that arrived at or after a time, by its index.
-fn first_since(times: &[Entry], since_ms: u64, modified_ms: u64) -> u64 {
-    let before_the_index = times.first().map_or(u64::MAX, |first| first.offset);
-    if before_the_index > 0 && modified_ms >= since_ms {
-        return 0;
-    }
-    times.iter().find(|entry| entry.unix_ms >= since_ms).map_or(u64::MAX, |entry| entry.offset)
-}
-
-/// How many bytes of a file count: all, or those before the end if it lies in this file.
-fn limit(file: &File, end: Option<End>) -> io::Result<u64> {
-    let found = file.metadata()?;
-    Ok(end.filter(|end| end.inode == found.ino()).map_or(found.len(), |end| end.offset.min(found.len())))
-}
-
-/// Where the last `count` lines before `limit` begin, and how many there are; reads backwards, block by block.
-fn start_of_last_lines(mut file: File, limit: u64, count: usize) -> io::Result<(u64, usize)> {
-    const BLOCK: u64 = 64 * 1024;
-    let mut found = 0;
-    let mut block_end = limit;
-    let mut block = Vec::new();
-    while block_end > 0 {
-        let block_start = block_end.saturating_sub(BLOCK);
-        file.seek(SeekFrom::Start(block_start))?;
-        block.clear();
-        (&mut file).take(block_end - block_start).read_to_end(&mut block)?;
-        for at in memchr::memrchr_iter(b'\n', &block) {
-            let offset = block_start + u64::try_from(at).unwrap_or_default();
-            // The newline at the very end closes the last line and begins none.
-            if offset + 1 == limit {
-                continue;
-            }
-            found += 1;
-            if found == count {
-                return Ok((offset + 1, count));
-            }
-        }
-        block_end = block_start;
-    }
-    Ok((0, if limit > 0 { found + 1 } else { 0 }))
-}
-
-/// The same for what can be read only from its beginning to its end.
-fn start_of_last_lines_behind(mut content: impl Read, count: usize) -> io::Result<(u64, usize)> {
-    let mut begins = VecDeque::from([0]);
-    let mut block = vec![0; 64 * 1024];
-    let mut offset = 0;
-    loop {
-        let length = content.read(&mut block)?;
-        if length == 0 {
-            break;
-        }
-        for at in memchr::memchr_iter(b'\n', &block[..length]) {
-            begins.push_back(offset + u64::try_from(at).unwrap_or_default() + 1);
-            if begins.len() > count.saturating_add(1) {
-                begins.pop_front();
-            }
-        }
-        offset += u64::try_from(length).unwrap_or_default();
-    }
-    // What would begin at the very end is no line.
-    if begins.back() == Some(&offset) {
-        begins.pop_back();
-    }
-    let found = begins.len().min(count);
-    Ok((begins.get(begins.len() - found).copied().unwrap_or(offset), found))
-}
-
-/// So many bytes are looked at for the last whole line.
-const END_BYTES: u64 = 1 << 20;
-
-/// The end of a file as it is.
-pub(super) fn end_of(path: &Path) -> Option<End> {
-    let found = std::fs::metadata(path).ok()?;
-    Some(End { inode: found.ino(), offset: found.len() })
-}
-
-/// The end of the last whole line of a file as it is.
-pub(super) fn line_end_of(path: &Path) -> Option<End> {
-    let file = File::open(path).ok()?;
-    let found = file.metadata().ok()?;
-    let size = found.len();
-    let mut last = vec![0; usize::try_from(size.min(END_BYTES)).unwrap_or_default()];
-    let start = size - u64::try_from(last.len()).unwrap_or_default();
-    std::os::unix::fs::FileExt::read_exact_at(&file, &mut last, start).ok()?;
-    let whole = last.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    Some(End { inode: found.ino(), offset: start + u64::try_from(whole).unwrap_or_default() })
+    /// More than a piece of one line.
+    Piece,
+    /// All that is left.
+    Rest,
 }

@@ -1,11 +1,14 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::ControlFlow;
 use std::thread;
 
+use super::end::{self, End};
 use super::envelope::OpenLines;
 use super::follow::{Follower, PAUSE};
-use super::query::{self, End, Item, Query};
+use super::query::{self, Item, Query};
 use super::weave::weave;
+use crate::sys::limits;
 use crate::vocab::mark::Mark;
 
 /// Whether it goes on when all lines that are there were handed over.
@@ -47,6 +50,8 @@ impl Session<'_> {
     /// # Errors
     /// A file that is there cannot be read.
     pub fn run(mut self, listener: &mut impl Listener) -> io::Result<()> {
+        // Each stream has two files open at most, and there may be many.
+        limits::raise_open_files();
         let (ends, marks) = self.begin();
         let mut is_over = false;
         query::read(self.query, &ends, marks, |item| {
@@ -63,8 +68,9 @@ impl Session<'_> {
             None => OpenLines::Flushed,
         };
         let mut follower = Follower::new(self.query.sources.clone(), &ends, open_lines);
+        let mut held = Vec::new();
         while listener.rest().is_continue() {
-            for item in self.news(&mut follower)? {
+            for item in self.news(&mut follower, &mut held)? {
                 if listener.hear(item).is_break() {
                     return Ok(());
                 }
@@ -76,43 +82,50 @@ impl Session<'_> {
 
     /// Where all sources end, and every mark that stands before that.
     fn begin(&mut self) -> (Vec<Option<End>>, Vec<Mark>) {
-        let ends_of = match self.going {
-            Going::AsFarAsItIs => query::ends,
-            Going::On => query::line_ends,
-        };
-        let mut marks = self.marks();
-        let mut ends = ends_of(&self.query.sources);
+        let mut marks = (self.marks)();
         for _ in 1..TRIES {
-            let more = self.marks();
+            let ends = self.ends(&marks);
+            let more = (self.marks)();
             if more.is_empty() {
-                break;
+                return (ends, marks);
             }
             marks.extend(more);
-            ends = ends_of(&self.query.sources);
         }
-        (ends, marks)
+        (self.ends(&marks), marks)
     }
 
-    /// What has come since the last look.
-    fn news(&mut self, follower: &mut Follower) -> io::Result<Vec<Item>> {
-        let mut lines = follower.look((self.unix_ms)())?;
-        let mut marks = Vec::new();
+    fn ends(&self, marks: &[Mark]) -> Vec<Option<End>> {
+        match self.going {
+            Going::AsFarAsItIs => end::ends(&self.query.sources),
+            Going::On => end::line_ends(&self.query.sources, &self.query.times, marks),
+        }
+    }
+
+    /// What has come since the last look. `held` are the marks behind lines that are not read yet.
+    fn news(&mut self, follower: &mut Follower, held: &mut Vec<Mark>) -> io::Result<Vec<Item>> {
+        let unix_ms = self.unix_ms;
+        let mut lines = follower.look(unix_ms())?;
+        let mut ended = BTreeSet::new();
         for _ in 1..TRIES {
-            let more = self.marks();
+            let more = (self.marks)();
             if more.is_empty() {
                 break;
             }
-            marks.extend(more);
+            ended.extend(more.iter().filter(|mark| mark.ends_run()).map(|mark| mark.service.clone()));
+            held.extend(more);
             // The last lines of a run were written before its end was told, and perhaps after the look.
-            lines.extend(follower.look((self.unix_ms)())?);
+            lines.extend(follower.look(unix_ms())?);
+        }
+        lines.extend(follower.close(&ended, unix_ms()));
+        let mut items = weave(lines, held, &self.query.times);
+        if !follower.is_behind() {
+            items.extend(held.drain(..).map(Item::Mark));
         }
         let pattern = self.query.pattern.as_ref();
-        lines.retain(|fresh| pattern.is_none_or(|pattern| pattern.is_match(&fresh.line.bytes)));
-        marks.retain(|mark| self.query.wants(mark));
-        Ok(weave(lines, marks, &self.query.times))
-    }
-    /// The marks that are new; who searches wants none.
-    fn marks(&mut self) -> Vec<Mark> {
-        if self.query.pattern.is_some() { Vec::new() } else { (self.marks)() }
+        items.retain(|item| match item {
+            Item::Line(line) => pattern.is_none_or(|pattern| pattern.is_match(&line.bytes)),
+            Item::Mark(mark) => self.query.wants(mark),
+        });
+        Ok(items)
     }
 }

@@ -5,16 +5,17 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::end::ends;
 use super::envelope::OpenLines;
 use super::follow::Follower;
 use super::pattern::Pattern;
-use super::piece::PieceEnd;
 use super::pump::{Attachment, Destination, Pump, StreamKey};
 use super::query::{self, Item, Query, Source};
 use super::series::Series;
 use super::tap::Heard;
 use crate::spec::log::Rotation;
 use crate::sys::pipe::{self, Waiting};
+use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
@@ -22,7 +23,9 @@ use crate::vocab::stream::Stream;
 mod compressed;
 mod events;
 mod follow;
+mod long;
 mod marks;
+mod rotated;
 mod targets;
 
 fn name(text: &str) -> ServiceName {
@@ -232,7 +235,7 @@ fn written(dir: &Path) -> Query {
     Query {
         sources: sources.to_vec(),
         times: dir.join("times"),
-        last: None,
+        last: LineCount::All,
         since_ms: None,
         until_ms: None,
         pattern: None,
@@ -245,7 +248,7 @@ fn lines(query: &Query) -> String {
 
 fn items(query: &Query, marks: Vec<Mark>) -> String {
     let mut found = Vec::new();
-    query::read(query, &query::ends(&query.sources), marks, |item| {
+    query::read(query, &ends(&query.sources), marks, |item| {
         found.push(match item {
             Item::Line(line) => String::from_utf8(line.bytes).unwrap(),
             Item::Mark(Mark { turn: Turn::Began(began), .. }) => format!("<{}>", began.began),
@@ -263,14 +266,14 @@ fn lines_of_many_streams_are_merged_by_time_and_narrowed() {
     let all = written(dir.path());
     let text = "a0 b0 c0 a1 b1 c1 a2 b2 c2 a3 b3 c3 a4 b4 c4 a5 b5 c5";
     assert_eq!(lines(&all), text);
-    assert_eq!(lines(&Query { last: Some(4), ..all.clone() }), "c4 a5 b5 c5");
-    assert_eq!(lines(&Query { last: Some(100), ..all.clone() }), text);
-    assert_eq!(lines(&Query { last: Some(0), ..all.clone() }), "");
+    assert_eq!(lines(&Query { last: LineCount::Last(4), ..all.clone() }), "c4 a5 b5 c5");
+    assert_eq!(lines(&Query { last: LineCount::Last(100), ..all.clone() }), text);
+    assert_eq!(lines(&Query { last: LineCount::Last(0), ..all.clone() }), "");
     assert_eq!(lines(&Query { since_ms: Some(10_000 + 5 * 3000), ..all.clone() }), "a5 b5 c5");
     assert_eq!(lines(&Query { until_ms: Some(10_000 + 3000), ..all.clone() }), "a0 b0 c0");
     let pattern = Some(Pattern::parse("[ac][24]").unwrap());
     assert_eq!(lines(&Query { pattern: pattern.clone(), ..all.clone() }), "a2 c2 a4 c4");
-    assert_eq!(lines(&Query { pattern, last: Some(1), ..all.clone() }), "c4");
+    assert_eq!(lines(&Query { pattern, last: LineCount::Last(1), ..all.clone() }), "c4");
     fs::remove_dir_all(dir.path().join("times")).unwrap();
     assert_eq!(lines(&all).split(' ').count(), 18, "without an index the lines are still all there");
 }
@@ -280,7 +283,7 @@ fn a_follower_sees_every_line_once_through_rotations() {
     let dir = tempfile::tempdir().unwrap();
     let query = written(dir.path());
     let sources = vec![query.sources[0].clone()];
-    let ends = query::ends(&sources);
+    let ends = ends(&sources);
     let mut follower = Follower::new(sources.clone(), &ends, OpenLines::Flushed);
     let file = sources[0].file.clone();
     let times = dir.path().join("times");
@@ -318,7 +321,7 @@ fn only_lines_that_begin_in_the_wanted_time_are_read() {
     let source = Source { service: name("a"), stream: Stream::Stdout, file };
     let check = |since_ms, until_ms, expected: &str| {
         let (times, sources) = (dir.path().join("times"), vec![source.clone()]);
-        let query = Query { sources, times, last: None, since_ms, until_ms, pattern: None };
+        let query = Query { sources, times, last: LineCount::All, since_ms, until_ms, pattern: None };
         assert_eq!(lines(&query), expected, "{since_ms:?} {until_ms:?}");
     };
     check(None, None, "one two three four");
@@ -328,44 +331,4 @@ fn only_lines_that_begin_in_the_wanted_time_are_read() {
     check(Some(30_000), None, "four");
     check(Some(30_001), None, "");
     check(None, Some(20_000), "one two");
-}
-
-#[test]
-fn a_line_without_end_is_read_and_searched_in_pieces() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("a");
-    let long = [vec![b'x'; 3 << 20], b"needle".to_vec(), vec![b'y'; 100]].concat();
-    fs::write(&file, [b"first\n".as_slice(), &long].concat()).unwrap();
-    let source = Source { service: name("a"), stream: Stream::Stdout, file };
-    let mut query = Query {
-        sources: vec![source],
-        times: dir.path().join("times"),
-        last: None,
-        since_ms: None,
-        until_ms: None,
-        pattern: None,
-    };
-    let read = |query: &Query| {
-        let mut pieces = Vec::new();
-        query::read(query, &[None], Vec::new(), |item| {
-            let Item::Line(line) = item else { panic!("{item:?}") };
-            pieces.push((line.bytes, line.end));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-        pieces
-    };
-    let pieces = read(&query);
-    assert_eq!(pieces[0], (b"first".to_vec(), PieceEnd::Line));
-    let (bytes, ends): (Vec<_>, Vec<_>) = pieces[1..].iter().cloned().unzip();
-    assert!(bytes.len() > 1 && bytes.concat() == long);
-    assert_eq!(ends.last(), Some(&PieceEnd::Open));
-    assert!(ends[..ends.len() - 1].iter().all(|end| *end == PieceEnd::GoesOn));
-    query.last = Some(1);
-    let last: Vec<Vec<u8>> = read(&query).into_iter().map(|(bytes, _)| bytes).collect();
-    assert!(last.len() > 1 && last.concat() == long, "its pieces are one line");
-    query.pattern = Some(Pattern::parse("needle").unwrap());
-    let found = read(&query);
-    assert_eq!(found.len(), 1);
-    assert!(found[0].0.ends_with(b"y"));
 }

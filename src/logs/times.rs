@@ -37,18 +37,17 @@ pub(super) fn path(directory: &Path, inode: u64) -> PathBuf {
     directory.join(inode.to_string())
 }
 
-/// All that is known of a log file's times, in the file's order.
+/// All that is known of a log file's times, in the file's order. What was noted of bytes that somebody cut off is left out.
 pub fn read(directory: &Path, inode: u64) -> Vec<Entry> {
     let bytes = fs::read(path(directory, inode)).unwrap_or_default();
-    let mut entries: Vec<Entry> = bytes
-        .chunks_exact(16)
-        .map(|chunk| {
-            let (offset, unix_ms) = chunk.split_at(8);
-            let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-            Entry { offset: number(offset), unix_ms: number(unix_ms) }
-        })
-        .collect();
-    entries.sort_by_key(|entry| entry.offset);
+    let mut entries: Vec<Entry> = Vec::with_capacity(bytes.len() / 16);
+    for chunk in bytes.chunks_exact(16) {
+        let (offset, unix_ms) = chunk.split_at(8);
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+        let entry = Entry { offset: number(offset), unix_ms: number(unix_ms) };
+        while entries.pop_if(|last| last.offset >= entry.offset).is_some() {}
+        entries.push(entry);
+    }
     entries
 }
 
@@ -56,6 +55,29 @@ pub fn read(directory: &Path, inode: u64) -> Vec<Entry> {
 pub(super) fn at(entries: &[Entry], offset: u64) -> Option<u64> {
     let behind = entries.partition_point(|entry| entry.offset <= offset);
     behind.checked_sub(1).and_then(|at| entries.get(at)).map(|entry| entry.unix_ms)
+}
+
+/// Where in a file of this size runs ended at these times, which are in their order: what is written next gets an entry of
+/// its own, of a later time.
+pub(super) fn cuts(entries: &[Entry], run_ends_ms: &[u64], size: u64) -> Vec<u64> {
+    let ended_before = |unix_ms: u64| run_ends_ms.partition_point(|ended| *ended < unix_ms);
+    let is_cut = |before: &Entry, next_ms: u64| ended_before(before.unix_ms) < ended_before(next_ms);
+    let between = entries.windows(2).filter_map(|pair| match pair {
+        [before, next] => is_cut(before, next.unix_ms).then_some(next.offset),
+        _ => None,
+    });
+    let at_end = entries.last().filter(|last| is_cut(last, u64::MAX)).map(|_| size);
+    between.chain(at_end).collect()
+}
+
+/// Where the first byte lies that arrived at or after a time, in a file that was last written at `modified_ms`; none if there
+/// is none.
+pub(super) fn first_since(entries: &[Entry], since_ms: u64, modified_ms: u64) -> Option<u64> {
+    let is_indexed = entries.first().is_some_and(|first| first.offset == 0);
+    if !is_indexed && modified_ms >= since_ms {
+        return Some(0);
+    }
+    entries.iter().find(|entry| entry.unix_ms >= since_ms).map(|entry| entry.offset)
 }
 
 /// When the first byte of a log file arrived; by when it was last written where there is no index.
@@ -85,7 +107,9 @@ impl Recorder {
         let is_due = self.last.is_none_or(|last| {
             let (age, bytes) =
                 (entry.unix_ms.abs_diff(last.unix_ms), entry.offset.saturating_sub(last.offset));
-            age >= SPAN_MS || (age >= BUSY_SPAN_MS && bytes >= BUSY_BYTES)
+            // Where somebody cut the file short, what was noted of its end tells nothing of what comes.
+            let is_cut_short = entry.offset < last.offset;
+            is_cut_short || age >= SPAN_MS || (age >= BUSY_SPAN_MS && bytes >= BUSY_BYTES)
         });
         let Some(file) = self.file.as_mut().filter(|_| is_due) else { return };
         entry.unix_ms = self.ended_ms.take().map_or(entry.unix_ms, |ended| entry.unix_ms.max(ended + 1));

@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::vocab::cause::{By, Class};
 use crate::vocab::identity::Pid;
+use crate::vocab::line_count::LineCount;
 use crate::vocab::log_level::LogLevel;
 use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
@@ -21,8 +22,9 @@ use crate::vocab::stream::Stream;
 pub struct LogsQuery {
     /// Names, globs or `group:*`, with commas between them; all services when absent.
     pub services: Option<String>,
-    /// Only the last so many lines; 100 when nothing narrows it.
-    pub lines: Option<usize>,
+    /// Only the last so many lines, or `all`; 100 when nothing narrows it.
+    #[param(value_type = Option<String>)]
+    pub lines: Option<LineCount>,
     /// Only what was written since then: `5m` (ago), `20:15`, `2026-11-25 20:15`.
     pub since: Option<String>,
     /// Only what was written before that.
@@ -59,14 +61,6 @@ pub struct LogLine {
     /// Whether it goes on in the next one of its stream: it is longer than 1 MiB, or its end has not come for a second.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-}
-
-impl LogLine {
-    /// A whole line that arrived so many milliseconds after 1970 UTC.
-    pub fn new(service: ServiceName, stream: Stream, unix_ms: u64, bytes: &[u8]) -> Self {
-        let line = String::from_utf8_lossy(bytes).into_owned();
-        Self { service, stream, time: rfc_3339(unix_ms), line, partial: false }
-    }
 }
 
 /// Where a run of a service ended or began, between the lines of its log. Searches (`grep`) find none.
@@ -143,7 +137,8 @@ impl LogMark {
     }
 }
 
-fn rfc_3339(unix_ms: u64) -> String {
+/// So many milliseconds after 1970 UTC, as all times cross the socket.
+pub fn rfc_3339(unix_ms: u64) -> String {
     let time = Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(i64::MAX));
     time.unwrap_or_default().to_string()
 }

@@ -11,6 +11,8 @@ pub mod credentials;
 pub mod enablement;
 /// A process that cannot be mistaken for a later one with the same pid.
 pub mod identity;
+/// How many of the last lines are meant.
+pub mod line_count;
 /// Where sockets listen.
 pub mod listen;
 /// How much the supervisor's own log tells.

@@ -47,6 +47,47 @@ fn the_end_of_a_run_and_the_beginning_of_the_next_stand_between_their_lines() {
 }
 
 #[test]
+fn a_run_that_ends_without_a_newline_shares_no_line_with_the_next_one_for_who_reads() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = [\"sh\", \"-c\", \"printf one; exec sleep 1000\"]\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    wait_until("it writes", || (fleet.read("logs/a.out.log") == "one").then_some(()));
+    let mut follower = fleet.spawn("logs a -f --json");
+    let mut told = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&told.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["line"], "one");
+    fleet.run("restart a").expect(0);
+    wait_until("it writes again", || (fleet.read("logs/a.out.log") == "oneone").then_some(()));
+    assert_eq!(kinds(&[next(), next()]), ["ended", "began"]);
+    assert_eq!(next()["line"], "one");
+    fleet.run("down").expect(0);
+    assert_eq!(next()["mark"], "ended");
+    let _ = (follower.kill(), follower.wait());
+    let text = fleet.run("logs a").expect(0).stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.len() == 5 && lines[0] == "one" && lines[3] == "one", "{text}");
+    assert_eq!(fleet.run("logs a -n 1").expect(0).stdout.lines().next(), Some("one"));
+    assert_eq!(fleet.run("logs a --grep ^one$").expect(0).stdout, "one\none\n");
+    assert_eq!(fleet.run("logs a --raw").expect(0).stdout, "oneone", "bytes are as they were written");
+}
+
+#[test]
+fn of_a_service_without_a_log_file_is_told_where_its_output_goes() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} stay\"\nstdout = \"null\"\nstderr = \"inherit\"\n\
+         [services.b]\ncommand = \"{puppet} stay\"\n",
+    );
+    let told = |words: &str| fleet.run(words).expect(0).stderr;
+    assert!(
+        told("logs a")
+            .contains("`a` has no log file to show: its output goes where the supervisor's own does")
+    );
+    assert!(told("logs a --stdout").contains("its output goes nowhere"));
+    assert_eq!(told("logs") + &told("logs b") + &told("logs a -q"), "");
+}
+
+#[test]
 fn marks_are_of_the_lines_that_are_shown_and_searches_find_none() {
     let fleet = two_runs();
     let count = |words: &str| fleet.run(words).expect(0).stdout.lines().count();

@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use jiff::{Timestamp, Zoned};
 
-use crate::cli::args::Logs;
+use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -13,38 +14,45 @@ use crate::logs::piece::PieceEnd;
 use crate::logs::query::{self, Item, Query, Streams};
 use crate::logs::session::{Going, Listener, Session};
 use crate::rundir::marks::Marks;
+use crate::spec::log::{Logs, Target};
+use crate::spec::service::Service;
+use crate::vocab::line_count::LineCount;
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
 
-/// So many lines are shown when nothing narrows them.
-const USUAL_LINES: usize = 100;
-
 /// Shows logs straight from their files, with or without a supervisor.
-pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure> {
+pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Failure> {
     let fleet = context.prove_as_scaled()?;
     let picked = fleet.pick(&Selection::of(args.services.iter().cloned())).map_err(|missing| {
         let names: Vec<&str> = fleet.services().keys().map(ServiceName::as_str).collect();
         Failure::Usage(format!("cannot show logs: {missing}; there are {}", names.join(", ")))
     })?;
-    let services = picked.iter().filter_map(|name| fleet.service(name));
+    let services: Vec<&Service> =
+        picked.iter().filter_map(|name| fleet.service(name)).map(|it| &**it).collect();
     let streams = match (args.stdout, args.stderr) {
         (true, _) => Streams::Stdout,
         (false, true) => Streams::Stderr,
         (false, false) => Streams::Both,
     };
-    let sources = query::sources(services.map(|service| &**service), streams);
+    let sources = query::sources(services.iter().copied(), streams);
+    if sources.is_empty() || !args.services.is_empty() {
+        services
+            .iter()
+            .filter_map(|service| elsewhere(service, streams))
+            .for_each(|words| context.say(&words));
+    }
     let pattern = args.grep.as_deref().map(Pattern::parse).transpose();
     let pattern = pattern.map_err(|error| Failure::Usage(format!("cannot search for that: {error}")))?;
-    let is_narrow = args.since.is_some() || args.until.is_some() || pattern.is_some();
     let now = Zoned::now();
     let query = Query {
         sources,
         times: context.paths.times.clone(),
-        last: args.lines.or((!is_narrow).then_some(USUAL_LINES)).filter(|count| *count < usize::MAX),
+        last: LineCount::All,
         since_ms: args.since.map(|when| when.unix_ms(&now)),
         until_ms: args.until.map(|when| when.unix_ms(&now)),
         pattern,
     };
+    let query = query.with_lines(args.lines);
     if query.is_void() {
         return Err(Failure::Usage("cannot show logs: --until is not after --since".to_owned()));
     }
@@ -66,6 +74,34 @@ pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure>
     printer.end();
     read.map_err(|error| Failure::System(format!("cannot read the logs: {error}")))?;
     printer.failure.map_or(Ok(()), Err)
+}
+
+/// Where the output of a service goes, if into no file that could be shown.
+fn elsewhere(service: &Service, streams: Streams) -> Option<String> {
+    if !query::sources([service], streams).is_empty() {
+        return None;
+    }
+    let Logs { stdout_to, stderr_to, .. } = &service.logs;
+    let targets: BTreeSet<Target> = match streams {
+        Streams::Both => stdout_to.union(stderr_to).copied().collect(),
+        Streams::Stdout => stdout_to.clone(),
+        Streams::Stderr => stderr_to.clone(),
+    };
+    let places: Vec<&str> = targets.iter().map(|target| place(*target)).collect();
+    let places = if places.is_empty() { "nowhere".to_owned() } else { places.join(" and ") };
+    let name = &service.name;
+    Some(format!(
+        "`{name}` has no log file to show: its output goes {places} (the config may name \"file\" as well)"
+    ))
+}
+
+fn place(target: Target) -> &'static str {
+    match target {
+        Target::File => "into a file",
+        Target::Inherit => "where the supervisor's own does",
+        Target::Syslog => "to syslog",
+        Target::Journald => "to systemd's journal",
+    }
 }
 
 struct Printer {

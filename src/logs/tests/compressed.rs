@@ -7,6 +7,7 @@ use crate::logs::files;
 use crate::logs::pattern::Pattern;
 use crate::logs::query::{Query, Source};
 use crate::spec::log::{Compression, Rotation};
+use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
 const PRESSED: Rotation =
@@ -25,7 +26,7 @@ fn written() -> (Rig, Query) {
     let query = Query {
         sources: vec![Source { service: name("a"), stream: Stream::Stdout, file }],
         times: rig.path("times"),
-        last: None,
+        last: LineCount::All,
         since_ms: None,
         until_ms: None,
         pattern: None,
@@ -43,7 +44,7 @@ fn what_is_compressed_is_read_searched_and_counted_like_any_other() {
     assert!(files::set_aside(&query.sources[0].file).len() >= 4);
     assert_eq!(lines(&query), numbered(0..250));
     for count in [1, 30, 49, 51, 120, 249, 250, 251] {
-        let last = Query { last: Some(count as usize), ..query.clone() };
+        let last = Query { last: LineCount::Last(count as usize), ..query.clone() };
         assert_eq!(lines(&last), numbered(250_u32.saturating_sub(count)..250), "{count}");
     }
     let pattern = Some(Pattern::parse("0017[0-2]|00003").unwrap());

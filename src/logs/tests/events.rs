@@ -6,6 +6,7 @@ use crate::logs::pump::{Destination, SetAside, StreamKey};
 use crate::logs::query::{Query, Source};
 use crate::logs::tap::{Heard, Part, WAITING_MAX};
 use crate::spec::log::{OutputEvents, Rotation};
+use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
 fn told_of(rig: &Rig, events: OutputEvents) -> Destination {
@@ -64,7 +65,7 @@ fn a_run_that_ends_in_the_midst_of_a_message_has_that_in_its_log_by_its_end() {
     let query = Query {
         sources: vec![source],
         times: rig.path("times"),
-        last: None,
+        last: LineCount::All,
         since_ms: None,
         until_ms: Some(ended_ms + 1),
         pattern: None,

@@ -1,9 +1,10 @@
 use std::fs;
 
 use super::name;
+use crate::logs::end::ends;
 use crate::logs::envelope::OpenLines;
 use crate::logs::follow::Follower;
-use crate::logs::query::{self, Source};
+use crate::logs::query::Source;
 use crate::vocab::stream::Stream;
 
 /// What a follower says in three looks at a line that begins before the first and ends before the last of them, a second and more later.
@@ -12,7 +13,7 @@ fn told(open_lines: OpenLines) -> Vec<Vec<String>> {
     let file = dir.path().join("a.log");
     fs::write(&file, "").unwrap();
     let sources = vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }];
-    let ends = query::ends(&sources);
+    let ends = ends(&sources);
     let mut follower = Follower::new(sources, &ends, open_lines);
     let writes = [(1_000, "con"), (2_000, ""), (2_500, "nected\n")];
     let looks = writes.iter().map(|(unix_ms, text)| {

@@ -5,10 +5,12 @@ use std::path::Path;
 use super::{items, name, series, written};
 use crate::logs::pattern::Pattern;
 use crate::logs::query::{Item, Query, Source};
+use crate::logs::series::Series;
 use crate::logs::session::{Going, Listener, Session};
 use crate::spec::log::Rotation;
 use crate::vocab::cause::Record;
 use crate::vocab::identity::Pid;
+use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::{Began, Mark, Turn};
 use crate::vocab::run::RunId;
 use crate::vocab::stream::Stream;
@@ -37,13 +39,13 @@ fn marks_stand_between_the_lines_that_are_wanted() {
     let check = |query: Query, expected: &str| assert_eq!(items(&query, marks.clone()), expected);
     let text = "a0 b0 c0 a1 <end 1> b1 c1 <3> a2 b2 c2 a3 b3 c3 a4 b4 c4 a5 b5 c5 <end 9>";
     check(all.clone(), text);
-    check(Query { last: Some(2), ..all.clone() }, "b5 c5 <end 9>");
-    check(Query { last: Some(14), ..all.clone() }, &text["a0 b0 c0 a1 <end 1> ".len()..]);
-    check(Query { last: Some(0), ..all.clone() }, "");
+    check(Query { last: LineCount::Last(2), ..all.clone() }, "b5 c5 <end 9>");
+    check(Query { last: LineCount::Last(14), ..all.clone() }, &text["a0 b0 c0 a1 <end 1> ".len()..]);
+    check(Query { last: LineCount::Last(0), ..all.clone() }, "");
     check(Query { since_ms: Some(13_001), until_ms: Some(17_000), ..all.clone() }, "b1 c1 <3> a2");
     let pattern = Some(Pattern::parse("a[12]").unwrap());
     check(Query { pattern, ..all.clone() }, "a1 a2");
-    check(Query { sources: Vec::new(), last: Some(5), ..all.clone() }, "<end 9>");
+    check(Query { sources: Vec::new(), last: LineCount::Last(5), ..all.clone() }, "<end 9>");
     check(Query { sources: Vec::new(), ..all }, "<end 9>");
 }
 
@@ -81,7 +83,7 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
     let query = Query {
         sources: vec![source],
         times: times.clone(),
-        last: None,
+        last: LineCount::All,
         since_ms: None,
         until_ms: None,
         pattern: None,
@@ -108,22 +110,83 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
     assert_eq!(hears.heard, expected);
 }
 
+/// Two runs whose last lines have no end, the next run's first bytes behind them, and their marks.
+fn runs_without_newlines(dir: &Path) -> (Query, Series, Vec<Mark>) {
+    let times = dir.join("times");
+    fs::create_dir_all(&times).unwrap();
+    let source = Source { service: name("a"), stream: Stream::Stdout, file: dir.join("a") };
+    let mut writer = series(&source.file, Rotation::default(), times.clone());
+    for (run, text) in [(1, "one\nab"), (2, "cd"), (3, "ef\ngh")] {
+        writer.append(text.as_bytes(), run * 10_000).unwrap();
+        writer.end_run(run * 10_000 + 5);
+    }
+    let marks =
+        vec![ended("a", 1, 10_005), began("a", 2, 10_006), ended("a", 2, 20_005), ended("a", 3, 30_005)];
+    let (since_ms, until_ms, pattern) = (None, None, None);
+    let query = Query { sources: vec![source], times, last: LineCount::All, since_ms, until_ms, pattern };
+    (query, writer, marks)
+}
+
 #[test]
-fn who_searches_looks_for_no_marks_and_who_follows_does_once_a_turn() {
+fn a_line_ends_with_its_run_for_who_reads_it() {
     let dir = tempfile::tempdir().unwrap();
-    let looks = |pattern: Option<Pattern>| {
-        let query = Query { pattern, ..written(dir.path()) };
-        let mut looks = 0;
-        let mut marks = || {
-            looks += 1;
-            Vec::new()
-        };
-        let mut hears = Hears { heard: Vec::new(), at_rest: &mut |_| (), rests: 0 };
-        let session = Session { query: &query, going: Going::On, unix_ms: || 40_000, marks: &mut marks };
-        session.run(&mut hears).unwrap();
-        looks
+    let (all, mut writer, marks) = runs_without_newlines(dir.path());
+    let check = |query: Query, expected: &str| assert_eq!(items(&query, marks.clone()), expected);
+    let text = "one ab <end 1> <2> cd <end 2> ef gh <end 3>";
+    check(all.clone(), text);
+    for (count, from) in [(1, "gh"), (2, "ef"), (3, "cd"), (4, "ab"), (5, "one"), (6, "one")] {
+        let last = Query { last: LineCount::Last(count), ..all.clone() };
+        check(last, &text[text.find(from).unwrap()..]);
+    }
+    let found = |text: &str| Query { pattern: Some(Pattern::parse(text).unwrap()), ..all.clone() };
+    check(found("^cd$"), "cd");
+    check(found("abc"), "");
+    check(Query { since_ms: Some(20_000), ..all.clone() }, "cd <end 2> ef gh <end 3>");
+    check(Query { until_ms: Some(20_000), last: LineCount::Last(1), ..all.clone() }, "ab <end 1> <2>");
+    assert_eq!(fs::read_to_string(&all.sources[0].file).unwrap(), "one\nabcdef\ngh", "the file is as it was");
+    writer.append(b"ij\n", 40_000).unwrap();
+    check(all, "one ab <end 1> <2> cd <end 2> ef gh <end 3> ij");
+}
+
+#[test]
+fn a_line_ends_with_its_run_for_who_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let (query, mut writer, mut first) = runs_without_newlines(dir.path());
+    let told = std::cell::RefCell::new(first.split_off(2));
+    let mut rounds = 0;
+    let mut marks = || {
+        rounds += 1;
+        if rounds == 1 { std::mem::take(&mut first) } else { told.borrow_mut().drain(..).collect() }
     };
-    assert_eq!(looks(Some(Pattern::parse("a").unwrap())), 0);
-    // Twice at the beginning, and in three turns.
-    assert_eq!(looks(None), 2 + 3);
+    let mut at_rest = |rests: usize| match rests {
+        0 => {
+            writer.append(b"ij", 40_000).unwrap();
+            writer.end_run(40_005);
+            writer.append(b"kl", 40_005).unwrap();
+            told.borrow_mut().extend([ended("a", 4, 40_005), began("a", 5, 40_006)]);
+        }
+        1 => {
+            writer.end_run(50_000);
+            told.borrow_mut().push(ended("a", 5, 50_000));
+        }
+        _ => writer.append(b"mn\n", 60_000).unwrap(),
+    };
+    let mut hears = Hears { heard: Vec::new(), at_rest: &mut at_rest, rests: 0 };
+    Session { query: &query, going: Going::On, unix_ms: || 70_000, marks: &mut marks }
+        .run(&mut hears)
+        .unwrap();
+    let before = ["one", "ab", "<ended>", "<began>", "cd", "<ended>", "ef", "gh", "<ended>"];
+    let after = ["ij", "<ended>", "<began>", "kl", "<ended>", "mn"];
+    assert_eq!(hears.heard, [before.as_slice(), &after].concat());
+}
+
+#[test]
+fn the_times_of_what_somebody_cut_off_are_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (query, mut writer, marks) = runs_without_newlines(dir.path());
+    let file = fs::File::options().write(true).open(&query.sources[0].file).unwrap();
+    file.set_len(0).unwrap();
+    writer.append(b"after this line comes no other one\n", 30_500).unwrap();
+    assert_eq!(items(&query, marks), "after this line comes no other one");
+    assert_eq!(items(&Query { since_ms: Some(30_501), ..query }, Vec::new()), "");
 }
