@@ -22,7 +22,7 @@ use super::meter::Meter;
 use super::notes::Note;
 use super::notify::Listening;
 use super::orphans::Orphans;
-use super::processes::Times;
+use super::processes::{Processes, Times};
 use super::repairs::Repairs;
 use super::roster::Roster;
 use super::schedule::Schedules;
@@ -94,6 +94,8 @@ pub struct Engine {
     pub(super) started: Moment,
     /// When its services were started and ended last.
     pub(super) times: Times,
+    /// The last look at the processes, until something happens.
+    pub(super) seen: Option<Arc<Processes>>,
     /// What supervisord's clients call the services.
     pub(super) roster: Arc<Roster>,
     /// The config that was read last and is not applied, in supervisord's way.
@@ -218,6 +220,7 @@ impl Engine {
             looked_around: None,
             started: clock::now(),
             times: Times::default(),
+            seen: None,
             roster: parts.roster,
             pending: None,
             guardian: parts.guardian,
@@ -241,12 +244,11 @@ impl Engine {
         // A successor that finds no journal knows that it was lost.
         self.diary.keep(&self.fleet);
         loop {
-            let message = self.next_message().await;
+            let message = self.next_change().await;
             if let Some(Message::Ended(_)) = message {
                 // Runs end in crowds: all that ended by the next look for events is written down at once.
                 tokio::task::yield_now().await;
             }
-            message.iter().for_each(|message| self.note_use(message));
             self.take(message);
             while let Ok(message) = self.inbox.try_recv() {
                 self.note_use(&message);
@@ -265,7 +267,7 @@ impl Engine {
     }
 
     /// The next message; none when the machine's deadline comes first, or there are runs to begin.
-    async fn next_message(&mut self) -> Option<Message> {
+    pub(super) async fn next_message(&mut self) -> Option<Message> {
         if !self.starts.is_empty() {
             tokio::task::yield_now().await;
             return self.inbox.try_recv().ok();
@@ -294,7 +296,7 @@ impl Engine {
 
     /// What clients and starts make the supervisor map is given back a while after the last of them; looks at services,
     /// which never end, are no reason to do so again and again.
-    fn note_use(&mut self, message: &Message) {
+    pub(super) fn note_use(&mut self, message: &Message) {
         let is_look = match message {
             Message::Machine(event) => matches!(event, Event::Probed { .. }),
             // The end of a check; that of a run comes as an event as well.

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
 
 use super::engine::Engine;
 use super::roster::Unit;
@@ -19,6 +21,8 @@ use crate::vocab::state::State;
 /// All processes at one moment, sorted by group and name.
 #[derive(Debug)]
 pub struct Processes {
+    /// The moment, in seconds since 1970 UTC.
+    pub unix_s: u64,
     /// Each.
     pub all: Vec<Process>,
     /// Whether the supervisor is about to end.
@@ -29,6 +33,8 @@ pub struct Processes {
     pub supervisor_log: PathBuf,
     /// Where programs are looked up.
     pub path_variable: Option<String>,
+    /// What all of it is in words that cross the wire, once somebody has asked for them.
+    document: OnceLock<Bytes>,
 }
 
 /// One process.
@@ -87,6 +93,11 @@ impl Times {
 }
 
 impl Processes {
+    /// All of it in words that cross the wire, which are made once for everybody who has this look.
+    pub fn document(&self, write: impl FnOnce(&Self) -> String) -> Bytes {
+        self.document.get_or_init(|| write(self).into()).clone()
+    }
+
     /// The process of this group and name.
     pub fn find(&self, group: &str, process: &str) -> Option<&Process> {
         self.all.iter().find(|it| it.unit.group == group && it.unit.process == process)
@@ -106,7 +117,16 @@ impl Engine {
         self.times.0.entry(service.spec().name.clone()).or_default().stop_ms = clock::unix_ms();
     }
 
-    /// How the processes stand.
+    /// How the processes stand. Nothing has happened since a look that is still kept, and what is told of them, times
+    /// included, is in whole seconds.
+    pub(super) fn look_again(&mut self) -> Arc<Processes> {
+        let kept = self.seen.take().filter(|seen| seen.unix_s == unix_s());
+        let seen = kept.unwrap_or_else(|| Arc::new(self.processes()));
+        self.seen = Some(Arc::clone(&seen));
+        seen
+    }
+
+    /// How the processes stand, looked at afresh.
     pub(super) fn processes(&self) -> Processes {
         let replicated = self.fleet.spec().replicated();
         let active =
@@ -124,11 +144,13 @@ impl Engine {
             (&one.unit.group, &one.unit.process).cmp(&(&other.unit.group, &other.unit.process))
         });
         Processes {
+            unix_s: unix_s(),
             all,
             is_ending: self.is_ending(),
             identifier: self.roster.identifier.clone(),
             supervisor_log: self.paths.supervisor_log.clone(),
             path_variable: self.environment.value("PATH").map(str::to_owned),
+            document: OnceLock::new(),
         }
     }
 
@@ -188,6 +210,10 @@ impl Engine {
         });
         configured
     }
+}
+
+fn unix_s() -> u64 {
+    clock::unix_ms() / 1000
 }
 
 /// supervisord forgets the code of a run that ended too early, and of the one before a run.

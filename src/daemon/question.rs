@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::engine::Engine;
 use super::groups::{Refused, Reread};
+use super::mailbox::Message;
 use super::processes::{Configured, Processes};
 
 /// What supervisord's clients ask the engine, beyond the commands that all clients have.
@@ -10,7 +13,7 @@ pub enum Question {
     /// Whether the supervisor is about to end.
     IsEnding(oneshot::Sender<bool>),
     /// How the processes stand.
-    Processes(oneshot::Sender<Processes>),
+    Processes(oneshot::Sender<Arc<Processes>>),
     /// What the config that was read last says of processes.
     Configs(oneshot::Sender<Vec<Configured>>),
     /// How the config differs from what is active; nothing is applied.
@@ -24,11 +27,29 @@ pub enum Question {
 }
 
 impl Engine {
+    /// The next message that may change anything, and none when something is due. Between two of them nothing changes, so
+    /// whoever asks how the processes stand is answered from one look.
+    pub(super) async fn next_change(&mut self) -> Option<Message> {
+        loop {
+            let message = self.next_message().await;
+            message.iter().for_each(|message| self.note_use(message));
+            match message {
+                Some(Message::Question(Question::Processes(reply))) if self.starts.is_empty() => {
+                    drop(reply.send(self.look_again()));
+                }
+                message => {
+                    self.seen = None;
+                    return message;
+                }
+            }
+        }
+    }
+
     /// Answers one. Whoever asked may have left; then nobody has to know.
     pub(super) fn question(&mut self, question: Question) {
         match question {
             Question::IsEnding(reply) => drop(reply.send(self.is_ending())),
-            Question::Processes(reply) => drop(reply.send(self.processes())),
+            Question::Processes(reply) => drop(reply.send(Arc::new(self.processes()))),
             Question::Configs(reply) => drop(reply.send(self.configured())),
             Question::Reread(reply) => drop(reply.send(self.reread())),
             Question::ForeseeRestart(reply) => self.foresee_restart(reply),

@@ -1,6 +1,7 @@
 //! supervisord's XML-RPC, asked by Python's own client.
 
 mod fleet;
+mod look;
 
 use std::io::Write;
 use std::path::Path;

@@ -72,7 +72,7 @@ pub(super) async fn of_channel(
 pub(super) async fn of_supervisor(State(mailbox): State<Mailbox>) -> Response {
     let ended = mailbox.ended();
     match Desk::new(mailbox).look().await {
-        Ok(processes) => follow(ended, processes.supervisor_log),
+        Ok(processes) => follow(ended, processes.supervisor_log.clone()),
         Err(fault) => page::failure(&fault),
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::daemon::causes::askers::Asker;
@@ -48,7 +50,7 @@ impl Desk {
     ///
     /// # Errors
     /// The supervisor is about to end.
-    pub async fn look(&self) -> Result<Processes, Fault> {
+    pub async fn look(&self) -> Result<Arc<Processes>, Fault> {
         let found = self.ask(Question::Processes).await?;
         if found.is_ending { Err(FaultCode::ShutdownState.bare()) } else { Ok(found) }
     }

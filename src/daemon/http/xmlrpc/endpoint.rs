@@ -11,7 +11,7 @@ use super::desk::Desk;
 use super::system;
 use crate::daemon::causes::askers::Asker;
 use crate::daemon::mailbox::Mailbox;
-use crate::protocol::xmlrpc::message::{Call, encode_answer};
+use crate::protocol::xmlrpc::message::Call;
 
 /// A call has to arrive within this time.
 const BODY_MAX: Duration = Duration::from_secs(10);
@@ -36,8 +36,8 @@ pub async fn call(State(mailbox): State<Mailbox>, request: Request) -> Response 
     };
     match Call::decode(&body) {
         Ok(call) => {
-            let answer = system::answer(&Desk::of(mailbox, asker), call).await;
-            ([(header::CONTENT_TYPE, "text/xml")], encode_answer(&answer)).into_response()
+            let answer = system::answer_written(&Desk::of(mailbox, asker), call).await;
+            ([(header::CONTENT_TYPE, "text/xml")], answer).into_response()
         }
         Err(malformed) => (StatusCode::BAD_REQUEST, format!("{malformed}\n")).into_response(),
     }

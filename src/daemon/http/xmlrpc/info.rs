@@ -1,14 +1,17 @@
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::desk::{Desk, find_one};
 use super::method::{AtEnd, Method, Params};
-use crate::daemon::processes::Process;
-use crate::protocol::xmlrpc::message::Answer;
+use crate::daemon::processes::{Process, Processes};
+use crate::protocol::xmlrpc::message::{Answer, encode_answer};
 use crate::protocol::xmlrpc::value::Value;
-use crate::sys::clock;
 use crate::vocab::state::State;
 use crate::vocab::stream::Stream;
+
+/// The method that clients call most.
+pub(super) const ALL: &str = "supervisor.getAllProcessInfo";
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -20,7 +23,7 @@ pub(super) const METHODS: &[Method] = &[
         run: |desk, params| Box::pin(one(desk, params)),
     },
     Method {
-        names: &["supervisor.getAllProcessInfo"],
+        names: &[ALL],
         types: &["array"],
         optional: 0,
         help: "Says how every process stands, sorted by group and name.",
@@ -31,14 +34,24 @@ pub(super) const METHODS: &[Method] = &[
 
 async fn one(desk: &Desk, params: Params) -> Answer {
     let processes = desk.look().await?;
-    Ok(info(find_one(&processes, params.text(0))?, clock::unix_ms() / 1000))
+    Ok(info(find_one(&processes, params.text(0))?, processes.unix_s))
 }
 
-/// A look says by itself that the supervisor ends: one is enough for the method that clients call most.
+/// A look says by itself that the supervisor ends: one is enough.
 async fn all(desk: &Desk) -> Answer {
-    let processes = desk.look().await?;
-    let now = clock::unix_ms() / 1000;
-    Ok(Value::Array(processes.all.iter().map(|process| info(process, now)).collect()))
+    Ok(told(&*desk.look().await?))
+}
+
+/// The same as it crosses the wire.
+pub(super) async fn all_written(desk: &Desk) -> Bytes {
+    match desk.look().await {
+        Ok(processes) => processes.document(|processes| encode_answer(&Ok(told(processes)))),
+        Err(fault) => encode_answer(&Err(fault)).into(),
+    }
+}
+
+fn told(processes: &Processes) -> Value {
+    Value::Array(processes.all.iter().map(|process| info(process, processes.unix_s)).collect())
 }
 
 /// How a process stands, at a time in seconds since 1970.

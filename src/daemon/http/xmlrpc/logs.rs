@@ -181,7 +181,7 @@ fn tail(file: &Path, offset: i64, length: i64) -> io::Result<Value> {
 }
 
 async fn clear_own(desk: &Desk) -> Answer {
-    let log = desk.look().await?.supervisor_log;
+    let log = desk.look().await?.supervisor_log.clone();
     beside_the_loop(move || {
         if !log.exists() {
             return Err(FaultCode::NoFile.with(log.display()));

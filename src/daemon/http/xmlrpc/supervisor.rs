@@ -33,7 +33,7 @@ pub(super) const METHODS: &[Method] = &[
         optional: 0,
         help: "Says what the supervisor calls itself: the `identifier` of [supervisord].",
         at_end: AtEnd::Refused,
-        run: |desk, _| Box::pin(async { Ok(Value::from(desk.look().await?.identifier)) }),
+        run: |desk, _| Box::pin(async { Ok(Value::from(desk.look().await?.identifier.as_str())) }),
     },
     Method {
         names: &["supervisor.getState"],

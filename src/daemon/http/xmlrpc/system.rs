@@ -1,7 +1,10 @@
+use bytes::Bytes;
+
 use super::desk::Desk;
+use super::info;
 use super::method::{self, AtEnd, Method, Params};
 use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
-use crate::protocol::xmlrpc::message::{Answer, Call};
+use crate::protocol::xmlrpc::message::{Answer, Call, encode_answer};
 use crate::protocol::xmlrpc::value::Value;
 
 const MULTICALL: &str = "system.multicall";
@@ -41,6 +44,14 @@ pub(super) const METHODS: &[Method] = &[
         run: |desk, params| Box::pin(multicall(desk, params)),
     },
 ];
+
+/// Answers a call by what crosses the wire.
+pub async fn answer_written(desk: &Desk, call: Call) -> Bytes {
+    if call.method == info::ALL && call.params.is_empty() {
+        return info::all_written(desk).await;
+    }
+    encode_answer(&answer(desk, call).await).into()
+}
 
 /// Answers a call.
 ///
