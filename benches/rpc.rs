@@ -95,10 +95,11 @@ struct Server {
 
 fn of_procman(place: &Place) -> Server {
     let paths = Paths::new(&place.path().join("services.toml"), &place.path().join(".procman"));
-    let lock::Supervisor::Alive(Some(supervisor)) = lock::supervisor(&paths).unwrap() else {
-        panic!("nobody holds {}", paths.lock.display())
+    let holder = match lock::supervisor(&paths).unwrap() {
+        lock::Supervisor::Alive(holder) => holder.unwrap(),
+        lock::Supervisor::Nobody => unreachable!("`up` has returned"),
     };
-    Server { name: "procman", socket: paths.socket, pid: Some(supervisor.pid.as_raw()) }
+    Server { name: "procman", socket: paths.socket, pid: Some(holder.pid.as_raw()) }
 }
 
 /// The same services under supervisord.
@@ -122,15 +123,15 @@ fn bare(place: &Place, other: &Path) -> Server {
     let answer = client.answer;
     let socket = place.path().join("bare.sock");
     let listener = UnixListener::bind(&socket).unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, answer) = (stream.unwrap(), answer.clone());
-            thread::spawn(move || {
-                let mut asked = [0; 4096];
+    for _ in 0..Clients::Four.count() {
+        let (listener, answer) = (listener.try_clone().unwrap(), answer.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut asked) = (stream.unwrap(), [0; 4096]);
                 while stream.read(&mut asked).unwrap_or(0) > 0 && stream.write_all(&answer).is_ok() {}
-            });
-        }
-    });
+            }
+        });
+    }
     Server { name: "threads that read and write as many bytes", socket, pid: None }
 }
 
@@ -157,7 +158,8 @@ impl Turn {
     }
 }
 
-/// How many calls one client gets answered in a turn; each answer is read whole, and the first is proven to have all services.
+/// How many calls one client gets answered in a turn; each answer is read whole, and the first is parsed and proven to have all
+/// services.
 fn ask(socket: &Path, clients: Clients) -> u32 {
     let request = request();
     let mut client = Client::connect(socket);
@@ -219,6 +221,7 @@ impl Client {
         self.head = self.answer.len();
         self.answer.resize(self.head + length, 0);
         self.stream.read_exact(&mut self.answer[self.head..]).unwrap();
+        assert!(self.answer.ends_with(b"</methodResponse>\n"), "the answer is not whole");
     }
 }
 

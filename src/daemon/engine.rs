@@ -289,6 +289,7 @@ impl Engine {
             if deadline.is_some_and(|(due, _)| due == at) {
                 return None;
             }
+            self.seen = None;
             memory::let_go_of_unused();
             self.busy_until = None;
         }
@@ -297,12 +298,7 @@ impl Engine {
     /// What clients and starts make the supervisor map is given back a while after the last of them; looks at services,
     /// which never end, are no reason to do so again and again.
     pub(super) fn note_use(&mut self, message: &Message) {
-        let is_look = match message {
-            Message::Machine(event) => matches!(event, Event::Probed { .. }),
-            // The end of a check; that of a run comes as an event as well.
-            other => matches!(other, Message::Notice(_) | Message::Heard(_) | Message::Signal(Wish::Reap)),
-        };
-        if !is_look {
+        if !message.is_of_a_look() {
             self.busy_until = Some(clock::now().after(QUIET));
         }
     }

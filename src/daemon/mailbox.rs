@@ -7,6 +7,7 @@ use super::causes::askers::Asker;
 use super::causes::ends::Ended;
 use super::preflight::{Foresights, Reading};
 use super::question::Question;
+use super::signals::Wish;
 use crate::logs::query::Query;
 use crate::logs::tap::Heard;
 use crate::machine;
@@ -85,7 +86,18 @@ pub enum Message {
     /// The guardian has ended.
     GuardianEnded(Identity),
     /// The supervisor got a signal.
-    Signal(super::signals::Wish),
+    Signal(Wish),
+}
+
+impl Message {
+    /// Whether a service was looked at, or told of itself.
+    pub(super) fn is_of_a_look(&self) -> bool {
+        match self {
+            Self::Machine(event) => matches!(event, machine::event::Event::Probed { .. }),
+            // The end of a check; that of a run comes as an event as well.
+            other => matches!(other, Self::Notice(_) | Self::Heard(_) | Self::Signal(Wish::Reap)),
+        }
+    }
 }
 
 /// Who gave a command, and where the two answers to it go: at once whether it is done at all, and in the end what it came to.
