@@ -47,8 +47,9 @@ impl Engine {
         };
         let Blame::Program { file } = blame else { return };
         let lasted = service.last().map_or(Duration::ZERO, |last| last.lasted);
-        let began_ms = clock::unix_ms().saturating_sub(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
-        let wait = Wait { service: Arc::clone(service.spec()), file, began_ms };
+        let ended_ms = clock::unix_ms();
+        let began_ms = ended_ms.saturating_sub(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
+        let wait = Wait { service: Arc::clone(service.spec()), file, began_ms, ended_ms };
         let mailbox = self.mailbox.clone();
         let task = tokio::spawn(async move {
             let service = wait.service.name.clone();
@@ -77,6 +78,8 @@ struct Wait {
     file: Option<String>,
     /// When the run began that failed, in milliseconds since 1970 UTC.
     began_ms: u64,
+    /// When its end was known, in milliseconds since 1970 UTC.
+    ended_ms: u64,
 }
 
 impl Wait {
@@ -120,24 +123,19 @@ impl Wait {
                 let _ = told.try_send(());
             }
         })?;
-        for directory in directories {
-            watcher.watch(&directory, RecursiveMode::NonRecursive)?;
+        for directory in &directories {
+            watcher.watch(directory, RecursiveMode::NonRecursive)?;
         }
-        // Somebody may have been faster. A program that writes its own files when it starts is not broken in one of them.
-        if file.is_some_and(|file| self.has_changed(&file)) {
+        // Somebody may have been faster. A program that writes its own files when it starts is not broken in one of them; what
+        // it may have written of others counts for nothing.
+        let has_changed = match &file {
+            Some(file) => has_changed_since(self.began_ms, file),
+            None => directories.iter().flat_map(modules_in).any(|it| has_changed_since(self.ended_ms, &it)),
+        };
+        if has_changed {
             let _ = changes.try_send(());
         }
         Ok(watcher)
-    }
-
-    /// Whether a file changed since the run that failed began. A clock that was set says nothing.
-    fn has_changed(&self, file: &Path) -> bool {
-        let changed_ms = |found: fs::Metadata| {
-            u64::try_from(found.ctime().saturating_mul(1000).saturating_add(found.ctime_nsec() / 1_000_000))
-                .ok()
-        };
-        let changed_ms = fs::metadata(file).ok().and_then(changed_ms);
-        changed_ms.is_some_and(|at| at > self.began_ms && at <= clock::unix_ms())
     }
 
     /// Where the modules of a service are: its directory and that of its script, with what is below and not ignored.
@@ -157,6 +155,21 @@ impl Wait {
     }
 }
 
+/// Whether a file changed since then. A clock that was set says nothing.
+fn has_changed_since(unix_ms: u64, file: &Path) -> bool {
+    let changed_ms = |found: fs::Metadata| {
+        u64::try_from(found.ctime().saturating_mul(1000).saturating_add(found.ctime_nsec() / 1_000_000)).ok()
+    };
+    let changed_ms = fs::metadata(file).ok().and_then(changed_ms);
+    changed_ms.is_some_and(|at| at > unix_ms && at <= clock::unix_ms())
+}
+
+/// The files of a directory that Python may import.
+fn modules_in(directory: &PathBuf) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| is_module(path))
+}
+
 /// A file of that name, in its directory by that one's own path.
 fn resolved(file: &Path) -> PathBuf {
     let directory = file.parent().and_then(|parent| parent.canonicalize().ok());
@@ -165,11 +178,11 @@ fn resolved(file: &Path) -> PathBuf {
 
 /// Whether a change there may be one of a module: of a file that Python imports, or of a directory that may be a package.
 fn is_of_program(path: &Path) -> bool {
-    let extension = path.extension().and_then(|it| it.to_str());
-    match extension {
-        Some(extension) => ["py", "so", "pth"].contains(&extension),
-        None => path.is_dir() && !path.ends_with("__pycache__"),
-    }
+    is_module(path) || (path.extension().is_none() && path.is_dir() && !path.ends_with("__pycache__"))
+}
+
+fn is_module(path: &Path) -> bool {
+    path.extension().is_some_and(|it| ["py", "so", "pth"].iter().any(|known| it == *known))
 }
 
 #[cfg(test)]
@@ -187,8 +200,16 @@ mod tests {
     fn ends(directory: &Path, file: Option<&str>, times: u32, act: impl Fn()) -> bool {
         let command = Command::new(vec!["python3".to_owned(), "app/main.py".to_owned()]).unwrap();
         let service = Service::plain(ServiceName::parse("api").unwrap(), command, directory.to_owned());
-        let began_ms = clock::unix_ms() + 5000;
-        let wait = Wait { service: Arc::new(service), file: file.map(str::to_owned), began_ms };
+        let later_ms = clock::unix_ms() + 5000;
+        let file = file.map(str::to_owned);
+        wait_ends(
+            Wait { service: Arc::new(service), file, began_ms: later_ms, ended_ms: later_ms },
+            times,
+            act,
+        )
+    }
+
+    fn wait_ends(wait: Wait, times: u32, act: impl Fn()) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut waiting = tokio::spawn(wait.until_something_changes());
@@ -216,6 +237,27 @@ mod tests {
         assert!(ends(&root, Some("link/main.py"), 30, || touch("app/main.py")), "by another path as well");
         assert!(!ends(&root, Some("app/main.py"), 4, || touch("app/other.py")));
         assert!(!ends(&root, None, 4, || touch("app/data.json")));
+    }
+
+    #[test]
+    fn what_changed_before_the_watch_was_there_and_after_the_end_ends_the_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("app")).unwrap();
+        let wait = |ended_ms: u64| {
+            let command = Command::new(vec!["python3".to_owned(), "app/main.py".to_owned()]).unwrap();
+            let service = Service::plain(ServiceName::parse("api").unwrap(), command, root.clone());
+            Wait { service: Arc::new(service), file: None, began_ms: 0, ended_ms }
+        };
+        let ended_ms = clock::unix_ms() - 1000;
+        fs::write(root.join("app/data.json"), "x").unwrap();
+        assert!(!wait_ends(wait(ended_ms), 2, || ()), "no program file changed");
+        fs::write(root.join("app/found.py"), "x").unwrap();
+        assert!(wait_ends(wait(ended_ms), 10, || ()));
+        assert!(
+            !wait_ends(wait(clock::unix_ms() + 5000), 2, || ()),
+            "the program may have written that itself"
+        );
     }
 
     #[test]

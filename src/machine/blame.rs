@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::exchange::Roll;
 use super::phase::{Awaits, Phase};
 use super::service::Service;
 use super::trouble::{Condemned, Remedy};
@@ -71,6 +72,15 @@ impl Service {
     pub fn condemned(&self) -> Option<(&str, Remedy)> {
         let Condemned { cause, remedy } = self.trouble.as_ref()?.condemnation()?;
         Some((cause, *remedy))
+    }
+
+    /// Why a run that was to take the place of the one that counts was asked to end, if it did not prove itself.
+    pub fn unready(&self, run: RunId) -> Option<&str> {
+        let is_newer = self.second.as_ref().is_some_and(|it| it.run() == run) && self.phase.run() < Some(run);
+        match &self.roll {
+            Roll::Failed { why } if is_newer => Some(why),
+            Roll::Failed { .. } | Roll::Nothing | Roll::Due { .. } => None,
+        }
     }
 
     /// Whether a run of it was asked to end, or killed.

@@ -7,6 +7,7 @@ use super::event::{End, Finding, Obstacle};
 use super::explain;
 use super::phase::{Live, NextLook, Patience, Phase, Proof};
 use super::proof::until;
+use super::renewal::Renewed;
 use super::service::{KILL_PATIENCE, LastRun, Service, Standing};
 use super::trouble::Trouble;
 use crate::spec::health::Aspect;
@@ -246,7 +247,8 @@ impl Service {
         self.second = None;
         self.trouble = None;
         self.failures = 0;
-        self.renewal = None;
+        self.renewed =
+            before.and_then(|before| self.renewal.take().map(|cause| Renewed { run: before.run, cause }));
         let since = self.phase.live().map_or(now, |live| live.since);
         self.begin_upkeep(since, now);
         out.extend(self.phase.run().and_then(|run| self.hook(run, Occasion::PostStart)));

@@ -7,9 +7,17 @@ use super::service::Service;
 use super::trouble::{Remedy, Trouble};
 use crate::vocab::measure::Brief;
 use crate::vocab::moment::Moment;
+use crate::vocab::run::RunId;
 
 /// How long a run that takes another's place may take to be ready beside it.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// A run whose place another has taken, for its age or its schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Renewed {
+    pub(super) run: RunId,
+    pub(super) cause: String,
+}
 
 impl Service {
     /// A run that began then has a time of its own at which it is too old, if its spec says anything of age.
@@ -54,6 +62,11 @@ impl Service {
             Phase::Stopping { .. } | Phase::Killing { .. } => (),
             Phase::Resting(_) | Phase::Backoff { .. } | Phase::Blocked { .. } => self.want_up(),
         }
+    }
+
+    /// Why another run has taken the place of this one, if that was for its age or its schedule.
+    pub fn renewed(&self, run: RunId) -> Option<&str> {
+        self.renewed.as_ref().filter(|renewed| renewed.run == run).map(|renewed| renewed.cause.as_str())
     }
 
     fn rolls(&self) -> bool {

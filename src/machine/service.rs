@@ -11,6 +11,7 @@ use super::explain;
 use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Awaits, Live, NextLook, Phase, Rest};
+use super::renewal::Renewed;
 use super::schedule::{Plan, Queue};
 use super::startup::Startup;
 use super::trouble::{Remedy, Trouble, remedy};
@@ -38,6 +39,7 @@ pub struct Service {
     pub(super) retires_at: Option<Moment>,
     /// Why another run was to take the place of the one that lives, the last time.
     pub(super) renewal: Option<String>,
+    pub(super) renewed: Option<Renewed>,
     /// Its last starts, if anybody counts them.
     pub(super) starts: Vec<Moment>,
     pub(super) dice: Dice,
@@ -88,6 +90,7 @@ impl Service {
             plan: Plan::default(),
             retires_at: None,
             renewal: None,
+            renewed: None,
             starts: Vec::new(),
             dice,
             second: None,

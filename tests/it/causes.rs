@@ -297,6 +297,22 @@ fn a_heartbeat_that_stops_is_the_cause_that_is_told() {
 }
 
 #[test]
+fn a_run_that_was_replaced_for_its_age_and_one_that_was_to_replace_it_and_was_not_ready_have_causes() {
+    let fleet = Fleet::new(&format!("{STAYING}max_age = \"2s\"\n"));
+    python(&fleet, "api", STAYS);
+    fleet.run("up").expect(0);
+    let pid = fleet.pid("api");
+    let end = last_end(&fleet, "api", |end| end.pid.is_some_and(|it| it.as_raw() == pid));
+    assert_eq!((end.class, end.by.map(|by| by.means)), (Class::Operator, Some(Means::Renewal)));
+    assert!(end.detail.unwrap().ends_with("max_age is 2.0s"));
+    fleet.configure(&STAYING.replace("20ms", "1h"));
+    fleet.run("reload").expect(0);
+    fleet.run("restart api --rolling --timeout 300ms").expect(1);
+    let end = last_end(&fleet, "api", |end| end.class == Class::FailedCheck);
+    assert!(end.detail.unwrap().starts_with("the new run did not become ready within 300ms"));
+}
+
+#[test]
 fn records_outlive_upgrades_deaths_and_down_and_what_nobody_saw_is_called_unknown() {
     let fleet = Fleet::new(STAYING);
     python(&fleet, "api", STAYS);

@@ -131,7 +131,15 @@ impl Engine {
                 drop(self.askers.take_end(name));
                 (Deed::TakenDown(words), Some(by))
             }
-            _ if service.is_asked_to_end(run) => (Deed::Asked, self.askers.take_end(name)),
+            _ if service.is_asked_to_end(run) => match (service.renewed(run), service.unready(run)) {
+                (Some(cause), _) => (Deed::Renewed(cause.to_owned()), by(Means::Renewal)),
+                (None, Some(why)) => {
+                    // Who asked for the exchange has not had the other run ended.
+                    drop(self.askers.take_end(name));
+                    (Deed::Checked(why.to_owned()), by(Means::Health))
+                }
+                (None, None) => (Deed::Asked, self.askers.take_end(name)),
+            },
             (Some((signal, by)), _) => (Deed::Signalled(signal), Some(by)),
             (None, _) => (Deed::Nothing, None),
         }

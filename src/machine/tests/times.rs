@@ -179,6 +179,8 @@ fn a_run_that_is_too_old_is_replaced_within_its_variance_and_no_failure_is_count
     assert!(rig.run("bound") > run);
     rig.pass(u64::from(260 - waited) * 100);
     assert!(rig.run("rolled") > rolled);
+    let renewed = rig.fleet.services()[&name("rolled")].renewed(rolled).unwrap_or_default();
+    assert!(renewed.starts_with("it has run for 1m ") && renewed.ends_with("max_age is 1m 40s"), "{renewed}");
     let bound = rig.fleet.services()[&name("bound")].memory();
     assert_eq!((bound.goal, bound.failures), (Goal::Up, 0));
 }
