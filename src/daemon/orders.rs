@@ -6,7 +6,7 @@ use super::mailbox::Reply;
 use crate::machine::event::{Awaited, Command, Event, Verb};
 use crate::machine::ticket::{Answer, TicketId, Verdict};
 use crate::protocol;
-use crate::protocol::command::{Dependents, Fate, Order, Pace, RollOrder, ShutdownOrder};
+use crate::protocol::command::{Dependents, Fate, Order, Pace, RollOrder, Sequel, ShutdownOrder};
 use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::reply::{Report, ServiceResult};
 use crate::sys::{clock, process};
@@ -213,7 +213,10 @@ impl Engine {
 fn means(command: &protocol::command::Command) -> Option<Means> {
     use protocol::command::Command as Asked;
     match command {
-        Asked::Stop(_) => Some(Means::Stop),
+        Asked::Stop(order) => Some(match order.sequel {
+            Sequel::Nothing => Means::Stop,
+            Sequel::Restart => Means::Restart,
+        }),
         Asked::Restart(_) => Some(Means::Restart),
         Asked::Roll(_) => Some(Means::Roll),
         Asked::Scale(_) => Some(Means::Scale),

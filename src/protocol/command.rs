@@ -47,6 +47,9 @@ pub struct Order {
     pub dependents: Dependents,
     /// For `stop`: whether each waits for those that need it.
     pub pace: Pace,
+    /// For `stop`: what is to follow, for the records of the runs that it ends.
+    #[serde(skip_serializing_if = "Sequel::is_nothing")]
+    pub sequel: Sequel,
     /// After so many milliseconds the answer is what has been reached; no limit when absent.
     pub timeout_ms: Option<u64>,
 }
@@ -83,6 +86,23 @@ pub enum Pace {
     InOrder,
     /// All are asked at once.
     AtOnce,
+}
+
+/// What whoever stops services is about to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sequel {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Start the whole system again.
+    Restart,
+}
+
+impl Sequel {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// Whether a command reaches further than the services it names.

@@ -100,7 +100,7 @@ pub struct By {
 pub enum Means {
     /// `procman stop`.
     Stop,
-    /// `procman restart SERVICE`.
+    /// `procman restart`, of services or of the whole system.
     Restart,
     /// `procman restart --rolling`.
     Roll,
@@ -112,7 +112,7 @@ pub enum Means {
     Signal,
     /// `procman reload`, or SIGHUP to the supervisor.
     Reload,
-    /// `procman down`, or a restart of the whole system.
+    /// `procman down`, or what a restart of the whole system has not ended before.
     Shutdown,
     /// `procman restart --emergency`.
     Emergency,

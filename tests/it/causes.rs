@@ -181,6 +181,7 @@ fn who_ended_a_run_by_which_command_is_told_and_who_stopped_a_service_that_had_n
         );
     };
     check("restart api", Means::Restart, None);
+    check("restart --quick", Means::Restart, None);
     check("restart api --rolling", Means::Roll, None);
     check("signal api -s KILL", Means::Signal, Some("SIGKILL"));
     fleet.wait_for_state("api", State::Running);

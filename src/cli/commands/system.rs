@@ -15,7 +15,7 @@ use crate::client::ask::AskError;
 use crate::client::connection::{Client, Unreachable};
 use crate::ports::flush::{self, Fate, Force, Foreign, Plan, Request, Step};
 use crate::ports::verdict::Ours;
-use crate::protocol::command::{Command, Fate as Leaving, Order, Pace, ShutdownOrder};
+use crate::protocol::command::{Command, Fate as Leaving, Order, Pace, Sequel, ShutdownOrder};
 use crate::protocol::event::{Event, What};
 use crate::protocol::status::Status;
 use crate::rundir::applied;
@@ -58,7 +58,8 @@ pub(in crate::cli) async fn stop_gently(context: &Context) -> Result<Vec<Service
             last_end.set(Instant::now());
         }
     };
-    let command = Command::Stop(Order { services: Selection::all(), ..Order::default() });
+    let order = Order { services: Selection::all(), sequel: Sequel::Restart, ..Order::default() };
+    let command = Command::Stop(order);
     let mut asked = std::pin::pin!(client.command(&command, tell));
     let mut pace = Pace::InOrder;
     loop {
@@ -96,7 +97,8 @@ pub(in crate::cli) async fn stop_gently(context: &Context) -> Result<Vec<Service
 
 /// Asks all that still run to end, whoever needs them; does not wait for it.
 async fn hurry(context: &Context) -> Result<(), Failure> {
-    let order = Order { pace: Pace::AtOnce, timeout_ms: Some(0), ..Order::default() };
+    let order =
+        Order { pace: Pace::AtOnce, sequel: Sequel::Restart, timeout_ms: Some(0), ..Order::default() };
     context.connect().await?.command(&Command::Stop(order), |_| ()).await?;
     Ok(())
 }
