@@ -8,11 +8,12 @@ use super::enable_args::Enable;
 use super::graph_args::Graph;
 use super::import_args::Import;
 use super::order_args::{Start, Stop};
+use super::restart_args::{Restart, Scale};
 use super::supervise_args::Supervise;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::log_level::LogLevel;
 use crate::vocab::measure::parse_duration;
-use crate::vocab::name::ServiceName;
+use crate::vocab::port::Port;
 use crate::vocab::signal::Signal;
 use crate::vocab::when::When;
 
@@ -141,6 +142,13 @@ pub enum Verb {
     Supervise(Supervise),
 }
 
+impl Verb {
+    /// Whether it is a process that answers to signals in its own way, or becomes another program.
+    pub(super) fn takes_signals(&self) -> bool {
+        matches!(self, Self::Up(Up { foreground: true, .. }) | Self::Supervise(_) | Self::Run(_))
+    }
+}
+
 /// `up`.
 #[derive(Debug, ClapArgs)]
 pub struct Up {
@@ -190,58 +198,6 @@ pub struct Status {
     pub watch: bool,
 }
 
-/// `restart`.
-#[derive(Debug, ClapArgs)]
-#[command(group(clap::ArgGroup::new("mode").multiple(false)))]
-pub struct Restart {
-    /// The services [default: the whole system, supervisor included]
-    #[arg(conflicts_with = "mode")]
-    pub services: Vec<String>,
-    /// The whole system, gracefully, with strays ended and every port flushed and proven free (the default)
-    #[arg(long, visible_alias = "full", group = "mode")]
-    pub master: bool,
-    /// The whole system, gracefully, ports untouched
-    #[arg(long, group = "mode")]
-    pub quick: bool,
-    /// Assume that nothing works: kill all that is ours, start everything afresh
-    #[arg(long, visible_alias = "force", group = "mode")]
-    pub emergency: bool,
-    /// Start each new run beside the old one, and end the old one when the new one is ready; if it is not ready in time, end
-    /// the new one and leave the old one as it is
-    #[arg(long, requires = "services", conflicts_with = "mode")]
-    pub rolling: bool,
-    /// Also restart what needs the services named
-    #[arg(long, requires = "services")]
-    pub with_dependents: bool,
-    /// Print the exact steps, pids and ports, and touch nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// End foreign listeners on assigned ports without asking
-    #[arg(short, long)]
-    pub yes: bool,
-    /// How long to wait until each service is ready
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
-    pub timeout: Duration,
-    /// Print the status as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `scale`.
-#[derive(Debug, ClapArgs)]
-pub struct Scale {
-    /// How many replicas each is to have: NAME, NAME-2 and so on. Each finds its number in PROCMAN_REPLICA; a service
-    /// whose processes bind its ports themselves has one
-    #[arg(required = true, value_name = "SERVICE=COUNT", value_parser = count)]
-    pub counts: Vec<(ServiceName, u32)>,
-    /// Show what would be started and stopped, and touch nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// How long to wait for the result
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
-}
-
 /// `signal`.
 #[derive(Debug, ClapArgs)]
 pub struct SignalArgs {
@@ -257,8 +213,8 @@ pub struct SignalArgs {
 #[derive(Debug, ClapArgs)]
 pub struct Flush {
     /// The ports [default: every assigned one]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    pub ports: Vec<u16>,
+    #[arg(value_parser = port)]
+    pub ports: Vec<Port>,
     /// Also end our own live services on their own ports
     #[arg(long)]
     pub all: bool,
@@ -384,9 +340,9 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
-fn count(text: &str) -> Result<(ServiceName, u32), String> {
-    let (name, count) = text.split_once('=').ok_or("write SERVICE=COUNT, such as web=3")?;
-    let name = ServiceName::parse(name).map_err(|error| error.to_string())?;
-    let count = count.parse().map_err(|_| format!("`{count}` is not a count"))?;
-    Ok((name, count))
+fn port(text: &str) -> Result<Port, String> {
+    let number = text.parse().ok().and_then(Port::new);
+    number.ok_or_else(|| {
+        "a port is a number from 1 to 65535; `procman ports` lists those of each service".to_owned()
+    })
 }

@@ -8,9 +8,10 @@ use super::failure::Failure;
 use super::output;
 use crate::client::connection::Client;
 use crate::config::environment::Environment;
+use crate::config::find;
+use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
 use crate::config::supervisord::load as dialect;
-use crate::config::{find, load};
 use crate::rundir::applied::Applied;
 use crate::rundir::enabled;
 use crate::rundir::paths::Paths;
@@ -41,7 +42,9 @@ impl Context {
         let start = std::env::current_dir()
             .map_err(|error| Failure::System(format!("cannot tell the working directory: {error}")))?;
         let config = find::find(global.config.as_deref(), &start, &environment)?;
-        let supervisor = load::load_supervisor(&config, &environment).map_err(Failure::Config)?;
+        // What is wrong with these sections is told together with what is wrong with all others.
+        let supervisor = load::load_supervisor(&config, &environment)
+            .map_err(|some| Failure::Config(load::load(&config, &environment).err().unwrap_or(some)))?;
         let mut paths = Paths::new(&config, &supervisor.state_dir);
         if let Some(log) = &supervisor.log.file {
             log.clone_into(&mut paths.supervisor_log);
@@ -69,6 +72,23 @@ impl Context {
         let counts = Applied::read(&self.paths).unwrap_or_default().counts;
         // Counts that do not fit the file are for whoever applies it.
         Ok(fleet.scaled(&counts).unwrap_or(fleet))
+    }
+
+    /// The fleet to look at, not to change: that of the file or, while the file has problems, the one that was applied last.
+    pub(super) fn known(&self) -> Result<Fleet, Failure> {
+        let problems = match self.prove_as_scaled() {
+            Err(Failure::Config(problems)) => problems,
+            proven_or_not => return proven_or_not,
+        };
+        let applied = Applied::read(&self.paths).filter(Applied::is_whole);
+        let applied = applied.and_then(|applied| {
+            let text = &applied.text;
+            let fleet = load::prove(text, &self.config, &self.environment, Machine::Trusted).ok()?;
+            fleet.scaled(&applied.counts).ok()
+        });
+        let fleet = applied.ok_or(Failure::Config(problems))?;
+        self.say("warning: the config has problems, and is not what runs: `procman check` tells them");
+        Ok(fleet.overruled(&enabled::read(&self.paths)))
     }
 
     pub(super) fn load(&self) -> Result<Fleet, Problems> {

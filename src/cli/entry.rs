@@ -6,6 +6,7 @@ use super::args::{Args, Colour, Verb};
 use super::commands;
 use super::context::Context;
 use super::failure::Failure;
+use super::interrupt;
 use super::shim::links;
 use super::shim::program::Name;
 use crate::vocab::enablement::Enablement;
@@ -20,6 +21,9 @@ pub fn main() -> ExitCode {
     // Usage errors and help end the process here: clap prints them, with 2 and 0 as exit codes.
     let args = Args::parse();
     choose_colour(args.global.color);
+    if !args.verb.takes_signals() {
+        interrupt::end_at_interrupt();
+    }
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -62,7 +66,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Verb::LogLevel { level } => commands::log_level::run(&context()?, level),
         Verb::Events(events) => commands::events::run(&context()?, &events),
         Verb::Reload(reload) => commands::reload::run(&context()?, &reload),
-        Verb::Check(check) => commands::check::run(&context()?, &check),
+        Verb::Check(check) => commands::check::run(context(), &check),
         Verb::Import(import) => commands::import::run(&import),
         Verb::Wait(wait) => commands::order::wait(&context()?, &wait),
         Verb::Run(run) => commands::run::run(&context()?, &run),

@@ -28,6 +28,8 @@ pub mod order_args;
 mod output;
 /// What people see.
 mod render;
+/// The arguments of `restart` and `scale`.
+pub mod restart_args;
 /// Being called by another program's name.
 mod shim;
 /// The arguments of `supervise`.

@@ -43,15 +43,7 @@ pub(super) fn read(
 fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) -> Option<Hold> {
     let (hold, host) = (section.text("hold"), section.value("host"));
     let sockets = sockets(section, holder, places);
-    let Some((text, value)) = hold else {
-        for key in ["host", "sockets"] {
-            if let Some(value) = section.own(key) {
-                let what = format!("`{key}` is about sockets that procman holds");
-                value.add(what, "add `hold = \"listen-fds\"`, \"stdin\" or \"python\", or remove it");
-            }
-        }
-        return None;
-    };
+    let Some((text, value)) = hold else { return read_sockets_alone(section, holder, sockets) };
     let hosts = host.map_or_else(|| vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], |value| hosts(&value));
     let ports = &holder.ports.list;
     let tcp = ports.iter().flat_map(|port| at(*port, &hosts));
@@ -73,6 +65,29 @@ fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) ->
     refuse_ports(ports, &value);
     refuse_what_cannot_be(&hold, &value, holder, &sockets);
     Some(hold)
+}
+
+/// Without `hold`: nobody can use a socket that is declared but one who is given it, so `sockets` alone are given as from
+/// systemd. Where ports are declared as well, nobody knows whether the service binds those itself.
+fn read_sockets_alone(
+    section: &Section<'_>,
+    holder: &Holder<'_>,
+    sockets: Vec<(PathBuf, Value<'_>)>,
+) -> Option<Hold> {
+    let is_alone = holder.ports.list.is_empty() && section.own("host").is_none();
+    if is_alone && !sockets.is_empty() {
+        let addresses = sockets.into_iter().map(|(path, _)| ListenAddress::Unix(path)).collect();
+        return Some(Hold { way: Way::ListenFds, addresses });
+    }
+    for key in ["host", "sockets"] {
+        // An empty list of sockets declares nothing.
+        let value = section.own(key).filter(|value| key == "host" || !value.members().is_empty());
+        if let Some(value) = value.filter(|_| !is_alone) {
+            let what = format!("`{key}` is about sockets that procman holds");
+            value.add(what, "add `hold = \"listen-fds\"`, \"stdin\" or \"python\", or remove it");
+        }
+    }
+    None
 }
 
 /// Only the Python shim can take a socket away from a program that goes on.

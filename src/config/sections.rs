@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 
 use globset::Glob;
@@ -15,6 +16,21 @@ use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port};
 use crate::vocab::rlimits::Least;
 
+/// A directory that is not there is made, so it must be one that can be.
+fn refuse_what_is_no_directory(value: &Value<'_>, path: &Path) {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => (),
+        Ok(_) => value.add(
+            format!("{} is a file", path.display()),
+            "name a directory; it is made when it is not there",
+        ),
+        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => {
+            value.add("no directory can be made of this name", "write a shorter path");
+        }
+        Err(_) => (),
+    }
+}
+
 /// Reads `[supervisor]`.
 pub(super) fn supervisor<'a>(
     config: &Path,
@@ -27,11 +43,8 @@ pub(super) fn supervisor<'a>(
     let directory = |key, usual: &str| {
         let text = section.text(key);
         let path = base.join(text.as_ref().map_or(usual, |(text, _)| text.as_str()));
-        if let (Some((_, value)), true) = (&text, path.is_file()) {
-            value.add(
-                format!("{} is a file", path.display()),
-                "name a directory; it is made when it is not there",
-            );
+        if let Some((_, value)) = &text {
+            refuse_what_is_no_directory(value, &path);
         }
         path
     };

@@ -75,7 +75,10 @@ pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTr
 /// The problems of all, a line each.
 pub fn lines(found: &Foresights) -> Vec<String> {
     let line = |(name, foresight): (&ServiceName, &Foresight)| {
-        foresight.problems.iter().map(|problem| format!("{name}: {problem}")).collect::<Vec<_>>()
+        // What holds for both of its streams is said once.
+        let mut problems: Vec<&String> = foresight.problems.iter().collect();
+        problems.dedup();
+        problems.into_iter().map(|problem| format!("{name}: {problem}")).collect::<Vec<_>>()
     };
     found.iter().flat_map(line).collect()
 }

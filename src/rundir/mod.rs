@@ -28,6 +28,8 @@ pub mod pidfile;
 mod replace;
 /// Which of the processes of procman's own is the supervisor.
 pub mod roles;
+/// One restart of the whole system at a time.
+pub mod turn;
 /// Runs whose end nobody has recorded.
 pub mod unended;
 /// What an upgrade came to.

@@ -32,6 +32,8 @@ pub struct Paths {
     pub enabled: PathBuf,
     /// What the last upgrade came to.
     pub upgrade: PathBuf,
+    /// The lock that a command holds which restarts the whole system.
+    pub restart: PathBuf,
     /// The journal of live runs.
     pub journal: PathBuf,
     /// The records of the ends of runs.
@@ -50,7 +52,9 @@ pub struct Paths {
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// It cannot be made or looked at.
-    #[error("cannot prepare the state directory {path}: {source}")]
+    #[error(
+        "cannot prepare the state directory {path}: {source}\nhint: make it one that this user may write in, or set another `state_dir`"
+    )]
     Io {
         /// The directory.
         path: PathBuf,
@@ -105,6 +109,7 @@ impl Paths {
             cgroup: own_dir.join("cgroup"),
             enabled: own_dir.join("enabled.json"),
             upgrade: own_dir.join("upgrade"),
+            restart: own_dir.join("restart"),
             journal: own_dir.join("journal"),
             history: own_dir.join("history"),
             channels: own_dir.join("pipes"),

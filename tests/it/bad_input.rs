@@ -125,3 +125,40 @@ fn a_program_that_vanishes_after_the_start_is_named() {
     std::fs::copy(crate::harness::puppet(), &program).unwrap();
     wait_until("start works again", || (fleet.run("start api").code == 0).then_some(()));
 }
+
+#[test]
+fn problems_of_the_supervisor_are_told_together_with_those_of_services() {
+    let fleet = Fleet::new(
+        "[supervisor]\nstate_dri = \"x\"\n[emergency]\nalso_kill = [\"[x\"]\n[services.a]\ncomand = \"x\"\n",
+    );
+    let all = ["did you mean `state_dir`?", "this is not a glob", "did you mean `command`?", "4 problems"];
+    for words in ["check", "up", "status", "logs"] {
+        fleet.run(words).expect(2).says(&all);
+    }
+    let found = fleet.run("check --json").expect(2).stdout;
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["problems"].as_array().unwrap().len(), 4, "{found}");
+    let long = "x".repeat(300);
+    fleet.configure(&format!(
+        "[supervisor]\nstate_dir = \"{long}\"\n[services.a]\ncommand = \"{{puppet}} stay\"\n"
+    ));
+    fleet.run("up").expect(2).says(&["no directory can be made of this name", "write a shorter path"]);
+}
+
+#[test]
+fn what_runs_can_be_looked_at_while_its_config_has_problems() {
+    let fleet = Fleet::new("[services.api]\ncommand = \"{puppet} out hello stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    let hello = |words: &str| fleet.run(words).expect(0).stdout.contains("hello").then_some(());
+    wait_until("its line is there", || hello("logs -n 5"));
+    fleet.configure("[services.api]\ncomand = \"x\"\n");
+    for words in ["status", "ports", "graph", "why api", "history api"] {
+        fleet.run(words).expect(0);
+    }
+    fleet.run("logs api").expect(0).says(&["the config has problems, and is not what runs"]);
+    assert!(fleet.run("logs api").stdout.contains("hello"));
+    assert!(fleet.run("down --dry-run").expect(0).stdout.contains("stop api"));
+    fleet.run("logs nobody").expect(2).says(&["there are api"]);
+    fleet.run("down").expect(0);
+    fleet.run("logs api").expect(2).says(&["did you mean `command`?"]);
+}

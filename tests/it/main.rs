@@ -17,6 +17,7 @@ mod hold;
 mod hooks;
 mod import;
 mod init;
+mod interrupts;
 mod lifecycle;
 mod limits;
 mod listeners;

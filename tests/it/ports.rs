@@ -191,3 +191,16 @@ fn two_services_share_a_number_on_two_addresses_and_datagrams_have_ports_of_thei
     fleet.run("restart --yes -q").expect(0);
     assert!(fleet.status().services.iter().all(|service| service.notes.is_empty()));
 }
+
+#[test]
+fn a_status_without_a_supervisor_says_who_holds_each_port() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let fleet = Fleet::new(&format!("[services.api]\ncommand = \"{{puppet}} stay\"\nport = {port}\n"));
+    let own = std::process::id();
+    let said = fleet.run("status").expect(4).stdout;
+    assert!(said.contains(&format!("port {port} of api is held by `")), "{said}");
+    assert!(said.contains(&format!("(pid {own}, user ")), "{said}");
+    drop(stranger);
+    assert!(!fleet.run("status").expect(4).stdout.contains("is held by"));
+}

@@ -9,7 +9,7 @@ use std::time::Instant;
 use procman::vocab::port::HeldBy;
 use procman::vocab::state::State;
 
-use crate::harness::{Fleet, free_port, is_alive};
+use crate::harness::{Fleet, Ran, free_port, is_alive};
 
 /// A chain of three services with ports; `extra` goes into the last one.
 fn chain(extra: &str) -> Fleet {
@@ -84,6 +84,16 @@ fn a_dry_run_shows_pids_and_ports_and_touches_nothing() {
             assert!(ran.stdout.contains(&pid.to_string()), "pid {pid} is not in\n{}", ran.stdout);
         }
     }
+    for (mode, steps) in [("", 7), ("--quick", 5), ("--emergency", 8)] {
+        let plan = fleet.run(&format!("restart {mode} --dry-run --json")).expect(0).stdout;
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        let numbers: Vec<u64> =
+            plan["steps"].as_array().unwrap().iter().filter_map(|it| it["step"].as_u64()).collect();
+        assert_eq!(numbers, (1..=steps).collect::<Vec<_>>(), "{plan}");
+    }
+    let plan = fleet.run("restart a --with-dependents --dry-run --json").expect(0).stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["restart"][2]["pid"], before["a"], "{plan}");
     assert!(fleet.run("down --dry-run").expect(0).stdout.contains(&supervisor.to_string()));
     assert_eq!((pids(&fleet), fleet.supervisor_pid()), (before, supervisor));
 }
@@ -243,4 +253,21 @@ fn a_state_directory_that_is_open_to_others_is_refused_before_anything_is_stoppe
     }
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(pids(&fleet), before);
+}
+
+#[test]
+fn restarts_of_the_whole_system_at_the_same_time_take_their_turns() {
+    let fleet = Fleet::new(
+        "[services.api]\ncommand = \"{puppet} stay\"\nmin_uptime = \"300ms\"\n[services.b]\ncommand = \"{puppet} stay\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    let words = ["restart", "restart --quick", "restart --emergency", "restart"];
+    let all: Vec<_> = words.into_iter().map(|words| fleet.spawn(words)).collect();
+    let all: Vec<Ran> = all.into_iter().map(|it| Ran::of(&it.wait_with_output().unwrap())).collect();
+    let waited = all.iter().filter(|ran| ran.stderr.contains("is under way; waiting for it to end")).count();
+    for ran in all {
+        ran.expect(0);
+    }
+    assert_eq!(waited, 3);
+    assert!(!fleet.paths().restart.exists());
 }

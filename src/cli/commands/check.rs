@@ -26,16 +26,21 @@ struct Findings {
 }
 
 /// Proves the config and the machine, touching nothing.
-pub(in crate::cli) fn run(context: &Context, args: &Check) -> Result<(), Failure> {
-    let fleet = match context.load() {
-        Ok(fleet) => fleet,
-        Err(problems) if args.json => {
+pub(in crate::cli) fn run(context: Result<Context, Failure>, args: &Check) -> Result<(), Failure> {
+    let loaded = context.and_then(|context| {
+        let fleet = context.load().map_err(Failure::Config)?;
+        Ok((context, fleet))
+    });
+    let (context, fleet) = match loaded {
+        Ok(loaded) => loaded,
+        Err(Failure::Config(problems)) if args.json => {
             let (machine, schedules) = (Vec::new(), BTreeMap::new());
             output::json(&Findings { ok: false, problems: problems.placed(), machine, schedules })?;
             return Err(Failure::Said(2));
         }
-        Err(problems) => return Err(Failure::Config(problems)),
+        Err(failure) => return Err(failure),
     };
+    let context = &context;
     let ports = offline::ports(context, &fleet)?;
     let state_dir = context.paths.look().err().map(|error| error.to_string());
     let log_dir = unwritable(&context.supervisor.log_dir);

@@ -1,4 +1,5 @@
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,13 +11,18 @@ use crate::cli::interrupt::unless_interrupted;
 use crate::cli::output;
 use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
+use crate::client::ask::AskError;
 use crate::client::connection::Unreachable;
 use crate::protocol::command::{Fate, ShutdownOrder};
+use crate::protocol::problem::Kind;
 use crate::protocol::status::{ServiceView, Status, Survivor};
 use crate::rundir::{leftovers, lock};
 use crate::spec::fleet::Fleet;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
+
+/// So long an end that somebody else has asked for is waited for, unless said otherwise.
+const END_MAX: Duration = Duration::from_secs(600);
 
 /// Stops all services and ends the supervisor; then looks whether anything is left.
 pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure> {
@@ -35,6 +41,11 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
             context.say("no supervisor is running; its services are, and are stopped");
             up::launch(context)?;
             runtime.block_on(shut_down(context, args))?;
+        }
+        // Somebody has asked for it already.
+        Err(Failure::Ask(AskError::Refused(problem))) if problem.kind == Kind::Ending => {
+            context.say("the supervisor is ending already; waiting for it");
+            runtime.block_on(system::until_gone(context, args.timeout.unwrap_or(END_MAX)))?;
         }
         other => other?,
     }
@@ -94,7 +105,7 @@ struct Stopped {
 }
 
 fn show_plan(context: &Context, args: &Down) -> Result<(), Failure> {
-    let fleet = context.prove_as_scaled()?;
+    let fleet = context.known()?;
     let status = runtime()?.block_on(system::status_if_any(context))?;
     let planned = match &status {
         Some(status) => Planned {

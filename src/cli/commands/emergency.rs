@@ -5,10 +5,11 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::restart::{self, Ending};
 use super::{system, up};
-use crate::cli::args::Restart;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
+use crate::cli::interrupt;
 use crate::cli::render::steps::Steps;
+use crate::cli::restart_args::Restart;
 use crate::emergency::execute;
 use crate::emergency::observe::{Suspects, Victim, Why, observe};
 use crate::emergency::plan::{Plan, Target, plan};
@@ -23,7 +24,8 @@ use crate::vocab::selection::Selection;
 pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failure> {
     let steps = Steps::of(Mode::Emergency, context);
     if args.dry_run {
-        return show(&steps, &Found::look(context)?);
+        plan_steps(&steps, &Found::look(context)?)?;
+        return restart::show_plan(context, &steps, args);
     }
     let found = steps.step(Step::ProveConfig, || {
         let found = Found::look(context)?;
@@ -35,6 +37,8 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         Ok::<_, Failure>((found, format!("{count} services")))
     })?;
     let Found { fleet, suspects, plan, wanted, .. } = &found;
+    // The supervisor is stopped before anybody is killed: a command that ends in between would leave it like that.
+    let held = interrupt::hold();
     let killed = steps.step(Step::KillServices, || {
         let killed = execute::kill_services(&context.paths, suspects, plan)?;
         let words = system::counted(killed.len(), "process", "processes");
@@ -51,6 +55,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         let removed = execute::remove_leftovers(&context.paths)?;
         Ok::<_, Failure>(((), system::counted(removed.len(), "file", "files")))
     })?;
+    drop(held);
     steps.step(Step::FlushPorts, || {
         let ended = system::flush(&found.flush_plan()?, Force::Kill)?;
         let ports: BTreeSet<_> = fleet.ports().into_keys().collect();
@@ -130,13 +135,13 @@ fn refuse_own_supervisor(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(steps: &Steps<'_>, found: &Found<'_>) -> Result<(), Failure> {
+fn plan_steps(steps: &Steps<'_>, found: &Found<'_>) -> Result<(), Failure> {
     let plan = &found.plan;
-    let victims: Vec<String> = plan.victims.iter().map(victim_words).collect();
-    steps.plan(Step::KillServices, &victims)?;
-    steps.plan(Step::KillSupervisor, &[supervisor_words(plan)])?;
-    let files: Vec<String> = plan.files.iter().map(|file| format!("remove {}", file.display())).collect();
-    steps.plan(Step::RemoveLeftovers, &files)?;
+    steps.plan(Step::ProveConfig, vec![format!("proven: {} services", found.fleet.services().len())]);
+    steps.plan(Step::KillServices, plan.victims.iter().map(victim_words).collect());
+    steps.plan(Step::KillSupervisor, vec![supervisor_words(plan)]);
+    let files = plan.files.iter().map(|file| format!("remove {}", file.display()));
+    steps.plan(Step::RemoveLeftovers, files.collect());
     let flush = found.flush_plan()?;
     let is_victim =
         |step: &&crate::ports::flush::Step| plan.victims.iter().any(|it| it.identity == step.holder.identity);
@@ -147,9 +152,9 @@ fn show(steps: &Steps<'_>, found: &Found<'_>) -> Result<(), Failure> {
     let others = others.iter().filter(|step| step.fate == Fate::End).map(|step| system::step_words(step));
     let free = flush.free.iter().map(|port| format!("port {port}: free"));
     let unseen = flush.unseen.iter().map(|port| system::unseen_words(*port));
-    steps.plan(Step::FlushPorts, &killed.chain(others).chain(unseen).chain(free).collect::<Vec<_>>())?;
-    restart::show_start(steps, &found.fleet, &found.wanted, None)?;
-    found.context.say("nothing was touched");
+    steps.plan(Step::FlushPorts, killed.chain(others).chain(unseen).chain(free).collect());
+    steps.plan(Step::StartSupervisor, Vec::new());
+    restart::plan_start(steps, &found.fleet, &found.wanted);
     Ok(())
 }
 

@@ -50,7 +50,7 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(context: &'a Context, args: &Flush) -> Result<Self, Failure> {
         let assigned: BTreeMap<Endpoint, ServiceName> = context.prove()?.ports();
-        let named: Vec<Port> = args.ports.iter().filter_map(|port| Port::new(*port)).collect();
+        let named = args.ports.clone();
         if let Some(port) = named.iter().find(|port| context.supervisor.protects(**port)) {
             return Err(Failure::Unsafe(format!(
                 "refused: port {port} is protected; nothing was touched\n\

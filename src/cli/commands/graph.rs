@@ -24,7 +24,7 @@ struct Document {
 
 /// Draws who depends on whom, with the critical chain of the last start.
 pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
-    let fleet = context.prove_as_scaled()?;
+    let fleet = context.known()?;
     let picked = fleet.pick(&Selection::of(args.services.iter().cloned()))?;
     let meant = fleet.graph().with_needs(&picked);
     let asked = runtime()?.block_on(async {

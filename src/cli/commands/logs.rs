@@ -22,7 +22,7 @@ use crate::vocab::selection::Selection;
 
 /// Shows logs straight from their files, with or without a supervisor.
 pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Failure> {
-    let fleet = context.prove_as_scaled()?;
+    let fleet = context.known()?;
     let picked = fleet.pick(&Selection::of(args.services.iter().cloned())).map_err(|missing| {
         let names: Vec<&str> = fleet.services().keys().map(ServiceName::as_str).collect();
         Failure::Usage(format!("cannot show logs: {missing}; there are {}", names.join(", ")))

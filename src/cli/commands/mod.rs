@@ -50,6 +50,8 @@ pub(super) mod supervise;
 pub(super) mod system;
 /// `completions` and `man`.
 pub(super) mod texts;
+/// One restart of the whole system at a time.
+pub(super) mod turn;
 /// `up`.
 pub(super) mod up;
 /// `upgrade`.

@@ -21,12 +21,19 @@ pub(in crate::cli) fn status(
     unreachable: &Unreachable,
     detail: Detail,
 ) -> Result<Status, Failure> {
-    let fleet = context.prove_as_scaled()?;
+    let fleet = context.known()?;
     let alive = system::leftovers(context);
     let survivors = survivors(&alive);
     let ports = ports(context, &fleet)?;
     let replicated = fleet.replicated();
-    let view = |service: &Arc<Service>| view(service, &replicated, &ports, &survivors);
+    let lack = match unreachable {
+        Unreachable::Silent { .. } => "its supervisor does not answer",
+        Unreachable::Absent | Unreachable::Returning { .. } | Unreachable::Denied { .. } => {
+            "nobody supervises it"
+        }
+    };
+    let seen = Seen { replicated: &replicated, ports: &ports, survivors: &survivors, lack };
+    let view = |service: &Arc<Service>| view(service, &seen);
     let mut services: Vec<ServiceView> = fleet.services().values().map(view).collect();
     if detail == Detail::Trees {
         draw_trees(alive, &mut services);
@@ -131,18 +138,23 @@ fn port_view(port: Endpoint, service: ServiceName, judged: Option<Option<(Whose,
     }
 }
 
-fn view(
-    service: &Service,
-    replicated: &BTreeSet<&ServiceName>,
-    ports: &[PortView],
-    survivors: &[Survivor],
-) -> ServiceView {
+/// What a view of a service is made of.
+struct Seen<'a> {
+    replicated: &'a BTreeSet<&'a ServiceName>,
+    ports: &'a [PortView],
+    survivors: &'a [Survivor],
+    /// What their supervisor lacks, in words that go on after that they live.
+    lack: &'static str,
+}
+
+fn view(service: &Service, seen: &Seen<'_>) -> ServiceView {
+    let Seen { replicated, ports, survivors, .. } = seen;
     let is_replicated = replicated.contains(&service.replica.of);
     let own: Vec<&Survivor> = survivors.iter().filter(|survivor| survivor.service == service.name).collect();
     let reason = match own.len() {
         0 => None,
-        1 => Some(format!("its process (pid {}) lives and nobody supervises it", own[0].pid)),
-        count => Some(format!("{count} of its processes live and nobody supervises them")),
+        1 => Some(format!("its process (pid {}) lives, and {}", own[0].pid, seen.lack)),
+        count => Some(format!("{count} of its processes live, and {}", seen.lack)),
     };
     let ports = ports.iter().filter(|port| port.service == service.name);
     ServiceView {

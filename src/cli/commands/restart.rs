@@ -1,14 +1,15 @@
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use super::{down, emergency, order, preflight, rolling, status, up, whole};
-use crate::cli::args::Restart;
+use super::{down, emergency, order, preflight, rolling, status, turn, up, whole};
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::render::report;
 use crate::cli::render::steps::Steps;
+use crate::cli::restart_args::Restart;
 use crate::protocol::command::Command;
 use crate::protocol::reply::{Report, Verdict};
 use crate::spec::fleet::Fleet;
@@ -23,10 +24,15 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
     if !args.services.is_empty() {
         return if args.rolling { rolling::run(context, args) } else { services(context, args) };
     }
-    match (args.emergency, args.quick) {
-        (true, _) => emergency::run(context, args),
-        (false, true) => whole::run(context, args, Mode::Quick),
-        (false, false) => whole::run(context, args, Mode::Master),
+    let mode = match (args.emergency, args.quick) {
+        (true, _) => Mode::Emergency,
+        (false, true) => Mode::Quick,
+        (false, false) => Mode::Master,
+    };
+    let _turn = if args.dry_run { None } else { turn::take(context, args, mode)? };
+    match mode {
+        Mode::Emergency => emergency::run(context, args),
+        Mode::Master | Mode::Quick => whole::run(context, args, mode),
     }
 }
 
@@ -46,6 +52,33 @@ fn services(context: &Context, args: &Restart) -> Result<(), Failure> {
     }
 }
 
+/// What `restart SERVICE… --dry-run --json` prints.
+#[derive(Serialize)]
+struct Planned<'a> {
+    restart: Vec<Restarted<'a>>,
+    /// What is down and needed.
+    start: Vec<&'a ServiceName>,
+}
+
+#[derive(Serialize)]
+struct Restarted<'a> {
+    service: &'a ServiceName,
+    pid: Option<Pid>,
+}
+
+impl Planned<'_> {
+    fn print(&self, args: &Restart) -> Result<(), Failure> {
+        if args.json {
+            return output::json(self);
+        }
+        for Restarted { service, pid } in &self.restart {
+            let pid = pid.map_or_else(|| "not running".to_owned(), |pid| format!("pid {pid}"));
+            output::line(&format!("restart {service} ({pid})"))?;
+        }
+        self.start.iter().try_for_each(|service| output::line(&format!("start {service} (needed)")))
+    }
+}
+
 fn show_services(
     context: &Context,
     fleet: &Fleet,
@@ -60,37 +93,46 @@ fn show_services(
     } else {
         picked.iter().cloned().collect()
     };
-    for service in down::in_stop_order(fleet, &status).into_iter().filter(|it| meant.contains(&it.name)) {
-        let pid = service.pid.map_or_else(|| "not running".to_owned(), |pid| format!("pid {pid}"));
-        output::line(&format!("restart {} ({pid})", service.name))?;
-    }
+    let restarted = down::in_stop_order(fleet, &status).into_iter().filter(|it| meant.contains(&it.name));
     let needed = fleet.graph().with_needs(&picked);
-    let started = status.services.iter().filter(|it| it.pid.is_none() && !meant.contains(&it.name));
-    for service in started.filter(|it| needed.contains(&it.name)) {
-        output::line(&format!("start {} (needed)", service.name))?;
-    }
+    let down = status.services.iter().filter(|it| it.pid.is_none() && !meant.contains(&it.name));
+    let planned = Planned {
+        restart: restarted.map(|it| Restarted { service: &it.name, pid: it.pid }).collect(),
+        start: down.filter(|it| needed.contains(&it.name)).map(|it| &it.name).collect(),
+    };
+    planned.print(args)?;
     preflight::rehearse(context, &runtime, fleet, &meant)?;
     context.say("nothing was touched");
     Ok(())
 }
 
-/// Prints the steps that every restart ends with.
-pub(in crate::cli) fn show_start(
-    steps: &Steps<'_>,
-    fleet: &Fleet,
-    wanted: &Selection,
-    supervisor: Option<Pid>,
-) -> Result<(), Failure> {
-    let supervisor = supervisor.map_or_else(|| "none is running".to_owned(), |pid| format!("end pid {pid}"));
-    steps.plan(Step::StartSupervisor, &[supervisor])?;
+/// Notes what the steps would do that every restart ends with.
+pub(in crate::cli) fn plan_start(steps: &Steps<'_>, fleet: &Fleet, wanted: &Selection) {
     let order = fleet.graph().order().iter().filter_map(|name| fleet.service(name));
     let is_named = |name: &ServiceName| wanted.words().iter().any(|word| word == name.as_str());
     let lines = order.filter(|service| service.autostart || is_named(&service.name)).map(|service| {
         let ports: Vec<String> = service.ports.iter().map(|port| port.to_string()).collect();
-        format!("start {} (ports {}): {}", service.name, ports.join(" "), service.command.line())
+        let ports = match ports.len() {
+            0 => String::new(),
+            1 => format!(" (port {})", ports[0]),
+            _ => format!(" (ports {})", ports.join(" ")),
+        };
+        format!("start {}{ports}: {}", service.name, service.command.line())
     });
-    steps.plan(Step::StartServices, &lines.collect::<Vec<_>>())?;
-    steps.plan(Step::Verify, &[])
+    steps.plan(Step::StartServices, lines.collect());
+    steps
+        .plan(Step::Verify, vec!["each process, its health, and the holder of each of its ports".to_owned()]);
+}
+
+/// Prints what all steps would do.
+pub(in crate::cli) fn show_plan(context: &Context, steps: &Steps<'_>, args: &Restart) -> Result<(), Failure> {
+    if args.json {
+        steps.print_plan_as_json()?
+    } else {
+        steps.print_plan()?
+    }
+    context.say("nothing was touched");
+    Ok(())
 }
 
 /// What the last steps of a restart start, and how.
@@ -131,5 +173,9 @@ async fn verify(context: &Context, report: &Report) -> Result<((), String), Fail
         return Ok(((), format!("{} verified", good.len())));
     }
     let names: Vec<&str> = bad.iter().map(|service| service.name.as_str()).collect();
-    Err(Failure::NotReached(format!("cannot verify {}", names.join(", "))))
+    Err(Failure::NotReached(format!(
+        "cannot verify {}\nhint: `procman why {}` tells more",
+        names.join(", "),
+        names.join(" ")
+    )))
 }

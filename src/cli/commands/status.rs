@@ -1,6 +1,6 @@
 use std::io::IsTerminal;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::offline;
 use crate::cli::args::Status as Args;
@@ -12,6 +12,10 @@ use crate::client::connection::{Client, Unreachable};
 use crate::protocol::status::{ServiceView, Status};
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
+
+/// How long a supervisor that answers no more may take to be gone, and how often it is looked at.
+const LEAVING_MAX: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Shows services, ports and supervisor.
 pub(in crate::cli) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
@@ -38,19 +42,31 @@ pub(in crate::cli) enum Detail {
 
 /// The status as the supervisor sees it, or as it can be seen without one, and then why.
 pub(super) fn look(context: &Context, detail: Detail) -> Result<(Status, Result<(), Unreachable>), Failure> {
-    let asked = runtime()?.block_on(async {
-        let mut client = Client::connect(&context.paths).await?;
-        match detail {
-            Detail::Plain => client.status().await.map_err(Failure::from),
-            Detail::Trees => client.status_with_trees().await.map_err(Failure::from),
-        }
-    });
+    let runtime = runtime()?;
+    let deadline = Instant::now() + LEAVING_MAX;
+    let mut asked = runtime.block_on(ask(context, detail));
+    // One that is on its way out answers no more, and is gone in a moment.
+    while let Err(Failure::Ask(_)) = &asked
+        && asked.as_ref().is_err_and(Failure::is_of_one_that_leaves)
+        && Instant::now() < deadline
+    {
+        thread::sleep(LOOK_AGAIN);
+        asked = runtime.block_on(ask(context, detail));
+    }
     match asked {
         Ok(status) => Ok((status, Ok(()))),
         Err(Failure::Unreachable(unreachable)) => {
             Ok((offline::status(context, &unreachable, detail)?, Err(unreachable)))
         }
         Err(failure) => Err(failure),
+    }
+}
+
+async fn ask(context: &Context, detail: Detail) -> Result<Status, Failure> {
+    let mut client = Client::connect(&context.paths).await?;
+    match detail {
+        Detail::Plain => client.status().await.map_err(Failure::from),
+        Detail::Trees => client.status_with_trees().await.map_err(Failure::from),
     }
 }
 

@@ -38,12 +38,40 @@ pub(in crate::cli) const GRACE: Duration = Duration::from_secs(2);
 /// beside them. When nothing ends for so long again, they are left to their stop_timeouts.
 const SETTLED: Duration = Duration::from_millis(150);
 
+/// How often a supervisor that is on its way out is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// The supervisor's status; none when no supervisor is running.
 pub(in crate::cli) async fn status_if_any(context: &Context) -> Result<Option<Status>, Failure> {
     match Client::connect(&context.paths).await {
         Ok(mut client) => Ok(Some(client.status().await?)),
         Err(Unreachable::Absent) => Ok(None),
         Err(unreachable) => Err(unreachable.into()),
+    }
+}
+
+/// Waits until the supervisor that is on its way out is no more; somebody may have started another one by then.
+pub(in crate::cli) async fn until_gone(context: &Context, limit: Duration) -> Result<(), Failure> {
+    let deadline = Instant::now() + limit;
+    let mut leaving = None;
+    loop {
+        match status_if_any(context).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(status)) if leaving.is_none_or(|pid| status.supervisor.pid == Some(pid)) => {
+                leaving = status.supervisor.pid;
+            }
+            Ok(Some(_)) => return Ok(()),
+            Err(failure) if !failure.is_of_one_that_leaves() => return Err(failure),
+            Err(_) => (),
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::NotReached(
+                "cannot wait any longer: the supervisor is ending, and its services go on stopping\n\
+                 hint: `procman status` shows which; `procman restart --emergency` waits for none"
+                    .to_owned(),
+            ));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -319,5 +347,5 @@ pub(in crate::cli) async fn replace_supervisor(context: &Context) -> Result<(), 
     }
     // What the file says holds from here on.
     applied::forget(&context.paths);
-    up::launch(context)
+    up::launch_or_join(context).await
 }

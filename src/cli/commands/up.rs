@@ -71,12 +71,16 @@ async fn with_a_supervisor<A: Future<Output = Result<Report, Failure>>>(
 async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
     match Client::connect(&context.paths).await {
         Ok(_) => Ok(()),
-        Err(Unreachable::Absent) => match launch(context) {
-            Ok(()) => Ok(()),
-            // Somebody else may have started one in the same moment.
-            Err(failure) => Client::connect(&context.paths).await.map(drop).map_err(|_| failure),
-        },
+        Err(Unreachable::Absent) => launch_or_join(context).await,
         Err(unreachable) => Err(unreachable.into()),
+    }
+}
+
+/// Starts a supervisor, unless somebody else has started one in the same moment.
+pub(in crate::cli) async fn launch_or_join(context: &Context) -> Result<(), Failure> {
+    match launch(context) {
+        Ok(()) => Ok(()),
+        Err(failure) => Client::connect(&context.paths).await.map(drop).map_err(|_| failure),
     }
 }
 

@@ -5,10 +5,10 @@ use tokio::runtime::Runtime;
 use super::preflight::{self, Intent};
 use super::restart::{self, Ending};
 use super::{down, system, up};
-use crate::cli::args::Restart;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::render::steps::Steps;
+use crate::cli::restart_args::Restart;
 use crate::ports::flush::{Force, Foreign, Own, Plan, Request};
 use crate::protocol::status::Status;
 use crate::rundir::leftovers;
@@ -43,10 +43,9 @@ impl Whole<'_> {
         let steps = Steps::of(self.mode, self.context);
         if self.args.dry_run {
             let found = self.look(&runtime)?;
-            self.show(&steps, &found)?;
+            self.plan_steps(&steps, &found)?;
             self.refuse_what_would_not_start(&runtime, &found)?;
-            self.context.say("nothing was touched");
-            return Ok(());
+            return restart::show_plan(self.context, &steps, self.args);
         }
         let found = self.prove(&runtime, &steps)?;
         let laggards = steps.step(Step::StopServices, || self.stop(&runtime, &found))?;
@@ -110,8 +109,23 @@ impl Whole<'_> {
     }
 
     /// Services that live without a supervisor are given one first: it stops them in order, each in its own way.
+    /// One that is ending already, as by `down`, is waited for.
     fn stop(&self, runtime: &Runtime, found: &Found) -> Result<(Vec<ServiceName>, String), Failure> {
-        if found.status.is_none() {
+        match self.stop_what_runs(runtime, found) {
+            Err(failure) if failure.is_of_one_that_leaves() => {
+                runtime.block_on(system::until_gone(self.context, self.args.timeout))?;
+                self.stop_what_runs(runtime, found)
+            }
+            stopped => stopped,
+        }
+    }
+
+    fn stop_what_runs(
+        &self,
+        runtime: &Runtime,
+        found: &Found,
+    ) -> Result<(Vec<ServiceName>, String), Failure> {
+        if runtime.block_on(system::status_if_any(self.context))?.is_none() {
             if system::leftovers(self.context).is_empty() {
                 return Ok((Vec::new(), "nothing is running".to_owned()));
             }
@@ -148,23 +162,26 @@ impl Whole<'_> {
         Ok(((), system::flushed_words(ended, ports.len())))
     }
 
-    fn show(&self, steps: &Steps<'_>, found: &Found) -> Result<(), Failure> {
+    fn plan_steps(&self, steps: &Steps<'_>, found: &Found) -> Result<(), Failure> {
+        steps.plan(Step::ProveConfig, vec![format!("proven: {} services", found.fleet.services().len())]);
         let services = found.status.iter().flat_map(|status| down::in_stop_order(&found.fleet, status));
-        let running: Vec<String> =
-            services.filter_map(|it| Some(format!("stop {} (pid {})", it.name, it.pid?))).collect();
-        steps.plan(Step::StopServices, &running)?;
+        let running = services.filter_map(|it| Some(format!("stop {} (pid {})", it.name, it.pid?)));
+        steps.plan(Step::StopServices, running.collect());
         if self.mode == Mode::Master {
             let strays = system::strays(self.context, &system::ours(self.context));
             let strays =
                 strays.iter().map(|it| format!("end {}: {}", it.identity, leftovers::command_of(it)));
-            steps.plan(Step::EndStrays, &strays.collect::<Vec<_>>())?;
+            steps.plan(Step::EndStrays, strays.collect());
             let plan = self.plan(found, &[])?;
             let free = plan.free.iter().map(|port| format!("port {port}: free"));
             let unseen = plan.unseen.iter().map(|port| system::unseen_words(*port));
             let held = plan.steps.iter().map(system::step_words);
-            steps.plan(Step::FlushPorts, &held.chain(unseen).chain(free).collect::<Vec<_>>())?;
+            steps.plan(Step::FlushPorts, held.chain(unseen).chain(free).collect());
         }
         let pid = found.status.as_ref().and_then(|status| status.supervisor.pid);
-        restart::show_start(steps, &found.fleet, &found.wanted, pid)
+        let ended = pid.map_or_else(|| "none is running".to_owned(), |pid| format!("end pid {pid}"));
+        steps.plan(Step::StartSupervisor, vec![ended]);
+        restart::plan_start(steps, &found.fleet, &found.wanted);
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::vocab::state::{Goal, State};
 
 /// The whole status: services, what is wrong with them, survivors, supervisor.
 pub(in crate::cli) fn status(status: &Status) -> String {
-    let mut parts = vec![services(&status.services)];
+    let mut parts = vec![services(&status.services, Table::new().width().filter(|width| *width > 0))];
     let said = status.services.iter().flat_map(|it| {
         let words = complaints(it).into_iter().chain(second_words(it));
         words.chain(schedule_words(it)).chain(enablement_words(it))
@@ -25,10 +25,20 @@ pub(in crate::cli) fn status(status: &Status) -> String {
         let lines =
             status.survivors.iter().map(|it| format!("  {} pid {}: {}", it.service, it.pid, it.command));
         let lines: Vec<String> = lines.collect();
-        parts.push(format!(
-            "alive without a supervisor (`procman up` takes them over):\n{}",
-            lines.join("\n")
-        ));
+        // One that does not answer is still in charge of them.
+        let heading = match status.supervisor.pid {
+            None => "alive without a supervisor (`procman up` takes them over):",
+            Some(_) => {
+                "alive, of a supervisor that does not answer (`procman restart --emergency` replaces all):"
+            }
+        };
+        parts.push(format!("{heading}\n{}", lines.join("\n")));
+    }
+    if !status.supervisor.running {
+        let taken: Vec<String> = status.ports.iter().filter_map(taken_words).collect();
+        if !taken.is_empty() {
+            parts.push(taken.join("\n"));
+        }
     }
     let targets: Vec<String> = status.supervisor.notify.iter().filter_map(target_words).collect();
     if !targets.is_empty() {
@@ -60,24 +70,20 @@ pub(super) fn finish(table: &mut Table, right: &[usize]) -> String {
     lines.join("\n")
 }
 
-/// The table of services.
-pub(in crate::cli) fn services(services: &[ServiceView]) -> String {
-    let mut table =
-        bare_table(&["NAME", "STATE", "HEALTH", "PID", "PORTS", "UPTIME", "RESTARTS", "CPU", "MEMORY"]);
-    for service in services {
-        table.add_row([
-            service.name.to_string(),
-            service.state.to_string(),
-            service.health.to_string(),
-            service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-            ports_words(&service.ports),
-            service.uptime_s.map_or_else(|| "-".to_owned(), uptime),
-            service.restarts.to_string(),
-            service.cpu_percent.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.1}%")),
-            service.memory_bytes.map_or_else(|| "-".to_owned(), |memory| Bytes(memory).to_string()),
-        ]);
-    }
-    let text = finish(&mut table, &[3, 6, 7, 8]);
+/// Every column of the table of services, and what is left out first where a terminal is too narrow for all.
+const COLUMNS: [&str; 9] = ["NAME", "STATE", "HEALTH", "PID", "PORTS", "UPTIME", "RESTARTS", "CPU", "MEMORY"];
+const NUMBERS: [&str; 4] = ["PID", "RESTARTS", "CPU", "MEMORY"];
+const DISPENSABLE: [&str; 6] = ["CPU", "MEMORY", "RESTARTS", "UPTIME", "HEALTH", "PORTS"];
+
+/// The table of services, with the columns for which a terminal has room.
+fn services(services: &[ServiceView], width_max: Option<u16>) -> String {
+    let rows: Vec<[String; 9]> = services.iter().map(row).collect();
+    let width = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let is_narrow = |text: &str| width_max.is_none_or(|max| width(text) <= usize::from(max));
+    let text = (0..=DISPENSABLE.len())
+        .map(|count| without(&rows, &DISPENSABLE[..count]))
+        .find(|text| is_narrow(text))
+        .unwrap_or_else(|| without(&rows, &DISPENSABLE));
     let mut lines = text.lines();
     let header = lines.next().unwrap_or_default();
     let body = lines.zip(services).flat_map(|(line, service)| {
@@ -85,6 +91,31 @@ pub(in crate::cli) fn services(services: &[ServiceView]) -> String {
         std::iter::once(row).chain(service.tree.iter().flat_map(|it| tree::lines(it)))
     });
     std::iter::once(painted(header, Style::new().bold())).chain(body).collect::<Vec<_>>().join("\n")
+}
+
+fn row(service: &ServiceView) -> [String; 9] {
+    [
+        service.name.to_string(),
+        service.state.to_string(),
+        service.health.to_string(),
+        service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+        ports_words(&service.ports),
+        service.uptime_s.map_or_else(|| "-".to_owned(), uptime),
+        service.restarts.to_string(),
+        service.cpu_percent.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.1}%")),
+        service.memory_bytes.map_or_else(|| "-".to_owned(), |memory| Bytes(memory).to_string()),
+    ]
+}
+
+fn without(rows: &[[String; 9]], left_out: &[&str]) -> String {
+    let columns: Vec<usize> = (0..COLUMNS.len()).filter(|at| !left_out.contains(&COLUMNS[*at])).collect();
+    let mut table = bare_table(&columns.iter().map(|at| COLUMNS[*at]).collect::<Vec<_>>());
+    for row in rows {
+        table.add_row(columns.iter().map(|at| row[*at].as_str()));
+    }
+    let numbers = columns.iter().enumerate().filter(|(_, at)| NUMBERS.contains(&COLUMNS[**at]));
+    let numbers: Vec<usize> = numbers.map(|(place, _)| place).collect();
+    finish(&mut table, &numbers)
 }
 
 fn painted(text: &str, style: Style) -> String {
@@ -112,6 +143,18 @@ fn ports_words(ports: &[ServicePort]) -> String {
         HeldBy::Other | HeldBy::Nobody => format!("{} ({})", port.port, port.held_by.word()),
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Who holds a port that is not his, in a line.
+fn taken_words(port: &PortView) -> Option<String> {
+    if port.held_by != HeldBy::Other {
+        return None;
+    }
+    let command = port.command.as_deref().unwrap_or("a process that this user may not see");
+    let pid = port.pid.map_or_else(String::new, |pid| {
+        format!(" (pid {pid}, user {})", port.user.as_deref().unwrap_or("unknown"))
+    });
+    Some(format!("port {} of {} is held by `{command}`{pid}", port.port, port.service))
 }
 
 /// Why a service is not as it should be, and what is notable about it beyond that.
@@ -236,5 +279,20 @@ fn verdict_words(port: &PortView) -> String {
     match port.owner.as_ref().filter(|owner| **owner != port.service) {
         Some(owner) => format!("{} ({owner})", port.verdict.word()),
         None => port.verdict.word().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn columns_are_left_out_of_a_table_whole() {
+        let row = ["api", "running", "none", "12", "3000", "1.0s", "0", "0.1%", "2 MB"].map(str::to_owned);
+        let text = without(&[row], &["CPU", "MEMORY", "HEALTH"]);
+        assert_eq!(
+            text,
+            "NAME  STATE    PID  PORTS  UPTIME  RESTARTS\napi   running   12  3000   1.0s           0"
+        );
     }
 }

@@ -74,7 +74,7 @@ fn what_cannot_be_held_is_refused_with_a_way_out() {
             3,
             &["`host` is about sockets that procman holds", "add `hold"],
         ),
-        ("sockets = [\"a.sock\"]", 3, &["`sockets` is about", "add `hold"]),
+        ("sockets = [\"a.sock\"]\nport = 3000", 3, &["`sockets` is about", "add `hold"]),
         ("hold = \"python\"\nsockets = [\"a.sock\"]", 4, &["not for unix sockets", "listen-fds"]),
         (
             "hold = \"stdin\"\nhost = \"localhost\"\nport = 3000",

@@ -1,0 +1,67 @@
+//! What Ctrl-C does to a command, and what becomes of what it asked for.
+
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Fleet, Ran, wait_until};
+
+const FLEET: &str = "[services.api]\ncommand = \"{puppet} out hello stay\"\nmin_uptime = \"1ms\"\n\
+    [services.stub]\ncommand = \"{puppet} ignore-term stay\"\nmin_uptime = \"1ms\"\nstop_timeout = \"20s\"\n";
+
+/// Starts a command, waits for the first line of its output or talk, and interrupts it.
+fn interrupt(fleet: &Fleet, words: &str, is_data: impl Fn(&str) -> bool) -> Ran {
+    let mut child = fleet.spawn(words);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let seen = lines.by_ref().map_while(Result::ok).find(|line| is_data(line));
+    assert!(seen.is_some(), "`{words}` ended before it said anything");
+    end(child)
+}
+
+fn end(child: Child) -> Ran {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    Ran::of(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn what_goes_on_for_ever_ends_with_130() {
+    let fleet = Fleet::new(FLEET);
+    fleet.run("up -q").expect(0);
+    interrupt(&fleet, "logs -f", |line| line.contains("hello")).expect(130);
+    interrupt(&fleet, "status --watch", |line| line.contains("supervisor:")).expect(130);
+    fleet.run("kill stub").expect(0);
+}
+
+#[test]
+fn a_restart_that_is_interrupted_says_what_goes_on() {
+    let fleet = Fleet::new(FLEET);
+    fleet.run("up -q").expect(0);
+    let before = fleet.pid("api");
+    let child = fleet.spawn("restart");
+    // `stub` takes its time to stop, and is waited for.
+    wait_until("`api` runs again", || {
+        fleet.service("api").pid.is_some_and(|pid| pid.as_raw() != before).then_some(())
+    });
+    end(child).expect(130).says(&["stopped waiting; the supervisor goes on"]);
+    fleet.run("kill stub").expect(0);
+    fleet.run("restart --quick --dry-run").expect(0);
+}
+
+#[test]
+fn down_and_restart_wait_for_a_supervisor_that_is_ending_already() {
+    let fleet = Fleet::new(FLEET.replace("20s", "1500ms").as_str());
+    fleet.run("up -q").expect(0);
+    let pid = fleet.supervisor_pid();
+    let first = fleet.spawn("down");
+    wait_until("`api` is down", || fleet.service("api").pid.is_none().then_some(()));
+    fleet.run("down").expect(0).says(&["the supervisor is ending already; waiting for it"]);
+    Ran::of(&first.wait_with_output().unwrap()).expect(0);
+    fleet.run("up -q").expect(0);
+    let first = fleet.spawn("down");
+    wait_until("`api` is down", || fleet.service("api").pid.is_none().then_some(()));
+    fleet.run("restart").expect(0);
+    Ran::of(&first.wait_with_output().unwrap()).expect(0);
+    assert_ne!(fleet.supervisor_pid(), pid);
+}
