@@ -143,9 +143,10 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Whether it is a process that answers to signals in its own way, or becomes another program.
+    /// Whether it answers to signals in its own way, or becomes another program. `up` has one thread alone, for it may be a
+    /// guardian, which forks, or has to start one where no more than one process can be made.
     pub(super) fn takes_signals(&self) -> bool {
-        matches!(self, Self::Up(Up { foreground: true, .. }) | Self::Supervise(_) | Self::Run(_))
+        matches!(self, Self::Up(_) | Self::Supervise(_) | Self::Run(_))
     }
 }
 

@@ -24,24 +24,24 @@ static IS_DUE: AtomicBool = AtomicBool::new(false);
 static GOODBYE: Mutex<String> = Mutex::new(String::new());
 
 /// From here on SIGINT ends this command with 130, whatever it is busy with. It is a thread that waits for the signal, for a
-/// command may be in the middle of anything.
+/// command may be in the middle of anything. Where none can be made, the signal ends the process as it always did.
 pub(super) fn end_at_interrupt() {
-    let Ok(mut signals) = StdStream::pair().and_then(|(read, write)| {
-        pipe::register(SIGINT, write)?;
-        Ok(read)
-    }) else {
-        return;
-    };
-    thread::spawn(move || {
-        let mut signal = [0];
-        while signals.read_exact(&mut signal).is_ok() {
-            match (WAITS.load(Ordering::SeqCst), HELD.load(Ordering::SeqCst)) {
-                (0, 0) => end(),
-                (0, _) => IS_DUE.store(true, Ordering::SeqCst),
-                _ => (),
-            }
+    let Ok((read, write)) = StdStream::pair() else { return };
+    if thread::Builder::new().name("interrupts".to_owned()).spawn(move || wait_for_interrupts(read)).is_ok() {
+        // Without it, the signal ends the process as well.
+        let _ = pipe::register(SIGINT, write);
+    }
+}
+
+fn wait_for_interrupts(mut signals: StdStream) {
+    let mut signal = [0];
+    while signals.read_exact(&mut signal).is_ok() {
+        match (WAITS.load(Ordering::SeqCst), HELD.load(Ordering::SeqCst)) {
+            (0, 0) => end(),
+            (0, _) => IS_DUE.store(true, Ordering::SeqCst),
+            _ => (),
         }
-    });
+    }
 }
 
 fn end() {

@@ -54,10 +54,11 @@ impl Written {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Disk {
     Well,
-    Failing,
+    /// Why it cannot be written.
+    Failing(String),
 }
 
 impl Diary {
@@ -69,6 +70,17 @@ impl Diary {
     /// How often the supervisor was replaced since the services were first brought up.
     pub fn takeovers(&self) -> u64 {
         self.takeovers
+    }
+
+    /// That it cannot be written at this moment, in words.
+    pub fn complaint(&self) -> Option<String> {
+        match &self.disk {
+            Disk::Well => None,
+            Disk::Failing(why) => Some(format!(
+                "cannot write {}: {why}; another supervisor would not know the runs that began since",
+                self.path.display()
+            )),
+        }
     }
 
     /// Writes what changed since it was last written, if anything did, and what was written if its file is not as it was.
@@ -91,18 +103,18 @@ impl Diary {
                 .filter(matters)
                 .collect(),
         };
-        match (journal.write(&self.path), self.disk) {
+        match (journal.write(&self.path), &self.disk) {
             (Ok(()), Disk::Well) => self.note(fleet.revision()),
-            (Ok(()), Disk::Failing) => {
+            (Ok(()), Disk::Failing(_)) => {
                 tracing::info!(path = %self.path.display(), "the journal can be written again");
                 self.note(fleet.revision());
                 self.disk = Disk::Well;
             }
             (Err(error), Disk::Well) => {
                 tracing::warn!(path = %self.path.display(), %error, "cannot write the journal; services go on");
-                self.disk = Disk::Failing;
+                self.disk = Disk::Failing(error.to_string());
             }
-            (Err(_), Disk::Failing) => (),
+            (Err(_), Disk::Failing(_)) => (),
         }
     }
 

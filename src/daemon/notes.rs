@@ -9,6 +9,7 @@ use super::scene::Scene;
 use super::warden::Warden;
 use crate::machine::phase::Phase;
 use crate::protocol::event::{Event, What};
+use crate::spec::log::{Logs, OnFull};
 use crate::spec::service::Service;
 use crate::sys::clock;
 use crate::sys::listeners::{self, Held, Listener};
@@ -17,6 +18,7 @@ use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Protocol};
 use crate::vocab::run::RunId;
+use crate::vocab::stream::Stream;
 
 /// How a run differs from what its service declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +74,21 @@ pub(super) fn words(notes: &[Note]) -> Vec<String> {
     }
     };
     notes.iter().map(word).collect()
+}
+
+/// Which log files cannot be written, in words that go on after the service's name.
+pub(super) fn of_logs(logs: &Logs, waits: Vec<(Stream, String)>) -> impl Iterator<Item = String> {
+    waits.into_iter().map(|(stream, why)| {
+        let file = match stream {
+            Stream::Stdout => &logs.stdout,
+            Stream::Stderr => &logs.stderr,
+        };
+        let then = match logs.delivery.on_full {
+            OnFull::Block => "its output waits, and so does the service when its pipe is full",
+            OnFull::Drop => "its output is dropped, and counted",
+        };
+        format!("cannot write {}: {why}; {then}", file.display())
+    })
 }
 
 impl Engine {

@@ -51,6 +51,7 @@ impl Engine {
             restarts: self.diary.takeovers(),
             config_changed: self.config_change(),
             notify: self.target_views(),
+            notes: self.diary.complaint().into_iter().collect(),
         }
     }
 
@@ -66,7 +67,8 @@ impl Engine {
         let live = service.phase().live().copied();
         let used = live.map(|live| self.meter.measure(live, tree, now));
         let spec = service.spec();
-        let noted = self.noted_of(name).map_or_else(Vec::new, notes::words);
+        let mut noted = self.noted_of(name).map_or_else(Vec::new, notes::words);
+        noted.extend(notes::of_logs(&spec.logs, self.pump.waits_of(name)));
         let lost = self.pump.lost(name);
         let is_replicated = replicated.contains(&spec.replica.of);
         ServiceView {

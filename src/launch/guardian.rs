@@ -54,7 +54,9 @@ pub enum NoGuardian {
     #[error(transparent)]
     StateDirectory(#[from] Unusable),
     /// Another one lives, or its supervisor does.
-    #[error("cannot start: another supervisor is alive")]
+    #[error(
+        "cannot start: another supervisor is alive\nhint: `procman status` shows it, `procman down` ends it"
+    )]
     AnotherAlive,
     /// The config asks for more than processes may have here.
     #[error(transparent)]

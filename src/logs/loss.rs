@@ -1,11 +1,22 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::envelope::Origin;
 use crate::vocab::name::ServiceName;
+use crate::vocab::stream::Stream;
 
-/// What was not written of each service's output since the supervisor began. Clones are the same tally.
+/// What was not written of each service's output since the supervisor began, and what cannot be at this moment. Clones are
+/// the same tally.
 #[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Mutex<BTreeMap<ServiceName, Lost>>>);
+pub struct Tally(Arc<Mutex<Count>>);
+
+#[derive(Debug, Default)]
+struct Count {
+    lost: BTreeMap<ServiceName, Lost>,
+    /// Why the file of a stream cannot be written.
+    waits: BTreeMap<(ServiceName, Stream), String>,
+}
 
 /// So much of a service's output was not written, for one of its targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +37,39 @@ pub(super) struct Loss {
 impl Tally {
     /// What was lost of a service.
     pub fn of(&self, service: &ServiceName) -> Lost {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(service).copied().unwrap_or_default()
+        self.count().lost.get(service).copied().unwrap_or_default()
+    }
+
+    /// Which streams of a service wait for their files, and why.
+    pub fn waits_of(&self, service: &ServiceName) -> Vec<(Stream, String)> {
+        let count = self.count();
+        let waits = count.waits.iter().filter(|((of, _), _)| of == service);
+        waits.map(|((_, stream), why)| (*stream, why.clone())).collect()
+    }
+
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream waits for its file as long as this lives.
+#[derive(Debug)]
+pub(super) struct Wait {
+    tally: Tally,
+    of: (ServiceName, Stream),
+}
+
+impl Wait {
+    pub(super) fn begin(tally: &Tally, origin: &Origin, error: &io::Error) -> Self {
+        let of = (origin.service.clone(), origin.stream);
+        tally.count().waits.insert(of.clone(), error.to_string());
+        Self { tally: tally.clone(), of }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.tally.count().waits.remove(&self.of);
     }
 }
 
@@ -36,8 +79,8 @@ impl Loss {
     }
 
     pub(super) fn note(&self, lines: u64, bytes: usize) {
-        let mut tally = self.tally.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = tally.entry(self.service.clone()).or_default();
+        let mut count = self.tally.count();
+        let lost = count.lost.entry(self.service.clone()).or_default();
         lost.lines += lines;
         lost.bytes += u64::try_from(bytes).unwrap_or_default();
     }

@@ -35,6 +35,8 @@ mod calendar;
 mod content;
 /// The file of a series that bytes go to.
 mod current;
+/// Whether files can be written.
+mod disk;
 /// Where files end, for those who go on from there.
 mod end;
 /// Where runs end in what waits.

@@ -157,6 +157,11 @@ impl Pump {
         self.tally.of(service)
     }
 
+    /// Which streams of a service wait for their files at this moment, and why.
+    pub fn waits_of(&self, service: &ServiceName) -> Vec<(Stream, String)> {
+        self.tally.waits_of(service)
+    }
+
     /// Takes a stream on, or another pipe, file or rotation for one that is there.
     pub fn attach(&self, key: StreamKey, attachment: Attachment) {
         self.of(&key.service).request(Request::Attach(key, attachment));

@@ -1,13 +1,15 @@
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::disk::Disk;
 use super::ending::{Company, Ending, Endings};
 use super::envelope::{OpenLines, Origin};
 use super::fan::{Fan, Portion};
 use super::gap::Gap;
-use super::loss::Loss;
+use super::loss::{Loss, Wait};
 use super::pace::{Look, Next, Pace};
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
@@ -33,17 +35,6 @@ pub(super) struct Stream {
     pace: Pace,
     /// How long an open line was waited for at last.
     open_pause: Duration,
-}
-
-/// Whether the disk takes what comes.
-#[derive(Debug, Clone, Copy)]
-enum Disk {
-    Well,
-    /// Nothing is taken out of the pipe. The service waits when that is full, and nobody else does.
-    Stuck {
-        retry_at: Instant,
-        pause: Duration,
-    },
 }
 
 /// How far a turn goes.
@@ -383,14 +374,15 @@ impl Stream {
     }
 
     fn get_stuck(&mut self, error: &io::Error, pause: Duration) -> Instant {
-        match self.disk {
+        let told = match mem::replace(&mut self.disk, Disk::Well) {
             Disk::Well => {
                 tracing::warn!(service = %self.origin.service, stream = ?self.origin.stream, %error, "cannot write its log file; its output waits in its pipe");
+                Wait::begin(&self.ground.tally, &self.origin, error)
             }
-            Disk::Stuck { .. } => (),
-        }
+            Disk::Stuck { told, .. } => told,
+        };
         let retry_at = Instant::now() + pause;
-        self.disk = Disk::Stuck { retry_at, pause };
+        self.disk = Disk::Stuck { retry_at, pause, told };
         retry_at
     }
 }

@@ -59,6 +59,9 @@ pub struct SupervisorView {
     /// Who is told of changes, and how that went.
     #[serde(default)]
     pub notify: Vec<TargetView>,
+    /// What it cannot do at this moment, in words that go on after "the supervisor".
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// How the config on disk differs from what runs.

@@ -53,7 +53,7 @@ pub struct Paths {
 pub enum Unusable {
     /// It cannot be made or looked at.
     #[error(
-        "cannot prepare the state directory {path}: {source}\nhint: make it one that this user may write in, or set another `state_dir`"
+        "cannot prepare the state directory {path}: {source}\nhint: see that there is room in it and that this user may write, or set another `state_dir`"
     )]
     Io {
         /// The directory.

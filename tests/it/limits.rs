@@ -114,6 +114,8 @@ fn a_disk_that_is_full_for_the_journal_costs_no_service() {
     small.fill();
     small.run("restart b").expect(0);
     assert_eq!(a(), before);
+    let notes = status().supervisor.notes;
+    assert!(notes.len() == 1 && notes[0].contains("journal: No space left on device"), "{notes:?}");
     // A successor trusts the last journal that was whole: of `b` it knows an older run, so the one that lives is a stray.
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(supervisor.unwrap().as_raw()),
@@ -132,6 +134,7 @@ fn a_disk_that_is_full_for_the_journal_costs_no_service() {
     let journal = procman::rundir::journal::Journal::read(&journal).unwrap().unwrap();
     let live = journal.services.iter().find(|it| it.service.as_str() == "b").unwrap().live.unwrap();
     assert_eq!(Some(live.identity.pid), status().services[1].pid);
+    assert!(status().supervisor.notes.is_empty());
     small.run("down").expect(0);
     small.fleet.wait_until_nothing_lives();
 }

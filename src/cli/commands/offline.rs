@@ -54,6 +54,7 @@ pub(in crate::cli) fn status(
         restarts: 0,
         config_changed: None,
         notify: Vec::new(),
+        notes: Vec::new(),
     };
     Ok(Status { supervisor, services, ports, survivors })
 }

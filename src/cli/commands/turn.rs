@@ -1,4 +1,3 @@
-use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// An emergency assumes that nothing works, another restart among it: it waits no longer than for one in good health.
 const EMERGENCY_MAX: Duration = Duration::from_secs(10);
 
-/// Waits until no other command restarts the whole system; none where there is no directory to agree in.
+/// Waits until no other command restarts the whole system; none where there is no file to agree in.
 pub(in crate::cli) fn take(context: &Context, args: &Restart, mode: Mode) -> Result<Option<Turn>, Failure> {
     let patience = match mode {
         Mode::Master | Mode::Quick => args.timeout,
@@ -26,11 +25,8 @@ pub(in crate::cli) fn take(context: &Context, args: &Restart, mode: Mode) -> Res
         match turn::take(&context.paths) {
             Ok(Some(turn)) => return Ok(Some(turn)),
             Ok(None) => (),
-            Err(error) if error.kind() == ErrorKind::NotFound || mode == Mode::Emergency => return Ok(None),
-            Err(error) => {
-                let file = context.paths.restart.display();
-                return Err(Failure::System(format!("cannot lock {file}: {error}")));
-            }
+            // There is no directory yet, or no room in it: a restart may be the way out of that.
+            Err(_) => return Ok(None),
         }
         let other = turn::holder(&context.paths).map_or_else(String::new, |pid| format!(" (pid {pid})"));
         if !is_told {

@@ -228,7 +228,9 @@ fn supervisor(view: &SupervisorView) -> String {
         (_, Some(pid), _) => format!("supervisor: pid {pid} does not answer, {config}"),
         (_, None, _) => format!("supervisor: not running, {config}"),
     };
-    view.config_changed.as_ref().map_or(line.clone(), |change| format!("{line}\n{}", config_words(change)))
+    let notes = view.notes.iter().map(|note| format!("the supervisor {note}"));
+    let changed = view.config_changed.as_ref().map(config_words);
+    std::iter::once(line).chain(notes).chain(changed).collect::<Vec<_>>().join("\n")
 }
 
 /// That the config on disk is not what runs, if it is not.
