@@ -210,8 +210,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
     signal::ignore(Signal::USR1).map_err(system("ignore a signal"))?;
     // Scripts that rotate supervisord's logs send it, and would end what they mean to tell.
     signal::ignore(Signal::USR2).map_err(system("ignore a signal"))?;
-    let unusable = |source| Unusable::Io { path: paths.own_dir.clone(), source };
-    let lock = lock::take(&paths).map_err(unusable)?;
+    let lock = lock::take(&paths).map_err(|source| Unusable::Io { path: paths.own_dir.clone(), source })?;
     let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
     let others = leftovers::marked(&paths.instance);
     let others = others.into_iter().filter(|identity| Some(*identity) != boot.guardian);
