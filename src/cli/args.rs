@@ -205,7 +205,7 @@ pub struct SignalArgs {
     /// Names, globs, `group:*` or `all`
     #[arg(required = true)]
     pub services: Vec<String>,
-    /// The signal: HUP, USR1, 15 … [default: the service's reload_signal]
+    /// The signal: HUP, USR1, 15 …, which may also stand in front of the names [default: the service's reload_signal]
     #[arg(short, long, value_parser = Signal::parse)]
     pub signal: Option<Signal>,
 }

@@ -159,6 +159,6 @@ impl From<BootError> for Failure {
 
 impl From<NoSuchService> for Failure {
     fn from(error: NoSuchService) -> Self {
-        Self::Usage(format!("cannot go on: {error}\nhint: `procman status` lists the services"))
+        Self::Usage(format!("cannot go on: {error}\nhint: {}", error.hint()))
     }
 }

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::problem::Problem;
 use super::scope::Scope;
 use super::value::Value;
+use crate::vocab::nearest::nearest;
 
 /// Where problems are noted while reading goes on.
 #[derive(Debug, Default)]
@@ -125,10 +126,9 @@ impl<'a> Section<'a> {
 
 /// "did you mean …?" when something is near, else all that is known.
 pub(super) fn known_instead<'k>(word: &str, known: &[&'k str]) -> String {
-    let nearest = known.iter().map(|key| (strsim::damerau_levenshtein(word, key), *key)).min();
-    match nearest {
-        Some((distance, key)) if distance <= 1 + word.len() / 4 => format!("did you mean `{key}`?"),
-        Some(_) | None => {
+    match nearest(word, known.iter().copied()) {
+        Some(key) => format!("did you mean `{key}`?"),
+        None => {
             let mut known: Vec<&'k str> = known.to_vec();
             known.sort_unstable();
             known.dedup();

@@ -14,7 +14,7 @@ use crate::vocab::cause::{By, Means};
 use crate::vocab::enablement::Enablement;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
-use crate::vocab::selection::{NoSuchService, Selection};
+use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
 use crate::vocab::state::State;
 
@@ -178,7 +178,7 @@ impl Engine {
     }
 
     pub(super) fn pick(&self, selection: &Selection) -> Result<Vec<ServiceName>, Problem> {
-        self.fleet.spec().pick(selection).map_err(|NoSuchService { word }| Problem::no_such_service(&word))
+        self.fleet.spec().pick(selection).map_err(|missing| Problem::no_such_service(&missing))
     }
 
     fn signal(&mut self, selection: &Selection, signal: Option<Signal>, by: &By) -> Result<Report, Problem> {

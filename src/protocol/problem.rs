@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::vocab::selection::NoSuchService;
+
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -14,11 +16,11 @@ pub struct Problem {
 
 impl Problem {
     /// Nothing is called so.
-    pub fn no_such_service(word: &str) -> Self {
+    pub fn no_such_service(missing: &NoSuchService) -> Self {
         Self {
             kind: Kind::NoSuchService,
-            what: format!("cannot find a service called `{word}`"),
-            hint: Some("`procman status` lists them".to_owned()),
+            what: format!("cannot find a service called `{}`", missing.word),
+            hint: Some(missing.hint()),
         }
     }
 }

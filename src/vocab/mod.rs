@@ -25,6 +25,8 @@ pub mod measure;
 pub mod moment;
 /// Names of services and the words that select many of them.
 pub mod name;
+/// What a misspelt word may stand for.
+pub mod nearest;
 /// How a run ended.
 pub mod outcome;
 /// TCP ports, and who holds them.

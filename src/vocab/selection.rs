@@ -1,6 +1,8 @@
 use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
+use super::nearest::nearest;
+
 /// Which services a command means: nothing said or `all` is every one, else names, globs and `group:*`.
 ///
 /// A selection is words until it meets a fleet; [`Selection::pick`] is that meeting.
@@ -27,6 +29,18 @@ pub struct Candidate<'a, N> {
 pub struct NoSuchService {
     /// The word as it was typed.
     pub word: String,
+    /// The service that it may stand for.
+    pub near: Option<String>,
+}
+
+impl NoSuchService {
+    /// The way out.
+    pub fn hint(&self) -> String {
+        self.near.as_ref().map_or_else(
+            || "`procman status` lists the services".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        )
+    }
 }
 
 impl Selection {
@@ -66,7 +80,8 @@ impl Selection {
             self.words.iter().map(|word| (Pattern::of(word), word)).collect();
         for (pattern, word) in &patterns {
             if !services.clone().any(|service| pattern.fits(&service)) {
-                return Err(NoSuchService { word: (*word).clone() });
+                let near = nearest(word, services.map(|service| service.name.as_ref()));
+                return Err(NoSuchService { word: (*word).clone(), near: near.map(str::to_owned) });
             }
         }
         Ok(services

@@ -200,11 +200,14 @@ fn start_stop_signal_kill_and_wait_do_what_they_say() {
     fleet.run("signal api -s USR1").expect(0);
     wait_until("SIGUSR1 ended the puppet", || (!is_alive(pid)).then_some(()));
     fleet.run("wait api --timeout 10s").expect(0);
+    fleet.run("signal CONT api").expect(0);
+    fleet.run("signal CONT").expect(2).says(&["cannot find a service called `CONT`"]);
     fleet.run("kill a*").expect(0);
     assert_eq!(fleet.service("api").state, State::Stopped);
     fleet.run("signal api").expect(1).says(&["cannot signal it: it is stopped"]);
-    fleet.run("stop apo").expect(2).says(&["cannot find a service called `apo`"]);
-    fleet.run("restart apo").expect(2).says(&["no service is called `apo`"]);
+    fleet.run("stop apo").expect(2).says(&["cannot find a service called `apo`", "did you mean `api`?"]);
+    fleet.run("restart apo").expect(2).says(&["no service is called `apo`", "did you mean `api`?"]);
+    fleet.run("stop worker").expect(2).says(&["`procman status` lists the services"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{offline, preflight};
+use super::{offline, preflight, system};
 use crate::cli::args::Check;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
@@ -51,7 +51,8 @@ pub(in crate::cli) fn run(context: Result<Context, Failure>, args: &Check) -> Re
         let (problems, schedules) = (Vec::new(), next_times(&fleet));
         output::json(&Findings { ok: machine.is_empty(), problems, machine: machine.clone(), schedules })?;
     } else {
-        output::line(&format!("ok: {} ({} services)", context.config.display(), fleet.services().len()))?;
+        let count = system::counted(fleet.services().len(), "service", "services");
+        output::line(&format!("ok: {} ({count})", context.config.display()))?;
         for remark in context.remarks() {
             output::say(&format!("warning: {remark}"));
         }

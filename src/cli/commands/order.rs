@@ -13,6 +13,7 @@ use crate::client::ask::AskError;
 use crate::protocol::command::{Awaited, Command, Dependents, Order, SignalOrder, WaitOrder};
 use crate::protocol::problem::Kind;
 use crate::vocab::selection::Selection;
+use crate::vocab::signal::Signal;
 
 /// Starts services and what they need.
 pub(in crate::cli) fn start(context: &Context, args: &Start) -> Result<(), Failure> {
@@ -59,8 +60,16 @@ fn end(
 
 /// Signals services.
 pub(in crate::cli) fn signal(context: &Context, args: &SignalArgs) -> Result<(), Failure> {
-    let services = Selection::of(args.services.iter().cloned());
-    ask(context, &Command::Signal(SignalOrder { services, signal: args.signal }), "signal")
+    // As supervisorctl has it, the signal may stand in front of the names.
+    let (signal, words) = match (args.signal, args.services.split_first()) {
+        (None, Some((first, rest))) if !rest.is_empty() => match Signal::parse(first) {
+            Ok(signal) => (Some(signal), rest),
+            Err(_) => (None, &args.services[..]),
+        },
+        (signal, _) => (signal, &args.services[..]),
+    };
+    let services = Selection::of(words.iter().cloned());
+    ask(context, &Command::Signal(SignalOrder { services, signal }), "signal")
 }
 
 /// Waits for services.

@@ -7,6 +7,7 @@ use crate::protocol::problem::{Kind, Problem};
 use crate::protocol::why::Why;
 use crate::vocab::cause::Record;
 use crate::vocab::name::ServiceName;
+use crate::vocab::selection::NoSuchService;
 
 /// Why a service is as it is, and how its last run ended.
 #[utoipa::path(get, path = "/v1/services/{name}/why", params(("name" = String, Path, description = "The service")), responses((status = 200, description = "The cause", body = Why), (status = "default", description = "A refusal", body = Problem)))]
@@ -46,5 +47,5 @@ fn last_of(query: &str) -> Result<usize, Refusal> {
 }
 
 fn no_such_service(name: &str) -> Refusal {
-    Refusal(Problem::no_such_service(name))
+    Refusal(Problem::no_such_service(&NoSuchService { word: name.to_owned(), near: None }))
 }
