@@ -94,6 +94,11 @@ impl Engine {
                 let by = reply.asker.by(Means::Signal);
                 return reply.tell(self.signal(&order.services, order.signal, &by));
             }
+            Asked::Flush(order) => {
+                let by = reply.asker.by(Means::Flush);
+                self.note_flush(&order.pids, &by);
+                return reply.tell(Ok(Report::default()));
+            }
             Asked::Enable(order) => return reply.tell(self.enable(&order.services, Enablement::Enabled)),
             Asked::Disable(order) => return reply.tell(self.enable(&order.services, Enablement::Disabled)),
         };
@@ -222,7 +227,7 @@ fn means(command: &protocol::command::Command) -> Option<Means> {
         Asked::Scale(_) => Some(Means::Scale),
         Asked::Kill(_) => Some(Means::Kill),
         Asked::Up(_) | Asked::Start(_) | Asked::Signal(_) | Asked::Wait(_) => None,
-        Asked::Enable(_) | Asked::Disable(_) => None,
+        Asked::Flush(_) | Asked::Enable(_) | Asked::Disable(_) => None,
     }
 }
 

@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
@@ -29,6 +30,9 @@ pub enum Command {
     Kill(Order),
     /// Send a signal to the main process of each; done when sent.
     Signal(SignalOrder),
+    /// Change nothing: a client is about to end the main processes of runs to free their ports, and what is recorded of their
+    /// ends is to say so; done when noted.
+    Flush(FlushOrder),
     /// Change nothing; done when each is as awaited.
     Wait(WaitOrder),
     /// Let them start by themselves at `up` from now on, over what the config says; done when that is remembered.
@@ -129,6 +133,14 @@ pub struct SignalOrder {
     /// The signal, such as `SIGHUP`; each service's own `reload_signal` when absent.
     #[serde(default)]
     pub signal: Option<Signal>,
+}
+
+/// Whom a client is about to end to free ports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlushOrder {
+    /// The processes; those that are no main process of a run are passed over.
+    pub pids: BTreeSet<Pid>,
 }
 
 /// Services of which something is to be remembered; of replicas all are meant.

@@ -110,6 +110,8 @@ pub enum Means {
     Kill,
     /// `procman signal`.
     Signal,
+    /// `procman flush`.
+    Flush,
     /// `procman reload`, or SIGHUP to the supervisor.
     Reload,
     /// `procman down`, or what a restart of the whole system has not ended before.
@@ -141,6 +143,7 @@ impl fmt::Display for By {
             Means::Scale => "`procman scale`",
             Means::Kill => "`procman kill`",
             Means::Signal => "`procman signal`",
+            Means::Flush => "`procman flush`",
             Means::Reload => "a reload",
             Means::Shutdown => "`procman down`, or a restart of the whole system",
             Means::Emergency => "`procman restart --emergency`",

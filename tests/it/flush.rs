@@ -3,6 +3,8 @@
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
+use procman::vocab::cause::{Class, Means, Record};
+
 use crate::harness::{Beside, Fleet, free_port, is_alive, puppet, wait_until};
 
 fn listener(port: u16) -> Beside {
@@ -54,6 +56,11 @@ fn a_named_port_is_freed_even_of_our_own_service_which_comes_back() {
     fleet.run(&format!("flush {own}")).expect(0);
     assert!(!is_alive(service));
     fleet.run("wait a").expect(0);
+    let record = fleet.run("history a --json").expect(0).stdout;
+    let record: Record = serde_json::from_str(record.trim()).unwrap();
+    let by = record.by.unwrap();
+    let user = procman::sys::user::name(procman::sys::user::effective());
+    assert_eq!((record.class, by.means, by.user), (Class::Operator, Means::Flush, Some(user)));
 }
 
 #[test]

@@ -1,15 +1,16 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::system;
 use crate::cli::args::Flush;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::ports::flush::{Fate, Force, Foreign, Own, Plan, Request, Step};
 use crate::ports::verdict::Ours;
+use crate::protocol::command::{Command, FlushOrder};
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Port, Whose};
@@ -28,6 +29,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure
         Foreign::Refused => plan,
         agreed @ (Foreign::Only(_) | Foreign::Ended) => job.plan(agreed)?,
     };
+    job.announce(&plan);
     system::flush(&plan, Force::Ask(system::GRACE))?;
     show(&plan, args)?;
     if plan.ends().next().is_none() {
@@ -39,6 +41,9 @@ pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure
 /// How long the journal may take to name a run that was made after a flush, and how often it is asked.
 const RESTARTED_MAX: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How long the supervisor may take to hear of a flush.
+const TOLD_MAX: Duration = Duration::from_secs(1);
 
 /// Which ports are freed, and what counts as ours.
 struct Job<'a> {
@@ -81,6 +86,19 @@ impl<'a> Job<'a> {
             own: self.own,
             foreign,
         })
+    }
+
+    /// Tells the supervisor whose runs are about to end, for their records. One that does not answer keeps none, and is no
+    /// reason to leave a port as it is.
+    fn announce(&self, plan: &Plan) {
+        let live = plan.ends().filter(|step| matches!(step.whose, Whose::Live(_)));
+        let pids: BTreeSet<Pid> = live.map(|step| step.holder.identity.pid).collect();
+        let Some(runtime) = runtime().ok().filter(|_| !pids.is_empty()) else { return };
+        let told = async {
+            let mut client = self.context.connect().await?;
+            client.command(&Command::Flush(FlushOrder { pids }), |_| ()).await.map_err(Failure::from)
+        };
+        let _ = runtime.block_on(async { tokio::time::timeout(TOLD_MAX, told).await });
     }
 
     /// Each port is free, or held by the service that it is assigned to, which may have been started again meanwhile. A

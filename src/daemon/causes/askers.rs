@@ -1,11 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::change::Effect;
 use crate::daemon::engine::Engine;
 use crate::daemon::preflight::Reading;
+use crate::daemon::warden::Warden;
 use crate::machine::event::{Command, Verb};
 use crate::sys::{clock, user};
 use crate::vocab::cause::{By, Means};
+use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
@@ -29,6 +31,7 @@ impl Asker {
 pub struct Askers {
     ends: BTreeMap<ServiceName, By>,
     signals: BTreeMap<RunId, (Signal, By)>,
+    flushes: BTreeMap<RunId, By>,
     stops: BTreeMap<ServiceName, Stopped>,
 }
 
@@ -62,6 +65,16 @@ impl Askers {
     /// A signal is sent to a run.
     pub fn signal(&mut self, run: RunId, signal: Signal, by: By) {
         self.signals.insert(run, (signal, By { what: Some(signal.to_string()), ..by }));
+    }
+
+    /// A run is about to be ended by a client, which may take more than one signal.
+    pub fn flush(&mut self, run: RunId, by: By) {
+        self.flushes.insert(run, by);
+    }
+
+    /// Who ended a run to free its port.
+    pub fn take_flush(&mut self, run: RunId) -> Option<By> {
+        self.flushes.remove(&run)
     }
 
     /// The runs of these services are not to end after all.
@@ -104,6 +117,15 @@ impl Engine {
             (Verb::Start | Verb::Up, _) => self.askers.start(services),
             (Verb::Stop | Verb::StopAtOnce | Verb::Kill | Verb::Await(_), _) => (),
             (Verb::Restart | Verb::Roll { .. } | Verb::Fit, None) => (),
+        }
+    }
+
+    /// Notes who is about to end the runs that have these main processes.
+    pub(in crate::daemon) fn note_flush(&mut self, pids: &BTreeSet<Pid>, by: &By) {
+        for charge in self.wardens.values().map(Warden::charge) {
+            if pids.contains(&charge.leader.pid) {
+                self.askers.flush(charge.tag.run, by.clone());
+            }
         }
     }
 

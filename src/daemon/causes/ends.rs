@@ -110,7 +110,7 @@ impl Engine {
 
     /// What was done to a run that has ended, and who had it done.
     fn deed(&mut self, run: RunId, name: &ServiceName) -> (Deed, Option<By>) {
-        let signalled = self.askers.take_signal(run);
+        let (signalled, flushed) = (self.askers.take_signal(run), self.askers.take_flush(run));
         let service = &self.fleet.services()[name];
         let by = |means| Some(Asker::NOBODY.by(means));
         if let Some((cause, remedy)) = service.condemned().filter(|_| service.phase().run() == Some(run)) {
@@ -141,6 +141,7 @@ impl Engine {
                 (None, None) => (Deed::Asked, self.askers.take_end(name)),
             },
             (Some((signal, by)), _) => (Deed::Signalled(signal), Some(by)),
+            (None, _) if flushed.is_some() => (Deed::Asked, flushed),
             (None, _) => (Deed::Nothing, None),
         }
     }
