@@ -2,6 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::access;
 use super::load::{Machine, Places};
 use super::policy::Ports;
 use super::prove;
@@ -10,7 +11,7 @@ use super::table::Section;
 use super::value::Value;
 use crate::spec::hold::{Hold, Way};
 use crate::spec::service::{Command, User};
-use crate::vocab::listen::ListenAddress;
+use crate::vocab::listen::{Access, ListenAddress};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Protocol};
 
@@ -43,7 +44,8 @@ pub(super) fn read(
 fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) -> Option<Hold> {
     let (hold, host) = (section.text("hold"), section.value("host"));
     let sockets = sockets(section, holder, places);
-    let Some((text, value)) = hold else { return read_sockets_alone(section, holder, sockets) };
+    let access = access::read(section);
+    let Some((text, value)) = hold else { return read_sockets_alone(section, holder, (sockets, access)) };
     let hosts = host.map_or_else(|| vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], |value| hosts(&value));
     let ports = &holder.ports.list;
     let tcp = ports.iter().flat_map(|port| at(*port, &hosts));
@@ -61,7 +63,7 @@ fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) ->
         }
         return None;
     }
-    let hold = Hold { way, addresses };
+    let hold = Hold { way, addresses, access };
     refuse_ports(ports, &value);
     refuse_what_cannot_be(&hold, &value, holder, &sockets);
     Some(hold)
@@ -72,12 +74,12 @@ fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) ->
 fn read_sockets_alone(
     section: &Section<'_>,
     holder: &Holder<'_>,
-    sockets: Vec<(PathBuf, Value<'_>)>,
+    (sockets, access): (Vec<(PathBuf, Value<'_>)>, Access),
 ) -> Option<Hold> {
     let is_alone = holder.ports.list.is_empty() && section.own("host").is_none();
     if is_alone && !sockets.is_empty() {
         let addresses = sockets.into_iter().map(|(path, _)| ListenAddress::Unix(path)).collect();
-        return Some(Hold { way: Way::ListenFds, addresses });
+        return Some(Hold { way: Way::ListenFds, addresses, access });
     }
     for key in ["host", "sockets"] {
         // An empty list of sockets declares nothing.
@@ -85,6 +87,11 @@ fn read_sockets_alone(
         if let Some(value) = value.filter(|_| !is_alone) {
             let what = format!("`{key}` is about sockets that procman holds");
             value.add(what, "add `hold = \"listen-fds\"`, \"stdin\" or \"python\", or remove it");
+        }
+    }
+    for key in ["socket_mode", "socket_owner"] {
+        if let Some(value) = section.own(key).filter(|_| sockets.is_empty()) {
+            value.add(format!("`{key}` is about unix sockets that procman holds"), "add `sockets`, or remove it");
         }
     }
     None

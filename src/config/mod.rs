@@ -1,6 +1,8 @@
 //! Files become a `spec::fleet::Fleet`, or every problem of the file at once, each with its place, its cause and a way to
 //! mend it. It may use vocab and spec. Deliberately absent: anything that changes the machine; it only looks.
 
+/// Who may connect to unix sockets.
+mod access;
 /// What differs between two fleets.
 pub mod change;
 /// The environment that values expand in.

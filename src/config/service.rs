@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::access;
 use super::load::Machine;
 use super::load::Places;
 use super::policy::Ports;
@@ -204,7 +205,7 @@ fn rest(
         priority: section.integer("priority", -1000..1001).and_then(|it| i32::try_from(it).ok()).unwrap_or(0),
         reload_signal: signal(section, "reload_signal"),
         user: section.text("user").and_then(|(user, value)| prove::user(&user, &value)),
-        umask: umask(section),
+        umask: access::octal(section, "umask"),
         nice: section.integer("nice", -20..20).and_then(|nice| i32::try_from(nice).ok()),
         stdin: stdin(section),
         listener: listener::read(section, name),
@@ -341,19 +342,4 @@ fn stdin(section: &Section<'_>) -> Stdin {
 fn group(section: &Section<'_>) -> Option<String> {
     let (text, value) = section.text("group")?;
     value.note(ServiceName::parse(&text)).map(|name| name.to_string())
-}
-
-fn umask(section: &Section<'_>) -> Option<u32> {
-    let value = section.value("umask")?;
-    if value.is_integer() {
-        return value.integer(0..0o1000).and_then(|mask| u32::try_from(mask).ok());
-    }
-    let (text, value) = section.text("umask")?;
-    match u32::from_str_radix(&text, 8) {
-        Ok(mask) if mask < 0o1000 => Some(mask),
-        Ok(_) | Err(_) => {
-            value.add(format!("`{text}` is not a umask"), "write three octal digits: \"022\"");
-            None
-        }
-    }
 }

@@ -15,7 +15,8 @@ use crate::sys::handover::Handover;
 use crate::sys::letterbox::{Letter, Letterbox};
 use crate::sys::listen;
 use crate::sys::process::Process;
-use crate::vocab::listen::ListenAddress;
+use crate::vocab::credentials::Credentials;
+use crate::vocab::listen::{Access, ListenAddress};
 use crate::vocab::port::Endpoint;
 use crate::vocab::run::RunId;
 use crate::vocab::state::Goal;
@@ -136,7 +137,7 @@ impl Holdings {
         shared: &BTreeSet<ListenAddress>,
     ) -> Result<(), Unheld> {
         let mut news = false;
-        let owner = service.credentials();
+        let access = access(service, hold);
         for address in &hold.addresses {
             match self.held.get(address).filter(|socket| listen::listens_at(socket, address)) {
                 Some(socket) if !shared.contains(address) => {
@@ -146,7 +147,7 @@ impl Holdings {
                 None => {
                     // One whose file was taken away is closed first.
                     self.held.remove(address);
-                    let socket = listen::open(address, owner.as_ref()).map_err(unheld(address))?;
+                    let socket = listen::open(address, &access).map_err(unheld(address))?;
                     self.held.insert(address.clone(), socket);
                     news = true;
                 }
@@ -258,5 +259,16 @@ fn name(address: &ListenAddress) -> String {
         ListenAddress::Unix(path) => {
             path.file_name().map_or_else(String::new, |name| name.to_string_lossy().replace(':', "_"))
         }
+    }
+}
+
+/// Who may connect to the unix sockets of a service: whose it is, unless it says otherwise.
+fn access(service: &Service, hold: &Hold) -> Access {
+    let own = service.credentials().filter(|_| hold.access.uid.is_none());
+    let of = |id: fn(&Credentials) -> u32| own.as_ref().map(id);
+    Access {
+        mode: hold.access.mode,
+        uid: hold.access.uid.or(of(|it| it.uid)),
+        gid: hold.access.gid.or(of(|it| it.gid)),
     }
 }

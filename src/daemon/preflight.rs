@@ -52,7 +52,7 @@ pub async fn foresee_all(services: Vec<Arc<Service>>, environment: &Environment)
 /// What of its own environment a supervisor passes on: all but its marks.
 pub(super) fn passed_on(supervisor: &Environment) -> BTreeMap<String, String> {
     let mut environment = supervisor.variables().clone();
-    for mark in [Instance::VARIABLE, Tag::VARIABLE, overrides::VARIABLE] {
+    for mark in [Instance::VARIABLE, Tag::VARIABLE, overrides::VARIABLE, overrides::STARTED_IN] {
         environment.remove(mark);
     }
     environment

@@ -152,6 +152,11 @@ impl Fleet {
         fleet
     }
 
+    /// A fleet without services, whose config may have some later.
+    pub fn of_nothing(supervisor: Supervisor) -> Self {
+        Self { supervisor, services: BTreeMap::new(), graph: Graph::default(), env_files: BTreeSet::new() }
+    }
+
     /// The same, of which these files say something beside the config.
     pub fn with_env_files(self, env_files: BTreeSet<PathBuf>) -> Self {
         Self { env_files, ..self }

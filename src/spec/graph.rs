@@ -59,7 +59,7 @@ impl Need {
 pub type Needs = BTreeMap<ServiceName, Need>;
 
 /// The dependency graph: every name exists, and no service needs itself by any path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     needs: BTreeMap<ServiceName, Needs>,
     needed_by: BTreeMap<ServiceName, BTreeSet<ServiceName>>,

@@ -1,4 +1,4 @@
-use crate::vocab::listen::ListenAddress;
+use crate::vocab::listen::{Access, ListenAddress};
 
 /// Listening sockets that the supervisor opens for a service and keeps from run to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,6 +7,8 @@ pub struct Hold {
     pub way: Way,
     /// Where they listen, in the order in which they are handed over; at least one, and each once.
     pub addresses: Vec<ListenAddress>,
+    /// Who may connect to those that are unix sockets.
+    pub access: Access,
 }
 
 /// How a run is given the sockets that are held for it.

@@ -11,29 +11,25 @@ use nix::sys::socket::{Backlog, getsockopt, listen, sockopt};
 
 use super::descriptor::out_of_the_way;
 use super::os;
-use crate::vocab::credentials::Credentials;
 use crate::vocab::identity::Pid;
-use crate::vocab::listen::ListenAddress;
-
-/// The mode of a unix socket: its owner and its group may connect.
-const UNIX_MODE: u32 = 0o660;
+use crate::vocab::listen::{Access, ListenAddress};
 
 /// Opens a socket that listens, with the longest queue that the system gives, blocking, and closed in what we execute. TCP
 /// gets SO_REUSEADDR, so that connections of an earlier run that still linger (TIME_WAIT) are no obstacle. A file of a unix
-/// socket on which nobody listens is replaced; the new one belongs to `owner`.
+/// socket on which nobody listens is replaced; the new one is for whom `access` says.
 ///
 /// # Errors
 /// `AddrInUse` when somebody listens there; whatever else the system refuses.
-pub fn open(address: &ListenAddress, owner: Option<&Credentials>) -> io::Result<OwnedFd> {
+pub fn open(address: &ListenAddress, access: &Access) -> io::Result<OwnedFd> {
     let socket = match address {
         ListenAddress::Tcp(address) => OwnedFd::from(TcpListener::bind(address)?),
-        ListenAddress::Unix(path) => open_unix(path, owner)?,
+        ListenAddress::Unix(path) => open_unix(path, access)?,
     };
     listen(&socket, Backlog::MAXCONN)?;
     Ok(out_of_the_way(socket))
 }
 
-fn open_unix(path: &Path, owner: Option<&Credentials>) -> io::Result<OwnedFd> {
+fn open_unix(path: &Path, access: &Access) -> io::Result<OwnedFd> {
     if let Ok(found) = fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
             return Err(io::Error::other("a file that is no socket is there"));
@@ -44,9 +40,9 @@ fn open_unix(path: &Path, owner: Option<&Credentials>) -> io::Result<OwnedFd> {
         }
     }
     let socket = UnixListener::bind(path)?;
-    fs::set_permissions(path, Permissions::from_mode(UNIX_MODE))?;
-    if let Some(owner) = owner {
-        chown(path, Some(owner.uid), Some(owner.gid))?;
+    fs::set_permissions(path, Permissions::from_mode(access.mode))?;
+    if access.uid.is_some() || access.gid.is_some() {
+        chown(path, access.uid, access.gid)?;
     }
     Ok(socket.into())
 }
@@ -92,7 +88,7 @@ pub fn copy_from(pid: Pid, address: &ListenAddress) -> Option<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::{listens_at, open, renew};
-    use crate::vocab::listen::ListenAddress;
+    use crate::vocab::listen::{Access, ListenAddress};
     use std::fs;
     use std::io;
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -108,9 +104,9 @@ mod tests {
     #[test]
     fn an_opened_socket_listens_where_it_should_and_nobody_else_can() {
         let address = free();
-        let socket = open(&address, None).unwrap();
+        let socket = open(&address, &Access::default()).unwrap();
         assert!(listens_at(&socket, &address) && !listens_at(&socket, &free()));
-        assert_eq!(open(&address, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(open(&address, &Access::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         let ListenAddress::Tcp(tcp) = address else { panic!() };
         let client = TcpStream::connect(tcp).unwrap();
         assert!(!listens_at(&client, &ListenAddress::Tcp(tcp)));
@@ -136,7 +132,7 @@ mod tests {
         // A child that another test is making has a copy of the first one until it is its program.
         let deadline = Instant::now() + Duration::from_secs(10);
         let socket = loop {
-            match open(&address, None) {
+            match open(&address, &Access::default()) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => (),
                 opened => break opened.unwrap(),
             }
@@ -144,11 +140,11 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
         assert!(listens_at(&socket, &address));
         UnixStream::connect(&path).unwrap();
-        assert_eq!(open(&address, None).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(open(&address, &Access::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         fs::remove_file(&path).unwrap();
         assert!(!listens_at(&socket, &address), "nobody can reach it any more");
         fs::write(&path, "data").unwrap();
-        assert!(open(&address, None).unwrap_err().to_string().contains("no socket"));
+        assert!(open(&address, &Access::default()).unwrap_err().to_string().contains("no socket"));
         assert_eq!(fs::read(&path).unwrap(), b"data");
     }
 }

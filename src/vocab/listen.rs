@@ -13,6 +13,23 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
+/// Who may connect to a unix socket: whom its file belongs to, and its mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// The mode of its file.
+    pub mode: u32,
+    /// The user whom it belongs to; none for whom it is opened for.
+    pub uid: Option<u32>,
+    /// The group that it belongs to; none for that of whom it is opened for.
+    pub gid: Option<u32>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { mode: 0o660, uid: None, gid: None }
+    }
+}
+
 impl ListenAddress {
     /// The longest path of a unix socket that macOS takes (`sun_path` has 104 bytes, the last of them NUL); Linux takes 4
     /// more.

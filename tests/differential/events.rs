@@ -4,7 +4,7 @@ use crate::Script;
 use crate::world::Step::{Call, Ctl, File, Shown, Until, Written};
 
 /// Writes down what it is told, one event a line: of the clock in `ticks`, of all else in `seen`.
-const EARS: &str = r#"
+pub(crate) const EARS: &str = r#"
 import sys
 while True:
     sys.stdout.write("READY\n")
@@ -68,6 +68,12 @@ startsecs=0
 command=/no/such/program
 autostart=false
 startretries=0
+[program:crashes]
+command=sh -c 'sleep 0.4 && exit 3'
+autostart=false
+startretries=1
+; Long enough for supervisord, which looks for ends once a second, to see that it did not last.
+startsecs=5
 ",
     steps: &[
         File("ears.py", EARS),
@@ -80,6 +86,8 @@ startretries=0
         Ctl("stop stays"),
         Ctl("start missing"),
         Until("missing", "FATAL"),
+        Ctl("start crashes"),
+        Until("crashes", "FATAL"),
         Call("supervisor.sendRemoteCommEvent", &["kind", "data"]),
         Ctl("remove stays"),
         Ctl("add stays"),

@@ -6,6 +6,7 @@
 
 mod deliberate;
 mod events;
+mod own;
 mod scripts;
 mod superlance;
 mod venv;
@@ -99,6 +100,11 @@ fn logs_are_shown_and_cleared_the_same() {
 #[test]
 fn listeners_are_told_the_same_events() {
     check(&events::EVENTS);
+}
+
+#[test]
+fn the_own_log_and_what_is_said_of_all_programs_are_the_same() {
+    check(&own::OWN);
 }
 
 #[test]

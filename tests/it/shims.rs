@@ -338,3 +338,36 @@ fn supervisord_refuses_in_its_own_words_and_starts_nothing() {
     it.run("-n -c fragment.conf").expect(2).says(&["Error: .ini file does not include supervisord section"]);
     assert!(!it.dir.path().join(".procman").exists());
 }
+
+#[test]
+fn what_has_no_directory_begins_where_supervisord_is_started() {
+    let it = Started::new("");
+    let path = |name: &str| it.dir.path().canonicalize().unwrap().join(name);
+    fs::create_dir(path("app")).unwrap();
+    let config = "[supervisord]\n[program:here]\ncommand=sh -c 'pwd && exec sleep 600'\nstartsecs=0\nstdout_logfile=here.out\n\
+         [program:there]\ncommand=sh -c 'pwd && exec sleep 600'\nstartsecs=0\nstdout_logfile=there.out\ndirectory=/tmp\n";
+    fs::write(path("supervisord.conf"), config).unwrap();
+    let mut supervisord = it.supervisord("-c ../supervisord.conf");
+    Ran::of(&supervisord.current_dir(path("app")).output().unwrap()).expect(0);
+    let here = format!("{}\n", path("app").display());
+    wait_until("it tells", || (it.read("app/here.out") == here).then_some(()));
+    wait_until("the other tells", || (it.read("app/there.out") == "/tmp\n").then_some(()));
+}
+
+#[test]
+fn limits_that_are_lower_than_the_file_asks_for_are_raised_and_others_stay_as_they_were() {
+    let config = |minfds: &str| {
+        format!(
+            "[supervisord]\n{minfds}\n[program:told]\ncommand=sh -c 'ulimit -Sn && exec sleep 600'\nstartsecs=0\n\
+             stdout_logfile=%(here)s/told.out\n"
+        )
+    };
+    for (minfds, expected) in [("minfds=700", "700\n"), ("minfds=100", "300\n")] {
+        let it = Started::new(&config(minfds));
+        let line = "ulimit -Sn 300 && exec ./supervisord -c supervisord.conf";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(it.dir.path()).stdin(Stdio::null()).env_remove("PROCMAN_CONFIG");
+        Ran::of(&shell.output().unwrap()).expect(0);
+        wait_until(minfds, || (it.read("told.out") == expected).then_some(()));
+    }
+}

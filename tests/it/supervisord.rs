@@ -306,7 +306,12 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
         &["names ('nope')", "does not specify a command", "2 problems"],
     );
     check("bogus line\n", 2, &["parsing errors", "supervisord.conf:2:1"]);
-    check("nodaemon=true\n", 2, &["there are no programs to run", "[program:NAME]"]);
+    check("nodaemon=true\n", 0, &["supervisord.conf:1: there are no programs"]);
+    check(
+        &format!("nodaemon=true\ndirectory=/tmp\n{program}"),
+        0,
+        &["supervisord.conf:3: [supervisord] directory: counts in the background alone"],
+    );
 }
 
 #[test]
@@ -363,4 +368,18 @@ fn ends_and_states_are_in_the_supervisors_log_in_supervisords_words() {
     ] {
         wait_until(words, || log().contains(words).then_some(()));
     }
+}
+
+#[test]
+fn a_file_without_programs_runs_and_takes_them_in_later() {
+    let it = Drop::new("[supervisord]\n[include]\nfiles=conf.d/*.conf\n");
+    let up = it.run("up -q").expect(0);
+    assert!(up.stdout.is_empty() || !up.stdout.contains("running"), "{}", up.stdout);
+    assert!(it.supervisor().is_some() && it.states().is_empty());
+    it.write("conf.d/late.conf", "[program:late]\ncommand={puppet} stay\nstartsecs=0\n");
+    it.run("reload").expect(0);
+    wait_until("it runs", || (it.states().get("late")? == "running").then_some(()));
+    it.write("conf.d/late.conf", "");
+    it.run("reload").expect(0);
+    wait_until("it is gone", || it.states().is_empty().then_some(()));
 }

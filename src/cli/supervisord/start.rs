@@ -33,7 +33,10 @@ pub(super) struct Wanted<'a> {
 /// Why it cannot start, with nothing started.
 pub(super) fn start(wanted: &Wanted<'_>) -> Result<ExitCode, Wrong> {
     let config = find_config(wanted)?;
-    let own = [(overrides::VARIABLE.to_owned(), overrides::text(&wanted.settings))];
+    let own = [
+        (overrides::VARIABLE.to_owned(), overrides::text(&wanted.settings)),
+        (overrides::STARTED_IN.to_owned(), wanted.here.display().to_string()),
+    ];
     let environment: Environment =
         wanted.environment.variables().clone().into_iter().chain(own.clone()).collect();
     let text = load::read_whole(&config, &environment).map_err(|problems| first_of(&problems))?;

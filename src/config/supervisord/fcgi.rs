@@ -1,5 +1,5 @@
 use super::ini::Section;
-use super::model::{FastCgi, Group, GroupKind};
+use super::model::{FastCgi, Group, GroupKind, Owner};
 use super::python::{self, int, repr};
 use super::reader::Reader;
 use super::refusal::Refusal;
@@ -40,10 +40,26 @@ pub(super) fn keys(socket: &FastCgi) -> Vec<(&'static str, String)> {
     let mut keys = vec![("hold", quoted("stdin"))];
     match (address(socket), socket.url.strip_prefix("unix://")) {
         (Some((host, port)), _) => keys.extend([("host", quoted(&host)), ("port", port)]),
-        (None, Some(path)) => keys.push(("sockets", writer::array(&[quoted(path)]))),
+        (None, Some(path)) => {
+            keys.push(("sockets", writer::array(&[quoted(path)])));
+            keys.extend(socket.mode.map(|mode| ("socket_mode", format!("\"{mode:03o}\""))));
+            keys.extend(socket.owner.as_ref().map(|owner| ("socket_owner", quoted(&name(owner)))));
+        }
         (None, None) => (),
     }
     keys
+}
+
+/// `user` or `user:group`.
+fn name((user, group): &(Owner, Owner)) -> String {
+    let text = |owner: &Owner| match owner {
+        Owner::Unsaid(_) => String::new(),
+        Owner::Named(name) => name.clone(),
+    };
+    match group {
+        Owner::Unsaid(_) => text(user),
+        Owner::Named(group) => format!("{}:{group}", text(user)),
+    }
 }
 
 /// A port of a group that is protected unless it is allowed by name.
@@ -64,12 +80,6 @@ fn address(socket: &FastCgi) -> Option<(String, String)> {
 /// What a held socket does not have of one of supervisord's, and what keeps it from being held, with a way out.
 pub(super) fn unkept(name: &str, socket: &FastCgi) -> (Vec<String>, Option<(String, &'static str)>) {
     let mut said = Vec::new();
-    if socket.mode.is_some_and(|mode| mode != 0o700 && mode != 0o660) {
-        said.push(format!("[fcgi-program:{name}] socket_mode is 0660: its user and group may connect"));
-    }
-    if socket.owner.is_some() {
-        said.push(format!("[fcgi-program:{name}] socket_owner is left out: the socket belongs to `user`"));
-    }
     if socket.backlog.is_some() {
         said.push(format!(
             "[fcgi-program:{name}] socket_backlog is left out: the queue is as long as the system lets it be"

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::model::{Expanded, File, Reading, Remark, Settings};
 use super::naming;
+use super::overrides;
 use super::read::{Includes, included, read};
 use super::reader::{Ground, Trust};
 use super::refusal::{Place, Refusal};
@@ -53,7 +54,8 @@ fn reading(text: &str, path: &Path, environment: &Environment, trust: Trust) -> 
 }
 
 fn ground<'a>(path: &'a Path, environment: &'a Environment, host: &'a str, trust: Trust) -> Ground<'a> {
-    let working_directory = path.parent().unwrap_or(Path::new("/"));
+    let started_in = environment.value(overrides::STARTED_IN).map(Path::new);
+    let working_directory = started_in.or(path.parent()).unwrap_or(Path::new("/"));
     Ground { config: path, working_directory, environment, host, trust }
 }
 
@@ -137,7 +139,7 @@ pub fn prove_all(
         Err(refusals) => return Err(problems(&reading, refusals)),
     };
     let mut translation = translate(fleet, &reading.files, Purpose::Running);
-    if translation.refusals.is_empty() && translation.places.is_empty() {
+    if translation.refusals.is_empty() && translation.places.is_empty() && reading.is_fragment {
         let nothing =
             Refusal::new("there are no programs to run").hint("add a section [program:NAME] with a command");
         translation.refusals.push(nothing);
@@ -146,12 +148,16 @@ pub fn prove_all(
         return Err(problems(&reading, &translation.refusals));
     }
     // A program that is not there is found at its start, as in supervisord: the others run all the same.
-    let proven =
-        load::prove_toml(&translation.text, path, environment, Machine::Trusted).map_err(|found| {
-            let refusals: Vec<Refusal> =
-                found.list.iter().map(|problem| trace(problem, &translation.places)).collect();
-            problems(&reading, &refusals)
-        })?;
+    let proven = match translation.places.as_slice() {
+        // They may come with a file that is included, and a reload.
+        [] => Ok(Fleet::of_nothing(supervisor_of(fleet, path))),
+        _ => load::prove_toml(&translation.text, path, environment, Machine::Trusted),
+    };
+    let proven = proven.map_err(|found| {
+        let refusals: Vec<Refusal> =
+            found.list.iter().map(|problem| trace(problem, &translation.places)).collect();
+        problems(&reading, &refusals)
+    })?;
     let settings = fleet.supervisord.clone();
     let supervisor = with_own_settings(proven.supervisor().clone(), &settings);
     let fleet = proven.with_supervisor(supervisor);
@@ -173,9 +179,12 @@ fn trace(problem: &Problem, places: &[(std::ops::Range<usize>, Place)]) -> Refus
 /// not to find its supervisor.
 pub fn supervisor(text: &str, path: &Path, environment: &Environment) -> Supervisor {
     let reading = reading(text, path, environment, Trust::AsItStands);
-    let usual = Supervisor::usual(path);
-    let Ok(fleet) = &reading.outcome else { return usual };
-    let settings = &fleet.supervisord;
+    let Ok(fleet) = &reading.outcome else { return Supervisor::usual(path) };
+    supervisor_of(fleet, path)
+}
+
+fn supervisor_of(fleet: &Expanded, path: &Path) -> Supervisor {
+    let (settings, usual) = (&fleet.supervisord, Supervisor::usual(path));
     let directory = Some(&settings.childlogdir).filter(|directory| *directory != "/tmp");
     let log_dir = directory.map_or_else(|| usual.log_dir.clone(), |it| path.with_file_name(it));
     with_own_settings(Supervisor { log_dir, ..usual }, settings)

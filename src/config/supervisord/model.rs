@@ -86,6 +86,12 @@ pub struct Settings {
     pub environment: BTreeMap<String, String>,
     /// Where programs find the server, unless they say otherwise.
     pub serverurl: Option<String>,
+    /// Where it and its options stand.
+    #[serde(skip)]
+    pub places: BTreeMap<String, Place>,
+    /// Where a start by the name of supervisord was made from.
+    #[serde(skip)]
+    pub started_in: Option<String>,
     /// The log, if the section names one that is a file.
     #[serde(skip)]
     pub named_log: Option<String>,

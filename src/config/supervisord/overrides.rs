@@ -6,6 +6,10 @@ use super::settings;
 /// they hold for each supervisor that follows it, too. No process of a service gets it.
 pub const VARIABLE: &str = "PROCMAN_SUPERVISORD";
 
+/// The variable by which it knows where a start by the name of supervisord was made from: relative paths, and programs that
+/// have no directory of their own, begin there. No process of a service gets it.
+pub const STARTED_IN: &str = "PROCMAN_SUPERVISORD_DIRECTORY";
+
 /// What the text is called where files are named.
 pub(super) const NAME: &str = "the command line";
 

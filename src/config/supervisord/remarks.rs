@@ -33,18 +33,28 @@ fn otherwise_served(server: &Server) -> Option<String> {
 fn of_settings(fleet: &Expanded) -> Vec<Remark> {
     let settings = &fleet.supervisord;
     let said = [
-        (settings.user.is_some(), "user: the services run as this user, procman itself stays who it is"),
-        (settings.directory.is_some(), "directory: relative paths are taken from the file's own directory"),
+        (settings.user.is_some(), "user", "the services run as this user, procman itself stays who it is"),
+        (
+            settings.directory.is_some() && settings.nodaemon,
+            "directory",
+            "counts in the background alone, as in supervisord; say it of each program",
+        ),
         (
             settings.logfile == "syslog",
-            "logfile: the own log goes to no syslog; its file is what `maintail` shows",
+            "logfile",
+            "the own log goes to no syslog; name a file for it, which `maintail` shows",
         ),
     ];
-    let place = Place { file: 0, span: 0..0 };
-    said.into_iter()
-        .filter(|(is_said, _)| *is_said)
-        .map(|(_, what)| Remark { place: place.clone(), what: format!("[supervisord] {what}") })
-        .collect()
+    let nothing = fleet.groups.is_empty().then(|| Remark {
+        place: settings.place(""),
+        what: "there are no programs; `supervisorctl update` takes them in when the file has some".to_owned(),
+    });
+    let said = said.into_iter().filter(|(is_said, ..)| *is_said);
+    let said = said.map(|(_, option, what)| Remark {
+        place: settings.place(option),
+        what: format!("[supervisord] {option}: {what}"),
+    });
+    said.chain(nothing).collect()
 }
 
 /// The Python plugins that cannot be loaded.

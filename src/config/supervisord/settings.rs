@@ -1,11 +1,12 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::ini::Section;
 use super::model::{Family, Server, Settings};
 use super::reader::Reader;
-use super::refusal::Refusal;
+use super::refusal::{Place, Refusal};
 use super::value::{boolean, byte_size, log_level, octal_type};
-use super::{python, user, words};
+use super::{overrides, python, user, words};
 use crate::spec::supervisor::{Echo, LogFormat, OwnLog};
 use crate::vocab::rlimits::Least;
 
@@ -47,12 +48,12 @@ fn read_options(reader: &Reader<'_>, section: &Section) -> Result<Settings, Refu
     }
     let logfile = if logfile == "syslog" { logfile } else { reader.normal(&logfile) };
     let pidfile = reader.normal(&pidfile);
-    let serverurl = None;
     // A device is no file that could be read again.
     let is_file = |path: &&String| *path != "syslog" && !is_device(path);
     let named_log = options.raw("logfile").and(Some(&logfile)).filter(is_file).cloned();
     let named_pidfile = options.raw("pidfile").and(Some(&pidfile)).cloned();
     Ok(Settings {
+        started_in: reader.ground.environment.value(overrides::STARTED_IN).map(str::to_owned),
         logfile,
         logfile_maxbytes,
         logfile_backups,
@@ -70,13 +71,25 @@ fn read_options(reader: &Reader<'_>, section: &Section) -> Result<Settings, Refu
         directory,
         identifier,
         environment,
-        serverurl,
+        serverurl: None,
+        places: places(reader, section),
         named_log,
         named_pidfile,
     })
 }
 
+/// Where the section and each of its options stand; the section has no name here.
+fn places(reader: &Reader<'_>, section: &Section) -> BTreeMap<String, Place> {
+    let options = reader.ini.own_options(section).map(|(name, entry)| (name.to_owned(), entry.place.clone()));
+    options.chain([(String::new(), section.place.clone())]).collect()
+}
+
 impl Settings {
+    /// Where an option stands; the whole file if it is not said.
+    pub(super) fn place(&self, option: &str) -> Place {
+        self.places.get(option).cloned().unwrap_or(Place { file: 0, span: 0..0 })
+    }
+
     /// The supervisor's own log, as procman keeps it.
     pub(super) fn own_log(&self) -> OwnLog {
         OwnLog {
@@ -91,6 +104,11 @@ impl Settings {
                 (true, _) => Echo::Nowhere,
             },
         }
+    }
+
+    /// Where programs run that have no directory of their own: supervisord goes to its `directory` when it is a daemon.
+    pub(super) fn usual_directory(&self) -> Option<&String> {
+        self.directory.as_ref().filter(|_| !self.nodaemon).or(self.started_in.as_ref())
     }
 
     /// What processes may have at least.

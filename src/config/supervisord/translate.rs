@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 
 use super::fcgi;
 use super::model::Remark;
@@ -122,7 +123,7 @@ impl Translator<'_> {
         if group.name != program.name && crate::vocab::name::ServiceName::parse(&group.name).is_ok() {
             table.set("group", quoted(&group.name));
         }
-        let directory = program.directory.as_ref().or(self.fleet.supervisord.directory.as_ref());
+        let directory = program.directory.as_ref().or(self.fleet.supervisord.usual_directory());
         table.keys.extend(directory.map(|directory| ("directory", quoted(directory))));
         self.environment(program, &mut table);
         self.identity(program, &mut table);
@@ -277,14 +278,14 @@ impl Translator<'_> {
                 self.remark(program, format!("{stream} does not go to {file}; it {own}"));
                 vec!["file".to_owned()]
             }
-            Destination::File(file) if !self.logs.insert(file.clone()) => {
+            Destination::File(file) if !self.logs.insert(self.place_of(file)) => {
                 self.remark(
                     program,
                     format!("{stream} does not go to {file}, which another writes to; it {own}"),
                 );
                 vec!["file".to_owned()]
             }
-            Destination::File(file) => vec![file.clone()],
+            Destination::File(file) => vec![self.place_of(file)],
         };
         if output.syslog && is_told {
             let what = format!("{stream} does not go to syslog, for events are made of it; it {own}");
@@ -302,6 +303,12 @@ impl Translator<'_> {
             [one] => Some(one.clone()),
             several => Some(writer::array(several)),
         }
+    }
+
+    /// Where a log file lies whose path begins where supervisord would be.
+    fn place_of(&self, file: &str) -> String {
+        let directory = self.fleet.supervisord.usual_directory();
+        directory.map_or_else(|| file.to_owned(), |it| Path::new(it).join(file).display().to_string())
     }
 
     /// What stands before the services.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::{check, check_service, load_service};
 use crate::spec::hold::Way;
 use crate::spec::service::Service;
+use crate::vocab::listen::Access;
 
 fn text(service: &Service) -> Vec<String> {
     service.hold.as_ref().unwrap().addresses.iter().map(ToString::to_string).collect()
@@ -25,6 +26,22 @@ fn held_sockets_are_ports_at_hosts_and_paths_in_their_order() {
     assert!(found[4].ends_with("/backend/a.sock"), "{}", found[4]);
     assert_eq!(many.hold.as_ref().unwrap().first_taken(), 0);
     assert!(load_service("command = \"sh\"\nport = 3000").hold.is_none());
+}
+
+#[test]
+fn who_may_connect_to_unix_sockets_is_said_by_mode_and_owner() {
+    let of = |keys: &str| {
+        let held = "command = \"sh\"\nhold = \"stdin\"\nsockets = [\"backend/a.sock\"]\n";
+        load_service(&format!("{held}{keys}")).hold.as_ref().unwrap().access
+    };
+    assert_eq!(of(""), Access::default());
+    let own = nix::unistd::geteuid().as_raw();
+    let said = of(&format!("socket_mode = \"0700\"\nsocket_owner = \"{own}\""));
+    assert_eq!(said, Access { mode: 0o700, uid: Some(own), gid: None });
+    let held = "command = \"sh\"\nhold = \"stdin\"\nsockets = [\"backend/a.sock\"]\n";
+    check_service(&format!("{held}socket_mode = \"rw\""), &[(5, &["`rw` is not a socket mode"])]);
+    check_service(&format!("{held}socket_owner = \"no-such\""), &[(5, &["no user `no-such`"])]);
+    check_service(&format!("{held}socket_owner = \"0:no-such\""), &[(5, &["no group `no-such`"])]);
 }
 
 #[test]

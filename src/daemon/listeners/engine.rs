@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::line::{Line, OwnEnds};
 use super::switchboard::News;
@@ -37,7 +37,12 @@ impl Engine {
         }
         let groups = self.active_groups();
         let words = |group: &String| format!("groupname:{group}\n");
-        for group in groups.difference(groups_before) {
+        let units = self.fleet.services().values().map(|service| self.roster.unit(service.spec()));
+        let priorities: BTreeMap<String, i64> =
+            units.map(|unit| (unit.group.clone(), unit.group_priority)).collect();
+        let mut added: Vec<&String> = groups.difference(groups_before).collect();
+        added.sort_by_key(|group| priorities.get(*group));
+        for group in added {
             self.switchboard.tell(EventType::ProcessGroupAdded, words(group));
         }
         for group in groups_before.difference(&groups) {

@@ -66,6 +66,8 @@ fn way(from: State, to: State, is_other_run: bool) -> Vec<State> {
         (Stopped | Exited | Fatal | Backoff, Running) => vec![Starting, Running],
         (Stopped | Exited | Fatal | Backoff, Stopping) => vec![Starting, Stopping],
         (Running, Backoff | Fatal) => vec![Exited, to],
+        // Nothing is given up there but from a wait.
+        (Starting, Fatal) => vec![Backoff, Fatal],
         (Starting, Exited) => vec![Running, Exited],
         (Starting | Running, Stopped) => vec![Stopping, Stopped],
         (from, to) if from == to => Vec::new(),
@@ -122,6 +124,15 @@ mod tests {
             }));
         }
         assert_eq!(told, expected, "{looks:?}");
+    }
+
+    #[test]
+    fn what_is_given_up_has_waited_before() {
+        use State::{Fatal, Starting};
+        check(
+            &[(Starting, Some(1)), (Fatal, None)],
+            &["STARTING STOPPED tries:1", "BACKOFF STARTING tries:1", "FATAL BACKOFF"],
+        );
     }
 
     #[test]
