@@ -91,7 +91,10 @@ fn read_sockets_alone(
     }
     for key in ["socket_mode", "socket_owner"] {
         if let Some(value) = section.own(key).filter(|_| sockets.is_empty()) {
-            value.add(format!("`{key}` is about unix sockets that procman holds"), "add `sockets`, or remove it");
+            value.add(
+                format!("`{key}` is about unix sockets that procman holds"),
+                "add `sockets`, or remove it",
+            );
         }
     }
     None

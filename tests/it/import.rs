@@ -71,3 +71,15 @@ fn what_is_of_no_known_kind_is_refused_with_what_is() {
     fleet.run("import compose.yml").expect(2).says(&["compose.yml:1: cannot read this as YAML"]);
     fleet.run("import compose.yml --expanded").expect(2).says(&["is for configs of supervisord"]);
 }
+
+#[test]
+fn what_is_imported_from_supervisord_says_what_no_key_can_say() {
+    let fleet = Fleet::new(NONE);
+    let config = "[supervisord]\nlogfile=%(here)s/own.log\nminfds=2000\nloglevel=debug\n[program:a]\ncommand=sleep 600\n";
+    let said = [
+        "supervisord.conf:2: [supervisord] logfile is left out",
+        "supervisord.conf:3: [supervisord] minfds is left out: start procman with the limit",
+    ];
+    import(&fleet, ("supervisord.conf", config), 0, &said);
+    assert!(fs::read_to_string(fleet.config()).unwrap().contains("log_level = \"debug\""));
+}

@@ -15,7 +15,11 @@ pub(super) fn of_servers(fleet: &Expanded, purpose: Purpose) -> Vec<Remark> {
         };
         Some(Remark { place: server.place.clone(), what: format!("[{}] {}", server.section, why?) })
     });
-    servers.chain(of_settings(fleet)).collect()
+    let unsaid = match purpose {
+        Purpose::Reading => of_what_cannot_be_said(fleet),
+        Purpose::Running => Vec::new(),
+    };
+    servers.chain(of_settings(fleet)).chain(unsaid).collect()
 }
 
 /// How a server is served otherwise than the file says, if it is.
@@ -28,6 +32,26 @@ fn otherwise_served(server: &Server) -> Option<String> {
             "is not served: without username and password whoever reaches {host} could do everything"
         )),
     }
+}
+
+/// Options of `[supervisord]` that a services.toml has no key for.
+fn of_what_cannot_be_said(fleet: &Expanded) -> Vec<Remark> {
+    let left_out = [
+        ("logfile", "the own log is supervisor.log in the state directory"),
+        ("logfile_maxbytes", "the own log is set aside at 10 MB"),
+        ("logfile_backups", "of the own log, one file that was set aside is kept"),
+        ("pidfile", "`procman status --json` has the pids of guardian and supervisor"),
+        ("identifier", "the supervisor calls itself procman"),
+        ("minfds", "start procman with the limit that is wanted (`ulimit -n`)"),
+        ("minprocs", "start procman with the limit that is wanted (`ulimit -u`)"),
+        ("nodaemon", "`procman up --foreground` stays in the foreground"),
+    ];
+    let settings = &fleet.supervisord;
+    let said = left_out.into_iter().filter_map(|(option, what)| {
+        let place = settings.places.get(option)?.clone();
+        Some(Remark { place, what: format!("[supervisord] {option} is left out: {what}") })
+    });
+    said.collect()
 }
 
 fn of_settings(fleet: &Expanded) -> Vec<Remark> {

@@ -11,6 +11,7 @@ use super::remarks;
 use super::words;
 use crate::config::writer::{self, Table, quoted};
 use crate::spec::listener::EventType;
+use crate::vocab::log_level::LogLevel;
 
 /// A fleet of supervisord's as a services.toml.
 #[derive(Debug)]
@@ -318,7 +319,9 @@ impl Translator<'_> {
         let ports: BTreeSet<String> = self.fleet.groups.iter().filter_map(fcgi::protected_port).collect();
         let ports: Vec<String> = ports.into_iter().collect();
         let allowed = (!ports.is_empty()).then(|| format!("allowed_ports = {}\n", writer::array(&ports)));
-        let lines: String = log_dir.into_iter().chain(allowed).collect();
+        let level = self.fleet.supervisord.loglevel.level();
+        let level = (level != LogLevel::Info).then(|| format!("log_level = {}\n", quoted(level.as_str())));
+        let lines: String = log_dir.into_iter().chain(level).chain(allowed).collect();
         if lines.is_empty() { lines } else { format!("[supervisor]\n{lines}\n") }
     }
 }
