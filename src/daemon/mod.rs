@@ -71,6 +71,8 @@ pub mod own_log;
 mod own_log_file;
 /// Its lines in supervisord's form.
 mod own_log_line;
+/// The time before each of its lines.
+mod own_log_time;
 /// What its own log says of services.
 mod own_words;
 /// What a supervisor before this one left.

@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::mailbox::Message;
 use super::scene::Scene;
 use super::warden::Warden;
+use crate::logs::loss::Lost;
 use crate::machine::phase::Phase;
 use crate::protocol::event::{Event, What};
 use crate::spec::log::{Logs, OnFull};
@@ -14,6 +15,7 @@ use crate::spec::service::Service;
 use crate::sys::clock;
 use crate::sys::listeners::{self, Held, Listener};
 use crate::vocab::identity::Pid;
+use crate::vocab::measure::Bytes;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, Protocol};
@@ -89,6 +91,17 @@ pub(super) fn of_logs(logs: &Logs, waits: Vec<(Stream, String)>) -> impl Iterato
         };
         format!("cannot write {}: {why}; {then}", file.display())
     })
+}
+
+/// That lines are missing, in words that go on after the service's name; none where none are.
+pub(super) fn of_lost(lost: Lost) -> Option<String> {
+    let Lost { lines, bytes } = lost;
+    let lines = match lines {
+        0 => return None,
+        1 => "1 line".to_owned(),
+        _ => format!("{lines} lines"),
+    };
+    Some(format!("lost {lines} of its output ({}) where there was no room", Bytes(bytes)))
 }
 
 impl Engine {

@@ -12,6 +12,7 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use super::own_log_file::{Named, Rotation};
 use super::own_log_line::SupervisordLine;
+use super::own_log_time::LocalTime;
 use crate::spec::supervisor::{Echo, LogFormat, OwnLog};
 use crate::vocab::log_level::LogLevel;
 
@@ -59,7 +60,9 @@ pub fn begin(settings: &OwnLog, stage: Stage, file: &Path, looks: Looks) {
     let filtered = Registry::default().with(filter);
     // Only one subscriber is ever set in a process.
     let _ = match settings.format {
-        LogFormat::Human => tracing::subscriber::set_global_default(filtered.with(layer)),
+        LogFormat::Human => {
+            tracing::subscriber::set_global_default(filtered.with(layer.with_timer(LocalTime)))
+        }
         LogFormat::Json => {
             tracing::subscriber::set_global_default(filtered.with(layer.json().flatten_event(true)))
         }

@@ -70,6 +70,7 @@ impl Engine {
         let mut noted = self.noted_of(name).map_or_else(Vec::new, notes::words);
         noted.extend(notes::of_logs(&spec.logs, self.pump.waits_of(name)));
         let lost = self.pump.lost(name);
+        noted.extend(notes::of_lost(lost));
         let is_replicated = replicated.contains(&spec.replica.of);
         ServiceView {
             name: name.clone(),

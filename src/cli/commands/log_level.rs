@@ -8,10 +8,7 @@ pub(in crate::cli) fn run(context: &Context, level: LogLevel) -> Result<(), Fail
     let order = LogLevelOrder { level };
     let set = runtime()?
         .block_on(async { context.connect().await?.set_log_level(order).await.map_err(Failure::from) })?;
-    context.say(&format!(
-        "{} tells `{}` from here on",
-        context.paths.supervisor_log.display(),
-        set.level.as_str()
-    ));
+    context
+        .say(&format!("the supervisor's own log tells `{}` from here on, until it ends", set.level.as_str()));
     Ok(())
 }

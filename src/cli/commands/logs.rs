@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
 
 use jiff::{Timestamp, Zoned};
@@ -72,8 +73,18 @@ pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Fa
     let mut printer = Printer { form, pieces, waiting: Vec::new(), failure: None };
     let read = session.run(&mut printer);
     printer.end();
-    read.map_err(|error| Failure::System(format!("cannot read the logs: {error}")))?;
+    read.map_err(|error| Failure::System(unreadable(&error)))?;
     printer.failure.map_or(Ok(()), Err)
+}
+
+fn unreadable(error: &io::Error) -> String {
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "\nhint: log files are for their owner and group (mode 0640): be one of them, or use sudo"
+        }
+        _ => "",
+    };
+    format!("cannot read the logs: {error}{hint}")
 }
 
 /// Where the output of a service goes, if into no file that could be shown.
