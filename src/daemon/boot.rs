@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::causes::askers::Asker;
 use super::causes::recorder::Recorder;
+use super::channels;
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
 use super::groups;
@@ -26,7 +27,6 @@ use super::signals;
 use crate::config::environment::Environment;
 use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
-use crate::logs::pump::Pump;
 use crate::machine;
 use crate::machine::dice::Dice;
 use crate::protocol;
@@ -286,7 +286,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     let past = Past::read(&paths, &fleet);
     let (mailbox, inbox) = Mailbox::new();
     let (pump, heard) =
-        Pump::start(paths.times.clone(), clock::unix_ms).map_err(system("start the log pump"))?;
+        channels::start_pump(&paths, &boot.estate.stash).map_err(system("start the log pump"))?;
     let (door, listeners) = Door::open(paths.socket.clone()).map_err(system("bind the control socket"))?;
     let declared = match boot.config {
         Config::File => Declared::bind_all(&roster.servers).await?,

@@ -2,14 +2,21 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
+use tokio::sync::mpsc;
+
 use super::engine::Engine;
 use super::listeners::line::{self, OwnEnds};
-use crate::logs::pump::{Attachment, Destination, StreamKey};
+use crate::logs::pump::{Attachment, Destination, Pump, StreamKey};
+use crate::logs::tap::Heard;
+use crate::logs::transits::Transits;
 use crate::machine;
 use crate::rundir::channel;
+use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
 use crate::spec::log::Logs;
 use crate::spec::service::{Service, Stdin};
+use crate::sys::clock;
+use crate::sys::stash::Stash;
 use crate::vocab::identity::Pid;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
@@ -23,6 +30,12 @@ pub(super) struct Streams {
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
     pub(super) line: Option<OwnEnds>,
+}
+
+/// The log pump, and what it tells of streams.
+pub(super) fn start_pump(paths: &Paths, stash: &Stash) -> io::Result<(Pump, mpsc::Receiver<Heard>)> {
+    let transits = Transits::new(paths.transits.clone(), stash.clone());
+    Pump::start(paths.times.clone(), transits, clock::unix_ms)
 }
 
 impl Engine {
@@ -48,7 +61,7 @@ impl Engine {
             });
         self.read_from(opened);
         if is_of_all {
-            if let Err(error) = self.stash.let_go(before) {
+            if let Err(error) = self.pump.hold_again().and_then(|()| self.stash.let_go(before)) {
                 tracing::debug!(%error, "cannot let go of pipes that are held twice");
             }
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::piece::PieceEnd;
+use super::pump::StreamKey;
 use super::tap::whole_characters;
 use crate::spec::log::Envelope;
 use crate::vocab::name::ServiceName;
@@ -58,6 +59,12 @@ pub(super) enum OpenLines {
 pub(super) struct Origin {
     pub(super) service: ServiceName,
     pub(super) stream: Stream,
+}
+
+impl Origin {
+    pub(super) fn key(&self) -> StreamKey {
+        StreamKey { service: self.service.clone(), stream: self.stream }
+    }
 }
 
 /// What pieces get on their way into a file, of all that arrive at one time.

@@ -28,6 +28,8 @@ pub mod tail;
 pub mod tap;
 /// When which bytes arrived.
 pub mod times;
+/// Second pipes for those who bring much.
+pub mod transits;
 
 /// Parts of a day.
 mod calendar;
@@ -35,7 +37,7 @@ mod calendar;
 mod content;
 /// The file of a series that bytes go to.
 mod current;
-/// Whether files can be written.
+/// Whether the disk takes what comes.
 mod disk;
 /// Where files end, for those who go on from there.
 mod end;

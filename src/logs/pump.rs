@@ -15,6 +15,7 @@ use tokio::sync::{mpsc as bounded, oneshot};
 use super::loss::{Lost, Tally};
 use super::press::Pressed;
 use super::tap::{self, Heard};
+use super::transits::Transits;
 use super::worker::Worker;
 use crate::spec::log::{Delivery, OutputEvents, Rotation, Sockets, Target};
 use crate::vocab::name::ServiceName;
@@ -25,6 +26,7 @@ use crate::vocab::stream::Stream;
 pub struct Pump {
     threads: Arc<[Thread]>,
     tally: Tally,
+    transits: Transits,
 }
 
 /// The way to one of its threads. All streams of a service are with the same one.
@@ -113,6 +115,7 @@ pub enum SetAside {
 pub(super) struct Ground {
     /// Where time indexes lie.
     pub(super) times: Arc<Path>,
+    pub(super) transits: Transits,
     pub(super) tally: Tally,
     /// The way to who is told of what streams say.
     pub(super) ears: bounded::Sender<Heard>,
@@ -143,13 +146,19 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 impl Pump {
     /// Starts the pump's threads. Time indexes are kept in the directory `times`; `unix_ms` is the wall clock. What streams say
     /// that is to be told comes out of the other end; who does not take it makes those streams wait.
-    pub fn start(times: PathBuf, unix_ms: fn() -> u64) -> io::Result<(Self, bounded::Receiver<Heard>)> {
+    pub fn start(
+        times: PathBuf,
+        transits: Transits,
+        unix_ms: fn() -> u64,
+    ) -> io::Result<(Self, bounded::Receiver<Heard>)> {
         let count = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
         let tally = Tally::default();
         let (ears, heard) = bounded::channel(tap::WAITING_MAX);
-        let ground = Ground { times: times.into(), tally: tally.clone(), ears, unix_ms };
+        let ground =
+            Ground { times: times.into(), transits: transits.clone(), tally: tally.clone(), ears, unix_ms };
         let start = |_| Thread::start(ground.clone());
-        Ok((Self { threads: (0..count).map(start).collect::<io::Result<_>>()?, tally }, heard))
+        let threads = (0..count).map(start).collect::<io::Result<_>>()?;
+        Ok((Self { threads, tally, transits }, heard))
     }
 
     /// What of a service's output was lost since the pump began.
@@ -160,6 +169,14 @@ impl Pump {
     /// Which streams of a service wait for their files at this moment, and why.
     pub fn waits_of(&self, service: &ServiceName) -> Vec<(Stream, String)> {
         self.tally.waits_of(service)
+    }
+
+    /// Puts into the stash once more what the pump holds there, before what was in it is let go.
+    ///
+    /// # Errors
+    /// As [`crate::sys::stash::Stash::put`].
+    pub fn hold_again(&self) -> io::Result<()> {
+        self.transits.hold_again()
     }
 
     /// Takes a stream on, or another pipe, file or rotation for one that is there.

@@ -193,19 +193,26 @@ impl Series {
         }
     }
 
-    /// Moves a step's worth of bytes out of the pipe into the current file, or sets that aside at a line's end when it would
+    /// Moves a step's worth of bytes, or the portion's, out of the pipe into the current file, or sets that aside at a line's end when it would
     /// grow too large. No line is cut by that: one that is larger than a file may be has a file
     /// of its own. A process that is killed anywhere in here leaves files that the next one goes on with.
     ///
     /// # Errors
     /// `WouldBlock` when the pipe is empty. Anything else is the disk's, and what is not in a file is still in the pipe.
-    pub fn take(&mut self, source: &mut Source, side: &mut SidePipe, unix_ms: u64) -> io::Result<Taken> {
-        let taken = self.take_step(source, side, unix_ms)?;
-        self.begin_part_of_day(unix_ms);
+    pub(super) fn take(
+        &mut self,
+        source: &mut Source,
+        side: &mut SidePipe,
+        portion: Portion,
+    ) -> io::Result<Taken> {
+        let taken = self.take_step(source, side, portion)?;
+        self.begin_part_of_day(portion.unix_ms);
         Ok(taken)
     }
 
-    fn take_step(&mut self, source: &mut Source, side: &mut SidePipe, unix_ms: u64) -> io::Result<Taken> {
+    fn take_step(&mut self, source: &mut Source, side: &mut SidePipe, portion: Portion) -> io::Result<Taken> {
+        let unix_ms = portion.unix_ms;
+        let step = STEP_BYTES.min(portion.bytes_max);
         self.look_again();
         if self.current.is_none() && source.waiting() == 0 {
             // No file is made for bytes that have not come.
@@ -215,18 +222,18 @@ impl Series {
         let room = self.room(unix_ms)?;
         let current = self.current(unix_ms)?;
         let Some(room) = room else {
-            let taken = current.take(source, side, of(STEP_BYTES))?;
-            return Ok(if taken < STEP_BYTES { Taken::All(taken) } else { Taken::Some(taken) });
+            let taken = current.take(source, side, of(step))?;
+            return Ok(if taken < step { Taken::All(taken) } else { Taken::Some(taken) });
         };
         if room > LOOK_BYTES {
-            let bytes_max = STEP_BYTES.min(room - LOOK_BYTES);
+            let bytes_max = step.min(room - LOOK_BYTES);
             let taken = current.take(source, side, of(bytes_max))?;
             if taken >= BUSY_BYTES {
                 current.reserve(u64::try_from(room - taken).unwrap_or(u64::MAX), unix_ms);
             }
             return Ok(if taken < bytes_max { Taken::All(taken) } else { Taken::Some(taken) });
         }
-        let next = source.look(2 * LOOK_BYTES, side)?;
+        let next = source.look(step.min(2 * LOOK_BYTES), side)?;
         if next.len() <= room {
             return current.take(source, side, of(next.len())).map(Taken::Some);
         }
@@ -353,7 +360,7 @@ impl Series {
             let (now, later) = bytes.split_at(bytes.len().min(4096));
             writer.write_all(now)?;
             while source.waiting() > 0 {
-                self.take(&mut source, &mut side, unix_ms)?;
+                self.take(&mut source, &mut side, Portion { bytes_max: usize::MAX, unix_ms })?;
             }
             bytes = later;
         }

@@ -1,15 +1,15 @@
 use std::collections::VecDeque;
 use std::io;
-use std::mem;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::current;
 use super::disk::Disk;
 use super::ending::{Company, Ending, Endings};
 use super::envelope::{OpenLines, Origin};
 use super::fan::{Fan, Portion};
 use super::gap::Gap;
-use super::loss::{Loss, Wait};
+use super::loss::Loss;
 use super::pace::{Look, Next, Pace};
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
@@ -33,6 +33,8 @@ pub(super) struct Stream {
     delivery: Delivery,
     disk: Disk,
     pace: Pace,
+    /// Whether the system gives it a second pipe, as far as is known.
+    may_have_transit: bool,
     /// How long an open line was waited for at last.
     open_pause: Duration,
 }
@@ -78,16 +80,16 @@ const OPEN_PAUSE_LONGEST: Duration = Duration::from_millis(100);
 /// How often a pipe is looked at that must not fill up while its disk is stuck.
 const SHED_PAUSE: Duration = Duration::from_millis(20);
 
-/// The first pause after an error of the disk, and the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(250);
-const PAUSE_LONGEST: Duration = Duration::from_secs(5);
-
 impl Stream {
     pub(super) fn new(key: &StreamKey, pipe: OwnedFd, destination: Destination, ground: &Ground) -> Self {
         let origin = Origin { service: key.service.clone(), stream: key.stream };
+        let mut source = Source::new(pipe);
+        if let Some(transit) = ground.transits.existing(key) {
+            source.go_through(transit);
+        }
         let gap = Gap::new(origin.clone(), Loss::new(&ground.tally, &key.service));
         Self {
-            sources: VecDeque::from([Source::new(pipe)]),
+            sources: VecDeque::from([source]),
             taken_before: 0,
             endings: Endings::default(),
             fan: Some(Fan::new(&origin, &destination, ground)).filter(Fan::is_needed).map(Box::new),
@@ -98,6 +100,7 @@ impl Stream {
             ground: ground.clone(),
             disk: Disk::Well,
             pace: Pace::new(),
+            may_have_transit: true,
             open_pause: OPEN_PAUSE_FIRST,
         }
     }
@@ -157,10 +160,7 @@ impl Stream {
 
     /// How many of them cannot be written.
     pub(super) fn stuck_bytes(&self) -> usize {
-        match self.disk {
-            Disk::Well => 0,
-            Disk::Stuck { .. } => self.waiting(),
-        }
+        if self.disk.is_stuck() { self.waiting() } else { 0 }
     }
 
     /// How many bytes have left its pipes so far.
@@ -170,10 +170,7 @@ impl Stream {
 
     /// The next turn tries a stuck disk, however short the pause was.
     pub(super) fn retry_now(&mut self) {
-        match &mut self.disk {
-            Disk::Well => (),
-            Disk::Stuck { retry_at, .. } => *retry_at = Instant::now(),
-        }
+        self.disk.retry_now();
     }
 
     /// Moves what there is, or as much as one turn allows; says when the next turn is.
@@ -182,7 +179,7 @@ impl Stream {
         let at = Instant::now();
         let capacity = self.sources.back().map_or(0, Source::capacity);
         if bytes >= capacity / 2 {
-            self.sources.iter_mut().for_each(|source| source.grow(PIPE_BYTES));
+            self.make_room(capacity);
         }
         match end {
             End::Stuck(retry_at) => Next::At(retry_at),
@@ -195,6 +192,22 @@ impl Stream {
                 Next::Event => Next::At(at),
                 later @ Next::At(_) => later,
             },
+        }
+    }
+
+    /// A writer that fills half of its pipe gets a larger one, and where there is no larger one, a second one.
+    fn make_room(&mut self, capacity: usize) {
+        self.sources.iter_mut().for_each(|source| source.grow(PIPE_BYTES));
+        let Some(source) = self.sources.front_mut().filter(|source| !source.has_transit()) else { return };
+        if !Source::TAKES_TRANSIT || !self.may_have_transit || self.fan.is_some() || capacity < PIPE_BYTES {
+            return;
+        }
+        match self.ground.transits.of(&self.origin.key(), PIPE_BYTES) {
+            Ok(transit) => source.go_through(transit),
+            Err(error) => {
+                tracing::debug!(service = %self.origin.service, %error, "cannot make a second pipe for its output");
+                self.may_have_transit = false;
+            }
         }
     }
 
@@ -242,13 +255,10 @@ impl Stream {
     /// Says how many bytes it moved as well.
     fn move_bytes(&mut self, side: &mut SidePipe, unix_ms: u64, reach: Reach) -> (usize, End) {
         let mut bytes = 0;
-        let pause = match self.disk {
-            Disk::Well => PAUSE_FIRST,
-            Disk::Stuck { retry_at, .. } if retry_at > Instant::now() => {
-                return (0, self.wait_for_disk(side, retry_at));
-            }
-            Disk::Stuck { pause, .. } => (pause * 2).min(PAUSE_LONGEST),
-        };
+        if let Some(retry_at) = self.disk.rests_until() {
+            return (0, self.wait_for_disk(side, retry_at));
+        }
+        let pause = self.disk.next_pause();
         while bytes < TURN_BYTES {
             match self.take(side, reach, unix_ms) {
                 Ok(Taken::All(taken)) => {
@@ -276,7 +286,7 @@ impl Stream {
                     return (bytes + taken, End::Full);
                 }
                 Err(error) => {
-                    let retry_at = self.get_stuck(&error, pause);
+                    let retry_at = self.disk.get_stuck(&error, pause, (&self.origin, &self.ground.tally));
                     return (bytes, self.wait_for_disk(side, retry_at));
                 }
             }
@@ -321,6 +331,7 @@ impl Stream {
     fn take_bytes(&mut self, side: &mut SidePipe, reach: Reach, unix_ms: u64) -> io::Result<Taken> {
         let ending = self.endings.next();
         let left = ending.map(|ending| ending.at.saturating_sub(self.taken()));
+        let bytes_max = left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
         // What a run wrote had arrived when it ended, whenever it is moved.
         let unix_ms = ending.map_or(unix_ms, |ending| ending.unix_ms);
         if self.gap.is_open() {
@@ -331,14 +342,14 @@ impl Stream {
         let Some(source) = self.sources.front_mut() else { return Err(io::ErrorKind::WouldBlock.into()) };
         let Some(fan) = self.fan.as_mut().filter(|fan| fan.is_needed()) else {
             self.fan = None;
-            return self.series.take(source, side, unix_ms);
+            return self.series.take(source, side, current::Portion { bytes_max, unix_ms });
         };
         // No more comes into a pipe that another one follows, nor of a run that has ended.
         let open = |is_over: bool| if is_over || !is_last { OpenLines::Flushed } else { OpenLines::Awaited };
         let portion = Portion {
             lines: open(ending.is_some() || reach == Reach::OpenLine),
             marks: open(ending.is_some_and(|ending| ending.company == Company::Alone)),
-            bytes_max: left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX)),
+            bytes_max,
             unix_ms,
         };
         fan.take(&mut self.series, (source, side), portion)
@@ -360,30 +371,7 @@ impl Stream {
     }
 
     fn get_well(&mut self) {
-        match self.disk {
-            Disk::Well => (),
-            Disk::Stuck { .. } => {
-                let kept = match self.delivery.on_full {
-                    OnFull::Block => "nothing was lost",
-                    OnFull::Drop => "what was dropped is counted and told of in it",
-                };
-                tracing::info!(service = %self.origin.service, stream = ?self.origin.stream, "its log file can be written again; {kept}");
-                self.disk = Disk::Well;
-            }
-        }
-    }
-
-    fn get_stuck(&mut self, error: &io::Error, pause: Duration) -> Instant {
-        let told = match mem::replace(&mut self.disk, Disk::Well) {
-            Disk::Well => {
-                tracing::warn!(service = %self.origin.service, stream = ?self.origin.stream, %error, "cannot write its log file; its output waits in its pipe");
-                Wait::begin(&self.ground.tally, &self.origin, error)
-            }
-            Disk::Stuck { told, .. } => told,
-        };
-        let retry_at = Instant::now() + pause;
-        self.disk = Disk::Stuck { retry_at, pause, told };
-        retry_at
+        self.disk.get_well(&self.origin, self.delivery.on_full);
     }
 }
 

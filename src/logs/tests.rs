@@ -13,8 +13,10 @@ use super::pump::{Attachment, Destination, Pump, StreamKey};
 use super::query::{self, Item, Query, Source};
 use super::series::Series;
 use super::tap::Heard;
+use super::transits::Transits;
 use crate::spec::log::Rotation;
 use crate::sys::pipe::{self, Waiting};
+use crate::sys::stash::Stash;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
@@ -27,12 +29,13 @@ mod long;
 mod marks;
 mod rotated;
 mod targets;
+mod transits;
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
 }
 
-fn wait_until(condition: impl Fn() -> bool) {
+fn wait_until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline);
@@ -52,15 +55,25 @@ struct Rig {
     dir: tempfile::TempDir,
     pump: Pump,
     /// What is told of streams.
-    heard: tokio::sync::mpsc::Receiver<Heard>,
+    heard: Hearing,
+    stash: Stash,
+}
+
+type Hearing = tokio::sync::mpsc::Receiver<Heard>;
+
+/// A pump that keeps its own files there.
+fn pump(dir: &Path, stash: &Stash) -> (Pump, Hearing) {
+    let transits = Transits::new(dir.join("transits"), stash.clone());
+    Pump::start(dir.join("times"), transits, crate::sys::clock::unix_ms).unwrap()
 }
 
 impl Rig {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("times")).unwrap();
-        let (pump, heard) = Pump::start(dir.path().join("times"), crate::sys::clock::unix_ms).unwrap();
-        Self { dir, pump, heard }
+        let stash = Stash::new().unwrap();
+        let (pump, heard) = pump(dir.path(), &stash);
+        Self { dir, pump, heard, stash }
     }
 
     fn path(&self, file: &str) -> PathBuf {

@@ -321,6 +321,7 @@ impl Worker {
         if bytes > 0 {
             tracing::warn!(service = %key.service, bytes, "its log file cannot be written; its last output is lost");
         }
+        self.ground.transits.forget(key);
     }
 
     /// Both streams of a service, as far as they are there.

@@ -40,6 +40,8 @@ pub struct Paths {
     pub history: PathBuf,
     /// The named pipes of the services' output.
     pub channels: PathBuf,
+    /// The second pipes of services that write much.
+    pub transits: PathBuf,
     /// The directory of the Python shim.
     pub python: PathBuf,
     /// The time indexes of the log files.
@@ -113,6 +115,7 @@ impl Paths {
             journal: own_dir.join("journal"),
             history: own_dir.join("history"),
             channels: own_dir.join("pipes"),
+            transits: own_dir.join("transits"),
             python: own_dir.join("python"),
             times: own_dir.join("times"),
             supervisor_log: own_dir.join("supervisor.log"),

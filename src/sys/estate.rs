@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use nix::fcntl::FdFlag;
 
@@ -32,7 +33,8 @@ impl Estate {
     /// # Errors
     /// The system has no descriptors for another.
     pub fn shared_or_new(numbers: Option<Numbers>) -> io::Result<Self> {
-        let stash = numbers.and_then(|it| Pair::inherited(it.stash)).map(|pair| Stash { pair });
+        let stash =
+            numbers.and_then(|it| Pair::inherited(it.stash)).map(|pair| Stash { pair: Arc::new(pair) });
         let letterbox = numbers.and_then(|it| Pair::inherited(it.letterbox)).map(|pair| Letterbox { pair });
         Ok(Self {
             stash: stash.map_or_else(Stash::new, Ok)?,

@@ -39,6 +39,22 @@ impl Source {
         Self { inner: os::source::Source::new(pipe), capacity, may_grow: true, taken: 0 }
     }
 
+    /// Whether a transit is of any use on this system.
+    pub const TAKES_TRANSIT: bool = os::source::TAKES_TRANSIT;
+
+    /// From here on bytes go through this second pipe, as large as the first. While splice(2) writes into a file it holds the pipe
+    /// that the bytes come from, and nobody else writes into that; from pipe to pipe they only change hands, so that the writer fills
+    /// the one while the other goes into the file. What is in the second comes out first: there it outlives this process as in the
+    /// first, if somebody holds it.
+    pub fn go_through(&mut self, transit: OwnedFd) {
+        self.inner.go_through(transit);
+    }
+
+    /// Whether a second pipe is there.
+    pub fn has_transit(&self) -> bool {
+        self.inner.has_transit()
+    }
+
     /// Moves bytes into a file; says how many, at least one.
     ///
     /// # Errors
@@ -146,6 +162,34 @@ mod tests {
         source.discard(6).unwrap();
         assert_eq!(source.look(100, &mut side).unwrap(), b"four\n");
         assert_eq!(source.taken(), 4 + 4 + 6);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_in_a_second_pipe_comes_out_before_what_is_in_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut source, mut writer) = source(dir.path());
+        let mut side = SidePipe::default();
+        let file = File::create(dir.path().join("file")).unwrap();
+        pipe::make_fifo(&dir.path().join("transit")).unwrap();
+        let transit = pipe::open_read_write(&dir.path().join("transit"), Waiting::Never).unwrap();
+        File::from(transit.try_clone().unwrap()).write_all(b"one\ntw").unwrap();
+        writer.write_all(b"o\nthree\n").unwrap();
+        source.go_through(transit);
+        assert_eq!(source.waiting(), 14);
+        assert_eq!(source.look(2, &mut side).unwrap(), b"on");
+        assert_eq!(source.look(100, &mut side).unwrap(), b"one\ntwo\nthree\n");
+        assert_eq!(source.move_into(to(&file, 0, 4), &mut side).unwrap(), 4);
+        source.discard(3).unwrap();
+        assert_eq!(source.move_into(to(&file, 4, 2), &mut side).unwrap(), 2);
+        assert_eq!(source.move_into(to(&file, 6, 100), &mut side).unwrap(), 5);
+        assert_eq!(source.move_into(to(&file, 6, 100), &mut side).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(std::fs::read(dir.path().join("file")).unwrap(), b"one\n\nthree\n");
+        let full = File::open(dir.path()).unwrap();
+        writer.write_all(b"four\n").unwrap();
+        assert!(source.move_into(to(&full, 0, 100), &mut side).is_err());
+        assert_eq!(source.waiting(), 5, "no byte is lost on the way");
+        assert_eq!(source.look(100, &mut side).unwrap(), b"four\n");
     }
 
     #[test]

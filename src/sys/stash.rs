@@ -1,6 +1,7 @@
 use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockType, sendmsg};
@@ -10,10 +11,10 @@ use super::pipe;
 
 /// Descriptors that the kernel holds open for processes that share a stash, whichever of them end, until all have: they
 /// were sent into a pair of sockets, and nobody receives them. A pipe whose descriptor is in here keeps what was written into
-/// it.
-#[derive(Debug)]
+/// it. Clones are the same stash.
+#[derive(Debug, Clone)]
 pub struct Stash {
-    pub(super) pair: Pair,
+    pub(super) pair: Arc<Pair>,
 }
 
 /// What is in a stash, counted in messages.
@@ -26,7 +27,7 @@ const MESSAGE_MAX: usize = 253;
 impl Stash {
     /// An empty one.
     pub fn new() -> io::Result<Self> {
-        Pair::new(SockType::Stream).map(|pair| Self { pair })
+        Pair::new(SockType::Stream).map(|pair| Self { pair: Arc::new(pair) })
     }
 
     /// Puts descriptors in. From here on they are held open.

@@ -1,4 +1,4 @@
-use super::{Destination, Series};
+use super::{Destination, Portion, Series};
 use crate::logs::files::{all, set_aside_path};
 use crate::logs::pump::SetAside;
 use crate::spec::log::{Every, Rotation};
@@ -276,7 +276,7 @@ fn bring_much(series: &mut Series) -> Vec<u8> {
     let text = b"a line\n".repeat(source.capacity() / 10);
     writer.write_all(&text).unwrap();
     while source.waiting() > 0 {
-        series.take(&mut source, &mut side, 1).unwrap();
+        series.take(&mut source, &mut side, Portion { bytes_max: usize::MAX, unix_ms: 1 }).unwrap();
     }
     text
 }

@@ -1,8 +1,9 @@
 use std::fs;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{items, name, series, written};
+use super::{Rig, items, lines, name, series, wait_until, written};
 use crate::logs::pattern::Pattern;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::series::Series;
@@ -47,6 +48,30 @@ fn marks_stand_between_the_lines_that_are_wanted() {
     check(Query { pattern, ..all.clone() }, "a1 a2");
     check(Query { sources: Vec::new(), last: LineCount::Last(5), ..all.clone() }, "<end 9>");
     check(Query { sources: Vec::new(), ..all }, "<end 9>");
+}
+
+#[test]
+fn what_the_next_run_writes_while_the_disk_is_stuck_came_after_the_end_of_the_run_before() {
+    let rig = Rig::new();
+    fs::write(rig.path("logs"), "").unwrap();
+    let mut writer = rig.stream("a", Rotation::default());
+    writer.write_all(b"one\n").unwrap();
+    let ended_ms = rig.end_run("a");
+    wait_until(|| crate::sys::clock::unix_ms() > ended_ms);
+    writer.write_all(b"two\n").unwrap();
+    fs::remove_file(rig.path("logs")).unwrap();
+    let log = rig.path("logs").join("a");
+    wait_until(|| fs::read_to_string(&log).is_ok_and(|text| text == "one\ntwo\n"));
+    let source = Source { service: name("a"), stream: Stream::Stdout, file: log };
+    let query = Query {
+        sources: vec![source],
+        times: rig.path("times"),
+        last: LineCount::All,
+        since_ms: Some(ended_ms + 1),
+        until_ms: None,
+        pattern: None,
+    };
+    assert_eq!(lines(&query), "two");
 }
 
 /// Ends at its first rest but one, and has by then what came.

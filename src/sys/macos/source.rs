@@ -17,6 +17,9 @@ pub(in crate::sys) struct Source {
 #[derive(Debug, Default)]
 pub(in crate::sys) struct SidePipe;
 
+/// Bytes are copied out of the pipe before they are written.
+pub(in crate::sys) const TAKES_TRANSIT: bool = false;
+
 /// As much as a pipe holds (bsd/kern/sys_pipe.c).
 const READ_BYTES: usize = 64 * 1024;
 
@@ -31,6 +34,14 @@ impl Source {
 
     pub(in crate::sys) fn held(&self) -> usize {
         self.held.len()
+    }
+
+    #[expect(clippy::unused_self, reason = "on other systems a source has a second pipe")]
+    pub(in crate::sys) fn go_through(&mut self, _transit: OwnedFd) {}
+
+    #[expect(clippy::unused_self, reason = "on other systems a source has a second pipe")]
+    pub(in crate::sys) fn has_transit(&self) -> bool {
+        false
     }
 
     pub(in crate::sys) fn move_into(
