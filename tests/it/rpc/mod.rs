@@ -347,8 +347,8 @@ fn logs_are_read_and_cleared_and_standard_input_is_written() {
     assert_eq!(cleared.as_array().unwrap().len(), 10);
     assert_eq!(it.fleet.read("echo.log"), "");
     let log = it.value("supervisor.readLog", json!([0, 0]));
-    assert!(log.as_str().unwrap().contains("supervisor started"), "{log}");
+    assert!(log.as_str().unwrap().contains("supervisord started"), "{log}");
     assert_eq!(it.value("supervisor.clearLog", json!([])), true);
     let log = it.value("supervisor.readMainLog", json!([0, 0]));
-    assert!(!log.as_str().unwrap().contains("supervisor started"), "{log}");
+    assert!(!log.as_str().unwrap().contains("supervisord started"), "{log}");
 }
