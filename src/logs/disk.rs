@@ -19,6 +19,14 @@ pub(super) enum Disk {
     },
 }
 
+/// Whose bytes it is to take, and what is told of that.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) on_full: OnFull,
+    pub(super) tally: &'a Tally,
+}
+
 /// The first pause after an error of the disk, and the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
@@ -56,28 +64,27 @@ impl Disk {
     }
 
     /// It took what came.
-    pub(super) fn get_well(&mut self, origin: &Origin, on_full: OnFull) {
+    pub(super) fn get_well(&mut self, of: Whose<'_>) {
         if self.is_stuck() {
-            let kept = match on_full {
+            let kept = match of.on_full {
                 OnFull::Block => "nothing was lost",
                 OnFull::Drop => "what was dropped is counted and told of in it",
             };
-            tracing::info!(service = %origin.service, stream = ?origin.stream, "its log file can be written again; {kept}");
+            tracing::info!(service = %of.origin.service, stream = ?of.origin.stream, "its log file can be written again; {kept}");
             *self = Self::Well;
         }
     }
 
     /// It failed, and rests for a while; says when it is tried again.
-    pub(super) fn get_stuck(
-        &mut self,
-        error: &io::Error,
-        pause: Duration,
-        (origin, tally): (&Origin, &Tally),
-    ) -> Instant {
+    pub(super) fn get_stuck(&mut self, error: &io::Error, pause: Duration, of: Whose<'_>) -> Instant {
         let told = match mem::replace(self, Self::Well) {
             Self::Well => {
-                tracing::warn!(service = %origin.service, stream = ?origin.stream, %error, "cannot write its log file; its output waits in its pipe");
-                Wait::begin(tally, origin, error)
+                let kept = match of.on_full {
+                    OnFull::Block => "its output waits in its pipe",
+                    OnFull::Drop => "its output waits in its pipe, and is dropped when that is half full",
+                };
+                tracing::warn!(service = %of.origin.service, stream = ?of.origin.stream, %error, "cannot write its log file; {kept}");
+                Wait::begin(of.tally, of.origin, error)
             }
             Self::Stuck { told, .. } => told,
         };

@@ -1,10 +1,11 @@
+use std::collections::BTreeSet;
 use std::io;
 
 use super::end::End;
 use super::piece::PieceEnd;
 use super::query::{Line, Query, Source};
 use super::reader::{Reader, Scope, TimedLine};
-use crate::vocab::mark::Mark;
+use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
 
 /// The next line of each stream; the earliest of them is the next of all.
@@ -91,8 +92,21 @@ impl Lane<'_> {
     }
 }
 
-/// When runs of a service ended, of marks in the order of their times.
+/// When runs of a service ended, of marks in the order of their times: where no later run goes on, which may be in the midst
+/// of a line.
 pub(super) fn run_ends(marks: &[Mark], service: &ServiceName) -> Vec<u64> {
-    let ended = marks.iter().filter(|mark| mark.service == *service && mark.ends_run());
-    ended.map(|mark| mark.turn.unix_ms()).collect()
+    let mut live = BTreeSet::new();
+    let mut ends = Vec::new();
+    for mark in marks.iter().filter(|mark| mark.service == *service) {
+        match &mark.turn {
+            Turn::Began(began) => drop(live.insert(began.began)),
+            Turn::Ended(record) => {
+                live.remove(&record.run);
+                if live.range(record.run..).next().is_none() {
+                    ends.push(mark.turn.unix_ms());
+                }
+            }
+        }
+    }
+    ends
 }

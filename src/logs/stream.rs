@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::current;
-use super::disk::Disk;
+use super::disk::{Disk, Whose};
 use super::ending::{Company, Ending, Endings};
 use super::envelope::{OpenLines, Origin};
 use super::fan::{Fan, Portion};
@@ -178,8 +178,8 @@ impl Stream {
         let (bytes, end) = self.move_bytes(side, unix_ms, Reach::Paced);
         let at = Instant::now();
         let capacity = self.sources.back().map_or(0, Source::capacity);
-        if bytes >= capacity / 2 {
-            self.make_room(capacity);
+        if bytes >= capacity / 8 {
+            self.make_room(bytes, capacity);
         }
         match end {
             End::Stuck(retry_at) => Next::At(retry_at),
@@ -195,9 +195,11 @@ impl Stream {
         }
     }
 
-    /// A writer that fills half of its pipe gets a larger one, and where there is no larger one, a second one.
-    fn make_room(&mut self, capacity: usize) {
-        self.sources.iter_mut().for_each(|source| source.grow(PIPE_BYTES));
+    /// A writer that fills half of its pipe gets a larger one. Whoever has the largest gets a second one for what gathers there.
+    fn make_room(&mut self, bytes: usize, capacity: usize) {
+        if bytes >= capacity / 2 {
+            self.sources.iter_mut().for_each(|source| source.grow(PIPE_BYTES));
+        }
         let Some(source) = self.sources.front_mut().filter(|source| !source.has_transit()) else { return };
         if !Source::TAKES_TRANSIT || !self.may_have_transit || self.fan.is_some() || capacity < PIPE_BYTES {
             return;
@@ -286,7 +288,7 @@ impl Stream {
                     return (bytes + taken, End::Full);
                 }
                 Err(error) => {
-                    let retry_at = self.disk.get_stuck(&error, pause, (&self.origin, &self.ground.tally));
+                    let retry_at = self.get_stuck(&error, pause);
                     return (bytes, self.wait_for_disk(side, retry_at));
                 }
             }
@@ -371,7 +373,13 @@ impl Stream {
     }
 
     fn get_well(&mut self) {
-        self.disk.get_well(&self.origin, self.delivery.on_full);
+        let (origin, tally) = (&self.origin, &self.ground.tally);
+        self.disk.get_well(Whose { origin, on_full: self.delivery.on_full, tally });
+    }
+
+    fn get_stuck(&mut self, error: &io::Error, pause: Duration) -> Instant {
+        let (origin, tally) = (&self.origin, &self.ground.tally);
+        self.disk.get_stuck(error, pause, Whose { origin, on_full: self.delivery.on_full, tally })
     }
 }
 

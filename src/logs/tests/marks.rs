@@ -174,6 +174,21 @@ fn a_line_ends_with_its_run_for_who_reads_it() {
 }
 
 #[test]
+fn a_line_of_a_run_goes_on_when_the_one_that_it_replaces_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut all, mut writer, _) = runs_without_newlines(dir.path());
+    writer.append(b"\nof the ", 40_000).unwrap();
+    writer.end_run(40_005);
+    writer.append(b"second\nab", 40_010).unwrap();
+    writer.end_run(40_015);
+    writer.append(b"c", 50_000).unwrap();
+    all.since_ms = Some(40_000);
+    let marks =
+        vec![began("a", 4, 39_000), began("a", 5, 39_500), ended("a", 4, 40_005), ended("a", 5, 40_015)];
+    assert_eq!(items(&all, marks), "of the second <end 4> ab <end 5> c");
+}
+
+#[test]
 fn a_line_ends_with_its_run_for_who_follows() {
     let dir = tempfile::tempdir().unwrap();
     let (query, mut writer, mut first) = runs_without_newlines(dir.path());
