@@ -12,7 +12,7 @@ use super::detached::{Process, start_detached, word_of};
 use crate::rundir::paths::Paths;
 use crate::rundir::roles::GUARD;
 use crate::sys::estate::{Estate, Numbers};
-use crate::sys::{clock, exit, process, signal};
+use crate::sys::{clock, exit, limits, process, signal};
 use crate::vocab::identity::Identity;
 use crate::vocab::signal::Signal;
 
@@ -124,7 +124,10 @@ pub(super) fn become_guardian(program: &Program, supervisor: Identity, estate: &
     }
     let partner = Partner { identity: supervisor, estate: estate.numbers() };
     let arguments = program.arguments(GUARD, partner);
+    // That program raises it again, and knows then what its own children are to have.
+    let _ = limits::give_back_open_files();
     let error = Command::new(&program.executable).args(arguments).exec();
+    limits::raise_open_files();
     // Where even this fails, a program that this process becomes later has two sockets more.
     let _ = estate.keep_back();
     error

@@ -86,7 +86,10 @@ impl Disk {
                 tracing::warn!(service = %of.origin.service, stream = ?of.origin.stream, %error, "cannot write its log file; {kept}");
                 Wait::begin(of.tally, of.origin, error)
             }
-            Self::Stuck { told, .. } => told,
+            Self::Stuck { told, .. } => {
+                told.because(error);
+                told
+            }
         };
         let retry_at = Instant::now() + pause;
         *self = Self::Stuck { retry_at, pause, told };

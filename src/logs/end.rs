@@ -4,8 +4,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use super::query::Source;
-use super::{merge, times};
-use crate::vocab::mark::Mark;
+use super::run_ends::RunEnds;
+use super::times;
 
 /// Where one stream's current file ended at some moment: what lies behind is for a follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,8 @@ pub(super) fn ends(sources: &[Source]) -> Vec<Option<End>> {
 }
 
 /// Where the last line of each source ends that is whole or whose run has ended: a follower goes on from there.
-pub(super) fn line_ends(sources: &[Source], times: &Path, marks: &[Mark]) -> Vec<Option<End>> {
-    let line_end = |source: &Source| {
-        let run_ends = merge::run_ends(marks, &source.service);
-        line_end_of(&source.file, times, &run_ends).ok()
-    };
+pub(super) fn line_ends(sources: &[Source], times: &Path, run_ends: &RunEnds) -> Vec<Option<End>> {
+    let line_end = |source: &Source| line_end_of(&source.file, times, run_ends.of(&source.service)).ok();
     sources.iter().map(line_end).collect()
 }
 

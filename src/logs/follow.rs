@@ -81,9 +81,18 @@ impl Follower {
         Ok(lines)
     }
 
-    /// Runs of these services have ended: what they wrote last is handed over, also when its line has no end.
-    pub(super) fn close(&mut self, services: &BTreeSet<ServiceName>, unix_ms: u64) -> Vec<Fresh> {
-        let closed = self.tracks.iter_mut().filter(|track| services.contains(&track.source.service));
+    /// Runs of these services have ended: what they wrote last is handed over, also when its line has no end. Those of which
+    /// not all is read yet are left.
+    pub(super) fn close(&mut self, services: &mut BTreeSet<ServiceName>, unix_ms: u64) -> Vec<Fresh> {
+        let behind = self.tracks.iter().filter(|track| track.is_behind).map(|track| &track.source.service);
+        let left: BTreeSet<ServiceName> =
+            behind.filter(|service| services.contains(*service)).cloned().collect();
+        let read = std::mem::replace(services, left);
+        let is_read = |track: &&mut Track| {
+            let service = &track.source.service;
+            read.contains(service) && !services.contains(service)
+        };
+        let closed = self.tracks.iter_mut().filter(is_read);
         closed.flat_map(|track| track.hand_over_rest(unix_ms, PieceEnd::Open)).collect()
     }
 

@@ -61,9 +61,14 @@ pub(super) struct Wait {
 
 impl Wait {
     pub(super) fn begin(tally: &Tally, origin: &Origin, error: &io::Error) -> Self {
-        let of = (origin.service.clone(), origin.stream);
-        tally.count().waits.insert(of.clone(), error.to_string());
-        Self { tally: tally.clone(), of }
+        let wait = Self { tally: tally.clone(), of: (origin.service.clone(), origin.stream) };
+        wait.because(error);
+        wait
+    }
+
+    /// Why it still does.
+    pub(super) fn because(&self, error: &io::Error) {
+        self.tally.count().waits.insert(self.of.clone(), error.to_string());
     }
 }
 

@@ -1,12 +1,11 @@
-use std::collections::BTreeSet;
 use std::io;
 
 use super::end::End;
 use super::piece::PieceEnd;
 use super::query::{Line, Query, Source};
 use super::reader::{Reader, Scope, TimedLine};
-use crate::vocab::mark::{Mark, Turn};
-use crate::vocab::name::ServiceName;
+use super::run_ends::RunEnds;
+use crate::vocab::mark::Mark;
 
 /// The next line of each stream; the earliest of them is the next of all.
 pub(super) struct Merge<'a> {
@@ -26,6 +25,7 @@ struct Lane<'a> {
 impl<'a> Merge<'a> {
     /// Of the lines that are wanted; where only the last of them are, and each counts, of those alone.
     pub(super) fn open(query: &'a Query, ends: &[Option<End>], marks: &[Mark]) -> io::Result<Self> {
+        let run_ends = RunEnds::of_marks(marks);
         let mut lanes = Vec::with_capacity(query.sources.len());
         let mut lines = 0_usize;
         for (source, end) in query.sources.iter().zip(ends) {
@@ -33,7 +33,7 @@ impl<'a> Merge<'a> {
                 end: *end,
                 since_ms: query.since_ms,
                 until_ms: query.until_ms,
-                run_ends_ms: run_ends(marks, &source.service),
+                run_ends_ms: run_ends.of(&source.service).to_vec(),
                 pattern: query.pattern.clone(),
             };
             let mut reader = Reader::new(&source.file, &query.times, scope)?;
@@ -90,23 +90,4 @@ impl Lane<'_> {
         }
         Ok(())
     }
-}
-
-/// When runs of a service ended, of marks in the order of their times: where no later run goes on, which may be in the midst
-/// of a line.
-pub(super) fn run_ends(marks: &[Mark], service: &ServiceName) -> Vec<u64> {
-    let mut live = BTreeSet::new();
-    let mut ends = Vec::new();
-    for mark in marks.iter().filter(|mark| mark.service == *service) {
-        match &mark.turn {
-            Turn::Began(began) => drop(live.insert(began.began)),
-            Turn::Ended(record) => {
-                live.remove(&record.run);
-                if live.range(record.run..).next().is_none() {
-                    ends.push(mark.turn.unix_ms());
-                }
-            }
-        }
-    }
-    ends
 }

@@ -67,6 +67,8 @@ mod plan;
 mod press;
 /// Lines of one stream, oldest file first.
 mod reader;
+/// When runs ended.
+mod run_ends;
 /// The files of a series as rotation moves them.
 mod shelf;
 /// Where lines go beside a file.

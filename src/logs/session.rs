@@ -7,9 +7,11 @@ use super::end::{self, End};
 use super::envelope::OpenLines;
 use super::follow::{Follower, PAUSE};
 use super::query::{self, Item, Query};
+use super::run_ends::RunEnds;
 use super::weave::weave;
 use crate::sys::limits;
 use crate::vocab::mark::Mark;
+use crate::vocab::name::ServiceName;
 
 /// Whether it goes on when all lines that are there were handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,16 @@ pub enum Going {
     AsFarAsItIs,
     /// New lines are handed over as they come.
     On,
+}
+
+/// How far a follower has come.
+struct Course {
+    follower: Follower,
+    /// The marks behind lines that are not read yet.
+    held: Vec<Mark>,
+    /// Services whose runs have ended of which not all is read yet.
+    ended: BTreeSet<ServiceName>,
+    run_ends: RunEnds,
 }
 
 /// Who wants lines.
@@ -52,7 +64,8 @@ impl Session<'_> {
     pub fn run(mut self, listener: &mut impl Listener) -> io::Result<()> {
         // Each stream has two files open at most, and there may be many.
         limits::raise_open_files();
-        let (ends, marks) = self.begin();
+        let mut run_ends = RunEnds::default();
+        let (ends, marks) = self.begin(&mut run_ends);
         let mut is_over = false;
         query::read(self.query, &ends, marks, |item| {
             let next = listener.hear(item);
@@ -67,10 +80,10 @@ impl Session<'_> {
             Some(_) => OpenLines::Awaited,
             None => OpenLines::Flushed,
         };
-        let mut follower = Follower::new(self.query.sources.clone(), &ends, open_lines);
-        let mut held = Vec::new();
+        let follower = Follower::new(self.query.sources.clone(), &ends, open_lines);
+        let mut course = Course { follower, held: Vec::new(), ended: BTreeSet::new(), run_ends };
         while listener.rest().is_continue() {
-            for item in self.news(&mut follower, &mut held)? {
+            for item in self.news(&mut course)? {
                 if listener.hear(item).is_break() {
                     return Ok(());
                 }
@@ -81,43 +94,45 @@ impl Session<'_> {
     }
 
     /// Where all sources end, and every mark that stands before that.
-    fn begin(&mut self) -> (Vec<Option<End>>, Vec<Mark>) {
+    fn begin(&mut self, run_ends: &mut RunEnds) -> (Vec<Option<End>>, Vec<Mark>) {
         let mut marks = (self.marks)();
+        run_ends.note(&marks);
         for _ in 1..TRIES {
-            let ends = self.ends(&marks);
+            let ends = self.ends(run_ends);
             let more = (self.marks)();
             if more.is_empty() {
                 return (ends, marks);
             }
+            run_ends.note(&more);
             marks.extend(more);
         }
-        (self.ends(&marks), marks)
+        (self.ends(run_ends), marks)
     }
 
-    fn ends(&self, marks: &[Mark]) -> Vec<Option<End>> {
+    fn ends(&self, run_ends: &RunEnds) -> Vec<Option<End>> {
         match self.going {
             Going::AsFarAsItIs => end::ends(&self.query.sources),
-            Going::On => end::line_ends(&self.query.sources, &self.query.times, marks),
+            Going::On => end::line_ends(&self.query.sources, &self.query.times, run_ends),
         }
     }
 
-    /// What has come since the last look. `held` are the marks behind lines that are not read yet.
-    fn news(&mut self, follower: &mut Follower, held: &mut Vec<Mark>) -> io::Result<Vec<Item>> {
+    /// What has come since the last look.
+    fn news(&mut self, course: &mut Course) -> io::Result<Vec<Item>> {
+        let Course { follower, held, ended, run_ends } = course;
         let unix_ms = self.unix_ms;
         let mut lines = follower.look(unix_ms())?;
-        let mut ended = BTreeSet::new();
         for _ in 1..TRIES {
             let more = (self.marks)();
             if more.is_empty() {
                 break;
             }
-            ended.extend(more.iter().filter(|mark| mark.ends_run()).map(|mark| mark.service.clone()));
+            ended.extend(run_ends.note(&more));
             held.extend(more);
             // The last lines of a run were written before its end was told, and perhaps after the look.
             lines.extend(follower.look(unix_ms())?);
         }
-        lines.extend(follower.close(&ended, unix_ms()));
-        let mut items = weave(lines, held, &self.query.times);
+        lines.extend(follower.close(ended, unix_ms()));
+        let mut items = weave(lines, held, run_ends, &self.query.times);
         if !follower.is_behind() {
             items.extend(held.drain(..).map(Item::Mark));
         }

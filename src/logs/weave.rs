@@ -4,7 +4,8 @@ use std::path::Path;
 use super::follow::Fresh;
 use super::piece::PieceEnd;
 use super::query::{Item, Line};
-use super::{merge, times};
+use super::run_ends::RunEnds;
+use super::times;
 use crate::vocab::mark::Mark;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
@@ -12,7 +13,7 @@ use crate::vocab::stream::Stream;
 /// New lines with the marks that stand before one of them; the marks behind the last one are left. Where there are marks, the
 /// time indexes in this directory tell which lines came before, and which of them end with their run; lines of one stream keep
 /// their order.
-pub(super) fn weave(fresh: Vec<Fresh>, marks: &mut Vec<Mark>, times: &Path) -> Vec<Item> {
+pub(super) fn weave(fresh: Vec<Fresh>, marks: &mut Vec<Mark>, run_ends: &RunEnds, times: &Path) -> Vec<Item> {
     if marks.is_empty() {
         return fresh.into_iter().map(|fresh| Item::Line(fresh.line)).collect();
     }
@@ -20,9 +21,12 @@ pub(super) fn weave(fresh: Vec<Fresh>, marks: &mut Vec<Mark>, times: &Path) -> V
     let mut latest: BTreeMap<(ServiceName, Stream), u64> = BTreeMap::new();
     let mut lines: Vec<Line> = Vec::with_capacity(fresh.len());
     for fresh in fresh {
-        let run_ends = merge::run_ends(marks, &fresh.line.service);
-        let index = indexes.entry(fresh.inode).or_insert_with(|| times::read(times, fresh.inode));
-        for mut line in cut(fresh, index, &run_ends) {
+        let (index, cuts) = indexes.entry(fresh.inode).or_insert_with(|| {
+            let index = times::read(times, fresh.inode);
+            let cuts = times::cuts(&index, run_ends.of(&fresh.line.service), u64::MAX);
+            (index, cuts)
+        });
+        for mut line in cut(fresh, index, cuts) {
             let latest = latest.entry((line.service.clone(), line.stream)).or_default();
             *latest = line.unix_ms.max(*latest);
             line.unix_ms = *latest;
@@ -34,19 +38,19 @@ pub(super) fn weave(fresh: Vec<Fresh>, marks: &mut Vec<Mark>, times: &Path) -> V
 }
 
 /// A line, or its parts where runs ended in its midst, with the times at which they arrived.
-fn cut(fresh: Fresh, index: &[times::Entry], run_ends_ms: &[u64]) -> Vec<Line> {
+fn cut(fresh: Fresh, index: &[times::Entry], cuts: &[u64]) -> Vec<Line> {
     let Fresh { line: Line { service, stream, unix_ms, bytes, end }, offset, .. } = fresh;
     let behind = offset + bytes.len() as u64;
-    let mut cuts = times::cuts(index, run_ends_ms, u64::MAX);
     let is_run_over = index.is_empty() || cuts.last() == Some(&u64::MAX);
-    cuts.retain(|cut| *cut > offset && (*cut < behind || *cut == behind && end == PieceEnd::Line));
+    let later = cuts[cuts.partition_point(|cut| *cut <= offset)..].iter().copied();
+    let cuts = later.take_while(|cut| *cut < behind || *cut == behind && end == PieceEnd::Line);
     let last_end = match end {
         // The next run has begun to write already.
         PieceEnd::Open if !is_run_over => PieceEnd::GoesOn,
         PieceEnd::Open | PieceEnd::GoesOn | PieceEnd::Line => end,
     };
     let mut begin = offset;
-    let ends = cuts.into_iter().map(|cut| (cut, PieceEnd::Open)).chain([(behind, last_end)]);
+    let ends = cuts.map(|cut| (cut, PieceEnd::Open)).chain([(behind, last_end)]);
     let part = |(to, end): (u64, PieceEnd)| {
         let from = std::mem::replace(&mut begin, to);
         let at = |place: u64| usize::try_from(place - offset).unwrap_or(bytes.len());

@@ -65,13 +65,3 @@ pub struct Mark {
     /// What it marks.
     pub turn: Turn,
 }
-
-impl Mark {
-    /// Whether it marks an end.
-    pub fn ends_run(&self) -> bool {
-        match self.turn {
-            Turn::Ended(_) => true,
-            Turn::Began(_) => false,
-        }
-    }
-}

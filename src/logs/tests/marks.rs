@@ -220,6 +220,52 @@ fn a_line_ends_with_its_run_for_who_follows() {
     assert_eq!(hears.heard, [before.as_slice(), &after].concat());
 }
 
+/// What a follower hears that begins behind the runs of [`runs_without_newlines`] with the runs 4 and 5 under way, when all that
+/// is written and told at its first rests.
+fn heard_by_follower(at_rest: impl Fn(usize, &mut Series) -> Vec<Mark>) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let (query, mut writer, first) = runs_without_newlines(dir.path());
+    let told = std::cell::RefCell::new([first, vec![began("a", 4, 39_000), began("a", 5, 39_500)]].concat());
+    let mut marks = || told.borrow_mut().drain(..).collect();
+    let mut at_rest = |rests: usize| told.borrow_mut().extend(at_rest(rests, &mut writer));
+    let mut hears = Hears { heard: Vec::new(), at_rest: &mut at_rest, rests: 0 };
+    let session = Session { query: &query, going: Going::On, unix_ms: || 70_000, marks: &mut marks };
+    session.run(&mut hears).unwrap();
+    let begin = hears.heard.iter().rposition(|item| item == "<began>").unwrap();
+    hears.heard.split_off(begin + 1)
+}
+
+#[test]
+fn a_line_goes_on_for_who_follows_when_the_run_that_its_writer_replaces_ends() {
+    let heard = heard_by_follower(|rests, writer| {
+        writer.append([b"of the ".as_slice(), b"second\n", b""][rests.min(2)], 40_000).unwrap();
+        if rests > 0 {
+            return Vec::new();
+        }
+        writer.end_run(40_005);
+        vec![ended("a", 4, 40_005)]
+    });
+    assert_eq!(heard, ["<ended>", "of the second"]);
+}
+
+#[test]
+fn the_last_line_of_a_run_that_wrote_more_than_one_look_brings_is_whole() {
+    const LINES: usize = 30_000;
+    let line = "x".repeat(99);
+    let text = format!("{line}\n").repeat(LINES) + "last";
+    let heard = heard_by_follower(|rests, writer| {
+        if rests > 0 {
+            return Vec::new();
+        }
+        writer.append(text.as_bytes(), 40_000).unwrap();
+        writer.end_run(40_005);
+        vec![ended("a", 5, 40_005)]
+    });
+    assert_eq!(heard.len(), LINES + 2);
+    assert!(heard[..LINES].iter().all(|it| *it == line));
+    assert_eq!(heard[LINES..], ["last", "<ended>"]);
+}
+
 #[test]
 fn the_times_of_what_somebody_cut_off_are_forgotten() {
     let dir = tempfile::tempdir().unwrap();
