@@ -46,7 +46,7 @@ const PAUSE_LONGEST: Duration = Duration::from_millis(20);
 const PAUSE_SHORTEST: Duration = Duration::from_micros(40);
 
 /// A smaller pipe is emptied so soon that its writer may just have been woken.
-const LARGE_BYTES: usize = 256 * 1024;
+pub(super) const LARGE_BYTES: usize = 256 * 1024;
 
 /// Bytes that come so soon after others are a part of the same flow.
 const FLOW: Duration = PAUSE_LONGEST;

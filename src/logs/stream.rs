@@ -10,7 +10,7 @@ use super::envelope::{OpenLines, Origin};
 use super::fan::{Fan, Portion};
 use super::gap::Gap;
 use super::loss::Loss;
-use super::pace::{Look, Next, Pace};
+use super::pace::{LARGE_BYTES, Look, Next, Pace};
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
 use crate::spec::log::{Delivery, OnFull};
@@ -195,13 +195,13 @@ impl Stream {
         }
     }
 
-    /// A writer that fills half of its pipe gets a larger one. Whoever has the largest gets a second one for what gathers there.
+    /// A writer that fills half of its pipe gets a larger one. Whoever has a large one gets a second one for what gathers there.
     fn make_room(&mut self, bytes: usize, capacity: usize) {
         if bytes >= capacity / 2 {
             self.sources.iter_mut().for_each(|source| source.grow(PIPE_BYTES));
         }
         let Some(source) = self.sources.front_mut().filter(|source| !source.has_transit()) else { return };
-        if !Source::TAKES_TRANSIT || !self.may_have_transit || self.fan.is_some() || capacity < PIPE_BYTES {
+        if !Source::TAKES_TRANSIT || !self.may_have_transit || self.fan.is_some() || capacity < LARGE_BYTES {
             return;
         }
         match self.ground.transits.of(&self.origin.key(), PIPE_BYTES) {
