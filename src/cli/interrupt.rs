@@ -1,8 +1,7 @@
 use std::future::Future;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream as StdStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use signal_hook::consts::SIGINT;
@@ -13,15 +12,25 @@ use tokio::net::UnixStream;
 use super::failure::Failure;
 use super::output;
 
-/// How many waits answer to the signal themselves.
-static WAITS: AtomicUsize = AtomicUsize::new(0);
+/// What stands between an interrupt and the end of the command. One lock for all of it: who lets go of the last thing sees
+/// the interrupt that came before, and an interrupt sees that nothing holds it up.
+struct Standing {
+    /// How many waits answer to the signal themselves.
+    waits: usize,
+    /// How much must not be left half done at this moment.
+    held: usize,
+    /// Whether an interrupt waits for the end of that.
+    is_due: bool,
+    /// What is said when the command is interrupted outside of a wait.
+    goodbye: String,
+}
 
-/// How much must not be left half done at this moment, and whether an interrupt waits for the end of it.
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static IS_DUE: AtomicBool = AtomicBool::new(false);
+static STANDING: Mutex<Standing> =
+    Mutex::new(Standing { waits: 0, held: 0, is_due: false, goodbye: String::new() });
 
-/// What is said when the command is interrupted outside of such a wait.
-static GOODBYE: Mutex<String> = Mutex::new(String::new());
+fn standing() -> MutexGuard<'static, Standing> {
+    STANDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// From here on SIGINT ends this command with 130, whatever it is busy with. It is a thread that waits for the signal, for a
 /// command may be in the middle of anything. Where none can be made, the signal ends the process as it always did.
@@ -36,42 +45,53 @@ pub(super) fn end_at_interrupt() {
 fn wait_for_interrupts(mut signals: StdStream) {
     let mut signal = [0];
     while signals.read_exact(&mut signal).is_ok() {
-        match (WAITS.load(Ordering::SeqCst), HELD.load(Ordering::SeqCst)) {
-            (0, 0) => end(),
-            (0, _) => IS_DUE.store(true, Ordering::SeqCst),
-            _ => (),
+        let mut standing = standing();
+        if standing.waits == 0 {
+            standing.is_due = true;
+            standing.end_if_due();
         }
     }
 }
 
-fn end() {
-    let goodbye = GOODBYE.lock().unwrap_or_else(PoisonError::into_inner);
-    if !goodbye.is_empty() {
-        output::say(&goodbye);
+impl Standing {
+    /// Ends this process if an interrupt is due and nothing holds it up.
+    fn end_if_due(&self) {
+        if !self.is_due || self.held > 0 {
+            return;
+        }
+        if !self.goodbye.is_empty() {
+            output::say(&self.goodbye);
+        }
+        exit(i32::from(Failure::Interrupted("").code()));
     }
-    exit(i32::from(Failure::Interrupted("").code()));
 }
 
-/// While this lives, an interrupt waits.
+/// While this lives, an interrupt waits. A command that fails meanwhile says why, and ends by that.
 pub(super) struct Held(());
 
 /// What is done from here on is not left half done.
 pub(super) fn hold() -> Held {
-    HELD.fetch_add(1, Ordering::SeqCst);
+    standing().held += 1;
     Held(())
+}
+
+impl Held {
+    /// All is done: an interrupt that came meanwhile ends the command here, with the goodbye of this moment.
+    pub(super) fn release(self) {
+        drop(self);
+        standing().end_if_due();
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if HELD.fetch_sub(1, Ordering::SeqCst) == 1 && IS_DUE.load(Ordering::SeqCst) {
-            end();
-        }
+        standing().held -= 1;
     }
 }
 
 /// What is said at an interrupt from here on; nothing, if it is empty.
 pub(super) fn say_at_interrupt(goodbye: String) {
-    *GOODBYE.lock().unwrap_or_else(PoisonError::into_inner) = goodbye;
+    standing().goodbye = goodbye;
 }
 
 /// Waits for an answer until it comes or somebody presses Ctrl-C; `goodbye` says what becomes of what was asked for.
@@ -79,38 +99,47 @@ pub(super) async fn unless_interrupted<T, E: Into<Failure>>(
     asked: impl Future<Output = Result<T, E>>,
     goodbye: &'static str,
 ) -> Result<T, Failure> {
-    let _wait = Wait::begin();
+    // Before it counts as a wait: from then on nobody else answers to the signal.
+    let signals = signals();
+    let wait = Wait::begin();
     tokio::select! {
         answer = asked => answer.map_err(Into::into),
-        () = interrupted() => Err(Failure::Interrupted(goodbye)),
+        () = interrupted(signals) => {
+            // The command ends by this, and says so itself, however late the thread sees the same signal.
+            std::mem::forget(wait);
+            Err(Failure::Interrupted(goodbye))
+        }
     }
 }
 
 /// A wait that answers to the signal itself.
-struct Wait;
+struct Wait(());
 
 impl Wait {
     fn begin() -> Self {
-        WAITS.fetch_add(1, Ordering::SeqCst);
-        Self
+        standing().waits += 1;
+        Self(())
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        WAITS.fetch_sub(1, Ordering::SeqCst);
+        standing().waits -= 1;
     }
 }
 
+/// What is readable at SIGINT.
+fn signals() -> io::Result<UnixStream> {
+    let (read, write) = StdStream::pair()?;
+    read.set_nonblocking(true)?;
+    pipe::register(SIGINT, write)?;
+    UnixStream::from_std(read)
+}
+
 /// Resolves at SIGINT; never where the signal cannot be caught, for then it ends the process as it always did.
-async fn interrupted() {
-    let caught = StdStream::pair().and_then(|(read, write)| {
-        read.set_nonblocking(true)?;
-        pipe::register(SIGINT, write)?;
-        UnixStream::from_std(read)
-    });
-    match caught {
-        Ok(mut read) => drop(read.read_u8().await),
+async fn interrupted(signals: io::Result<UnixStream>) {
+    match signals {
+        Ok(mut signals) => drop(signals.read_u8().await),
         Err(_) => std::future::pending().await,
     }
 }

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use procman::protocol::status::{ServiceView, Status};
 use procman::rundir::paths::Paths;
 use procman::vocab::state::State;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// How long a condition may take to come true; only a failing test ever waits so long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -138,6 +138,32 @@ impl Ran {
     }
 }
 
+/// A procman command that runs on, and whose talk can be read meanwhile.
+pub(crate) struct Talker {
+    child: Child,
+    talk: NamedTempFile,
+}
+
+impl Talker {
+    /// Waits until it has said this.
+    pub(crate) fn wait_for(&self, said: &str) {
+        wait_until(&format!("it says `{said}`"), || {
+            fs::read_to_string(self.talk.path()).unwrap().contains(said).then_some(())
+        });
+    }
+
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGINT).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(self) -> Ran {
+        let ran = Ran::of(&self.child.wait_with_output().unwrap());
+        Ran { stderr: fs::read_to_string(self.talk.path()).unwrap(), ..ran }
+    }
+}
+
 impl Fleet {
     /// A fleet with this config; `{puppet}` stands for the child that obeys.
     pub(crate) fn new(config: &str) -> Self {
@@ -188,6 +214,14 @@ impl Fleet {
     /// Starts a procman command and leaves it running.
     pub(crate) fn spawn(&self, words: &str) -> Child {
         self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Starts a procman command whose talk goes into a file.
+    pub(crate) fn talker(&self, words: &str) -> Talker {
+        let talk = NamedTempFile::new_in(self.path()).unwrap();
+        let child =
+            self.command(words).stdout(Stdio::piped()).stderr(talk.reopen().unwrap()).spawn().unwrap();
+        Talker { child, talk }
     }
 
     /// The status, whatever the exit code.

@@ -51,17 +51,35 @@ fn a_restart_that_is_interrupted_says_what_goes_on() {
 
 #[test]
 fn down_and_restart_wait_for_a_supervisor_that_is_ending_already() {
-    let fleet = Fleet::new(FLEET.replace("20s", "1500ms").as_str());
+    let fleet = Fleet::new(FLEET);
     fleet.run("up -q").expect(0);
     let pid = fleet.supervisor_pid();
-    let first = fleet.spawn("down");
-    wait_until("`api` is down", || fleet.service("api").pid.is_none().then_some(()));
-    fleet.run("down").expect(0).says(&["the supervisor is ending already; waiting for it"]);
-    Ran::of(&first.wait_with_output().unwrap()).expect(0);
-    fleet.run("up -q").expect(0);
-    let first = fleet.spawn("down");
-    wait_until("`api` is down", || fleet.service("api").pid.is_none().then_some(()));
-    fleet.run("restart").expect(0);
-    Ran::of(&first.wait_with_output().unwrap()).expect(0);
+    for (second, said) in
+        [("down", "the supervisor is ending already; waiting for it"), ("restart", "prove the config")]
+    {
+        fleet.run("up -q").expect(0);
+        let stub = Pid::from_raw(fleet.pid("stub"));
+        let first = fleet.spawn("down");
+        wait_until("`api` is down", || fleet.service("api").pid.is_none().then_some(()));
+        let second = fleet.talker(second);
+        second.wait_for(said);
+        // It holds up the end until then.
+        kill(stub, Signal::SIGKILL).unwrap();
+        second.end().expect(0);
+        Ran::of(&first.wait_with_output().unwrap()).expect(0);
+    }
     assert_ne!(fleet.supervisor_pid(), pid);
+}
+
+#[test]
+fn an_emergency_that_is_interrupted_says_how_things_stand() {
+    // It is not ready for so long that the restart is not over when the signal comes.
+    let fleet = Fleet::new("[services.api]\ncommand = \"{puppet} stay\"\nmin_uptime = \"60s\"\n");
+    fleet.run("up -q --no-wait").expect(0);
+    let emergency = fleet.talker("restart --emergency");
+    emergency.wait_for("prove the config");
+    emergency.interrupt();
+    let said = emergency.end().expect(130).stderr;
+    let ways_on = ["the same restart goes on", "the supervisor goes on"];
+    assert!(ways_on.iter().any(|words| said.contains(words)), "{said}");
 }

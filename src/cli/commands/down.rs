@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{offline, system, up};
 use crate::cli::args::Down;
@@ -24,6 +25,9 @@ use crate::vocab::name::ServiceName;
 /// So long an end that somebody else has asked for is waited for, unless said otherwise.
 const END_MAX: Duration = Duration::from_secs(600);
 
+/// How soon the next one is asked after one that gave no answer.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Stops all services and ends the supervisor; then looks whether anything is left.
 pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure> {
     if args.dry_run {
@@ -31,7 +35,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
     }
     system::refuse_from_inside(context)?;
     let runtime = runtime()?;
-    match runtime.block_on(shut_down(context, args)) {
+    match runtime.block_on(ask_to_end(context, args)) {
         Err(Failure::Unreachable(Unreachable::Absent)) if system::leftovers(context).is_empty() => {
             context.say("no supervisor is running for this config");
             remove_files(context);
@@ -66,6 +70,19 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
 fn remove_files(context: &Context) {
     if let Ok(Some(_lock)) = lock::take(&context.paths) {
         leftovers::remove_files(&context.paths);
+    }
+}
+
+/// One that dies as it is asked has said nothing: whoever is there after it is asked.
+async fn ask_to_end(context: &Context, args: &Down) -> Result<(), Failure> {
+    let deadline = Instant::now() + args.timeout.unwrap_or(END_MAX);
+    loop {
+        match shut_down(context, args).await {
+            Err(Failure::Ask(AskError::NoAnswer(_))) if Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            other => return other,
+        }
     }
 }
 

@@ -33,8 +33,8 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         context.paths.look()?;
         system::refuse_untouchable(&found.flush_plan()?)?;
         refuse_own_supervisor(&found.plan)?;
-        let count = found.fleet.services().len();
-        Ok::<_, Failure>((found, format!("{count} services")))
+        let words = found.services();
+        Ok::<_, Failure>((found, words))
     })?;
     let Found { fleet, suspects, plan, wanted, .. } = &found;
     // The supervisor is stopped before anybody is killed: a command that ends in between would leave it like that.
@@ -55,8 +55,8 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         let removed = execute::remove_leftovers(&context.paths)?;
         Ok::<_, Failure>(((), system::counted(removed.len(), "file", "files")))
     })?;
-    drop(held);
     steps.step(Step::FlushPorts, || {
+        held.release();
         let ended = system::flush(&found.flush_plan()?, Force::Kill)?;
         let ports: BTreeSet<_> = fleet.ports().into_keys().collect();
         system::prove_free(&ports)?;
@@ -109,6 +109,10 @@ impl<'a> Found<'a> {
         Ok(Self { context, fleet, suspects, plan, wanted })
     }
 
+    fn services(&self) -> String {
+        system::counted(self.fleet.services().len(), "service", "services")
+    }
+
     fn flush_plan(&self) -> Result<FlushPlan, Failure> {
         system::plan(&Request {
             ports: system::ports_but(&self.fleet, &[]),
@@ -137,7 +141,7 @@ fn refuse_own_supervisor(plan: &Plan) -> Result<(), Failure> {
 
 fn plan_steps(steps: &Steps<'_>, found: &Found<'_>) -> Result<(), Failure> {
     let plan = &found.plan;
-    steps.plan(Step::ProveConfig, vec![format!("proven: {} services", found.fleet.services().len())]);
+    steps.plan(Step::ProveConfig, vec![format!("proven: {}", found.services())]);
     steps.plan(Step::KillServices, plan.victims.iter().map(victim_words).collect());
     steps.plan(Step::KillSupervisor, vec![supervisor_words(plan)]);
     let files = plan.files.iter().map(|file| format!("remove {}", file.display()));

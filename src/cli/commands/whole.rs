@@ -37,6 +37,12 @@ struct Found {
     wanted: Selection,
 }
 
+impl Found {
+    fn services(&self) -> String {
+        system::counted(self.fleet.services().len(), "service", "services")
+    }
+}
+
 impl Whole<'_> {
     fn run(&self) -> Result<(), Failure> {
         let runtime = runtime()?;
@@ -87,8 +93,8 @@ impl Whole<'_> {
                 found.foreign = system::consent(&plan, self.args.yes)?;
             }
             self.refuse_what_would_not_start(runtime, &found)?;
-            let count = found.fleet.services().len();
-            Ok((found, format!("{count} services")))
+            let words = found.services();
+            Ok((found, words))
         })
     }
 
@@ -125,13 +131,14 @@ impl Whole<'_> {
         runtime: &Runtime,
         found: &Found,
     ) -> Result<(Vec<ServiceName>, String), Failure> {
-        if runtime.block_on(system::status_if_any(self.context))?.is_none() {
+        let mut status = runtime.block_on(system::status_if_any(self.context))?;
+        if status.is_none() {
             if system::leftovers(self.context).is_empty() {
                 return Ok((Vec::new(), "nothing is running".to_owned()));
             }
-            up::launch(self.context)?;
+            runtime.block_on(up::launch_or_join(self.context))?;
+            status = runtime.block_on(system::status_if_any(self.context))?;
         }
-        let status = runtime.block_on(system::status_if_any(self.context))?;
         let services = status.iter().flat_map(|status| &status.services);
         let running = services.filter(|service| service.pid.is_some()).count();
         let laggards = runtime.block_on(system::stop_gently(self.context))?;
@@ -163,7 +170,7 @@ impl Whole<'_> {
     }
 
     fn plan_steps(&self, steps: &Steps<'_>, found: &Found) -> Result<(), Failure> {
-        steps.plan(Step::ProveConfig, vec![format!("proven: {} services", found.fleet.services().len())]);
+        steps.plan(Step::ProveConfig, vec![format!("proven: {}", found.services())]);
         let services = found.status.iter().flat_map(|status| down::in_stop_order(&found.fleet, status));
         let running = services.filter_map(|it| Some(format!("stop {} (pid {})", it.name, it.pid?)));
         steps.plan(Step::StopServices, running.collect());
