@@ -1,5 +1,4 @@
-use nix::unistd::{Gid, Group, Uid, User};
-
+use super::prove;
 use super::table::Section;
 use super::value::Value;
 use crate::vocab::listen::Access;
@@ -21,11 +20,7 @@ fn owner(text: &str, value: &Value<'_>) -> Option<(u32, Option<u32>)> {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
     };
-    let found = match user.parse() {
-        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
-        Err(_) => User::from_name(user),
-    };
-    let Some(found) = found.ok().flatten() else {
+    let Some(found) = prove::login(user) else {
         value.add(
             format!("there is no user `{user}`"),
             "name a login of this machine, as in \"www-data:www-data\"",
@@ -33,11 +28,7 @@ fn owner(text: &str, value: &Value<'_>) -> Option<(u32, Option<u32>)> {
         return None;
     };
     let Some(name) = group else { return Some((found.uid.as_raw(), None)) };
-    let group = match name.parse() {
-        Ok(gid) => Group::from_gid(Gid::from_raw(gid)),
-        Err(_) => Group::from_name(name),
-    };
-    let Some(group) = group.ok().flatten() else {
+    let Some(group) = prove::group(name) else {
         value.add(format!("there is no group `{name}`"), "name a group of this machine, or the user alone");
         return None;
     };

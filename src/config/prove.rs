@@ -2,7 +2,7 @@ use std::path::Path;
 
 #[cfg(not(target_os = "macos"))]
 use nix::unistd::getgrouplist;
-use nix::unistd::{Gid, Uid, User as Login};
+use nix::unistd::{Gid, Group, Uid, User as Login};
 
 use super::load::Machine;
 use super::service;
@@ -57,10 +57,21 @@ pub(super) fn is_other(user: &User) -> bool {
     user.credentials.uid != nix::unistd::geteuid().as_raw()
 }
 
+/// The login of a name or a number; a name comes first, as POSIX has it for chown.
+pub(super) fn login(text: &str) -> Option<Login> {
+    let by_number = || Login::from_uid(Uid::from_raw(text.parse().ok()?)).ok().flatten();
+    Login::from_name(text).ok().flatten().or_else(by_number)
+}
+
+/// The group of a name or a number, in the same order.
+pub(super) fn group(text: &str) -> Option<Group> {
+    let by_number = || Group::from_gid(Gid::from_raw(text.parse().ok()?)).ok().flatten();
+    Group::from_name(text).ok().flatten().or_else(by_number)
+}
+
 /// Looks a user up; notes one that is unknown, or that this process may not become.
 pub(super) fn user(name: &str, value: &Value<'_>) -> Option<User> {
-    let by_number = || name.parse().ok().and_then(|uid| Login::from_uid(Uid::from_raw(uid)).ok().flatten());
-    let Some(login) = Login::from_name(name).ok().flatten().or_else(by_number) else {
+    let Some(login) = login(name) else {
         value.add(format!("there is no user `{name}`"), "name a login of this machine");
         return None;
     };
