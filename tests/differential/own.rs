@@ -21,7 +21,8 @@ const SOCKET: &str = r#"
 import os, socket, stat, time
 taken = socket.socket(fileno=os.dup(0))
 path = taken.getsockname()
-print(stat.S_ISSOCK(os.fstat(0).st_mode), os.path.basename(path), oct(os.stat(path).st_mode), flush=True)
+words = [stat.S_ISSOCK(os.fstat(0).st_mode), os.path.basename(path), oct(os.stat(path).st_mode)]
+os.write(1, (" ".join(map(str, words)) + "\n").encode())
 time.sleep(600)
 "#;
 
@@ -64,7 +65,7 @@ command=sh -c 'sleep 0.4 && exit 0'
 startretries=0
 startsecs=5
 [program:ends]
-command=sh -c 'sleep 1.5 && exit 0'
+command=sh -c 'sleep 4 && exit 0'
 autorestart=false
 [program:missing]
 command=/no/such/program
@@ -90,6 +91,7 @@ stdout_logfile=%(here)s/socket.out
         Ctl("start colours"),
         Until("colours", "EXITED"),
         Written("seen", "PROCESS_COMMUNICATION_STDOUT"),
+        Written("seen", "what is no sequence"),
         Shown("colours.out"),
         Shown("colours.err"),
         Shown("seen"),

@@ -72,8 +72,8 @@ fn a_log_file_that_cannot_be_written_for_a_while_costs_no_line_through_reloads()
     std::fs::create_dir_all(&obstacle).unwrap();
     fleet.run("up -q").expect(0);
     wait_until("all is in the pipe", || fleet.path().join("done").exists().then_some(()));
-    let said = fleet.run("status").expect(0).stdout;
-    assert!(said.contains(&format!("a cannot write {}: ", obstacle.display())), "{said}");
+    let words = format!("a cannot write {}: ", obstacle.display());
+    wait_until("the status says so", || fleet.run("status").expect(0).stdout.contains(&words).then_some(()));
     for seconds in 5..8 {
         fleet.configure(&format!(
             "[services.a]\ncommand = \"{{puppet}} lines 3000 touch done stay\"\nmin_uptime = \"1ms\"\nstop_timeout = \"{seconds}s\"\n"
