@@ -175,6 +175,7 @@ impl Service {
     pub(super) fn want_exchange(&mut self, ready_within: Duration) {
         if !self.has_understudy() {
             self.roll = Roll::Due { ready_within };
+            self.renewal = None;
         }
     }
 
@@ -247,8 +248,8 @@ impl Service {
         self.second = None;
         self.trouble = None;
         self.failures = 0;
-        self.renewed =
-            before.and_then(|before| self.renewal.take().map(|cause| Renewed { run: before.run, cause }));
+        let cause = self.renewal.take();
+        self.renewed = before.zip(cause).map(|(before, cause)| Renewed { run: before.run, cause });
         let since = self.phase.live().map_or(now, |live| live.since);
         self.begin_upkeep(since, now);
         out.extend(self.phase.run().and_then(|run| self.hook(run, Occasion::PostStart)));

@@ -51,8 +51,8 @@ impl Service {
     pub(super) fn renew(&mut self, cause: String, now: Moment, out: &mut Vec<Action>) {
         match &self.phase {
             Phase::Running(..) if self.can_be_renewed() && self.rolls() => {
-                self.renewal = Some(cause);
                 self.want_exchange(READY_WITHIN);
+                self.renewal = Some(cause);
             }
             Phase::Starting(..) | Phase::Running(..) if self.can_be_renewed() => {
                 self.stop(now, out);

@@ -103,8 +103,11 @@ pub struct Flushed {
     pub alive: Vec<Step>,
 }
 
+/// How long a listener or a stray has between SIGTERM and SIGKILL.
+pub const GRACE: Duration = Duration::from_secs(2);
+
 /// How long a process may take to vanish after SIGKILL.
-const KILLED_MAX: Duration = Duration::from_secs(5);
+pub const KILLED_MAX: Duration = Duration::from_secs(5);
 
 /// How often a process that is to end is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);

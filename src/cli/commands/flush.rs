@@ -8,7 +8,7 @@ use crate::cli::args::Flush;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::ports::flush::{Fate, Force, Foreign, Own, Plan, Request, Step};
+use crate::ports::flush::{self, Fate, Force, Foreign, Own, Plan, Request, Step};
 use crate::ports::verdict::Ours;
 use crate::protocol::command::{Command, FlushOrder};
 use crate::vocab::identity::Pid;
@@ -30,7 +30,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure
         agreed @ (Foreign::Only(_) | Foreign::Ended) => job.plan(agreed)?,
     };
     job.announce(&plan);
-    system::flush(&plan, Force::Ask(system::GRACE))?;
+    system::flush(&plan, Force::Ask(flush::GRACE))?;
     show(&plan, args)?;
     if plan.ends().next().is_none() {
         context.say("nothing had to be freed");

@@ -31,9 +31,6 @@ use crate::vocab::run::Tag;
 use crate::vocab::selection::Selection;
 use crate::vocab::state::{Goal, State};
 
-/// How long a listener or a stray has between SIGTERM and SIGKILL.
-pub(in crate::cli) const GRACE: Duration = Duration::from_secs(2);
-
 /// When no service has ended for so long, those that have not hold up the order no more: what they need is asked to end
 /// beside them. When nothing ends for so long again, they are left to their stop_timeouts.
 const SETTLED: Duration = Duration::from_millis(150);
@@ -215,7 +212,7 @@ pub(in crate::cli) fn refuse_from_inside(context: &Context) -> Result<(), Failur
 /// Ends strays, gracefully first.
 pub(in crate::cli) fn end_strays(strays: &[Leftover]) -> Result<(), Failure> {
     let identities: Vec<Identity> = strays.iter().map(|stray| stray.identity).collect();
-    let alive = flush::end(&identities, Force::Ask(GRACE));
+    let alive = flush::end(&identities, Force::Ask(flush::GRACE));
     if alive.is_empty() {
         return Ok(());
     }

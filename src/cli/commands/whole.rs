@@ -9,7 +9,7 @@ use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::render::steps::Steps;
 use crate::cli::restart_args::Restart;
-use crate::ports::flush::{Force, Foreign, Own, Plan, Request};
+use crate::ports::flush::{self, Force, Foreign, Own, Plan, Request};
 use crate::protocol::status::Status;
 use crate::rundir::leftovers;
 use crate::spec::fleet::Fleet;
@@ -163,7 +163,7 @@ impl Whole<'_> {
 
     fn flush(&self, found: &Found, laggards: &[ServiceName]) -> Result<((), String), Failure> {
         let plan = self.plan(found, laggards)?;
-        let ended = system::flush(&plan, Force::Ask(system::GRACE))?;
+        let ended = system::flush(&plan, Force::Ask(flush::GRACE))?;
         let ports: BTreeSet<_> = system::ports_but(&found.fleet, laggards).into_keys().collect();
         system::prove_free(&ports)?;
         Ok(((), system::flushed_words(ended, ports.len())))

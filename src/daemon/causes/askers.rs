@@ -1,13 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::config::change::Effect;
 use crate::daemon::engine::Engine;
 use crate::daemon::preflight::Reading;
 use crate::daemon::warden::Warden;
 use crate::machine::event::{Command, Verb};
+use crate::ports::flush;
 use crate::sys::{clock, user};
 use crate::vocab::cause::{By, Means};
 use crate::vocab::identity::Pid;
+use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
@@ -31,9 +34,13 @@ impl Asker {
 pub struct Askers {
     ends: BTreeMap<ServiceName, By>,
     signals: BTreeMap<RunId, (Signal, By)>,
-    flushes: BTreeMap<RunId, By>,
+    flushes: BTreeMap<RunId, (Moment, By)>,
     stops: BTreeMap<ServiceName, Stopped>,
 }
+
+/// An end that comes later than so long after a flush was announced is none of its doing: by then it has asked, killed and
+/// given up, and what the run left has had as long to vanish.
+const FLUSH_MAX: Duration = flush::GRACE.saturating_add(flush::KILLED_MAX).saturating_add(flush::KILLED_MAX);
 
 /// By whom and when a service was stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +75,14 @@ impl Askers {
     }
 
     /// A run is about to be ended by a client, which may take more than one signal.
-    pub fn flush(&mut self, run: RunId, by: By) {
-        self.flushes.insert(run, by);
+    pub fn flush(&mut self, run: RunId, by: By, now: Moment) {
+        self.flushes.insert(run, (now, by));
     }
 
-    /// Who ended a run to free its port.
-    pub fn take_flush(&mut self, run: RunId) -> Option<By> {
-        self.flushes.remove(&run)
+    /// Who ended a run to free its port, if a flush can have ended a run that is over now.
+    pub fn take_flush(&mut self, run: RunId, now: Moment) -> Option<By> {
+        let (announced, by) = self.flushes.remove(&run)?;
+        (now.since(announced) <= FLUSH_MAX).then_some(by)
     }
 
     /// The runs of these services are not to end after all.
@@ -124,7 +132,7 @@ impl Engine {
     pub(in crate::daemon) fn note_flush(&mut self, pids: &BTreeSet<Pid>, by: &By) {
         for charge in self.wardens.values().map(Warden::charge) {
             if pids.contains(&charge.leader.pid) {
-                self.askers.flush(charge.tag.run, by.clone());
+                self.askers.flush(charge.tag.run, by.clone(), clock::now());
             }
         }
     }
@@ -140,5 +148,26 @@ impl Engine {
         let by = reading.asker.by(Means::Reload);
         let changed = reading.difference.changed.iter().filter(|it| it.effect == Effect::NewRun);
         self.askers.end(changed.map(|it| &it.service).chain(&reading.difference.removed), &by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asker, Askers, FLUSH_MAX};
+    use crate::vocab::cause::Means;
+    use crate::vocab::moment::Moment;
+    use crate::vocab::run::RunId;
+    use std::time::Duration;
+
+    #[test]
+    fn a_flush_is_the_cause_of_no_end_that_comes_when_it_has_long_given_up() {
+        let (announced, by) = (Moment::since_boot(Duration::from_secs(7)), Asker::NOBODY.by(Means::Flush));
+        let taken = |lasted| {
+            let mut askers = Askers::default();
+            askers.flush(RunId(1), by.clone(), announced);
+            askers.take_flush(RunId(1), announced.after(lasted))
+        };
+        assert_eq!(taken(FLUSH_MAX), Some(by.clone()));
+        assert_eq!(taken(FLUSH_MAX + Duration::from_millis(1)), None);
     }
 }

@@ -110,7 +110,7 @@ impl Engine {
 
     /// What was done to a run that has ended, and who had it done.
     fn deed(&mut self, run: RunId, name: &ServiceName) -> (Deed, Option<By>) {
-        let (signalled, flushed) = (self.askers.take_signal(run), self.askers.take_flush(run));
+        let (signalled, flushed) = (self.askers.take_signal(run), self.askers.take_flush(run, clock::now()));
         let service = &self.fleet.services()[name];
         let by = |means| Some(Asker::NOBODY.by(means));
         if let Some((cause, remedy)) = service.condemned().filter(|_| service.phase().run() == Some(run)) {
@@ -140,8 +140,9 @@ impl Engine {
                 }
                 (None, None) => (Deed::Asked, self.askers.take_end(name)),
             },
+            // A signal may have come long before, and been outlived.
+            _ if flushed.is_some() => (Deed::Asked, flushed),
             (Some((signal, by)), _) => (Deed::Signalled(signal), Some(by)),
-            (None, _) if flushed.is_some() => (Deed::Asked, flushed),
             (None, _) => (Deed::Nothing, None),
         }
     }

@@ -1,6 +1,7 @@
-use super::{Rig, needing};
+use super::{Rig, end_of, needing};
 use crate::machine::action::Action;
 use crate::machine::event::{Event, Finding, Verb};
+use crate::machine::exchange::Second;
 use crate::machine::phase::{Phase, Rest};
 use crate::machine::sim::spec_maker::{name, plain, port_of};
 use crate::machine::ticket::Verdict;
@@ -183,6 +184,24 @@ fn a_run_that_is_too_old_is_replaced_within_its_variance_and_no_failure_is_count
     assert!(renewed.starts_with("it has run for 1m ") && renewed.ends_with("max_age is 1m 40s"), "{renewed}");
     let bound = rig.fleet.services()[&name("bound")].memory();
     assert_eq!((bound.goal, bound.failures), (Goal::Up, 0));
+}
+
+#[test]
+fn an_exchange_that_somebody_asks_for_is_not_put_down_to_a_renewal_that_failed_before() {
+    let max_age = Some(MaxAge { age: Duration::from_secs(100), variance: 0.0 });
+    let mut rig = Rig::up(vec![Service { max_age, ..plain("rolled") }]);
+    let old = rig.run("rolled");
+    rig.pass(98_000);
+    let second = |rig: &Rig| rig.fleet.services()[&name("rolled")].second().map(Second::run);
+    while second(&rig).is_none() {
+        rig.pass(10);
+    }
+    rig.tell(Event::Exited { run: second(&rig).unwrap(), end: end_of(1, Vec::new()) });
+    assert!(rig.reason_of("rolled").starts_with("was to be replaced (it has run for 1m 40s"));
+    rig.ask(2, Verb::Roll { ready_within: Duration::from_secs(5) }, &["rolled"]);
+    rig.pass(1_000);
+    assert!(rig.run("rolled") > old);
+    assert_eq!(rig.fleet.services()[&name("rolled")].renewed(old), None);
 }
 
 #[test]
