@@ -319,8 +319,8 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     past.end_strays();
     engine.cgroups.iter().for_each(Home::sweep);
     let start = past.what_to_start(boot.config, boot.start);
-    past.take_over(&mut engine);
-    engine.begin(&fleet);
+    let over = past.take_over(&mut engine);
+    engine.begin(&fleet, over).await;
     let (end, ending) = oneshot::channel();
     let server = tokio::spawn(serve::serve(listeners, router::router(mailbox.clone()), ending));
     let serving = declared.serve(&mailbox);

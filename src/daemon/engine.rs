@@ -110,7 +110,7 @@ pub struct Engine {
     /// How to get another guardian.
     pub(super) hire: Hire,
     pub(super) config: PathBuf,
-    inbox: mpsc::Receiver<Message>,
+    pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) heard: mpsc::Receiver<Heard>,
     pub(super) replies: BTreeMap<TicketId, oneshot::Sender<Report>>,
     pub(super) ending: Ending,
@@ -252,8 +252,10 @@ impl Engine {
             self.take(message);
             while let Ok(message) = self.inbox.try_recv() {
                 self.note_use(&message);
+                self.forget_seen(&message);
                 self.take(Some(message));
             }
+            self.seen = None;
             self.make_starts();
             self.end_if_config_says_so();
             self.holdings.keep_wanted(&self.fleet);
@@ -266,9 +268,9 @@ impl Engine {
         }
     }
 
-    /// The next message; none when the machine's deadline comes first, or there are runs to begin.
+    /// The next message; none when the machine's deadline comes first, there are runs to begin, or all is over.
     pub(super) async fn next_message(&mut self) -> Option<Message> {
-        if !self.starts.is_empty() {
+        if !self.starts.is_empty() || matches!(self.ending, Ending::Over(_)) {
             tokio::task::yield_now().await;
             return self.inbox.try_recv().ok();
         }
@@ -303,7 +305,7 @@ impl Engine {
         }
     }
 
-    fn take(&mut self, message: Option<Message>) {
+    pub(super) fn take(&mut self, message: Option<Message>) {
         match message {
             None => self.feed(Event::Tick),
             Some(Message::Machine(Event::Abandoned(ticket))) => self.abandon(ticket),

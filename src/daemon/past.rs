@@ -1,11 +1,15 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::boot::{Config, Start};
 use super::diary;
 use super::engine::Engine;
 use super::last_words::Beginning;
+use super::mailbox::{self, Message};
 use super::notebook::Notebook;
 use super::perform::Guarded;
 use crate::machine::event::Event;
@@ -26,6 +30,8 @@ use crate::vocab::state::Goal;
 /// What a supervisor before this one left.
 pub(super) struct Past {
     survivors: Vec<Survivor>,
+    /// The runs of those whose main processes had ended by then.
+    over: BTreeSet<RunId>,
     /// Every process of the fleet that no live run accounts for.
     strays: Vec<Leftover>,
     pub(super) last_run: RunId,
@@ -56,8 +62,11 @@ impl Past {
         };
         survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
         let kept: BTreeSet<RunId> = survivors.iter().flat_map(Survivor::runs).map(|(run, ..)| run).collect();
+        let living: BTreeSet<Identity> = leftovers.iter().map(|leftover| leftover.identity).collect();
+        let runs = survivors.iter().flat_map(Survivor::runs);
+        let over = runs.filter(|(_, leader, _)| !living.contains(leader)).map(|(run, ..)| run).collect();
         let strays = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
-        Self { survivors, strays, last_run, takeovers, memory }
+        Self { survivors, over, strays, last_run, takeovers, memory }
     }
 
     /// The runs that are taken over, with their main processes.
@@ -83,8 +92,8 @@ impl Past {
         }
     }
 
-    /// Puts wardens on what lives and tells the machine.
-    pub(super) fn take_over(self, engine: &mut Engine) {
+    /// Puts wardens on what lives and tells the machine. Gives the runs that are over, whose wardens will tell so.
+    pub(super) fn take_over(self, engine: &mut Engine) -> BTreeSet<RunId> {
         let runs = self.survivors.iter().flat_map(|survivor| survivor.runs().map(move |run| (survivor, run)));
         for (survivor, (run, leader, since)) in runs {
             let instance = engine.paths.instance.clone();
@@ -108,6 +117,26 @@ impl Past {
             engine.feed(Event::Resumed(self.survivors));
             engine.ask_hanging_to_end();
         }
+        self.over
+    }
+}
+
+/// What is over and has not been heard of by then, because its tree is slow to vanish, is heard of later.
+const HEARD_WITHIN: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Hears of the ends of these runs, which are over, before clients are served: none is told of a dead process.
+    pub(super) async fn hear_ends(&mut self, mut over: BTreeSet<RunId>) {
+        let deadline = Instant::now() + HEARD_WITHIN;
+        while !over.is_empty() {
+            let message = mailbox::receive(&mut self.inbox, &mut self.heard);
+            let Ok(Some(message)) = timeout_at(deadline, message).await else { break };
+            if let Message::Ended(ended) = &message {
+                over.remove(&ended.run);
+            }
+            self.take(Some(message));
+        }
+        self.end_if_config_says_so();
     }
 }
 

@@ -45,11 +45,18 @@ impl Engine {
         }
     }
 
+    /// A look at the processes is as good as another until a message comes that is no question about them.
+    pub(super) fn forget_seen(&mut self, message: &Message) {
+        if !matches!(message, Message::Question(Question::Processes(_))) {
+            self.seen = None;
+        }
+    }
+
     /// Answers one. Whoever asked may have left; then nobody has to know.
     pub(super) fn question(&mut self, question: Question) {
         match question {
             Question::IsEnding(reply) => drop(reply.send(self.is_ending())),
-            Question::Processes(reply) => drop(reply.send(Arc::new(self.processes()))),
+            Question::Processes(reply) => drop(reply.send(self.look_again())),
             Question::Configs(reply) => drop(reply.send(self.configured())),
             Question::Reread(reply) => drop(reply.send(self.reread())),
             Question::ForeseeRestart(reply) => self.foresee_restart(reply),

@@ -22,6 +22,7 @@ use crate::rundir::enabled;
 use crate::spec::fleet::Fleet;
 use crate::spec::listener::EventType;
 use crate::vocab::name::ServiceName;
+use crate::vocab::run::RunId;
 use crate::vocab::state::Goal;
 
 impl Engine {
@@ -32,12 +33,13 @@ impl Engine {
         self.declare_listeners(&BTreeSet::new());
     }
 
-    /// Begins what goes on beside the services, once those that live are taken over.
-    pub(super) fn begin(&mut self, fleet: &Fleet) {
+    /// Begins what goes on beside the services, once those that live are taken over, and hears of those that are over.
+    pub(super) async fn begin(&mut self, fleet: &Fleet, over: BTreeSet<RunId>) {
         self.renew_listeners();
         self.keep_targets(fleet);
         self.keep_schedules(fleet);
         self.switchboard.tell(EventType::SupervisorStateChangeRunning, String::new());
+        self.hear_ends(over).await;
     }
 
     /// Reads the config again and, if all services would start by it, acts on it.

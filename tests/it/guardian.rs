@@ -95,6 +95,23 @@ fn services_live_without_guardian_and_supervisor() {
 }
 
 #[test]
+fn up_after_the_death_of_all_at_once_tells_of_nobody_who_is_dead() {
+    let fleet = eight();
+    let (services, supervisor) = (pids(&fleet), fleet.status().supervisor);
+    let both: Vec<i32> =
+        supervisor.guardian.into_iter().chain(supervisor.pid).map(|pid| pid.as_raw()).collect();
+    // Neither gets to see the end of anybody.
+    both.iter().for_each(|pid| kill(Pid::from_raw(*pid), Signal::SIGSTOP).unwrap());
+    services.values().chain(&both).for_each(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap());
+    wait_until("all are dead", || services.values().chain(&both).all(|pid| !is_alive(*pid)).then_some(()));
+    let shown = fleet.run("up").expect(0).stdout;
+    let is_dead = |word: &str| services.values().any(|pid| word == pid.to_string());
+    assert!(!shown.split_whitespace().any(is_dead), "{services:?}\n{shown}");
+    let after = pids(&fleet);
+    assert!(after.len() == 8 && after.values().all(|pid| is_alive(*pid)), "{after:?}");
+}
+
+#[test]
 fn a_signal_to_the_guardian_ends_everything_gracefully() {
     let fleet = eight();
     let (services, supervisor) = (pids(&fleet), fleet.status().supervisor);
