@@ -5,6 +5,7 @@ use crate::protocol::graph::{Condition, Dependency, Graph, Node, Start};
 use crate::spec;
 use crate::spec::graph::Bond;
 use crate::sys::clock;
+use crate::vocab::measure::millis;
 use crate::vocab::moment::Moment;
 
 impl Engine {
@@ -12,7 +13,7 @@ impl Engine {
     pub(super) fn graph(&self) -> Graph {
         let (now, now_unix_ms) = (clock::now(), clock::unix_ms());
         let at = |moment: Moment| {
-            let ago_ms = u64::try_from(now.since(moment).as_millis()).unwrap_or(u64::MAX);
+            let ago_ms = millis(now.since(moment));
             now_unix_ms.saturating_sub(ago_ms)
         };
         let node = |service: &Service| Node {

@@ -11,6 +11,7 @@ use crate::spec::health::{Aspect, Check, Pattern};
 use crate::spec::service::Service;
 use crate::sys::clock;
 use crate::vocab::identity::Pid;
+use crate::vocab::measure::millis;
 use crate::vocab::moment::Moment;
 
 /// What the looks at one run remember from one to the next, and what it has told of itself. Clones are the same book.
@@ -43,7 +44,7 @@ impl Notebook {
     /// The book of a run that began then, of whose looks nothing is known any more.
     pub(super) fn of_old_run(service: &Service, times_dir: &Path, since: Moment) -> Self {
         let age = clock::now().since(since);
-        let unix_ms = clock::unix_ms().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let unix_ms = clock::unix_ms().saturating_sub(millis(age));
         let reads_logs = service.checks().any(|check| matches!(check, Check::Log(_)));
         // A check that comes with a reload asks for lines from then on.
         let scan =

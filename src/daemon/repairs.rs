@@ -19,6 +19,7 @@ use crate::spec::script::script_of;
 use crate::spec::service::Service;
 use crate::spec::watch::Watch;
 use crate::sys::clock;
+use crate::vocab::measure::millis;
 use crate::vocab::name::ServiceName;
 
 /// The files that services wait for whose programs do not start. What is waited for is forgotten with the wait.
@@ -48,7 +49,7 @@ impl Engine {
         let Blame::Program { file } = blame else { return };
         let lasted = service.last().map_or(Duration::ZERO, |last| last.lasted);
         let ended_ms = clock::unix_ms();
-        let began_ms = ended_ms.saturating_sub(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
+        let began_ms = ended_ms.saturating_sub(millis(lasted));
         let wait = Wait { service: Arc::clone(service.spec()), file, began_ms, ended_ms };
         let mailbox = self.mailbox.clone();
         let task = tokio::spawn(async move {

@@ -4,7 +4,7 @@ use std::io;
 use super::envelope::{self, OpenLines, Origin, Piece, Wrapper};
 use super::escapes::Filter;
 use super::loss::Loss;
-use super::pump::{Destination, Ground, StreamKey};
+use super::pump::{Destination, Ground};
 use super::series::{Series, Taken};
 use super::sink::{Sent, Sink};
 use super::tap::{self, Tap};
@@ -59,7 +59,7 @@ const LAST_BYTES: usize = 16 * 1024;
 
 impl Fan {
     pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Self {
-        let key = StreamKey { service: origin.service.clone(), stream: origin.stream };
+        let key = origin.key();
         let loss = || Loss::new(&ground.tally, &origin.service);
         let sink = |target: &Target| Sink::new(*target, origin, to, loss());
         let filter = (to.delivery.escapes == Escapes::Stripped).then(Filter::default);

@@ -193,9 +193,9 @@ impl Series {
         }
     }
 
-    /// Moves a step's worth of bytes, or the portion's, out of the pipe into the current file, or sets that aside at a line's end when it would
-    /// grow too large. No line is cut by that: one that is larger than a file may be has a file
-    /// of its own. A process that is killed anywhere in here leaves files that the next one goes on with.
+    /// Moves a step's worth of bytes, or the portion's, out of the pipe into the current file, or sets that aside at a line's
+    /// end when it would grow too large. No line is cut by that: one that is larger than a file may be has a file of its own.
+    /// A process that is killed anywhere in here leaves files that the next one goes on with.
     ///
     /// # Errors
     /// `WouldBlock` when the pipe is empty. Anything else is the disk's, and what is not in a file is still in the pipe.

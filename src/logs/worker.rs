@@ -16,6 +16,7 @@ use super::pump::{Attachment, Destination, Drained, Ground, Request, SetAside, S
 use super::stream::Stream;
 use crate::sys::clock;
 use crate::sys::source::SidePipe;
+use crate::vocab::measure::millis;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream;
 
@@ -118,7 +119,7 @@ impl Worker {
                 Some(Duration::ZERO)
             }
             // Rounded down: the rest is slept.
-            Some(rest) => Some(Duration::from_millis(u64::try_from(rest.as_millis()).unwrap_or(u64::MAX))),
+            Some(rest) => Some(Duration::from_millis(millis(rest))),
             None => None,
         };
         if let Err(error) = self.poll.poll(events, timeout) {

@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::time::Duration;
 
 use super::history::Book;
 use super::paths::Paths;
@@ -8,6 +7,7 @@ use crate::sys::{clock, process};
 use crate::vocab::cause::{By, Class, Record};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::mark::{Began, Turn};
+use crate::vocab::measure::millis;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::signal::Signal;
@@ -59,10 +59,6 @@ fn record(began: &Began, identity: Identity, by: &By) -> Record {
         by: Some(by.clone()),
         ..Record::blank(began.began, clock::unix_ms().max(began.unix_ms))
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

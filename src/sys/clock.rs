@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::time::{ClockId, clock_gettime};
 
 use super::os;
+use crate::vocab::measure::millis;
 use crate::vocab::moment::Moment;
 
 /// This moment by `CLOCK_MONOTONIC` (clock_gettime(2)): the same for every process of this boot, and it never jumps.
@@ -14,7 +15,7 @@ pub fn now() -> Moment {
 /// The wall clock, in milliseconds since 1970 UTC. For showing, never for waiting.
 pub fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    millis(since)
 }
 
 /// Lets the waits of this thread end when they are over, and not up to 50 µs later, as the kernel does unasked to wake several

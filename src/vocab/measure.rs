@@ -19,6 +19,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     humantime::parse_duration(text.trim()).map_err(|_| BadDuration(text.to_owned()))
 }
 
+/// A duration in whole milliseconds, as files and the protocol have it; one that no file can have is the longest.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Reads a size in bytes such as `50MB` (10^6) or `50MiB` (2^20).
 pub fn parse_size(text: &str) -> Result<u64, BadSize> {
     let has_unit = text.trim().ends_with(|c: char| c.is_ascii_alphabetic());

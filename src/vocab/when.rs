@@ -5,7 +5,7 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
-use crate::vocab::measure::parse_duration;
+use crate::vocab::measure::{millis, parse_duration};
 
 /// A point in time as people type it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl When {
             local.to_zoned(zone.clone()).map_or(now_ms, |zoned| zoned.timestamp().as_millisecond())
         };
         let ms = match self {
-            Self::Ago(stretch) => now_ms.saturating_sub_unsigned(saturating_ms(stretch)),
+            Self::Ago(stretch) => now_ms.saturating_sub_unsigned(millis(stretch)),
             Self::At(moment) => moment.as_millisecond(),
             Self::Local(date_time) => local(date_time, now.time_zone()),
             Self::Day(ago) => {
@@ -74,10 +74,6 @@ impl When {
         };
         u64::try_from(ms).unwrap_or_default()
     }
-}
-
-fn saturating_ms(stretch: Duration) -> u64 {
-    u64::try_from(stretch.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::cli::args::{Awaited as AwaitedWord, SignalArgs, Wait};
-use crate::cli::context::{Context, millis, runtime};
+use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::unless_interrupted;
 use crate::cli::order_args::{Start, Stop};
@@ -12,6 +12,7 @@ use crate::cli::render::report;
 use crate::client::ask::AskError;
 use crate::protocol::command::{Awaited, Command, Dependents, Order, SignalOrder, WaitOrder};
 use crate::protocol::problem::Kind;
+use crate::vocab::measure::millis;
 use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
 

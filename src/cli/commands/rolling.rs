@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::{down, order, status};
-use crate::cli::context::{Context, millis, runtime};
+use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::restart_args::Restart;
@@ -9,6 +9,7 @@ use crate::protocol::command::{Command, Dependents, RollOrder};
 use crate::protocol::status::ServiceView;
 use crate::spec::fleet::Fleet;
 use crate::vocab::identity::Pid;
+use crate::vocab::measure::millis;
 use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
 

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use crate::cli::commands::{order, system};
-use crate::cli::context::{Context, millis, runtime};
+use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::restart_args::Scale;
@@ -10,6 +10,7 @@ use crate::protocol::command::{Command, ScaleOrder};
 use crate::spec::fleet::NotAFleet;
 use crate::spec::replicas::Counts;
 use crate::vocab::identity::Pid;
+use crate::vocab::measure::millis;
 use crate::vocab::name::ServiceName;
 
 /// Gives services other counts of replicas.

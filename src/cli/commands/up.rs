@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{status, supervise};
 use crate::cli::args::Up;
-use crate::cli::context::{Context, millis, runtime};
+use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
@@ -11,6 +11,7 @@ use crate::client::connection::{Client, Unreachable};
 use crate::launch::detached::{self, Request};
 use crate::protocol::command::{Command, Order};
 use crate::protocol::reply::Report;
+use crate::vocab::measure::millis;
 use crate::vocab::selection::Selection;
 
 /// How often a supervisor that is on its way out is looked at.

@@ -16,6 +16,7 @@ use crate::protocol::why::{self, LiveRun};
 use crate::spec::health::{Aspect, Check};
 use crate::sys::clock;
 use crate::vocab::cause::{By, Class, Means, Record};
+use crate::vocab::measure::millis;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
@@ -104,7 +105,7 @@ impl Engine {
         });
         let Some(live) = live else { return record };
         let lasted = clock::now().since(live.since);
-        let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+        let lasted_ms = millis(lasted);
         Record { pid: Some(live.identity.pid), lasted_ms: Some(lasted_ms), ..record }
     }
 
