@@ -10,6 +10,7 @@ use crate::config::environment::Environment;
 use crate::config::find;
 use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
+use crate::config::shell_words;
 use crate::config::supervisord::load as dialect;
 use crate::rundir::applied::Applied;
 use crate::rundir::enabled;
@@ -94,13 +95,14 @@ impl Context {
         load::load(&self.config, &self.environment)
     }
 
-    /// What a file of supervisord's asks for and does not get.
+    /// What the file asks for and does not get.
     pub(super) fn remarks(&self) -> Vec<String> {
         match load::read_text(&self.config) {
             Ok(text) if dialect::is_dialect(&self.config, &text) => {
                 dialect::remarks(&text, &self.config, &self.environment)
             }
-            Ok(_) | Err(_) => Vec::new(),
+            Ok(text) => shell_words::remarks(&self.config.display().to_string(), &text),
+            Err(_) => Vec::new(),
         }
     }
 

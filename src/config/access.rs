@@ -37,18 +37,19 @@ fn owner(text: &str, value: &Value<'_>) -> Option<(u32, Option<u32>)> {
 
 /// A mode or a mask of three octal digits.
 pub(super) fn octal(section: &Section<'_>, key: &'static str) -> Option<u32> {
-    let value = section.value(key)?;
+    octal_of(&section.value(key)?, &key.replace('_', " "))
+}
+
+/// The same of a value, which is one of what is said.
+pub(super) fn octal_of(value: &Value<'_>, name: &str) -> Option<u32> {
     if value.is_integer() {
         return value.integer(0..0o1000).and_then(|mode| u32::try_from(mode).ok());
     }
-    let (text, value) = section.text(key)?;
+    let text = value.text()?;
     match u32::from_str_radix(&text, 8) {
         Ok(mode) if mode < 0o1000 => Some(mode),
         Ok(_) | Err(_) => {
-            value.add(
-                format!("`{text}` is not a {}", key.replace('_', " ")),
-                "write three octal digits: \"022\"",
-            );
+            value.add(format!("`{text}` is not a {name}"), "write three octal digits: \"022\"");
             None
         }
     }

@@ -45,7 +45,10 @@ fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) ->
     let (hold, host) = (section.text("hold"), section.value("host"));
     let sockets = sockets(section, holder, places);
     let access = access::read(section);
-    let Some((text, value)) = hold else { return read_sockets_alone(section, holder, (sockets, access)) };
+    let backlog = backlog(section);
+    let Some((text, value)) = hold else {
+        return read_sockets_alone(section, holder, Sockets { paths: sockets, access, backlog });
+    };
     let hosts = host.map_or_else(|| vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], |value| hosts(&value));
     let ports = &holder.ports.list;
     let tcp = ports.iter().flat_map(|port| at(*port, &hosts));
@@ -63,10 +66,17 @@ fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) ->
         }
         return None;
     }
-    let hold = Hold { way, addresses, access };
+    let hold = Hold { way, addresses, access, backlog };
     refuse_ports(ports, &value);
     refuse_what_cannot_be(&hold, &value, holder, &sockets);
     Some(hold)
+}
+
+/// Unix sockets of a service, and how they are made.
+struct Sockets<'v> {
+    paths: Vec<(PathBuf, Value<'v>)>,
+    access: Access,
+    backlog: Option<u16>,
 }
 
 /// Without `hold`: nobody can use a socket that is declared but one who is given it, so `sockets` alone are given as from
@@ -74,12 +84,13 @@ fn read_hold(section: &Section<'_>, holder: &Holder<'_>, places: &mut Places) ->
 fn read_sockets_alone(
     section: &Section<'_>,
     holder: &Holder<'_>,
-    (sockets, access): (Vec<(PathBuf, Value<'_>)>, Access),
+    sockets: Sockets<'_>,
 ) -> Option<Hold> {
+    let Sockets { paths: sockets, access, backlog } = sockets;
     let is_alone = holder.ports.list.is_empty() && section.own("host").is_none();
     if is_alone && !sockets.is_empty() {
         let addresses = sockets.into_iter().map(|(path, _)| ListenAddress::Unix(path)).collect();
-        return Some(Hold { way: Way::ListenFds, addresses, access });
+        return Some(Hold { way: Way::ListenFds, addresses, access, backlog });
     }
     for key in ["host", "sockets"] {
         // An empty list of sockets declares nothing.
@@ -89,15 +100,21 @@ fn read_sockets_alone(
             value.add(what, "add `hold = \"listen-fds\"`, \"stdin\" or \"python\", or remove it");
         }
     }
-    for key in ["socket_mode", "socket_owner"] {
+    let is_about = |key| if key == "socket_backlog" { "sockets" } else { "unix sockets" };
+    for key in ["socket_mode", "socket_owner", "socket_backlog"] {
         if let Some(value) = section.own(key).filter(|_| sockets.is_empty()) {
             value.add(
-                format!("`{key}` is about unix sockets that procman holds"),
-                "add `sockets`, or remove it",
+                format!("`{key}` is about {} that procman holds", is_about(key)),
+                "add `hold` or `sockets`, or remove it",
             );
         }
     }
     None
+}
+
+/// Reads `socket_backlog`, which listen(2) is given; as many connections as the system lets may wait unless it is said.
+fn backlog(section: &Section<'_>) -> Option<u16> {
+    section.integer("socket_backlog", 1..65_536).and_then(|backlog| u16::try_from(backlog).ok())
 }
 
 /// Only the Python shim can take a socket away from a program that goes on.

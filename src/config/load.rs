@@ -14,6 +14,7 @@ use crate::spec::fleet::{Fleet, NotAFleet};
 use crate::spec::replicas::Replica;
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::ServiceName;
+use crate::vocab::nearest::nearest;
 use crate::vocab::port::Endpoint;
 
 /// Where things stand in the file, for problems that only the whole fleet shows.
@@ -200,11 +201,12 @@ fn read<'a>(
     let supervisor = Supervisor { also_kill, notify: targets.clone(), ..supervisor };
     let mut places = Places::default();
     let Some(services) = services else {
-        notes.add(Problem {
-            span: None,
-            what: "there are no services".to_owned(),
-            hint: Some(EXAMPLE.to_owned()),
-        });
+        // A misspelt table of services is an unknown key, for which a note asks whether this one was meant.
+        let is_misspelt = root.iter().any(|(key, _)| nearest(key.as_ref().as_ref(), ["services"]).is_some());
+        if !is_misspelt {
+            let what = "there are no services".to_owned();
+            notes.add(Problem { span: None, what, hint: Some(EXAMPLE.to_owned()) });
+        }
         return (None, places);
     };
     if services.expect_table().is_none() {

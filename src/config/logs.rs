@@ -2,12 +2,13 @@ use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+use super::access;
 use super::load::Machine;
 use super::service::Context;
 use super::table::Section;
 use super::value::Value;
 use crate::spec::log::{
-    Compression, Delivery, Envelope, Escapes, Every, Logs, OnFull, OutputEvents, Rotation, Target,
+    Compression, Delivery, Envelope, Escapes, Every, Logs, Making, OnFull, OutputEvents, Rotation, Target,
 };
 use crate::vocab::measure::{Bytes, parse_duration};
 use crate::vocab::name::ServiceName;
@@ -22,6 +23,7 @@ pub(super) fn read(context: &Context<'_>, section: &Section<'_>, name: &ServiceN
     let stderr = output(context, section.value("stderr"), &usual("err"), Some(&stdout));
     let files = if stdout.file == stderr.file { 1 } else { 2 };
     let (rotation, delivery) = log(section, files);
+    let [stdout_making, stderr_making] = making(section);
     Logs {
         rotation,
         stdout: stdout.file.into(),
@@ -31,6 +33,8 @@ pub(super) fn read(context: &Context<'_>, section: &Section<'_>, name: &ServiceN
         delivery,
         stdout_events: OutputEvents::default(),
         stderr_events: OutputEvents::default(),
+        stdout_making,
+        stderr_making,
     }
 }
 
@@ -136,10 +140,29 @@ fn log(section: &Section<'_>, files: u64) -> (Rotation, Delivery) {
                 Some(false) | None => Escapes::Kept,
             },
         };
+        // Read on its own, see `making`.
+        section.value("mode");
         section.refuse_others("log");
         Some((rotation, delivery))
     });
     read.unwrap_or_default()
+}
+
+/// Reads `mode` of `log`: of both streams' files, or of each.
+fn making(section: &Section<'_>) -> [Making; 2] {
+    let log = section.value("log").filter(|log| log.table().is_some()).and_then(|log| log.section());
+    let Some(mode) = log.and_then(|log| log.value("mode")) else { return [Making::WithBytes; 2] };
+    let of = |value: Option<Value<'_>>| {
+        let mode = value.and_then(|value| access::octal_of(&value, "mode"));
+        mode.map_or(Making::WithBytes, Making::WithRun)
+    };
+    if mode.table().is_none() {
+        return [of(Some(mode)); 2];
+    }
+    let Some(each) = mode.section() else { return [Making::WithBytes; 2] };
+    let found = ["stdout", "stderr"].map(|stream| of(each.value(stream)));
+    each.refuse_others("mode");
+    found
 }
 
 fn on_full(section: &Section<'_>) -> OnFull {

@@ -136,6 +136,10 @@ pub(super) fn endpoint(value: &Value<'_>) -> Option<Endpoint> {
     port(value).map(Endpoint::tcp)
 }
 
+/// What may be written in a glob.
+pub(super) const GLOB_WORDS: &str =
+    "`*` stands for any text, `[ab]` for a or b, `{a,b}` for either; `\\` before one takes it as it is";
+
 /// Reads `[emergency]`: the globs of `also_kill`.
 pub(super) fn emergency<'a>(
     table: Option<&'a DeTable<'a>>,
@@ -149,10 +153,7 @@ pub(super) fn emergency<'a>(
         match Glob::new(&text) {
             Ok(_) => Some(text),
             Err(error) => {
-                value.add(
-                    format!("this is not a glob: {}", error.kind()),
-                    "`*` stands for any text, `[ab]` for a or b, `{a,b}` for either; `\\` before one takes it as it is",
-                );
+                value.add(format!("this is not a glob: {}", error.kind()), GLOB_WORDS);
                 None
             }
         }

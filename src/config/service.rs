@@ -23,9 +23,10 @@ use crate::spec::policy::{Asked, EarlyExit, Stop};
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Command, Service, Stdin};
 use crate::spec::supervisor::Supervisor;
-use crate::vocab::name::ServiceName;
+use crate::vocab::name::{BadName, ServiceName};
 use crate::vocab::port::Endpoint;
 use crate::vocab::signal::Signal;
+use crate::vocab::unfit::Unfit;
 
 /// What every service is read with.
 pub(super) struct Context<'a> {
@@ -59,7 +60,7 @@ pub(super) fn read(
     let name = match ServiceName::parse(name) {
         Ok(name) => name,
         Err(bad) => {
-            context.notes.add(Problem::at(span, bad.to_string()));
+            context.notes.add(Problem::at(span, bad.what()).hint(BadName::WAY_OUT));
             return None;
         }
     };

@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::scope::Scope;
 use super::table::{Notes, Section};
 use crate::vocab::measure::{parse_duration, parse_size};
+use crate::vocab::unfit::Unfit;
 
 /// One value, where it stands, and what its variables mean.
 #[derive(Clone, Copy)]
@@ -88,8 +89,8 @@ impl<'a> Value<'a> {
     }
 
     /// What came of it, or a note of why nothing did.
-    pub(super) fn note<T, E: std::fmt::Display>(&self, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.notes.add(Problem::at(self.span(), error.to_string()))).ok()
+    pub(super) fn note<T, E: Unfit>(&self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(error.what(), E::WAY_OUT)).ok()
     }
 
     fn wrong_type<T>(&self, expected: Expected) -> Option<T> {

@@ -1,6 +1,7 @@
 use globset::GlobBuilder;
 
 use super::health::positive;
+use super::sections;
 use super::table::Section;
 use super::value::Value;
 use crate::spec::watch::Watch;
@@ -42,5 +43,11 @@ fn glob(value: &Value<'_>) -> Option<String> {
         return None;
     }
     let text = text.strip_prefix("./").unwrap_or(&text).to_owned();
-    value.note(GlobBuilder::new(&text).literal_separator(true).build().map(|_| text.clone()))
+    match GlobBuilder::new(&text).literal_separator(true).build() {
+        Ok(_) => Some(text),
+        Err(error) => {
+            value.add(format!("this is not a glob: {}", error.kind()), sections::GLOB_WORDS);
+            None
+        }
+    }
 }

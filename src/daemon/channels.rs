@@ -13,7 +13,6 @@ use crate::machine;
 use crate::rundir::channel;
 use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
-use crate::spec::log::Logs;
 use crate::spec::service::{Service, Stdin};
 use crate::sys::clock;
 use crate::sys::stash::Stash;
@@ -157,20 +156,24 @@ impl Engine {
 
     /// Where a stream of a service goes.
     fn destination(&self, service: &Service, stream: Stream) -> Destination {
-        let Logs { stdout, stderr, stdout_to, stderr_to, rotation, delivery, stdout_events, stderr_events } =
-            &service.logs;
-        let (file, other, targets, events) = match stream {
-            Stream::Stdout => (stdout, stderr, stdout_to, stdout_events),
-            Stream::Stderr => (stderr, stdout, stderr_to, stderr_events),
+        let logs = &service.logs;
+        let (file, other, targets, events, making) = match stream {
+            Stream::Stdout => {
+                (&logs.stdout, &logs.stderr, &logs.stdout_to, logs.stdout_events, logs.stdout_making)
+            }
+            Stream::Stderr => {
+                (&logs.stderr, &logs.stdout, &logs.stderr_to, logs.stderr_events, logs.stderr_making)
+            }
         };
         Destination {
             file: file.clone(),
-            beside: (!service.logs.are_joined()).then(|| other.clone()),
-            rotation: *rotation,
+            beside: (!logs.are_joined()).then(|| other.clone()),
+            making,
+            rotation: logs.rotation,
             targets: targets.clone(),
-            delivery: *delivery,
+            delivery: logs.delivery,
             sockets: self.fleet.spec().supervisor().log_sockets.clone(),
-            events: *events,
+            events,
         }
     }
 

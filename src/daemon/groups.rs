@@ -58,6 +58,7 @@ fn groups(fleet: &Fleet, roster: &Roster) -> Groups {
         let group = groups.entry(roster.unit(service).group.clone()).or_default();
         group.insert(name.clone(), Arc::clone(service));
     }
+    groups.extend(roster.empty_groups().iter().map(|group| (group.clone(), BTreeMap::new())));
     groups
 }
 
@@ -113,7 +114,7 @@ impl Engine {
         };
         let added = groups(&pending.fleet, &pending.roster).remove(group);
         let outcome = added.ok_or(Refused::Unknown).and_then(|added| {
-            let roster = self.roster.with(&pending.roster, &added.keys().cloned().collect::<Vec<_>>());
+            let roster = Roster::clone(&self.roster).with(&pending.roster, group, added.keys());
             let services = self.fleet.spec().services().values().chain(added.values());
             let fleet = fleet_of(self.fleet.spec(), services)?;
             self.applied.add_group(group, &pending.text);
@@ -138,7 +139,7 @@ impl Engine {
         let fleet = fleet_of(self.fleet.spec(), services)?;
         // What is known of the last config stays, so that the group can be added again.
         self.applied.remove_group(group);
-        let roster = Roster::clone(&self.roster);
+        let roster = Roster::clone(&self.roster).without(&BTreeSet::from([group.to_owned()]));
         let pending = self.pending.take();
         self.take_over(fleet, roster, pending.as_ref());
         self.pending = pending;
@@ -147,7 +148,11 @@ impl Engine {
 
     /// Acts on a fleet from here on. One that is all of the config read last is that config, applied.
     fn take_over(&mut self, fleet: Fleet, roster: Roster, pending: Option<&Pending>) {
-        if let Some(pending) = pending.filter(|pending| pending.fleet.services() == fleet.services()) {
+        let is_all = |pending: &&Pending| {
+            let is_same = pending.roster.empty_groups() == roster.empty_groups();
+            is_same && pending.fleet.services() == fleet.services()
+        };
+        if let Some(pending) = pending.filter(is_all) {
             self.applied = Applied { text: pending.text.clone(), ..Applied::default() };
             self.disk = Disk::new(&pending.fleet);
         }
@@ -177,14 +182,15 @@ pub(super) fn compose(
     }
     let mut all = groups(fleet, roster);
     all.retain(|group, _| !applied.without.contains(group));
-    let mut roster = roster.clone();
+    let mut roster = roster.clone().without(&applied.without);
     for Layer { text, groups: names } in &applied.beside {
         let layer =
             Pending::prove(text.clone(), path, environment, Machine::Trusted).map_err(|it| words(&it))?;
         let mut found = groups(&layer.fleet, &layer.roster);
         found.retain(|group, _| names.contains(group));
-        let services: Vec<ServiceName> = found.values().flat_map(|it| it.keys().cloned()).collect();
-        roster = roster.with(&layer.roster, &services);
+        for (group, services) in &found {
+            roster = roster.with(&layer.roster, group, services.keys());
+        }
         all.extend(found);
     }
     let fleet =

@@ -141,13 +141,13 @@ impl Holdings {
         for address in &hold.addresses {
             match self.held.get(address).filter(|socket| listen::listens_at(socket, address)) {
                 Some(socket) if !shared.contains(address) => {
-                    listen::renew(socket).map_err(unheld(address))?;
+                    listen::renew(socket, hold.backlog).map_err(unheld(address))?;
                 }
                 Some(_) => (),
                 None => {
                     // One whose file was taken away is closed first.
                     self.held.remove(address);
-                    let socket = listen::open(address, &access).map_err(unheld(address))?;
+                    let socket = listen::open(address, &access, hold.backlog).map_err(unheld(address))?;
                     self.held.insert(address.clone(), socket);
                     news = true;
                 }

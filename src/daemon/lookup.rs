@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::config::supervisord::model::Program;
+use crate::config::supervisord::words;
 use crate::spec::service::Service;
 
 /// Why a program cannot be executed, in supervisord's words.
@@ -12,6 +14,8 @@ pub enum Refused {
     Directory(PathBuf),
     /// This is no program.
     NotExecutable(PathBuf),
+    /// The command has no words, for this reason.
+    NoWords(String),
 }
 
 impl fmt::Display for Refused {
@@ -19,14 +23,18 @@ impl fmt::Display for Refused {
         match self {
             Self::Missing(program) => write!(f, "can't find command '{program}'"),
             Self::Directory(file) => write!(f, "command at '{}' is a directory", file.display()),
+            Self::NoWords(why) => f.write_str(why),
             Self::NotExecutable(file) => write!(f, "command at '{}' is not executable", file.display()),
         }
     }
 }
 
-/// Says why the program of a service could not be executed, before anybody tries; none if it could. `path_variable` is the
-/// supervisor's own.
-pub fn refused(spec: &Service, path_variable: Option<&str>) -> Option<Refused> {
+/// Says why the program of a service could not be executed, before anybody tries; none if it could. `written` is what a
+/// config of supervisord's says of it, and `path_variable` is the supervisor's own.
+pub fn refused(spec: &Service, written: Option<&Program>, path_variable: Option<&str>) -> Option<Refused> {
+    if let Some(why) = written.and_then(|program| words::unfit(&program.command)) {
+        return Some(Refused::NoWords(why));
+    }
     let search = spec.env.get("PATH").map(String::as_str).or(path_variable);
     if spec.command.resolve(&spec.directory, search).is_some() {
         return None;

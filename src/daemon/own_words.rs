@@ -102,8 +102,11 @@ impl Engine {
     /// Why no process could be made, in supervisord's words where it is one of its files, for its clients show them.
     pub(super) fn why_in_own_words(&self, service: &spec::service::Service, why: String) -> String {
         let path_variable = self.environment.value("PATH");
-        match self.roster.unit(service).program {
-            Some(_) => lookup::refused(service, path_variable).map_or(why, |refused| refused.to_string()),
+        match &self.roster.unit(service).program {
+            Some(program) => {
+                let refused = lookup::refused(service, Some(program), path_variable);
+                refused.map_or(why, |refused| refused.to_string())
+            }
             None => why,
         }
     }

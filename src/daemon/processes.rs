@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +25,8 @@ pub struct Processes {
     pub unix_s: u64,
     /// Each.
     pub all: Vec<Process>,
+    /// The groups that no process is in.
+    pub empty_groups: BTreeSet<String>,
     /// Whether the supervisor is about to end.
     pub is_ending: bool,
     /// What the supervisor calls itself.
@@ -106,7 +108,7 @@ impl Processes {
     /// Those of a group, if there is such a group.
     pub fn group(&self, group: &str) -> Option<Vec<&Process>> {
         let members: Vec<&Process> = self.all.iter().filter(|it| it.unit.group == group).collect();
-        (!members.is_empty()).then_some(members)
+        (!members.is_empty() || self.empty_groups.contains(group)).then_some(members)
     }
 }
 
@@ -146,6 +148,7 @@ impl Engine {
         Processes {
             unix_s: unix_s(),
             all,
+            empty_groups: self.roster.empty_groups().clone(),
             is_ending: self.is_ending(),
             identifier: self.roster.identifier.clone(),
             supervisor_log: self.paths.supervisor_log.clone(),

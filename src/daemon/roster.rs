@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ pub struct Roster {
     /// The servers that the config declares.
     pub servers: Vec<Server>,
     units: BTreeMap<ServiceName, Arc<Unit>>,
+    /// Groups that are there though no process is in them.
+    empty: BTreeSet<String>,
 }
 
 /// One process as supervisord's clients know it.
@@ -42,22 +44,40 @@ impl Roster {
         let Some(dialect) = load::dialect(text, path, environment) else {
             return Self { identifier: Self::IDENTIFIER.to_owned(), ..Self::default() };
         };
+        let empty = dialect.fleet.groups.iter().filter(|group| group.programs.is_empty());
+        let empty = empty.map(|group| group.name.clone()).collect();
         let units =
             dialect.fleet.groups.iter().flat_map(|group| group.programs.iter().map(|it| unit(group, it)));
         Self {
             units: dialect.names.into_iter().zip(units).collect(),
             identifier: dialect.fleet.supervisord.identifier,
             servers: dialect.fleet.servers,
+            empty,
         }
     }
 
-    /// This roster with another's entries for these services.
-    pub fn with(&self, other: &Self, services: &[ServiceName]) -> Self {
-        let mut units = self.units.clone();
-        units.extend(
-            services.iter().filter_map(|name| Some((name.clone(), Arc::clone(other.units.get(name)?)))),
-        );
-        Self { identifier: self.identifier.clone(), servers: self.servers.clone(), units }
+    /// This roster with another's entries for a group of these services.
+    pub fn with<'n>(
+        mut self,
+        other: &Self,
+        group: &str,
+        services: impl Iterator<Item = &'n ServiceName>,
+    ) -> Self {
+        self.units.extend(services.filter_map(|name| Some((name.clone(), Arc::clone(other.units.get(name)?)))));
+        self.empty.remove(group);
+        self.empty.extend(other.empty.get(group).cloned());
+        self
+    }
+
+    /// This roster without these groups, as far as nobody is in them: others are there as long as their services are.
+    pub fn without(mut self, groups: &BTreeSet<String>) -> Self {
+        self.empty.retain(|group| !groups.contains(group));
+        self
+    }
+
+    /// The groups that are there though no process is in them.
+    pub fn empty_groups(&self) -> &BTreeSet<String> {
+        &self.empty
     }
 
     /// What a service is called. One that supervisord's config does not have is a process of its `group`, or of a group of

@@ -61,14 +61,9 @@ const RESERVE_MS: u64 = 1000;
 const SLACK_BYTES: u64 = 64 << 10;
 
 impl Current {
-    /// Opens the file, making it and its directory (mode 0640) where they are not there.
-    pub(super) fn open(path: &Path, times: &Path) -> io::Result<Self> {
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        // Not with O_APPEND: splice(2) refuses such files.
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o640).open(path)?;
+    /// Opens the file, making it in this mode, and its directory, where they are not there.
+    pub(super) fn open(path: &Path, mode: u32, times: &Path) -> io::Result<Self> {
+        let file = make(path, mode)?;
         let found = file.metadata()?;
         if !found.is_file() {
             return Err(io::Error::other(format!("{} is not a file", path.display())));
@@ -176,6 +171,15 @@ impl Current {
         self.file.read_exact_at(&mut last, at)?;
         Ok(if last == *b"\n" { LineEnd::Whole } else { LineEnd::Open })
     }
+}
+
+/// Opens a log file, making it in this mode, and its directory, where they are not there.
+pub(super) fn make(path: &Path, mode: u32) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    // Not with O_APPEND: splice(2) refuses such files.
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode).open(path)
 }
 
 impl Drop for Current {

@@ -17,7 +17,7 @@ use super::press::Pressed;
 use super::tap::{self, Heard};
 use super::transits::Transits;
 use super::worker::Worker;
-use crate::spec::log::{Delivery, OutputEvents, Rotation, Sockets, Target};
+use crate::spec::log::{Delivery, Making, OutputEvents, Rotation, Sockets, Target};
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
@@ -61,6 +61,8 @@ pub struct Destination {
     pub file: Arc<Path>,
     /// That of the service's other stream, which shares its largest size.
     pub beside: Option<Arc<Path>>,
+    /// How files are made there.
+    pub making: Making,
     /// When it is set aside.
     pub rotation: Rotation,
     /// Whether that is where they go, and where else.
@@ -79,6 +81,7 @@ impl Destination {
         Self {
             file: file.into(),
             beside: None,
+            making: Making::default(),
             rotation,
             targets: Target::file(),
             delivery: Delivery::default(),

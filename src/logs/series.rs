@@ -3,12 +3,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::calendar;
-use super::current::{Current, LineEnd, Place, Portion};
+use super::current::{self, Current, LineEnd, Place, Portion};
 use super::press::{self, Job, Pressed};
 use super::pump::{Destination, SetAside};
 use super::shelf::Shelf;
 use super::times;
-use crate::spec::log::Compression;
+use crate::spec::log::{Compression, Making, Target};
 use crate::sys::source::{SidePipe, Source};
 
 /// One stream's files: `FILE` is the current one, `FILE.1` the newest of those set aside, up to `FILE.keep`.
@@ -268,6 +268,14 @@ impl Series {
         Ok(written)
     }
 
+    /// A run begins. What keeps its file from being made is said when there are bytes for it.
+    pub(super) fn begin_run(&self) {
+        let Destination { file, targets, making, .. } = &self.destination;
+        if let (Making::WithRun(mode), true) = (making, targets.contains(&Target::File)) {
+            let _ = current::make(file, *mode);
+        }
+    }
+
     /// What comes next is of another run than what has arrived by this time.
     pub(super) fn end_run(&mut self, unix_ms: u64) {
         if let Some(current) = &mut self.current {
@@ -312,7 +320,7 @@ impl Series {
             if let (Err(error), None) = (self.shelf().finish(), self.failed) {
                 self.fail(&error, Failed { size: 0, unix_ms });
             }
-            self.current = Some(Current::open(&self.destination.file, &self.times)?);
+            self.current = Some(Current::open(&self.destination.file, self.destination.making.mode(), &self.times)?);
         }
         self.current.as_mut().ok_or_else(|| io::Error::other("the log file was just opened"))
     }

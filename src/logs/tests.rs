@@ -26,6 +26,7 @@ mod compressed;
 mod events;
 mod follow;
 mod long;
+mod making;
 mod marks;
 mod rotated;
 mod targets;

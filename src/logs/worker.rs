@@ -6,10 +6,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 
 use super::ending::Company;
+use super::interest::{deregister, register};
 use super::pace::Next;
 use super::press::{Press, Pressed};
 use super::pump::{Attachment, Destination, Drained, Ground, Request, SetAside, StreamKey};
@@ -234,7 +234,7 @@ impl Worker {
                 Request::Drain(service, done) => {
                     let _ = done.send(self.drain_service(&service));
                 }
-                Request::BeginRun(service) => *self.runs.entry(service).or_default() += 1,
+                Request::BeginRun(service) => self.begin_run(service),
                 Request::EndRun(service, done) => {
                     let _ = done.send(self.end_run(&service));
                 }
@@ -341,6 +341,13 @@ impl Worker {
         self.drained(&tokens, unix_ms)
     }
 
+    fn begin_run(&mut self, service: ServiceName) {
+        for token in self.tokens_of(&service) {
+            self.lanes.get_mut(&token).into_iter().for_each(|lane| lane.stream.series().begin_run());
+        }
+        *self.runs.entry(service).or_default() += 1;
+    }
+
     fn end_run(&mut self, service: &ServiceName) -> Drained {
         let unix_ms = (self.ground.unix_ms)();
         let others = self.runs.get(service).map_or(0, |runs| runs.saturating_sub(1));
@@ -382,18 +389,5 @@ impl Worker {
         let next = move_bytes(&mut lane.stream, &mut self.side);
         self.wait_for(token, next);
         self.look_after(token);
-    }
-}
-
-fn register(poll: &Poll, stream: &Stream, token: usize) {
-    let Some(fd) = stream.fd() else { return };
-    if let Err(error) = poll.registry().register(&mut SourceFd(&fd), Token(token), Interest::READABLE) {
-        tracing::error!(token, %error, "cannot wait for the output of a service");
-    }
-}
-
-fn deregister(poll: &Poll, stream: &Stream) {
-    if let Some(fd) = stream.fd() {
-        let _ = poll.registry().deregister(&mut SourceFd(&fd));
     }
 }

@@ -9,6 +9,8 @@ pub struct Hold {
     pub addresses: Vec<ListenAddress>,
     /// Who may connect to those that are unix sockets.
     pub access: Access,
+    /// How many connections may wait in each until a run accepts them; none for as many as the system lets.
+    pub backlog: Option<u16>,
 }
 
 /// How a run is given the sockets that are held for it.

@@ -25,6 +25,30 @@ pub struct Logs {
     pub stdout_events: OutputEvents,
     /// What event listeners are told of standard error.
     pub stderr_events: OutputEvents,
+    /// How the files of standard output are made.
+    pub stdout_making: Making,
+    /// How those of standard error are made.
+    pub stderr_making: Making,
+}
+
+/// How log files are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Making {
+    /// With their first bytes, for their owner and its group to read.
+    #[default]
+    WithBytes,
+    /// When a run begins, in this mode: who follows them finds them before the first bytes.
+    WithRun(u32),
+}
+
+impl Making {
+    /// The mode of a file that is made, as far as the supervisor's umask lets it.
+    pub fn mode(self) -> u32 {
+        match self {
+            Self::WithBytes => 0o640,
+            Self::WithRun(mode) => mode,
+        }
+    }
 }
 
 /// What event listeners are told of a stream, by supervisord's protocol.
@@ -131,6 +155,8 @@ impl Logs {
             delivery: Delivery::default(),
             stdout_events: OutputEvents::default(),
             stderr_events: OutputEvents::default(),
+            stdout_making: Making::default(),
+            stderr_making: Making::default(),
         }
     }
 

@@ -3,6 +3,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::unfit::Unfit;
+
 /// How much the supervisor's own log tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -21,8 +23,12 @@ pub enum LogLevel {
 
 /// A word that is no level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a log level: write \"error\", \"warn\", \"info\", \"debug\" or \"trace\"")]
+#[error("`{0}` is not a log level: {way_out}", way_out = Self::WAY_OUT)]
 pub struct BadLogLevel(String);
+
+impl Unfit for BadLogLevel {
+    const WAY_OUT: &'static str = "write \"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+}
 
 impl LogLevel {
     const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];

@@ -1,17 +1,26 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::unfit::Unfit;
+
 /// A text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a duration: write a number with its unit, such as \"500ms\", \"10s\", \"5m\" or \"1h 30m\""
-)]
+#[error("`{0}` is not a duration: {way_out}", way_out = Self::WAY_OUT)]
 pub struct BadDuration(pub String);
 
 /// A text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a size: write a number with its unit, such as \"64KB\", \"50MB\" or \"1GiB\"")]
+#[error("`{0}` is not a size: {way_out}", way_out = Self::WAY_OUT)]
 pub struct BadSize(pub String);
+
+impl Unfit for BadDuration {
+    const WAY_OUT: &'static str =
+        "write a number with its unit, such as \"500ms\", \"10s\", \"5m\" or \"1h 30m\"";
+}
+
+impl Unfit for BadSize {
+    const WAY_OUT: &'static str = "write a number with its unit, such as \"64KB\", \"50MB\" or \"1GiB\"";
+}
 
 /// Reads a duration such as `500ms`, `10s`, `5m`, `1h 30m`. A number without a unit is refused: it is where
 /// supervisord's seconds and pm2's milliseconds meet.

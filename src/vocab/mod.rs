@@ -47,5 +47,7 @@ pub mod signal;
 pub mod state;
 /// A service's two outputs.
 pub mod stream;
+/// Texts that are not what they should be, with a way out.
+pub mod unfit;
 /// Points in time as people type them.
 pub mod when;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::unfit::Unfit;
+
 /// The name of a service: 1 to 64 letters, digits, `_`, `-` or `.`, beginning with a letter or a digit.
 ///
 /// A name appears in file names (`logs/NAME.out.log`), in tags of processes and in URLs, which is why it is this narrow.
@@ -14,10 +16,13 @@ pub struct ServiceName(Arc<str>);
 
 /// Why a text is not the name of a service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not a service name: use 1 to 64 letters, digits, `_`, `-` or `.`, beginning with a letter or digit"
-)]
+#[error("`{0}` is not a service name: {way_out}", way_out = Self::WAY_OUT)]
 pub struct BadName(pub String);
+
+impl Unfit for BadName {
+    const WAY_OUT: &'static str =
+        "use 1 to 64 letters, digits, `_`, `-` or `.`, beginning with a letter or digit";
+}
 
 impl ServiceName {
     /// The longest name, in bytes.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::name::ServiceName;
+use super::unfit::Unfit;
 
 /// A port of TCP or UDP, 1 to 65535.
 #[derive(
@@ -155,17 +156,13 @@ impl fmt::Display for Endpoint {
 }
 
 /// A text that is no endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a port: {way_out}", way_out = Self::WAY_OUT)]
 pub struct BadEndpoint(String);
 
-impl fmt::Display for BadEndpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a port: write 3000, \"5353/udp\", \"127.0.0.1:3000\", \"[::1]:3000\" or \"*:3000\"",
-            self.0
-        )
-    }
+impl Unfit for BadEndpoint {
+    const WAY_OUT: &'static str =
+        "write 3000, \"5353/udp\", \"127.0.0.1:3000\", \"[::1]:3000\" or \"*:3000\"";
 }
 
 /// Whose a process is that listens on an assigned port.

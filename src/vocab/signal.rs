@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::unfit::Unfit;
+
 /// A signal of signal(7) by number, named without doubt: reads `TERM`, `SIGTERM`, `term` and `15`, writes `SIGTERM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, example = "SIGTERM")]
@@ -9,8 +11,12 @@ pub struct Signal(nix::sys::signal::Signal);
 
 /// A text that names no signal of this system.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a signal: use a name such as TERM, INT, QUIT, HUP, USR1, USR2 or KILL")]
+#[error("`{0}` is not a signal: {way_out}", way_out = Self::WAY_OUT)]
 pub struct BadSignal(pub String);
+
+impl Unfit for BadSignal {
+    const WAY_OUT: &'static str = "use a name such as TERM, INT, QUIT, HUP, USR1, USR2 or KILL";
+}
 
 impl Signal {
     /// Asks a process to end.

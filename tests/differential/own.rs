@@ -22,6 +22,14 @@ import os, socket, stat, time
 taken = socket.socket(fileno=os.dup(0))
 path = taken.getsockname()
 words = [stat.S_ISSOCK(os.fstat(0).st_mode), os.path.basename(path), oct(os.stat(path).st_mode)]
+clients = []
+def connects():
+    client = socket.socket(socket.AF_UNIX)
+    client.setblocking(False)
+    clients.append(client)
+    return client.connect_ex(path) == 0
+# So many wait that nobody accepts.
+words.append(sum(1 for _ in iter(connects, False)))
 os.write(1, (" ".join(map(str, words)) + "\n").encode())
 time.sleep(600)
 "#;
@@ -79,6 +87,7 @@ stdout_logfile=%(here)s/killed.out
 command=python3 -u %(here)s/socket.py
 socket=unix://%(here)s/f.sock
 socket_mode=0640
+socket_backlog=5
 autostart=false
 startsecs=0
 stdout_logfile=%(here)s/socket.out

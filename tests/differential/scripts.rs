@@ -1,7 +1,7 @@
 //! What is played in every world.
 
 use crate::Script;
-use crate::world::Step::{Call, Config, Ctl, Gone, Typed, Unordered, Until, Written};
+use crate::world::Step::{Call, Config, Ctl, Gone, Mode, Typed, Unordered, Until, Written};
 
 /// One program for each way in which a program goes, and every action on it.
 pub(crate) const STATES: Script = Script {
@@ -36,6 +36,10 @@ autostart=false
 command=sleep 600
 startsecs=0
 autostart=false
+[program:unclosed]
+command=sh -c \"exit 3
+startretries=0
+autostart=false
 [program:deaf]
 command=sh -c 'trap \"\" TERM; echo deaf; while :; do sleep 0.1; done'
 startsecs=0
@@ -66,6 +70,8 @@ stdout_logfile=%(here)s/deaf.log
         Ctl("status missing"),
         Ctl("start folder"),
         Ctl("start plain"),
+        Ctl("start unclosed"),
+        Ctl("status unclosed"),
         Ctl("start crashes"),
         Until("crashes", "FATAL"),
         Ctl("status crashes"),
@@ -123,6 +129,7 @@ startsecs=0
 [program:alone]
 command=sleep 600
 startsecs=0
+[group:nobody]
 ",
     steps: &[
         Until("g:x", "RUNNING"),
@@ -140,6 +147,16 @@ startsecs=0
         Unordered("stop g:*"),
         Ctl("stop g:*"),
         Ctl("stop nosuch:*"),
+        Ctl("status nobody:*"),
+        Ctl("start nobody:*"),
+        Ctl("stop nobody:*"),
+        Ctl("add nobody"),
+        Ctl("remove nobody"),
+        Ctl("start nobody:*"),
+        Ctl("reread"),
+        Ctl("update"),
+        Call("supervisor.stopProcessGroup", &["nobody"]),
+        Call("supervisor.signalProcessGroup", &["nobody", "CONT"]),
         Unordered("start g:*"),
         Unordered("restart w:*"),
         Unordered("signal CONT w:*"),
@@ -259,11 +276,21 @@ command=sleep 600
 startsecs=0
 stdout_logfile=NONE
 stderr_logfile=NONE
+[program:quiet]
+command=sleep 600
+startsecs=0
+stdout_logfile=%(here)s/quiet.out
+stderr_logfile=%(here)s/quiet.err
 ",
     steps: &[
         Written("talks.out", "two"),
         Written("talks.err", "three"),
         Written("joined.out", "err"),
+        Mode("quiet.out"),
+        Mode("quiet.err"),
+        Mode("talks.err"),
+        Ctl("tail quiet"),
+        Call("supervisor.readProcessStdoutLog", &["quiet", "0", "0"]),
         Ctl("tail talks"),
         Ctl("tail -5 talks"),
         Ctl("tail -5 talks stdout"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -48,6 +49,8 @@ pub(crate) enum Step {
     Written(&'static str, &'static str),
     /// Makes a file with this text.
     File(&'static str, &'static str),
+    /// The mode of a file, once it is there.
+    Mode(&'static str),
     /// What stands in a file.
     Shown(&'static str),
     /// Replaces the programs of the config.
@@ -161,6 +164,11 @@ impl World {
             Step::Written(file, text) => {
                 let file = self.path().join(file);
                 self.wait(|| fs::read_to_string(&file).is_ok_and(|found| found.contains(text))).to_string()
+            }
+            Step::Mode(file) => {
+                let mode = || fs::metadata(self.path().join(file)).map(|found| found.permissions().mode() & 0o777);
+                self.wait(|| mode().is_ok());
+                format!("{:o}", mode().unwrap_or_default())
             }
             Step::File(file, text) => {
                 fs::write(self.path().join(file), text).unwrap();

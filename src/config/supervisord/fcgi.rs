@@ -47,6 +47,7 @@ pub(super) fn keys(socket: &FastCgi) -> Vec<(&'static str, String)> {
         }
         (None, None) => (),
     }
+    keys.extend(socket.backlog.map(|backlog| ("socket_backlog", backlog.to_string())));
     keys
 }
 
@@ -77,20 +78,11 @@ fn address(socket: &FastCgi) -> Option<(String, String)> {
     Some((host.to_owned(), port.to_owned()))
 }
 
-/// What a held socket does not have of one of supervisord's, and what keeps it from being held, with a way out.
-pub(super) fn unkept(name: &str, socket: &FastCgi) -> (Vec<String>, Option<(String, &'static str)>) {
-    let mut said = Vec::new();
-    if socket.backlog.is_some() {
-        said.push(format!(
-            "[fcgi-program:{name}] socket_backlog is left out: the queue is as long as the system lets it be"
-        ));
-    }
-    let named = address(socket).filter(|(host, _)| host.parse::<std::net::IpAddr>().is_err());
-    let refused = named.map(|(host, _)| {
-        let what = format!("[fcgi-program:{name}] cannot listen on `{host}`: a socket is held on an address");
-        (what, "write the address, as in tcp://127.0.0.1:9002")
-    });
-    (said, refused)
+/// What keeps a socket of supervisord's from being held, with a way out.
+pub(super) fn unkept(name: &str, socket: &FastCgi) -> Option<(String, &'static str)> {
+    let (host, _) = address(socket).filter(|(host, _)| host.parse::<std::net::IpAddr>().is_err())?;
+    let what = format!("[fcgi-program:{name}] cannot listen on `{host}`: a socket is held on an address");
+    Some((what, "write the address, as in tcp://127.0.0.1:9002"))
 }
 
 fn parse(reader: &Reader<'_>, socket: &str, options: FastCgi) -> Result<FastCgi, String> {

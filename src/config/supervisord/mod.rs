@@ -33,6 +33,8 @@ mod ini;
 mod known;
 /// What processes are called as services.
 mod naming;
+/// Where the streams of programs go.
+mod outputs;
 /// What a command line says beside a file.
 pub mod overrides;
 /// `[program:NAME]`, expanded.
@@ -52,4 +54,4 @@ mod user;
 /// Texts to values.
 mod value;
 /// Words of commands and variables of environments.
-mod words;
+pub mod words;

@@ -1,14 +1,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
 
 use super::fcgi;
 use super::model::Remark;
-use super::model::{AutoRestart, Destination, Expanded, File, Group, GroupKind, Output, Program};
+use super::model::{AutoRestart, Expanded, File, Group, GroupKind, Program};
 use super::naming;
 use super::refusal::{Place, Refusal};
 use super::remarks;
 use super::words;
+use crate::config::shell_words;
 use crate::config::writer::{self, Table, quoted};
 use crate::spec::listener::EventType;
 use crate::vocab::log_level::LogLevel;
@@ -66,14 +66,14 @@ pub fn translate(fleet: &Expanded, files: &[File], purpose: Purpose) -> Translat
     }
 }
 
-struct Translator<'a> {
-    fleet: &'a Expanded,
+pub(super) struct Translator<'a> {
+    pub(super) fleet: &'a Expanded,
     files: &'a [File],
     purpose: Purpose,
     remarks: Vec<Remark>,
     refusals: Vec<Refusal>,
     /// Log files that are taken.
-    logs: BTreeSet<String>,
+    pub(super) logs: BTreeSet<String>,
 }
 
 impl Translator<'_> {
@@ -90,14 +90,13 @@ impl Translator<'_> {
                 }
             }
             GroupKind::FastCgi(socket) => {
-                let (said, refusals) = fcgi::unkept(name, socket);
-                self.remarks.extend(said.into_iter().map(|what| Remark { place: place.clone(), what }));
-                self.refusals.extend(refusals.map(|(what, hint)| Refusal::at(place, what).hint(hint)));
+                let refused = fcgi::unkept(name, socket);
+                self.refusals.extend(refused.map(|(what, hint)| Refusal::at(place, what).hint(hint)));
             }
         }
     }
 
-    fn remark(&mut self, program: &Program, what: impl Into<String>) {
+    pub(super) fn remark(&mut self, program: &Program, what: impl Into<String>) {
         let name = format!("{}: {}", program.name, what.into());
         self.remarks.push(Remark { place: program.place.clone(), what: name });
     }
@@ -150,12 +149,23 @@ impl Translator<'_> {
     fn command(&mut self, program: &Program) -> Option<String> {
         let words = program.argv.as_ref().filter(|words| words.first().is_some_and(|word| !word.is_empty()));
         let Some(words) = words else {
-            let why = words::split(&program.command).err().unwrap_or("command is empty");
-            let what = format!("can't parse command {}: {why}", super::python::repr(&program.command));
-            let hint = "a command is a program and its arguments, with quotes that close";
-            self.refusals.push(Refusal::at(program.place.clone(), what).hint(hint));
-            return None;
+            let why = words::unfit(&program.command).unwrap_or_else(|| "command is empty".to_owned());
+            let hint = "write a program and its arguments, with quotes that close";
+            return match self.purpose {
+                Purpose::Reading => {
+                    self.refusals.push(Refusal::at(program.place.clone(), why).hint(hint));
+                    None
+                }
+                // As in supervisord it fails at its start, for this reason, and the others run.
+                Purpose::Running => {
+                    self.remark(program, format!("cannot be started: {why}; {hint}"));
+                    Some(writer::array(&[quoted(&program.command)]))
+                }
+            };
         };
+        if let Some(said) = shell_words::meaning_nothing(&program.command) {
+            self.remark(program, said);
+        }
         // A command reads best as it was written, where that means the same here.
         let is_same =
             shlex::split(&program.command).as_ref() == Some(words) && !program.command.contains('\n');
@@ -215,103 +225,6 @@ impl Translator<'_> {
         }
     }
 
-    fn logs(&mut self, program: &Program, kind: &GroupKind, table: &mut Table) {
-        let is_file = matches!(&program.stdout.logfile, Destination::File(file) if !is_nowhere(file));
-        let is_one_file = is_file && program.stdout.logfile == program.stderr.logfile;
-        let is_joined = program.redirect_stderr || is_one_file;
-        let stdout = Stream {
-            name: "stdout",
-            output: &program.stdout,
-            events: match kind {
-                GroupKind::Programs | GroupKind::FastCgi(_) => events_of(&program.stdout),
-                // What a listener says on its standard output is for supervisord alone.
-                GroupKind::Listeners { .. } => None,
-            },
-        };
-        let stderr = (!is_joined).then(|| Stream {
-            name: "stderr",
-            output: &program.stderr,
-            events: events_of(&program.stderr),
-        });
-        let targets = self.targets(program, &stdout);
-        table.keys.extend(targets.map(|targets| ("stdout", targets)));
-        match &stderr {
-            Some(stderr) => {
-                let targets = self.targets(program, stderr);
-                table.keys.extend(targets.map(|targets| ("stderr", targets)));
-            }
-            None => {
-                table.set("stderr", quoted("stdout"));
-                let is_asked_more = program.stderr.syslog || events_of(&program.stderr).is_some();
-                if !program.redirect_stderr && is_asked_more {
-                    let what = "stderr goes into the file of stdout, and its other options are not followed";
-                    self.remark(program, what);
-                }
-            }
-        }
-        let of = |output: &Output| (output.logfile_maxbytes.max(0), output.logfile_backups.clamp(0, 10_000));
-        let (bytes, keep) = of(&program.stdout);
-        if !is_joined && of(&program.stdout) != of(&program.stderr) {
-            self.remark(program, "both streams are set aside by the rules of stdout_logfile");
-        }
-        let strip = if self.fleet.supervisord.strip_ansi { ", strip_ansi = true" } else { "" };
-        table.set("log", format!("{{ max_size = {}, keep = {keep}{strip} }}", writer::size(bytes)));
-        let events = [Some(stdout), stderr].into_iter().flatten();
-        let events: Vec<(String, String)> =
-            events.filter_map(|stream| Some((stream.name.to_owned(), stream.events?))).collect();
-        if !events.is_empty() {
-            table.set("output_events", writer::table(&events));
-        }
-    }
-
-    /// Where a stream goes, as a value; none if that is into a log file of procman alone. A remark says what the file says
-    /// otherwise.
-    fn targets(&mut self, program: &Program, stream: &Stream<'_>) -> Option<String> {
-        let own = "is in a log file of procman, and `procman logs` shows it";
-        let Stream { name: stream, output, ref events } = *stream;
-        let is_told = events.is_some();
-        let mut targets = match &output.logfile {
-            Destination::Automatic => vec!["file".to_owned()],
-            Destination::Nowhere | Destination::Syslog => Vec::new(),
-            Destination::File(file) if is_nowhere(file) => Vec::new(),
-            Destination::File(file) if is_own_output(file, stream) && !is_told => vec!["inherit".to_owned()],
-            Destination::File(file) if file.starts_with("/dev/") || file.starts_with("/proc/") => {
-                self.remark(program, format!("{stream} does not go to {file}; it {own}"));
-                vec!["file".to_owned()]
-            }
-            Destination::File(file) if !self.logs.insert(self.place_of(file)) => {
-                self.remark(
-                    program,
-                    format!("{stream} does not go to {file}, which another writes to; it {own}"),
-                );
-                vec!["file".to_owned()]
-            }
-            Destination::File(file) => vec![self.place_of(file)],
-        };
-        if output.syslog && is_told {
-            let what = format!("{stream} does not go to syslog, for events are made of it; it {own}");
-            self.remark(program, what);
-            if targets.is_empty() {
-                targets.push("file".to_owned());
-            }
-        } else if output.syslog {
-            targets.push("syslog".to_owned());
-        }
-        let written: Vec<String> = targets.iter().map(|target| quoted(target)).collect();
-        match written.as_slice() {
-            [] => Some(quoted("null")),
-            [_] if targets == ["file"] => None,
-            [one] => Some(one.clone()),
-            several => Some(writer::array(several)),
-        }
-    }
-
-    /// Where a log file lies whose path begins where supervisord would be.
-    fn place_of(&self, file: &str) -> String {
-        let directory = self.fleet.supervisord.usual_directory();
-        directory.map_or_else(|| file.to_owned(), |it| Path::new(it).join(file).display().to_string())
-    }
-
     /// What stands before the services.
     fn head(&self) -> String {
         let directory = Some(self.fleet.supervisord.childlogdir.as_str()).filter(|it| *it != "/tmp");
@@ -324,37 +237,6 @@ impl Translator<'_> {
         let lines: String = log_dir.into_iter().chain(level).chain(allowed).collect();
         if lines.is_empty() { lines } else { format!("[supervisor]\n{lines}\n") }
     }
-}
-
-/// Whether a file is another name for where the supervisor's own output goes: as the first process of a container it has
-/// that of process 1.
-fn is_own_output(file: &str, stream: &str) -> bool {
-    match stream {
-        "stdout" => matches!(file, "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" | "/proc/1/fd/1"),
-        _ => matches!(file, "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" | "/proc/1/fd/2"),
-    }
-}
-
-/// Whether a file keeps nothing.
-fn is_nowhere(file: &str) -> bool {
-    file == "/dev/null"
-}
-
-/// One of a program's two streams.
-struct Stream<'a> {
-    name: &'static str,
-    output: &'a Output,
-    /// What listeners are told of it, as a value; none if that is nothing.
-    events: Option<String>,
-}
-
-/// What the options of a stream let listeners be told of it.
-fn events_of(output: &Output) -> Option<String> {
-    let log = output.events_enabled.then(|| ("log".to_owned(), "true".to_owned()));
-    let bytes = output.capture_maxbytes;
-    let capture = (bytes > 0).then(|| ("capture".to_owned(), writer::size(bytes)));
-    let keys: Vec<(String, String)> = log.into_iter().chain(capture).collect();
-    (!keys.is_empty()).then(|| writer::table(&keys))
 }
 
 /// What a listener is told of, as a value.

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use super::python::repr;
+
 /// The white space of Python's shlex.
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
@@ -21,6 +23,15 @@ pub(super) fn split(command: &str) -> Result<Vec<String>, &'static str> {
     }
     words.extend(word);
     Ok(words)
+}
+
+/// Why a command has no words to be executed by, in supervisord's words; none if it has.
+pub fn unfit(command: &str) -> Option<String> {
+    match split(command) {
+        Ok(words) if words.is_empty() => Some("command is empty".to_owned()),
+        Ok(_) => None,
+        Err(why) => Some(format!("can't parse command {}: {why}", repr(command))),
+    }
 }
 
 fn quoted(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), &'static str> {

@@ -18,6 +18,7 @@ fn every_problem_of_a_file_is_said_at_once_and_in_its_order() {
 fn a_file_that_is_not_toml_says_where() {
     check("[services.api\ncommand = \"sh\"\n", &[(1, &["cannot read this as TOML"])]);
     check("", &[(0, &["there are no services"])]);
+    check("[service.a]\ncommand = \"sh\"\n", &[(1, &["unknown key `service`", "did you mean `services`?"])]);
     check("services = 3\n", &[(1, &["expected a table, found an integer"])]);
 }
 

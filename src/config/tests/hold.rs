@@ -45,6 +45,22 @@ fn who_may_connect_to_unix_sockets_is_said_by_mode_and_owner() {
 }
 
 #[test]
+fn how_many_connections_wait_in_a_held_socket_is_as_many_as_the_system_lets_unless_it_is_said() {
+    let of = |keys: &str| load_service(&format!("command = \"sh\"\n{keys}")).hold.as_ref().unwrap().backlog;
+    assert_eq!(of("port = 3000\nhold = \"stdin\""), None);
+    assert_eq!(of("port = 3000\nhold = \"stdin\"\nsocket_backlog = 5"), Some(5));
+    assert_eq!(of("sockets = [\"backend/a.sock\"]\nsocket_backlog = 65535"), Some(65_535));
+    check_service(
+        "command = \"sh\"\nport = 3000\nhold = \"stdin\"\nsocket_backlog = 0",
+        &[(5, &["0 is out of range", "from 1 to 65535"])],
+    );
+    check_service(
+        "command = \"sh\"\nport = 3000\nsocket_backlog = 5",
+        &[(4, &["`socket_backlog` is about sockets that procman holds", "add `hold`"])],
+    );
+}
+
+#[test]
 fn a_port_with_an_address_is_held_there_and_host_is_for_the_others() {
     let service = load_service(
         "command = \"sh\"\nports = [3000, \"[::1]:3001\", \"0.0.0.0:3002\"]\nhold = \"listen-fds\"\n\

@@ -273,10 +273,10 @@ impl Begun {
 
 /// Says why a program could not be executed, before anybody tries.
 fn look_up(process: &Process, path_variable: Option<&str>) -> Result<(), Fault> {
-    match lookup::refused(&process.spec, path_variable) {
+    match lookup::refused(&process.spec, process.unit.program.as_ref(), path_variable) {
         None => Ok(()),
         Some(refused @ Refused::Missing(_)) => Err(FaultCode::NoFile.with(refused)),
-        Some(refused @ (Refused::Directory(_) | Refused::NotExecutable(_))) => {
+        Some(refused @ (Refused::Directory(_) | Refused::NotExecutable(_) | Refused::NoWords(_))) => {
             Err(FaultCode::NotExecutable.with(refused))
         }
     }
