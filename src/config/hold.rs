@@ -81,11 +81,7 @@ struct Sockets<'v> {
 
 /// Without `hold`: nobody can use a socket that is declared but one who is given it, so `sockets` alone are given as from
 /// systemd. Where ports are declared as well, nobody knows whether the service binds those itself.
-fn read_sockets_alone(
-    section: &Section<'_>,
-    holder: &Holder<'_>,
-    sockets: Sockets<'_>,
-) -> Option<Hold> {
+fn read_sockets_alone(section: &Section<'_>, holder: &Holder<'_>, sockets: Sockets<'_>) -> Option<Hold> {
     let Sockets { paths: sockets, access, backlog } = sockets;
     let is_alone = holder.ports.list.is_empty() && section.own("host").is_none();
     if is_alone && !sockets.is_empty() {

@@ -20,7 +20,9 @@ fn bare_words(line: &str) -> Vec<String> {
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
         match c {
-            c if c.is_whitespace() => words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty())),
+            c if c.is_whitespace() => {
+                words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty()))
+            }
             '\\' => {
                 chars.next();
                 word.push('\\');
@@ -53,13 +55,16 @@ fn is_assignment(word: &str) -> bool {
 /// address or a pattern.
 fn is_operator(word: &str) -> bool {
     let redirection = word.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('&');
-    matches!(word, "|" | "||" | "&" | "&&" | ";") || redirection.starts_with(['>', '<']) || word.ends_with(';')
+    matches!(word, "|" | "||" | "&" | "&&" | ";")
+        || redirection.starts_with(['>', '<'])
+        || word.ends_with(';')
 }
 
 /// The same of each command of a services.toml, a line each with the place.
 pub fn remarks(file: &str, text: &str) -> Vec<String> {
     let (root, _) = DeTable::parse_recoverable(text);
-    let tables = ["services", "defaults"].map(|key| root.as_ref().get(key).and_then(|it| it.as_ref().as_table()));
+    let tables =
+        ["services", "defaults"].map(|key| root.as_ref().get(key).and_then(|it| it.as_ref().as_table()));
     let [services, defaults] = tables;
     let services = services.into_iter().flat_map(|services| services.iter());
     let tables = services.filter_map(|(_, service)| service.as_ref().as_table()).chain(defaults);
@@ -78,7 +83,8 @@ mod tests {
 
     #[test]
     fn what_only_a_shell_understands_is_told_and_what_is_quoted_is_not() {
-        let word = |line: &str| meaning_nothing(line).map(|said| said.split('`').nth(1).unwrap_or("").to_owned());
+        let word =
+            |line: &str| meaning_nothing(line).map(|said| said.split('`').nth(1).unwrap_or("").to_owned());
         for (line, expected) in [
             ("python3 main.py > out.log", Some(">")),
             ("python3 main.py >>out.log", Some(">>out.log")),

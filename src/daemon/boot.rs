@@ -42,11 +42,11 @@ use crate::rundir::roles;
 use crate::spec::fleet::Fleet;
 use crate::sys::cgroup::Home;
 use crate::sys::estate::Estate;
+use crate::sys::fork::Signals;
 use crate::sys::tree::Reach;
-use crate::sys::{clock, exit, limits, signal};
+use crate::sys::{clock, exit, limits};
 use crate::vocab::identity::Identity;
 use crate::vocab::selection::Selection;
-use crate::vocab::signal::Signal;
 
 /// What a supervisor is started with.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub struct Boot {
     pub guardian: Option<Identity>,
     /// Where the services' pipes are held open beyond the end of a supervisor, shared with its guardian.
     pub estate: Estate,
+    /// Signals that are held back until they can be heard.
+    pub held: Option<Signals>,
     /// How to get another guardian.
     pub hire: Hire,
     /// Which services are started unasked.
@@ -206,10 +208,7 @@ fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {
     let fleet = fleet.overruled(&enabled::read(&boot.paths));
     let paths = boot.paths.clone();
     paths.prepare()?;
-    // Whoever holds the lock gets it from clients that find no socket.
-    signal::ignore(Signal::USR1).map_err(system("ignore a signal"))?;
-    // Scripts that rotate supervisord's logs send it, and would end what they mean to tell.
-    signal::ignore(Signal::USR2).map_err(system("ignore a signal"))?;
+    signals::ignore_what_is_for_others().map_err(system("ignore a signal"))?;
     let lock = lock::take(&paths).map_err(|source| Unusable::Io { path: paths.own_dir.clone(), source })?;
     let lock = lock.ok_or_else(|| BootError::AnotherAlive { lock: paths.lock.clone() })?;
     let others = leftovers::marked(&paths.instance);
@@ -292,7 +291,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
         Config::File => Declared::bind_all(&roster.servers).await?,
         Config::AsApplied => Declared::bind_later(&roster.servers),
     };
-    signals::forward(&mailbox).map_err(system("catch signals"))?;
+    signals::forward(&mailbox, boot.held.as_ref()).map_err(system("catch signals"))?;
     let recorder = Recorder::start(paths.clone(), Arc::clone(&fleet), past.runs())
         .map_err(system("start to record ends"))?;
     let mut engine = Engine::new(Parts {

@@ -63,7 +63,8 @@ impl Roster {
         group: &str,
         services: impl Iterator<Item = &'n ServiceName>,
     ) -> Self {
-        self.units.extend(services.filter_map(|name| Some((name.clone(), Arc::clone(other.units.get(name)?)))));
+        self.units
+            .extend(services.filter_map(|name| Some((name.clone(), Arc::clone(other.units.get(name)?)))));
         self.empty.remove(group);
         self.empty.extend(other.empty.get(group).cloned());
         self

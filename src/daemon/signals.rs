@@ -10,7 +10,8 @@ use super::causes::askers::Asker;
 use super::engine::{Ending, Engine};
 use super::mailbox::{Mailbox, Message};
 use crate::machine::event::Verb;
-use crate::sys::exit;
+use crate::sys::fork::Signals;
+use crate::sys::{exit, signal};
 use crate::vocab::cause::Means;
 use crate::vocab::identity::Pid;
 use crate::vocab::signal::Signal;
@@ -28,8 +29,17 @@ pub enum Wish {
     Reappear,
 }
 
-/// Passes signals on to the engine from here on. Each handler only writes a byte to its own socket pair.
-pub fn forward(mailbox: &Mailbox) -> io::Result<()> {
+/// Signals that others send to a supervisor and that are not for it: whoever holds the lock gets SIGUSR1 from clients that
+/// find no socket, before it can do anything about that, and scripts that rotate supervisord's logs send SIGUSR2. Either
+/// would end what they mean to tell.
+pub fn ignore_what_is_for_others() -> io::Result<()> {
+    signal::ignore(Signal::USR1)?;
+    signal::ignore(Signal::USR2)
+}
+
+/// Passes signals on to the engine from here on, also those that came while they were held back. Each handler only writes a
+/// byte to its own socket pair.
+pub fn forward(mailbox: &Mailbox, held: Option<&Signals>) -> io::Result<()> {
     let wishes = [
         (SIGTERM, Wish::End(Signal::TERM)),
         (SIGINT, Wish::End(Signal::INT)),
@@ -45,7 +55,7 @@ pub fn forward(mailbox: &Mailbox) -> io::Result<()> {
         let read = UnixStream::from_std(read)?;
         tokio::spawn(pass_on(read, wish, mailbox.clone()));
     }
-    Ok(())
+    held.map_or(Ok(()), Signals::release)
 }
 
 async fn pass_on(mut signals: UnixStream, wish: Wish, mailbox: Mailbox) {

@@ -10,7 +10,7 @@ use crate::rundir::paths::{Paths, Unusable};
 use crate::rundir::pidfile::PidFile;
 use crate::rundir::upgrade::Note;
 use crate::sys::estate::{Estate, Numbers};
-use crate::sys::fork::Side;
+use crate::sys::fork::{Side, Signals};
 use crate::sys::limits::TooLow;
 use crate::sys::{clock, exit, limits, memory, process};
 use crate::vocab::identity::Identity;
@@ -36,6 +36,8 @@ pub struct Post {
     pub turn: Turn,
     /// What it leaves to the next one.
     pub estate: Estate,
+    /// Signals that are held back until it can hear them; none if none are.
+    pub held: Option<Signals>,
 }
 
 /// Whether a supervisor is the first under its guardian.
@@ -73,7 +75,8 @@ impl Post {
     /// What both would share is not there, and the system has no descriptors for another.
     pub fn under(guardian: Partner) -> io::Result<Self> {
         let Partner { identity, estate } = guardian;
-        Ok(Self { guardian: identity, turn: Turn::Successor, estate: Estate::shared_or_new(Some(estate))? })
+        let estate = Estate::shared_or_new(Some(estate))?;
+        Ok(Self { guardian: identity, turn: Turn::Successor, estate, held: None })
     }
 }
 
@@ -135,14 +138,14 @@ pub fn guard(paths: &Paths, beginning: Beginning<'_>) -> Result<Role, NoGuardian
         let complain = |error| tracing::error!(%error, path = %path.display(), "cannot write the pid");
         PidFile::write(path, process::own().pid).map_err(complain).ok()
     });
-    let role = stand(paths, watch, beginning);
+    let role = stand(watch, beginning);
     if let (Some(pid_file), Ok(Role::Over(_)) | Err(_)) = (pid_file, &role) {
         pid_file.remove();
     }
     role
 }
 
-fn stand(paths: &Paths, mut watch: Watch<'_>, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
+fn stand(mut watch: Watch<'_>, beginning: Beginning<'_>) -> Result<Role, NoGuardian> {
     let Beginning { program, ready, mut charge, pid_file: _, least: _ } = beginning;
     // Where orphans cannot be adopted they go to init, which reaps them as well.
     let _ = exit::adopt_orphans();
@@ -154,8 +157,8 @@ fn stand(paths: &Paths, mut watch: Watch<'_>, beginning: Beginning<'_>) -> Resul
         let born = clock::now();
         let outcome = match watch.supervisor(charge.take()) {
             Ok(Side::Child) => {
-                watch.leave()?;
-                return Ok(Role::Supervisor(Post { guardian, turn, estate }));
+                let held = Some(watch.leave()?);
+                return Ok(Role::Supervisor(Post { guardian, turn, estate, held }));
             }
             Ok(Side::Parent(supervisor)) => {
                 // Whoever waits hears the first supervisor, or that it has ended.
@@ -170,7 +173,7 @@ fn stand(paths: &Paths, mut watch: Watch<'_>, beginning: Beginning<'_>) -> Resul
         match (outcome, turn) {
             (Outcome::Code(0), _) => return Ok(Role::Over(0)),
             (Outcome::Code(code), _) if code == i32::from(upgrade::CODE) => {
-                charge = replace(paths, program, guardian, &estate).map(Charge::Child);
+                charge = replace(&mut watch, program, guardian, &estate).map(Charge::Child);
                 turn = Turn::Successor;
                 continue;
             }
@@ -189,10 +192,12 @@ fn stand(paths: &Paths, mut watch: Watch<'_>, beginning: Beginning<'_>) -> Resul
 
 /// Puts the procman on disk in charge, and becomes its guardian. Returns the supervisor to guard as this program: the new
 /// one when only becoming its guardian failed, none when the old one is to go on.
-fn replace(paths: &Paths, program: &Program, guardian: Identity, estate: &Estate) -> Option<Partner> {
+fn replace(watch: &mut Watch<'_>, program: &Program, guardian: Identity, estate: &Estate) -> Option<Partner> {
+    let paths = watch.paths();
     match upgrade::try_out(program, paths, guardian, estate) {
         Ok(candidate) => {
             note(paths, &Note::Done);
+            watch.pass_on(candidate);
             let error = upgrade::become_guardian(program, candidate, estate);
             tracing::warn!(%error, "the guardian stays of the version that it is");
             Some(Partner { identity: candidate, estate: estate.numbers() })

@@ -21,6 +21,8 @@ pub(super) struct Watch<'a> {
     signals: Signals,
     /// For a supervisor that is no child.
     ear: Option<Ear>,
+    /// By what the whole was asked to end: a supervisor that dies over that leaves it to the next one.
+    asked_to_end: Option<Signal>,
 }
 
 impl<'a> Watch<'a> {
@@ -29,14 +31,25 @@ impl<'a> Watch<'a> {
         let lock = FileLock::try_take(&paths.guardian)?.ok_or(NoGuardian::AnotherAlive)?.keep();
         let own = [Signal::CHLD, Signal::USR1, Signal::USR2, Signal::IO];
         let signals = Signals::hold(&[&PASSED_ON[..], &own].concat())?;
-        Ok(Self { paths, lock, signals, ear: None })
+        Ok(Self { paths, lock, signals, ear: None, asked_to_end: None })
+    }
+
+    /// Where the files lie of which one is the lock.
+    pub(super) fn paths(&self) -> &'a Paths {
+        self.paths
     }
 
     /// The supervisor that lives already, or a new one, which is a copy of this process.
     pub(super) fn supervisor(&mut self, charge: Option<Charge>) -> io::Result<Side> {
         self.ear = None;
         match charge {
-            None => fork::fork_self(),
+            None => {
+                let side = fork::fork_self()?;
+                if let (Side::Parent(supervisor), Some(signal)) = (side, self.asked_to_end) {
+                    let _ = signal::send(supervisor, signal);
+                }
+                Ok(side)
+            }
             Some(Charge::Child(supervisor)) => Ok(Side::Parent(supervisor.identity)),
             Some(Charge::Orphan(supervisor, pipe)) => {
                 self.ear = Some(Ear::new(pipe)?);
@@ -45,12 +58,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// What the copy that is to be a supervisor does first. The lock stays with the guardian.
-    pub(super) fn leave(self) -> io::Result<()> {
+    /// What the copy that is to be a supervisor does first. The lock stays with the guardian, and signals are held back until
+    /// the supervisor can hear them: one that came sooner would end it, and another would be started in its place.
+    pub(super) fn leave(self) -> io::Result<Signals> {
         drop(self.lock);
         signal::ignore(Signal::USR1)?;
         signal::ignore(Signal::USR2)?;
-        self.signals.release()
+        Ok(self.signals)
     }
 
     /// Passes signals on to the supervisor and reaps whoever ends, until the supervisor does.
@@ -64,13 +78,31 @@ impl<'a> Watch<'a> {
             if let Some((_, outcome)) = ended {
                 return outcome;
             }
-            match self.signals.next() {
-                Some(Signal::CHLD | Signal::IO) | None => (),
-                // Each log is looked for at its name anyway.
-                Some(Signal::USR2) => tracing::info!("received SIGUSR2 indicating log reopen request"),
-                Some(Signal::USR1) => self.mend(),
-                // One that is just ending gets no more signals, and needs none.
-                Some(passed) => drop(signal::send(supervisor, passed)),
+            if let Some(signal) = self.signals.next() {
+                self.hear(signal, supervisor);
+            }
+        }
+    }
+
+    /// Passes on what has come before another program takes this one's place.
+    pub(super) fn pass_on(&mut self, supervisor: Identity) {
+        while let Some(signal) = self.signals.next_that_came() {
+            self.hear(signal, supervisor);
+        }
+    }
+
+    fn hear(&mut self, signal: Signal, supervisor: Identity) {
+        match signal {
+            Signal::CHLD | Signal::IO => (),
+            // Each log is looked for at its name anyway.
+            Signal::USR2 => tracing::info!("received SIGUSR2 indicating log reopen request"),
+            Signal::USR1 => self.mend(),
+            passed => {
+                if passed != Signal::HUP {
+                    self.asked_to_end = Some(passed);
+                }
+                // One that is just ending gets no more signals.
+                let _ = signal::send(supervisor, passed);
             }
         }
     }

@@ -320,7 +320,8 @@ impl Series {
             if let (Err(error), None) = (self.shelf().finish(), self.failed) {
                 self.fail(&error, Failed { size: 0, unix_ms });
             }
-            self.current = Some(Current::open(&self.destination.file, self.destination.making.mode(), &self.times)?);
+            self.current =
+                Some(Current::open(&self.destination.file, self.destination.making.mode(), &self.times)?);
         }
         self.current.as_mut().ok_or_else(|| io::Error::other("the log file was just opened"))
     }

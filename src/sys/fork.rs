@@ -64,10 +64,27 @@ impl Signals {
         self.set.wait().ok().and_then(|signal| Signal::from_raw(signal as i32))
     }
 
+    /// The next of them that has come already (sigpending(2)); none if none has.
+    pub fn next_that_came(&self) -> Option<Signal> {
+        let came = pending();
+        self.set.iter().any(|signal| came.contains(signal)).then(|| self.next()).flatten()
+    }
+
     /// Lets them through again.
     pub fn release(&self) -> io::Result<()> {
         Ok(self.set.thread_unblock()?)
     }
+}
+
+/// Signals that have come and are held back.
+fn pending() -> SigSet {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigpending(2) fills the set that it is given, which outlives the call.
+    if unsafe { libc::sigpending(set.as_mut_ptr()) } != 0 {
+        return SigSet::empty();
+    }
+    // SAFETY: it succeeded, so the set is filled, and by the system.
+    unsafe { SigSet::from_sigset_t_unchecked(set.assume_init()) }
 }
 
 /// Reaps one child that has ended, whichever it is; none when there is none.

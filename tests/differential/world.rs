@@ -166,7 +166,8 @@ impl World {
                 self.wait(|| fs::read_to_string(&file).is_ok_and(|found| found.contains(text))).to_string()
             }
             Step::Mode(file) => {
-                let mode = || fs::metadata(self.path().join(file)).map(|found| found.permissions().mode() & 0o777);
+                let mode =
+                    || fs::metadata(self.path().join(file)).map(|found| found.permissions().mode() & 0o777);
                 self.wait(|| mode().is_ok());
                 format!("{:o}", mode().unwrap_or_default())
             }

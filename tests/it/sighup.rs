@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::wait_until;
+use crate::harness::{is_alive, wait_until};
 use crate::supervisord::Drop;
 
 #[test]
@@ -77,4 +77,31 @@ fn sighup_stops_nothing_where_a_process_that_lives_would_not_start_again() {
         let is_new = |(old, new): (&Option<i64>, &Option<i64>)| new.is_some() && old != new;
         before.iter().zip(&pids()).all(is_new).then_some(())
     });
+}
+
+#[test]
+fn who_asks_the_pid_of_the_pidfile_to_end_is_heard_also_while_no_supervisor_can_hear_it() {
+    let it = Drop::new(
+        "[supervisord]\npidfile=%(here)s/own.pid\nlogfile=%(here)s/own.log\n\
+         [program:a]\ncommand={puppet} stay\nstartsecs=0\n",
+    );
+    let ask = |signal: Signal| {
+        let pid = wait_until("there is a pidfile", || it.fleet.read("own.pid").trim().parse().ok());
+        kill(Pid::from_raw(pid), signal).unwrap();
+        pid
+    };
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+        // The first supervisor is not there yet.
+        let mut first = it.fleet.spawn("-c supervisord.conf up -n");
+        assert_eq!(ask(signal), i32::try_from(first.id()).unwrap());
+        assert_eq!(first.wait().unwrap().code(), Some(0), "{signal}");
+        // Neither is the next one.
+        it.run("up -q").expect(0);
+        let service = it.pid_of("a");
+        kill(Pid::from_raw(it.supervisor().unwrap()), Signal::SIGKILL).unwrap();
+        let guardian = ask(signal);
+        wait_until("the whole has ended", || (!is_alive(guardian)).then_some(()));
+        assert!(service.is_some_and(|pid| !is_alive(i32::try_from(pid).unwrap())));
+        assert_eq!(it.fleet.read("own.pid"), "", "the pidfile goes with it");
+    }
 }

@@ -287,7 +287,16 @@ fn what_cannot_run_is_refused_or_said_with_its_place_and_a_way_out() {
         2,
         &["supervisord.conf:2", "cannot listen on `some.where`", "write the address"],
     );
-    check("[program:p]\ncommand=\"x\n", 2, &["supervisord.conf:2", "No closing quotation"]);
+    check(
+        "[program:p]\ncommand=\"x\n",
+        1,
+        &["supervisord.conf:2: p: cannot be started", "No closing quotation", "with quotes that close"],
+    );
+    check(
+        &program.replace("sleep 600", "sleep 600 > /dev/null"),
+        0,
+        &["supervisord.conf:2: p: `>` is for a shell", "sh -c '…'"],
+    );
     check(&format!("{program}stopsignal=RTMIN\n"), 2, &["stopsignal RTMIN cannot be sent"]);
     check(
         &format!("{program}user=nobody-of-this-name\n"),

@@ -88,6 +88,7 @@ fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Pos
         guardian: Some(post.guardian),
         hire: hire(context, &word, &post)?,
         estate: post.estate,
+        held: post.held,
         start,
     };
     let ended = judge(boot::run(boot, ready), post.turn);

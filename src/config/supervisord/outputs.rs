@@ -54,12 +54,7 @@ impl Translator<'_> {
 
     /// Says where a stream goes, unless that is into a log file of procman alone. Its name, if it has a file that the
     /// config names.
-    fn stream(
-        &mut self,
-        program: &Program,
-        stream: &Stream<'_>,
-        table: &mut Table,
-    ) -> Option<&'static str> {
+    fn stream(&mut self, program: &Program, stream: &Stream<'_>, table: &mut Table) -> Option<&'static str> {
         let targets = self.targets(program, stream);
         let written: Vec<String> = targets.iter().map(|target| quoted(target)).collect();
         match written.as_slice() {
