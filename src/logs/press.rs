@@ -3,25 +3,24 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use mio::Waker;
 
 use super::files;
 use super::pump::Request;
 use super::times;
 use crate::sys;
+use crate::sys::arrivals::Waker;
 
 /// Compresses files set aside, one after the other, each in a short-lived thread that gets what processor time others leave.
 /// The thread makes a file of another name; whoever owns the series puts that into its place.
 pub(super) struct Press {
     back: mpsc::Sender<Request>,
-    waker: Arc<Waker>,
+    waker: Waker,
     busy: bool,
     /// Whose turn is next.
     queue: VecDeque<usize>,
@@ -48,7 +47,7 @@ pub(super) struct Pressed {
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Press {
-    pub(super) fn new(back: mpsc::Sender<Request>, waker: Arc<Waker>) -> Self {
+    pub(super) fn new(back: mpsc::Sender<Request>, waker: Waker) -> Self {
         Self { back, waker, busy: false, queue: VecDeque::new() }
     }
 
@@ -68,14 +67,14 @@ impl Press {
     pub(super) fn begin(&mut self, token: usize, job: Job) -> io::Result<()> {
         // Opened here: rotation may give its name to another file meanwhile.
         let file = File::open(&job.path)?;
-        let (back, waker) = (self.back.clone(), Arc::clone(&self.waker));
+        let (back, waker) = (self.back.clone(), self.waker.clone());
         thread::Builder::new().name("log-press".to_owned()).stack_size(256 * 1024).spawn(move || {
             thread::sleep(SETTLE);
             sys::thread::stand_back();
             let pressed = press(&file, &job).inspect_err(|_| drop(fs::remove_file(&job.made)));
             // A pump that has ended leaves the file for the next one.
             let _ = back.send(Request::Pressed(token, pressed));
-            let _ = waker.wake();
+            waker.wake();
         })?;
         self.busy = true;
         Ok(())

@@ -9,7 +9,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::Waker;
 use tokio::sync::{mpsc as bounded, oneshot};
 
 use super::loss::{Lost, Tally};
@@ -18,6 +17,7 @@ use super::tap::{self, Heard};
 use super::transits::Transits;
 use super::worker::Worker;
 use crate::spec::log::{Delivery, Making, OutputEvents, Rotation, Sockets, Target};
+use crate::sys::arrivals::Waker;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
@@ -33,7 +33,7 @@ pub struct Pump {
 #[derive(Debug)]
 struct Thread {
     requests: mpsc::Sender<Request>,
-    waker: Arc<Waker>,
+    waker: Waker,
 }
 
 /// Which stream of which service.
@@ -249,17 +249,24 @@ impl Pump {
 impl Thread {
     fn start(ground: Ground) -> io::Result<Self> {
         let (requests, inbox) = mpsc::channel();
-        let (worker, waker) = Worker::new((requests.clone(), inbox), ground)?;
-        thread::Builder::new()
-            .name("log-pump".to_owned())
-            .stack_size(256 * 1024)
-            .spawn(move || worker.run())?;
+        let (ready, started) = mpsc::sync_channel(1);
+        let back = requests.clone();
+        thread::Builder::new().name("log-pump".to_owned()).stack_size(256 * 1024).spawn(move || {
+            match Worker::new((back, inbox), ground) {
+                Ok((worker, waker)) => {
+                    let _ = ready.send(Ok(waker));
+                    worker.run();
+                }
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        })?;
+        let waker = started.recv().map_err(io::Error::other)??;
         Ok(Self { requests, waker })
     }
 
     fn request(&self, request: Request) {
         // A thread that has ended takes no requests, and there is nothing left to ask it for.
         let _ = self.requests.send(request);
-        let _ = self.waker.wake();
+        self.waker.wake();
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::current;
@@ -106,8 +106,8 @@ impl Stream {
     }
 
     /// The pipe that its service writes into.
-    pub(super) fn fd(&self) -> Option<RawFd> {
-        self.sources.back().map(|source| source.as_fd().as_raw_fd())
+    pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
+        self.sources.back().map(Source::as_fd)
     }
 
     /// Whether this descriptor is of the pipe that is read.

@@ -1,28 +1,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token, Waker};
-
 use super::ending::Company;
-use super::interest::{deregister, register};
 use super::pace::Next;
 use super::press::{Press, Pressed};
 use super::pump::{Attachment, Destination, Drained, Ground, Request, SetAside, StreamKey};
 use super::stream::Stream;
+use crate::sys::arrivals::{Arrivals, Waker};
 use crate::sys::clock;
 use crate::sys::source::SidePipe;
-use crate::vocab::measure::millis;
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream;
 
 /// What a thread of the pump does, and all that it has.
 pub(super) struct Worker {
-    poll: Poll,
+    arrivals: Arrivals,
     inbox: mpsc::Receiver<Request>,
     ground: Ground,
     /// Each in a place of its own: up to half of a tree's nodes is empty.
@@ -59,21 +55,18 @@ enum Going {
     Over,
 }
 
-const WAKER: Token = Token(usize::MAX);
-
-/// The system call that waits for events knows no shorter waits.
-const POLL_SHORTEST: Duration = Duration::from_millis(1);
+/// How often a pipe is looked at of which the system tells nothing: a follower still sees each line within a tenth of a second.
+const UNTOLD_PAUSE: Duration = Duration::from_millis(20);
 
 impl Worker {
-    /// A worker, and what wakes it for a request.
+    /// A worker for this thread, and what wakes it for a request.
     pub(super) fn new(
         (back, inbox): (mpsc::Sender<Request>, mpsc::Receiver<Request>),
         ground: Ground,
-    ) -> io::Result<(Self, Arc<Waker>)> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    ) -> io::Result<(Self, Waker)> {
+        let (arrivals, waker) = Arrivals::new()?;
         let worker = Self {
-            poll,
+            arrivals,
             inbox,
             ground,
             lanes: BTreeMap::new(),
@@ -82,7 +75,7 @@ impl Worker {
             runs: BTreeMap::new(),
             timers: BTreeSet::new(),
             alarms: BTreeSet::new(),
-            press: Press::new(back, Arc::clone(&waker)),
+            press: Press::new(back, waker.clone()),
             side: SidePipe::default(),
         };
         Ok((worker, waker))
@@ -91,13 +84,10 @@ impl Worker {
     /// Moves bytes and obeys, until it is told to end.
     pub(super) fn run(mut self) {
         clock::wake_on_time();
-        let mut events = Events::with_capacity(256);
         loop {
-            self.wait(&mut events);
+            let mut tokens = self.wait();
             let now = Instant::now();
-            let told = events.iter().map(|event| event.token()).filter(|it| *it != WAKER).map(|it| it.0);
-            let due = self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, token)| *token);
-            let tokens: BTreeSet<usize> = told.chain(due).collect();
+            tokens.extend(self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, token)| *token));
             for token in tokens {
                 self.turn(token);
             }
@@ -108,26 +98,16 @@ impl Worker {
         }
     }
 
-    fn wait(&mut self, events: &mut Events) {
+    fn wait(&mut self) -> BTreeSet<usize> {
         let timer = self.timers.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
         let alarm = self.alarms.first().map(|(at_ms, _)| at_ms.saturating_sub((self.ground.unix_ms)()));
         // Rounded up: no moment is looked at before it has come.
         let alarm = alarm.map(|rest_ms| Duration::from_millis(rest_ms.saturating_add(1)));
-        let timeout = match timer.into_iter().chain(alarm).min() {
-            Some(rest) if rest < POLL_SHORTEST => {
-                thread::sleep(rest);
-                Some(Duration::ZERO)
-            }
-            // Rounded down: the rest is slept.
-            Some(rest) => Some(Duration::from_millis(millis(rest))),
-            None => None,
-        };
-        if let Err(error) = self.poll.poll(events, timeout) {
-            if error.kind() != io::ErrorKind::Interrupted {
-                tracing::error!(%error, "the log pump cannot wait for output");
-                thread::sleep(Duration::from_millis(100));
-            }
-        }
+        self.arrivals.wait(timer.into_iter().chain(alarm).min()).unwrap_or_else(|error| {
+            tracing::error!(%error, "the log pump cannot wait for output");
+            thread::sleep(Duration::from_millis(100));
+            BTreeSet::new()
+        })
     }
 
     fn turn(&mut self, token: usize) {
@@ -205,23 +185,14 @@ impl Worker {
 
     fn wait_for(&mut self, token: usize, next: Next) {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
-        let before = lane.wait;
-        if let Wait::Until(at) = before {
-            self.timers.remove(&(at, token));
+        match lane.wait {
+            Wait::Event if next == Next::Event => return,
+            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe)),
+            Wait::Until(at) => drop(self.timers.remove(&(at, token))),
         }
-        match (before, next) {
-            (Wait::Event, Next::Event) => (),
-            (Wait::Until(_), Next::Event) => {
-                lane.wait = Wait::Event;
-                register(&self.poll, &lane.stream, token);
-            }
-            (Wait::Event | Wait::Until(_), Next::At(at)) => {
-                if let Wait::Event = before {
-                    deregister(&self.poll, &lane.stream);
-                }
-                lane.wait = Wait::Until(at);
-                self.timers.insert((at, token));
-            }
+        lane.wait = wait(&lane.stream, token, next, &mut self.arrivals);
+        if let Wait::Until(at) = lane.wait {
+            self.timers.insert((at, token));
         }
     }
 
@@ -269,8 +240,11 @@ impl Worker {
         let token = self.next_token;
         self.next_token += 1;
         // What is in it already makes an event as well.
-        register(&self.poll, &stream, token);
-        self.lanes.insert(token, Box::new(Lane { stream, wait: Wait::Event, alarm: None }));
+        let wait = wait(&stream, token, Next::Event, &mut self.arrivals);
+        if let Wait::Until(at) = wait {
+            self.timers.insert((at, token));
+        }
+        self.lanes.insert(token, Box::new(Lane { stream, wait, alarm: None }));
         self.tokens.insert(key, token);
         self.look_after(token);
     }
@@ -314,7 +288,7 @@ impl Worker {
         self.empty(token, Company::Alone, (self.ground.unix_ms)());
         let Some(lane) = self.lanes.remove(&token) else { return };
         match lane.wait {
-            Wait::Event => deregister(&self.poll, &lane.stream),
+            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe)),
             Wait::Until(at) => drop(self.timers.remove(&(at, token))),
         }
         lane.alarm.map(|at_ms| self.alarms.remove(&(at_ms, token)));
@@ -389,5 +363,21 @@ impl Worker {
         let next = move_bytes(&mut lane.stream, &mut self.side);
         self.wait_for(token, next);
         self.look_after(token);
+    }
+}
+
+/// Of a pipe that the system does not tell of is asked again and again.
+fn wait(stream: &Stream, token: usize, next: Next, arrivals: &mut Arrivals) -> Wait {
+    let told = match (next, stream.pipe()) {
+        (Next::At(at), _) => return Wait::Until(at),
+        (Next::Event, Some(pipe)) => arrivals.listen(pipe, token),
+        (Next::Event, None) => Ok(()),
+    };
+    match told {
+        Ok(()) => Wait::Event,
+        Err(error) => {
+            tracing::debug!(token, %error, "cannot wait for the output of a service; it is asked for");
+            Wait::Until(Instant::now() + UNTOLD_PAUSE)
+        }
     }
 }

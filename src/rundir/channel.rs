@@ -7,11 +7,11 @@ use crate::sys::descriptor::out_of_the_way;
 use crate::sys::pipe::{self, Waiting};
 use crate::vocab::identity::Pid;
 
-/// Opens the supervisor's end of a channel, making the named pipe if it is not there. It is opened for reading and
-/// writing, so that it never reports an end of file, whoever comes and goes; reads never wait.
+/// Opens the supervisor's end of a channel, making the named pipe if it is not there. Reads never
+/// wait, nor report an end, whoever comes and goes.
 pub fn open_reader(path: &Path) -> io::Result<OwnedFd> {
     pipe::make_fifo(path)?;
-    Ok(out_of_the_way(pipe::open_read_write(path, Waiting::Never)?))
+    Ok(out_of_the_way(pipe::open_for_reading(path)?))
 }
 
 /// Opens the supervisor's end of a channel that was removed while a process writes into it: its standard output (1) or

@@ -3,6 +3,8 @@
 
 /// Waiting for a time of the wall clock.
 pub mod alarm;
+/// Bytes that arrive in pipes.
+pub mod arrivals;
 /// Control groups, which hold together whatever a run forks.
 pub mod cgroup;
 /// The clocks.

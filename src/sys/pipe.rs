@@ -52,6 +52,14 @@ pub fn open_read_write(path: &Path, waiting: Waiting) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Opens the reading end of a named pipe; reads never wait. What is in it stays in it as long as somebody has
+/// it open, at whichever end.
+pub fn open_for_reading(path: &Path) -> io::Result<OwnedFd> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    Ok(options.read(true).write(os::rest::READS_AS_WRITER).custom_flags(flags).open(path)?.into())
+}
+
 /// Opens the named pipe that a descriptor of a process leads to, if that pipe was at `path` and was removed from there; none
 /// where it was not, or where descriptors of others cannot be opened (macOS).
 pub fn open_removed(pid: Pid, descriptor: i32, path: &Path) -> Option<OwnedFd> {
@@ -59,7 +67,10 @@ pub fn open_removed(pid: Pid, descriptor: i32, path: &Path) -> Option<OwnedFd> {
     let removed = format!("{} (deleted)", path.display());
     fs::read_link(&link).ok().filter(|target| *target == Path::new(&removed))?;
     let is_pipe = fs::metadata(&link).is_ok_and(|found| found.file_type().is_fifo());
-    let open = || OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&link);
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(os::rest::READS_AS_WRITER).custom_flags(libc::O_NONBLOCK).open(&link)
+    };
     is_pipe.then(open)?.ok().map(OwnedFd::from)
 }
 

@@ -2,6 +2,8 @@
 
 /// Waiting for a time of the wall clock, by timerfd_create(2).
 pub(super) mod alarm;
+/// Bytes that arrive in pipes, by signals of fcntl(2).
+pub(super) mod arrivals;
 /// Control groups of version 2.
 pub(super) mod cgroup;
 /// Making a process by clone(2).

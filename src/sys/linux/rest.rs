@@ -23,6 +23,9 @@ pub(in crate::sys) use super::pidfd::outcome;
 /// How a message is received that is to stay where it is: its descriptors come as copies (unix(7)).
 pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::MSG_PEEK;
 
+/// Whether who reads a pipe has it open for writing as well: who does hears of its own reads (O_ASYNC of fcntl(2)).
+pub(in crate::sys) const READS_AS_WRITER: bool = false;
+
 /// What a descriptor is registered for that is to tell of a hang-up alone, which is always told (epoll_ctl(2)): urgent data, which
 /// nobody sends.
 pub(in crate::sys) const HANG_UP: Interest = Interest::PRIORITY;

@@ -101,6 +101,8 @@ impl Source {
             };
             let step = bytes.min(COPY_BYTES).min(held.as_ref().map_or(usize::MAX, |held| **held));
             match nix::unistd::read(pipe, &mut dropped[..step]) {
+                // Nobody has it open for writing, and it is empty.
+                Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
                 Ok(count) => {
                     bytes -= count;
                     held.into_iter().for_each(|held| *held -= count);

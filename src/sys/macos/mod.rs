@@ -2,6 +2,8 @@
 
 /// Waiting for a time of the wall clock.
 pub(super) mod alarm;
+/// Bytes that arrive in pipes, by kqueue(2).
+pub(super) mod arrivals;
 /// Control groups, of which there are none.
 pub(super) mod cgroup;
 /// Making a process by fork(2).

@@ -14,6 +14,9 @@ pub(in crate::sys) use super::pidfd::outcome;
 /// their kernel pointers away), so it is taken out and put in again.
 pub(in crate::sys) const LOOK: MsgFlags = MsgFlags::empty();
 
+/// Whether who reads a pipe has it open for writing as well: kqueue(2) tells without end of an end that nobody has open.
+pub(in crate::sys) const READS_AS_WRITER: bool = true;
+
 /// What a descriptor is registered for that is to tell of a hang-up: kqueue has no event for that alone.
 pub(in crate::sys) const HANG_UP: Interest = Interest::READABLE;
 
