@@ -1,7 +1,7 @@
 //! Services that write as fast as they can, and who carries their lines into files: `cat > file` for each of them, procman,
 //! and supervisord; the last two rotate at 50 MB. The same writers, in turn, all in files of one file system. Of one writer
 //! also with `procman logs -f` beside it. Medians, and the fastest round: on a machine that does other work as well, that is
-//! the one that was least disturbed.
+//! the one that was least disturbed. `cargo bench --bench pump -- "line by line"` takes one of the loads.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure fails")]
 
@@ -47,7 +47,8 @@ enum Reader {
 fn main() {
     println!("lines of 100 bytes into files, median of {ROUNDS} rounds in turn");
     let installed = supervisord::installed();
-    for (name, load) in LOADS {
+    let asked = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    for (name, load) in LOADS.into_iter().filter(|(name, _)| name.contains(&asked)) {
         println!("{name}");
         let (mut of_cat, mut of_procman, mut of_followed, mut of_supervisord) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());

@@ -53,7 +53,6 @@ mod fan;
 pub mod files;
 /// What is missing while a file cannot be written.
 mod gap;
-/// Waiting for what comes into a pipe.
 /// Where the last lines of a file begin.
 mod last;
 /// Lines of several streams in one order.

@@ -48,6 +48,9 @@ const PAUSE_SHORTEST: Duration = Duration::from_micros(40);
 /// A smaller pipe is emptied so soon that its writer may just have been woken.
 pub(super) const LARGE_BYTES: usize = 256 * 1024;
 
+/// Who has written so many bytes at once is likely to write more.
+const MANY_BYTES: usize = 4096;
+
 /// Bytes that come so soon after others are a part of the same flow.
 const FLOW: Duration = PAUSE_LONGEST;
 
@@ -67,7 +70,8 @@ impl Pace {
         if look.bytes == 0 {
             return Next::Event;
         }
-        let is_flow = self.moved_at.is_some_and(|before| look.at.saturating_duration_since(before) <= FLOW);
+        let soon = self.moved_at.is_some_and(|before| look.at.saturating_duration_since(before) <= FLOW);
+        let is_flow = soon || look.bytes >= MANY_BYTES;
         self.moved_at = Some(look.at);
         if look.bytes >= look.capacity / 2 {
             self.pause /= 4;

@@ -42,11 +42,13 @@ struct Lane {
     alarm: Option<u64>,
 }
 
-/// Who waits for a time makes no events: a busy writer wakes nobody.
+/// Who waits for a time is told of nothing: a busy writer wakes nobody.
 #[derive(Clone, Copy)]
 enum Wait {
     Event,
     Until(Instant),
+    /// It was told, and has not had its turn.
+    Turn,
 }
 
 #[derive(PartialEq)]
@@ -86,6 +88,9 @@ impl Worker {
         clock::wake_on_time();
         loop {
             let mut tokens = self.wait();
+            for token in &tokens {
+                self.lanes.get_mut(token).into_iter().for_each(|lane| lane.wait = Wait::Turn);
+            }
             let now = Instant::now();
             tokens.extend(self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, token)| *token));
             for token in tokens {
@@ -187,8 +192,9 @@ impl Worker {
         let Some(lane) = self.lanes.get_mut(&token) else { return };
         match lane.wait {
             Wait::Event if next == Next::Event => return,
-            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe)),
+            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe, token)),
             Wait::Until(at) => drop(self.timers.remove(&(at, token))),
+            Wait::Turn => (),
         }
         lane.wait = wait(&lane.stream, token, next, &mut self.arrivals);
         if let Wait::Until(at) = lane.wait {
@@ -288,8 +294,9 @@ impl Worker {
         self.empty(token, Company::Alone, (self.ground.unix_ms)());
         let Some(lane) = self.lanes.remove(&token) else { return };
         match lane.wait {
-            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe)),
+            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe, token)),
             Wait::Until(at) => drop(self.timers.remove(&(at, token))),
+            Wait::Turn => (),
         }
         lane.alarm.map(|at_ms| self.alarms.remove(&(at_ms, token)));
         let bytes = lane.stream.waiting();

@@ -30,8 +30,8 @@ impl Arrivals {
         Ok((Self { inner }, Waker { inner: waker }))
     }
 
-    /// From here on tells of what comes into this pipe, and once of what is in it already. Its reads never wait. Whoever
-    /// closes the pipe has it ignored first.
+    /// Tells once when something is in this pipe, also of what is in it already. Its reads never wait. Whoever closes the
+    /// pipe has it ignored first.
     ///
     /// # Errors
     /// The system refuses, and nothing is told of it.
@@ -39,12 +39,13 @@ impl Arrivals {
         self.inner.listen(pipe, token)
     }
 
-    /// Tells no more of it, except of what had come before.
-    pub fn ignore(&mut self, pipe: BorrowedFd<'_>) {
-        self.inner.ignore(pipe);
+    /// Tells nothing of it.
+    pub fn ignore(&mut self, pipe: BorrowedFd<'_>, token: usize) {
+        self.inner.ignore(pipe, token);
     }
 
-    /// Waits for bytes, for the waker, or for the end of a time; says in which pipes there may be something.
+    /// Waits for bytes, for the waker, or for the end of a time; says in which pipes there may be something; nobody listens
+    /// to those any more.
     ///
     /// # Errors
     /// The system refuses.
@@ -66,7 +67,7 @@ mod tests {
     use crate::sys::pipe::{self, Waiting};
     use std::collections::BTreeSet;
     use std::fs::File;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::os::fd::{AsFd, OwnedFd};
     use std::path::Path;
     use std::thread;
@@ -91,15 +92,19 @@ mod tests {
         arrivals.listen(one.as_fd(), 7).unwrap();
         arrivals.listen(two.as_fd(), 8).unwrap();
         assert_eq!(arrivals.wait(LONG).unwrap(), BTreeSet::from([7]), "what was there already is told of");
-        assert_eq!(arrivals.wait(NONE).unwrap(), BTreeSet::new(), "and once");
         to_one.write_all(b"more").unwrap();
+        assert_eq!(arrivals.wait(NONE).unwrap(), BTreeSet::new(), "and once");
         to_two.write_all(b"first").unwrap();
-        assert_eq!(arrivals.wait(LONG).unwrap(), BTreeSet::from([7, 8]));
-        arrivals.ignore(two.as_fd());
         to_two.write_all(b"second").unwrap();
+        assert_eq!(arrivals.wait(LONG).unwrap(), BTreeSet::from([8]));
         assert_eq!(arrivals.wait(NONE).unwrap(), BTreeSet::new());
         arrivals.listen(two.as_fd(), 9).unwrap();
-        assert_eq!(arrivals.wait(LONG).unwrap(), BTreeSet::from([9]));
+        arrivals.ignore(two.as_fd(), 9);
+        to_two.write_all(b"third").unwrap();
+        assert_eq!(arrivals.wait(NONE).unwrap(), BTreeSet::new());
+        arrivals.listen(one.as_fd(), 7).unwrap();
+        arrivals.listen(two.as_fd(), 9).unwrap();
+        assert_eq!(arrivals.wait(LONG).unwrap(), BTreeSet::from([7, 9]));
     }
 
     #[test]
@@ -123,10 +128,13 @@ mod tests {
             let (reader, mut writer) = pipe(dir.path(), name);
             thread::spawn(move || {
                 let (mut arrivals, _waker) = Arrivals::new().unwrap();
-                arrivals.listen(reader.as_fd(), 3).unwrap();
+                let mut byte = [0];
+                let mut reader = File::from(reader);
                 for _ in 0..1000 {
+                    arrivals.listen(reader.as_fd(), 3).unwrap();
                     writer.write_all(b"x").unwrap();
                     assert_eq!(arrivals.wait(LONG).unwrap(), BTreeSet::from([3]));
+                    reader.read_exact(&mut byte).unwrap();
                 }
                 assert_eq!(arrivals.wait(NONE).unwrap(), BTreeSet::new());
             })

@@ -12,13 +12,14 @@ use nix::unistd::{getpid, gettid};
 
 use crate::sys::pipe::bytes_waiting;
 
-/// Signals of fcntl(2) that a thread takes by sigtimedwait(2): one with the number of the descriptor for each write. Where the kernel can queue
-/// no more of them it sends a plain SIGIO, and every pipe is looked at.
+/// Signals of fcntl(2) that a thread takes by sigtimedwait(2): one with the number of the descriptor for each
+/// write, until the thread has seen the first. Where the kernel can queue no more of them it sends a plain SIGIO, and every pipe is
+/// looked at.
 #[derive(Debug)]
 pub(in crate::sys) struct Arrivals {
     tokens: BTreeMap<RawFd, usize>,
     /// What was in a pipe before anybody listened.
-    early: BTreeSet<usize>,
+    early: Vec<RawFd>,
     /// Signals of a thread are taken by that one.
     _stays_here: PhantomData<*const ()>,
 }
@@ -79,40 +80,49 @@ impl Arrivals {
     pub(in crate::sys) fn new() -> io::Result<(Self, Waker)> {
         signals().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let waker = Waker { thread: gettid().as_raw() };
-        Ok((Self { tokens: BTreeMap::new(), early: BTreeSet::new(), _stays_here: PhantomData }, waker))
+        Ok((Self { tokens: BTreeMap::new(), early: Vec::new(), _stays_here: PhantomData }, waker))
     }
 
     pub(in crate::sys) fn listen(&mut self, pipe: BorrowedFd<'_>, token: usize) -> io::Result<()> {
-        send_signals_here(pipe)?;
-        set_async(pipe, libc::O_ASYNC)?;
+        send_signals_here(pipe.as_raw_fd())?;
+        set_async(pipe.as_raw_fd(), libc::O_ASYNC)?;
         self.tokens.insert(pipe.as_raw_fd(), token);
         // Asked after the signals are on: what comes in between is told of twice, and nothing never.
         if bytes_waiting(&pipe)? > 0 {
-            self.early.insert(token);
+            self.early.push(pipe.as_raw_fd());
         }
         Ok(())
     }
 
-    pub(in crate::sys) fn ignore(&mut self, pipe: BorrowedFd<'_>) {
-        if let Some(token) = self.tokens.remove(&pipe.as_raw_fd()) {
-            self.early.remove(&token);
-            let _ = set_async(pipe, 0);
-        }
+    pub(in crate::sys) fn ignore(&mut self, pipe: BorrowedFd<'_>, _token: usize) {
+        self.take(pipe.as_raw_fd());
     }
 
     pub(in crate::sys) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<BTreeSet<usize>> {
-        let mut told = mem::take(&mut self.early);
+        let early = mem::take(&mut self.early);
+        let mut told: BTreeSet<usize> = early.into_iter().filter_map(|pipe| self.take(pipe)).collect();
         let mut limit = if told.is_empty() { timeout } else { Some(Duration::ZERO) };
         for _ in 0..NEWS_MAX {
             match next(limit)? {
-                Some(News::Of(descriptor)) => told.extend(self.tokens.get(&descriptor)),
-                Some(News::OfAny) => told.extend(self.tokens.values()),
+                Some(News::Of(pipe)) => told.extend(self.take(pipe)),
+                Some(News::OfAny) => {
+                    let pipes: Vec<RawFd> = self.tokens.keys().copied().collect();
+                    told.extend(pipes.into_iter().filter_map(|pipe| self.take(pipe)));
+                }
                 Some(News::Call) => (),
                 None => break,
             }
             limit = Some(Duration::ZERO);
         }
         Ok(told)
+    }
+
+    /// Who is told of a pipe, if anybody is: a signal may be older than the last listening, and the number of a descriptor
+    /// have gone over to another pipe.
+    fn take(&mut self, pipe: RawFd) -> Option<usize> {
+        let token = self.tokens.remove(&pipe)?;
+        let _ = set_async(pipe, 0);
+        Some(token)
     }
 }
 
@@ -142,23 +152,23 @@ fn signals() -> SigSet {
 }
 
 /// F_SETOWN_EX and F_SETSIG of fcntl(2).
-fn send_signals_here(pipe: BorrowedFd<'_>) -> io::Result<()> {
+fn send_signals_here(pipe: RawFd) -> io::Result<()> {
     let owner = Owner { kind: F_OWNER_TID, thread: gettid().as_raw() };
     // SAFETY: the descriptor is open for both calls; the first reads the struct, which lives until it returns, the other takes
     // a number by value.
     let done = unsafe {
-        match libc::fcntl(pipe.as_raw_fd(), F_SETOWN_EX, &raw const owner) {
+        match libc::fcntl(pipe, F_SETOWN_EX, &raw const owner) {
             -1 => -1,
-            _ => libc::fcntl(pipe.as_raw_fd(), F_SETSIG, arrival()),
+            _ => libc::fcntl(pipe, F_SETSIG, arrival()),
         }
     };
     Ok(Errno::result(done).map(drop)?)
 }
 
 /// F_SETFL of fcntl(2).
-fn set_async(pipe: BorrowedFd<'_>, flag: libc::c_int) -> io::Result<()> {
+fn set_async(pipe: RawFd, flag: libc::c_int) -> io::Result<()> {
     // SAFETY: the descriptor is open, and the call takes numbers by value.
-    let done = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK | flag) };
+    let done = unsafe { libc::fcntl(pipe, libc::F_SETFL, libc::O_NONBLOCK | flag) };
     Ok(Errno::result(done).map(drop)?)
 }
 

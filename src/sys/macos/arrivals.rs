@@ -1,6 +1,6 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use mio::{Events, Interest, Poll, Token};
 pub(in crate::sys) struct Arrivals {
     poll: Poll,
     events: Events,
+    /// What is listened to.
+    descriptors: BTreeMap<usize, RawFd>,
 }
 
 #[derive(Debug, Clone)]
@@ -28,16 +30,21 @@ impl Arrivals {
     pub(in crate::sys) fn new() -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker { inner: Arc::new(mio::Waker::new(poll.registry(), CALL)?) };
-        Ok((Self { poll, events: Events::with_capacity(EVENTS_MAX) }, waker))
+        Ok((Self { poll, events: Events::with_capacity(EVENTS_MAX), descriptors: BTreeMap::new() }, waker))
     }
 
     /// What is in it already makes an event as well.
     pub(in crate::sys) fn listen(&mut self, pipe: BorrowedFd<'_>, token: usize) -> io::Result<()> {
-        self.poll.registry().register(&mut SourceFd(&pipe.as_raw_fd()), Token(token), Interest::READABLE)
+        let mut source = SourceFd(&pipe.as_raw_fd());
+        self.poll.registry().register(&mut source, Token(token), Interest::READABLE)?;
+        self.descriptors.insert(token, pipe.as_raw_fd());
+        Ok(())
     }
 
-    pub(in crate::sys) fn ignore(&mut self, pipe: BorrowedFd<'_>) {
-        let _ = self.poll.registry().deregister(&mut SourceFd(&pipe.as_raw_fd()));
+    pub(in crate::sys) fn ignore(&mut self, pipe: BorrowedFd<'_>, token: usize) {
+        if self.descriptors.remove(&token).is_some() {
+            self.deregister(pipe.as_raw_fd());
+        }
     }
 
     pub(in crate::sys) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<BTreeSet<usize>> {
@@ -45,7 +52,18 @@ impl Arrivals {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => (),
         }
-        Ok(self.events.iter().map(|event| event.token()).filter(|it| *it != CALL).map(|it| it.0).collect())
+        let told: BTreeSet<usize> =
+            self.events.iter().map(|event| event.token()).filter(|it| *it != CALL).map(|it| it.0).collect();
+        for token in &told {
+            if let Some(descriptor) = self.descriptors.remove(token) {
+                self.deregister(descriptor);
+            }
+        }
+        Ok(told)
+    }
+
+    fn deregister(&self, descriptor: RawFd) {
+        let _ = self.poll.registry().deregister(&mut SourceFd(&descriptor));
     }
 }
 
