@@ -54,6 +54,18 @@ fn stop_star(bencher: Bencher<'_, '_>, size: u16) {
     bencher.with_inputs(|| running.clone()).bench_values(|fleet| all(fleet, Verb::Stop));
 }
 
+#[divan::bench(args = SIZES, sample_count = 20, sample_size = 1, max_time = 10)]
+fn restart_chain(bencher: Bencher<'_, '_>, size: u16) {
+    let running = all(fleet(size, Shape::Chain), Verb::Start);
+    bencher.with_inputs(|| running.clone()).bench_values(|fleet| all(fleet, Verb::Restart));
+}
+
+#[divan::bench(args = SIZES, sample_count = 20, sample_size = 1, max_time = 10)]
+fn restart_star(bencher: Bencher<'_, '_>, size: u16) {
+    let running = all(fleet(size, Shape::Star), Verb::Start);
+    bencher.with_inputs(|| running.clone()).bench_values(|fleet| all(fleet, Verb::Restart));
+}
+
 enum Shape {
     /// Each needs the one before it.
     Chain,

@@ -143,8 +143,9 @@ impl Engine {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             names.join(", ")
         };
-        let is_meant = |name: &&ServiceName| others.iter().any(|other| self.needs_by_any_path(other, name));
-        let needed: Vec<ServiceName> = services.iter().filter(is_meant).cloned().collect();
+        let needed_by_others = self.fleet.spec().graph().with_hard_needs(&others);
+        let needed: Vec<ServiceName> =
+            services.iter().filter(|name| needed_by_others.contains(*name)).cloned().collect();
         Err(Problem {
             kind: Kind::Needed,
             what: format!(
@@ -156,10 +157,6 @@ impl Engine {
                 "`--with-dependents` {word}s those as well; `--force` {word}s it alone, and they come back when it does"
             )),
         })
-    }
-
-    fn needs_by_any_path(&self, service: &ServiceName, needed: &ServiceName) -> bool {
-        self.fleet.spec().graph().with_hard_needs(std::slice::from_ref(service)).contains(needed)
     }
 
     fn roll(&self, ticket: TicketId, order: &RollOrder) -> Result<Command, Problem> {

@@ -36,13 +36,13 @@ impl Fleet {
             Verb::Roll { ready_within } => awaited.extend(self.roll(services, ready_within)),
             Verb::Fit => awaited.extend(self.fit(services)),
             Verb::Stop => {
-                for name in services {
+                for name in self.in_stop_order(services) {
                     self.change(&name, Service::want_down);
                     awaited.insert(name, Awaiting::Down);
                 }
             }
             Verb::StopAtOnce => {
-                for name in services {
+                for name in self.in_stop_order(services) {
                     self.change(&name, |service| {
                         service.want_down();
                         service.stop(now, out);
@@ -51,7 +51,7 @@ impl Fleet {
                 }
             }
             Verb::Kill => {
-                for name in services {
+                for name in self.in_stop_order(services) {
                     self.change(&name, |service| {
                         service.want_down();
                         service.kill(now, out);
@@ -66,6 +66,16 @@ impl Fleet {
         }
         self.changed.extend(awaited.keys().cloned());
         self.tickets.insert(ticket, Ticket { awaited, answer: Answer::new(), deadline });
+    }
+
+    /// Each after those that need it: so nobody who is to go down as well is taken down by another first, and the dependents
+    /// of each are gone through once. Those that the config has no more come last.
+    pub(super) fn in_stop_order(&self, services: Vec<ServiceName>) -> Vec<ServiceName> {
+        let mut named: BTreeSet<ServiceName> = services.into_iter().collect();
+        let order = self.spec.graph().order().iter().rev();
+        let mut ordered: Vec<ServiceName> = order.filter_map(|name| named.take(name)).collect();
+        ordered.extend(named);
+        ordered
     }
 
     /// Does that to services, and wants up what they need.

@@ -134,8 +134,12 @@ fn leaving(order: Order<'_>, name: &ServiceName) -> String {
     if let Some(words) = order.services.get(name).and_then(taken_down) {
         return words;
     }
-    let names: Vec<String> = order.ends_before(name).map(|dependent| format!("`{dependent}`")).collect();
-    format!("is stopped after {}", names.join(", "))
+    const NAMED_MAX: usize = 3;
+    let leavers = order.leavers.before(name);
+    let more = leavers.len().saturating_sub(NAMED_MAX);
+    let names: Vec<String> = leavers.take(NAMED_MAX).map(|dependent| format!("`{dependent}`")).collect();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("is stopped after {}{more}", names.join(", "))
 }
 
 fn unfit(service: &Service) -> Option<String> {

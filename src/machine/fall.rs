@@ -137,6 +137,7 @@ impl Fleet {
     /// Who would be taken down if these were stopped, and is none of them: asked of a copy.
     pub fn taken_down_with(&self, services: &[ServiceName]) -> Vec<ServiceName> {
         let mut rehearsal = self.clone();
+        let services = self.in_stop_order(services.to_vec());
         services.iter().for_each(|name| rehearsal.change(name, Service::want_down));
         let is_new = |service: &Service| {
             let before = self.services.get(&service.spec.name).map(|service| service.goal);

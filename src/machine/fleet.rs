@@ -9,6 +9,7 @@ use super::event::{Event, Taken};
 use super::explain;
 use super::fall::Footing;
 use super::hooks::Hold;
+use super::leavers::Leavers;
 use super::order::{Order, Outlook, Prospect};
 use super::phase::Phase;
 use super::publish::Look;
@@ -32,6 +33,7 @@ pub struct Fleet {
     pub(super) tickets: BTreeMap<TicketId, Ticket>,
     runs: BTreeMap<RunId, ServiceName>,
     pub(super) deadlines: Deadlines,
+    pub(super) leavers: Leavers,
     pub(super) last_run: RunId,
     /// Services whose surroundings changed: they may be able to start or stop now. Lower priority values go first.
     pending: BTreeSet<(i32, ServiceName)>,
@@ -74,6 +76,7 @@ impl Fleet {
             tickets: BTreeMap::new(),
             runs: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            leavers: Leavers::default(),
             last_run,
             pending: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -199,7 +202,8 @@ impl Fleet {
     }
 
     pub(super) fn order(&self) -> Order<'_> {
-        Order { graph: self.spec.graph(), services: &self.services, removed: &self.removed }
+        let (graph, services, removed) = (self.spec.graph(), &self.services, &self.removed);
+        Order { graph, services, removed, leavers: &self.leavers }
     }
 
     /// Changes one service and notes whose turn it may be because of it.
@@ -208,9 +212,11 @@ impl Fleet {
         let (runs_before, exchanging) = (service.runs(), Exchanging::of(service));
         let (memory_before, footing, prospect) =
             (service.memory(), Footing::of(service), Prospect::of(service));
+        let leaver = service.as_leaver();
         change(service);
         service.note_step(self.now);
         self.deadlines.set(name, service.timers().min());
+        self.leavers.turn(&leaver, &service.as_leaver());
         let runs_after = service.runs();
         let has_worsened = Prospect::has_worsened(prospect, Prospect::of(service));
         if service.memory() != memory_before {

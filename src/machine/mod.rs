@@ -32,6 +32,8 @@ pub mod fleet;
 mod hooks;
 /// Whether a command has reached what it was given for.
 pub mod judge;
+/// Who has to end before whom.
+mod leavers;
 /// What of a service outlives its supervisor.
 pub mod memory;
 /// Who may start, and who may be stopped.

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::leavers::Leavers;
 use super::phase::{Awaits, Phase, Rest};
 use super::service::Service;
 use crate::spec::graph::{Bond, Condition, Graph, Need};
@@ -14,6 +15,7 @@ pub(super) struct Order<'a> {
     pub(super) services: &'a BTreeMap<ServiceName, Service>,
     /// Those that the graph knows no more: they keep what they needed until they have gone.
     pub(super) removed: &'a BTreeSet<ServiceName>,
+    pub(super) leavers: &'a Leavers,
 }
 
 /// What a waiting service waits for.
@@ -50,17 +52,7 @@ impl<'a> Order<'a> {
 
     /// Whether `name` may be asked to end: nobody has to end before it.
     pub(super) fn may_stop(self, name: &ServiceName) -> bool {
-        self.ends_before(name).next().is_none()
-    }
-
-    /// Those who need `name`, are on the way out and have a process still. One that hangs in the kernel is not waited
-    /// for: nobody knows whether it ever ends.
-    pub(super) fn ends_before(self, name: &ServiceName) -> impl Iterator<Item = &'a ServiceName> {
-        self.dependents_of(name).filter(move |dependent| {
-            self.services
-                .get(*dependent)
-                .is_some_and(|it| it.is_leaving() && (it.holds_up_order() || it.is_after_stop()))
-        })
+        self.leavers.before(name).len() == 0
     }
 
     fn unmet_of(self, name: &ServiceName, bond: Bond) -> impl Iterator<Item = (&'a ServiceName, Condition)> {

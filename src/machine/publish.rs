@@ -6,6 +6,7 @@ use super::explain;
 use super::fleet::Fleet;
 use super::order::{Outlook, Prospect};
 use crate::vocab::name::ServiceName;
+use crate::vocab::state::State;
 
 /// How a service looked when it was last told of.
 #[derive(Debug, Clone)]
@@ -69,8 +70,12 @@ impl Fleet {
 impl Look {
     /// Whether those that wait for it look different because of this.
     fn concerns_dependents(&self, before: &Self) -> bool {
+        let (is, was) = (&self.change, &before.change);
+        // They tell how it stands, and of one that has failed how it ended.
         let is_told_by_them = self.prospect == Prospect::Lost;
-        before.prospect != self.prospect || (is_told_by_them && before.change.reason != self.change.reason)
+        let has_failed = matches!(is.state, State::Exited | State::Fatal);
+        let tells_more = is.state != was.state || (has_failed && is.reason != was.reason);
+        before.prospect != self.prospect || (is_told_by_them && tells_more)
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::child::Life;
 use super::deadlines;
 use super::falls;
+use super::leavers;
 use super::ledger::Asked;
 use super::policy::{self, Expected};
 use super::rolling::is_hopeless;
@@ -290,6 +291,7 @@ impl World {
             }
         }
         deadlines::check(fleet)?;
+        leavers::check(fleet)?;
         self.check_look(&before.look)?;
         self.check_falls(&before.falls)?;
         before.end.as_ref().map_or(Ok(()), |end| policy::check(fleet, end))

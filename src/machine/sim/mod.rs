@@ -20,6 +20,8 @@ mod falls;
 mod heritage;
 /// Hooks, and when they may be run.
 mod hooks;
+/// Who has to end before whom, found out anew.
+mod leavers;
 /// The books on commands and publications.
 mod ledger;
 /// What people do.

@@ -190,3 +190,20 @@ fn what_had_completed_and_is_to_run_again_in_vain_takes_down_whoever_stands_on_i
     rig.pass(2000);
     assert!(["db", "api", "page"].into_iter().all(|it| rig.state(it) == State::Running));
 }
+
+#[test]
+fn what_many_need_tells_of_few_of_them_and_of_nothing_else_while_they_stop() {
+    let leaves: Vec<String> = (0..50).map(|number| format!("leaf-{number:02}")).collect();
+    let needing_hub = leaves.iter().map(|leaf| needing(leaf, &[("hub", Condition::Ready)]));
+    let mut rig = Rig::up(std::iter::once(plain("hub")).chain(needing_hub).collect());
+    let everybody: Vec<&str> = std::iter::once("hub").chain(leaves.iter().map(String::as_str)).collect();
+    rig.done.clear();
+    rig.ask(7, Verb::Stop, &everybody);
+    assert_eq!(reason(&rig, "hub"), "is stopped after `leaf-00`, `leaf-01`, `leaf-02` and 47 more");
+    leaves[..48].iter().for_each(|leaf| rig.exit(leaf, 0));
+    assert_eq!(reason(&rig, "hub"), "is stopped after `leaf-48`, `leaf-49`");
+    ["leaf-48", "leaf-49", "hub"].into_iter().for_each(|name| rig.exit(name, 0));
+    assert_eq!(rig.verdict(7, "hub"), Some(&Verdict::Done));
+    let told = rig.done.iter().filter(|action| matches!(action, Action::Publish(_))).count();
+    assert!(told <= 3 * everybody.len(), "{told} changes are told of {} services", everybody.len());
+}
