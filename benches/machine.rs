@@ -1,4 +1,4 @@
-//! The pure machine: a whole fleet started, and stopped, with every event answered at once. What is measured is
+//! The pure machine: a whole fleet started, stopped and restarted, with every event answered at once. What is measured is
 //! `Fleet::handle` alone; nothing is spawned. A chain is the deepest graph, a star the widest.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot measure fails")]

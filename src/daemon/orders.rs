@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::causes::askers::Sent;
 use super::engine::{Ending, Engine, ending_problem};
 use super::guardianship::no_guardian;
 use super::mailbox::Reply;
@@ -195,7 +196,8 @@ impl Engine {
         let reason = match (warden, signal.or(service.spec().reload_signal)) {
             (Some(warden), Some(signal)) => {
                 warden.signal(signal);
-                self.askers.signal(warden.charge().tag.run, signal, by.clone());
+                let sent = Sent::at(clock::now(), service.spec().stop.timeout, signal, by);
+                self.askers.signal(warden.charge().tag.run, sent);
                 None
             }
             (None, _) => Some(format!("cannot signal it: it is {}", service.state())),

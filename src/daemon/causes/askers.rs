@@ -12,6 +12,7 @@ use crate::vocab::cause::{By, Means};
 use crate::vocab::identity::Pid;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
 
@@ -33,7 +34,7 @@ impl Asker {
 #[derive(Debug, Default)]
 pub struct Askers {
     ends: BTreeMap<ServiceName, By>,
-    signals: BTreeMap<RunId, (Signal, By)>,
+    signals: BTreeMap<RunId, Vec<Sent>>,
     flushes: BTreeMap<RunId, (Moment, By)>,
     stops: BTreeMap<ServiceName, Stopped>,
 }
@@ -41,6 +42,29 @@ pub struct Askers {
 /// An end that comes later than so long after a flush was announced is none of its doing: by then it has asked, killed and
 /// given up, and what the run left has had as long to vanish.
 const FLUSH_MAX: Duration = flush::GRACE.saturating_add(flush::KILLED_MAX).saturating_add(flush::KILLED_MAX);
+
+/// A signal that somebody has sent to a run.
+#[derive(Debug)]
+pub struct Sent {
+    /// Which.
+    pub signal: Signal,
+    /// By whom.
+    pub by: By,
+    /// An end that comes later is none of its doing.
+    pub until: Moment,
+}
+
+impl Sent {
+    /// One that is sent at this moment to a run whose stop may take as long as `grace`.
+    pub fn at(now: Moment, grace: Duration, signal: Signal, by: &By) -> Self {
+        let by = By { what: Some(signal.to_string()), ..by.clone() };
+        Self { signal, by, until: now.after(grace.max(SIGNAL_MIN)) }
+    }
+}
+
+/// A signal that ends a process does so at once, unless the process catches it and ends when it has tidied up: it has as long
+/// for that as its stop may take, and no less than this, in which a slow disk takes a dump of its memory as well.
+const SIGNAL_MIN: Duration = Duration::from_secs(10);
 
 /// By whom and when a service was stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,9 +93,11 @@ impl Askers {
         services.iter().for_each(|service| drop(self.stops.remove(service)));
     }
 
-    /// A signal is sent to a run.
-    pub fn signal(&mut self, run: RunId, signal: Signal, by: By) {
-        self.signals.insert(run, (signal, By { what: Some(signal.to_string()), ..by }));
+    /// A signal is sent to a run. The last one of its kind counts.
+    pub fn signal(&mut self, run: RunId, sent: Sent) {
+        let earlier = self.signals.entry(run).or_default();
+        earlier.retain(|it| it.signal != sent.signal);
+        earlier.push(sent);
     }
 
     /// A run is about to be ended by a client, which may take more than one signal.
@@ -95,9 +121,15 @@ impl Askers {
         self.ends.remove(service)
     }
 
-    /// The last signal that was sent to a run that has ended.
-    pub fn take_signal(&mut self, run: RunId) -> Option<(Signal, By)> {
-        self.signals.remove(&run)
+    /// The signal that a run which is over has ended by, if somebody sent it: it itself, or, when the process ended by an exit,
+    /// the last one that it can have been given cause to. It counts for a while only.
+    pub fn take_signal(&mut self, run: RunId, outcome: Outcome, now: Moment) -> Option<(Signal, By)> {
+        let may_be = |it: &Sent| match outcome {
+            Outcome::Signal(signal) => signal == it.signal,
+            Outcome::Code(_) | Outcome::Unknown => true,
+        };
+        let sent = self.signals.remove(&run)?.into_iter().rfind(|it| now <= it.until && may_be(it))?;
+        Some((sent.signal, sent.by))
     }
 
     /// By whom a service was stopped.
@@ -153,11 +185,40 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asker, Askers, FLUSH_MAX};
+    use super::{Asker, Askers, FLUSH_MAX, SIGNAL_MIN, Sent};
     use crate::vocab::cause::Means;
     use crate::vocab::moment::Moment;
+    use crate::vocab::outcome::Outcome;
     use crate::vocab::run::RunId;
+    use crate::vocab::signal::Signal;
     use std::time::Duration;
+
+    #[test]
+    fn a_signal_is_the_cause_of_an_end_that_it_can_have_led_to_and_of_no_later_one() {
+        const LONG: Duration = Duration::from_secs(60);
+        let sent_at = Moment::since_boot(Duration::from_secs(7));
+        let taken = |sent: &[Signal], outcome, grace, lasted| {
+            let mut askers = Askers::default();
+            for signal in sent {
+                let by = Asker::NOBODY.by(Means::Signal);
+                askers.signal(RunId(1), Sent::at(sent_at, grace, *signal, &by));
+            }
+            let taken = askers.take_signal(RunId(1), outcome, sent_at.after(lasted));
+            assert!(askers.signals.is_empty(), "nothing is kept of a run that is over");
+            taken.map(|(signal, by)| {
+                assert_eq!(by.what, Some(signal.to_string()));
+                signal
+            })
+        };
+        let by_term = Outcome::Signal(Signal::TERM);
+        let (soon, later) = (SIGNAL_MIN, SIGNAL_MIN + Duration::from_millis(1));
+        let both = [Signal::TERM, Signal::HUP];
+        assert_eq!(taken(&both, by_term, Duration::ZERO, soon), Some(Signal::TERM));
+        assert_eq!(taken(&both, by_term, Duration::ZERO, later), None);
+        assert_eq!(taken(&both, by_term, LONG, LONG), Some(Signal::TERM), "it may take its time to tidy up");
+        assert_eq!(taken(&both, Outcome::Code(0), LONG, soon), Some(Signal::HUP));
+        assert_eq!(taken(&[Signal::HUP], by_term, LONG, soon), None, "somebody else sent that one");
+    }
 
     #[test]
     fn a_flush_is_the_cause_of_no_end_that_comes_when_it_has_long_given_up() {

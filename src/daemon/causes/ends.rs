@@ -53,7 +53,7 @@ impl Engine {
         let Some(service) = self.fleet.service_of(run) else { return self.feed(Event::Exited { run, end }) };
         let (name, merit) = (service.spec().name.clone(), merit(service, end.outcome));
         self.roster.log_end(service, run, (end.outcome, merit));
-        let (deed, by) = self.deed(run, &name);
+        let (deed, by) = self.deed(run, &name, end.outcome);
         let facts = Facts { outcome: end.outcome, merit, deed, said: Said::of(&stderr), memory };
         end.blame = blame(&facts);
         let record = Record {
@@ -110,9 +110,11 @@ impl Engine {
     }
 
     /// What was done to a run that has ended, and who had it done.
-    fn deed(&mut self, run: RunId, name: &ServiceName) -> (Deed, Option<By>) {
-        let (signalled, flushed) = (self.askers.take_signal(run), self.askers.take_flush(run, clock::now()));
+    fn deed(&mut self, run: RunId, name: &ServiceName, outcome: Outcome) -> (Deed, Option<By>) {
         let service = &self.fleet.services()[name];
+        let now = clock::now();
+        let signalled = self.askers.take_signal(run, outcome, now);
+        let flushed = self.askers.take_flush(run, now);
         let by = |means| Some(Asker::NOBODY.by(means));
         if let Some((cause, remedy)) = service.condemned().filter(|_| service.phase().run() == Some(run)) {
             let cause = cause.to_owned();
@@ -141,7 +143,6 @@ impl Engine {
                 }
                 (None, None) => (Deed::Asked, self.askers.take_end(name)),
             },
-            // A signal may have come long before, and been outlived.
             _ if flushed.is_some() => (Deed::Asked, flushed),
             (Some((signal, by)), _) => (Deed::Signalled(signal), Some(by)),
             (None, _) => (Deed::Nothing, None),
