@@ -22,12 +22,12 @@ use crate::vocab::signal::Signal;
 const GRACE: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// The main processes of live runs.
+    /// The known processes of live runs.
     pub(super) fn ours(&self) -> Ours {
         let services = self.fleet.services().iter();
-        let live = services.filter_map(|(name, service)| {
-            let live = service.phase().live()?;
-            Some((live.identity, (name.clone(), live.run)))
+        let live = services.filter_map(|(name, service)| Some((name, service.phase().live()?)));
+        let live = live.flat_map(|(name, live)| {
+            [live.first, live.identity].map(|identity| (identity, (name.clone(), live.run)))
         });
         let supervisors = self.guardian.into_iter().chain([process::own()]).collect();
         Ours { instance: self.paths.instance.clone(), live: live.collect(), supervisors }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::machine::fall::Fall;
 use crate::machine::fleet::{Fleet, Revision};
 use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
-use crate::machine::phase;
+use crate::machine::phase::{self, Live};
 use crate::machine::schedule::{Plan, Queue};
 use crate::machine::startup::Startup;
 use crate::machine::trouble::{self, Condemned};
@@ -13,6 +13,7 @@ use crate::rundir::journal::{
     CondemnedEntry, Entry, FallEntry, Journal, LiveEntry, PlanEntry, Remedy, Rest, SecondEntry, SecondStage,
     Stage, StartupEntry,
 };
+use crate::vocab::identity::Identity;
 use crate::vocab::state::Goal;
 
 /// Keeps the journal up to date. An error of the disk is told once and costs nothing else: the tags still tell whose
@@ -124,7 +125,7 @@ impl Diary {
 }
 
 fn matters(entry: &Entry) -> bool {
-    entry.runs().next().is_some() || entry.goal != Goal::Down || entry.restarts > 0
+    entry.processes().next().is_some() || entry.goal != Goal::Down || entry.restarts > 0
 }
 
 fn entry(memory: Survivor) -> Entry {
@@ -144,21 +145,23 @@ fn entry(memory: Survivor) -> Entry {
         }),
         fallen_with: memory.fallen_with.map(|Fall { by, how }| FallEntry { by, how }),
         condemned: memory.condemned.map(condemned_entry),
-        live: memory.live.map(|live| LiveEntry {
+        live: memory.live.map(|LiveMemory { live, progress }| LiveEntry {
             run: live.run,
             identity: live.identity,
+            first: first(&live),
             since: live.since,
-            stage: match live.progress {
+            stage: match progress {
                 Progress::Starting => Stage::Starting,
                 Progress::Ready => Stage::Ready,
                 Progress::Stopping { kill_at } => Stage::Stopping { kill_at },
             },
         }),
-        second: memory.second.map(|second| SecondEntry {
-            run: second.run,
-            identity: second.identity,
-            since: second.since,
-            stage: match second.plan {
+        second: memory.second.map(|SecondMemory { live, plan }| SecondEntry {
+            run: live.run,
+            identity: live.identity,
+            first: first(&live),
+            since: live.since,
+            stage: match plan {
                 SecondPlan::Understudy { give_up_at } => SecondStage::Understudy { give_up_at },
                 SecondPlan::Draining { until } => SecondStage::Draining { until },
                 SecondPlan::Stopping { kill_at } => SecondStage::Stopping { kill_at },
@@ -172,6 +175,11 @@ fn entry(memory: Survivor) -> Entry {
             completed,
         }),
     }
+}
+
+/// The process that a run began with, if that is not its main one.
+fn first(live: &Live) -> Option<Identity> {
+    Some(live.first).filter(|first| *first != live.identity)
 }
 
 /// A journal's entry in the machine's words.
@@ -191,21 +199,17 @@ pub fn survivor(entry: &Entry) -> Survivor {
         }),
         fallen_with: entry.fallen_with.clone().map(|FallEntry { by, how }| Fall { by, how }),
         condemned: entry.condemned.clone().map(condemned),
-        live: entry.live.map(|live| LiveMemory {
-            run: live.run,
-            identity: live.identity,
-            since: live.since,
-            progress: match live.stage {
+        live: entry.live.map(|LiveEntry { run, identity, first, since, stage }| LiveMemory {
+            live: Live { run, identity, first: first.unwrap_or(identity), since },
+            progress: match stage {
                 Stage::Starting => Progress::Starting,
                 Stage::Ready => Progress::Ready,
                 Stage::Stopping { kill_at } => Progress::Stopping { kill_at },
             },
         }),
-        second: entry.second.map(|second| SecondMemory {
-            run: second.run,
-            identity: second.identity,
-            since: second.since,
-            plan: match second.stage {
+        second: entry.second.map(|SecondEntry { run, identity, first, since, stage }| SecondMemory {
+            live: Live { run, identity, first: first.unwrap_or(identity), since },
+            plan: match stage {
                 SecondStage::Understudy { give_up_at } => SecondPlan::Understudy { give_up_at },
                 SecondStage::Draining { until } => SecondPlan::Draining { until },
                 SecondStage::Stopping { kill_at } => SecondPlan::Stopping { kill_at },

@@ -318,6 +318,7 @@ impl Engine {
             Some(Message::Captured(captured)) => self.captured(captured),
             Some(Message::Hook(ended)) => self.hook_ended(ended),
             Some(Message::Notice(notice)) => self.hear(&notice),
+            Some(Message::HearAll(done)) => self.hear_all(done),
             Some(Message::ToListeners(news)) => self.tell_listeners(news),
             Some(Message::Clock) => self.look_at_clock(),
             Some(Message::Inspect(run)) => self.inspect(run),

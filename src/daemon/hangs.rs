@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::charge::Charge;
 use super::engine::Engine;
 use super::mailbox::Message;
 use super::shim;
-use super::warden::Charge;
 use crate::machine;
 use crate::machine::phase::Phase;
 use crate::machine::trouble::Remedy;
@@ -134,7 +134,8 @@ async fn capture(charge: &Charge, place: &Path, limit: Duration) -> Vec<String> 
     }
     let deadline = Instant::now() + limit;
     let mut tree = charge.tree();
-    tree.sort_by_key(|process| (process.identity != charge.leader, process.identity));
+    let main = charge.lead.main();
+    tree.sort_by_key(|process| (process.identity != main, process.identity));
     let mut text = String::new();
     let mut seen = written(place);
     for process in tree.into_iter().take(PROCESSES_MAX) {

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::charge::Charge;
 use super::shim::PAST_THE_SHIM;
-use super::warden::Charge;
 use crate::machine::event::Finding;
 use crate::ports::holder;
 use crate::probe::exec::{self, Errand};
@@ -77,7 +77,7 @@ fn amiss_with_ports(service: &Service, charge: &Charge) -> Option<String> {
         Err(error) => return Some(format!("cannot see who listens: {error}")),
     };
     // Most services listen in their main process, which is known without a look at any other.
-    let missing = not_held(service, &listening, &[charge.leader.pid])
+    let missing = not_held(service, &listening, &[charge.lead.main().pid])
         .and_then(|_| not_held(service, &listening, &pids(&charge.near())));
     let missing = match charge.reach {
         Reach::Near => missing,

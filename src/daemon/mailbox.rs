@@ -51,6 +51,8 @@ pub enum Message {
     Heard(Heard),
     /// A process told of itself.
     Notice(Notice),
+    /// All that services have told by then is to be heard: the main process of a run has ended.
+    HearAll(oneshot::Sender<()>),
     /// Something for listeners to events, or from one of them.
     ToListeners(super::listeners::switchboard::News),
     /// A time of a schedule may have come, or the wall clock was set.
@@ -95,7 +97,10 @@ impl Message {
         match self {
             Self::Machine(event) => matches!(event, machine::event::Event::Probed { .. }),
             // The end of a check; that of a run comes as an event as well.
-            other => matches!(other, Self::Notice(_) | Self::Heard(_) | Self::Signal(Wish::Reap)),
+            other => {
+                let is_told = matches!(other, Self::Notice(_) | Self::HearAll(_) | Self::Heard(_));
+                is_told || matches!(other, Self::Signal(Wish::Reap))
+            }
         }
     }
 }
@@ -183,6 +188,11 @@ impl Mailbox {
     /// Sends a message, waiting for room; an engine that has ended takes none, and nobody needs to know.
     pub async fn send(&self, message: Message) {
         let _ = self.sender.send(message).await;
+    }
+
+    /// Waits for room for one message; none when the engine has ended.
+    pub(super) async fn reserve(&self) -> Option<mpsc::Permit<'_, Message>> {
+        self.sender.reserve().await.ok()
     }
 
     /// Asks and waits for the answer; none when the engine has ended.

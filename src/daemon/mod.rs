@@ -7,6 +7,8 @@ pub mod boot;
 pub mod causes;
 /// Where the services' output comes out.
 pub mod channels;
+/// The run that a warden watches.
+pub mod charge;
 /// Who else holds the ports of a service that is about to start.
 pub mod conflict;
 /// How much of the processors runs may use.
@@ -51,6 +53,8 @@ pub mod look;
 pub mod lookup;
 /// What reaches the engine.
 pub mod mailbox;
+/// Runs that name another process as their main one.
+mod mainpid;
 /// The run directory, put right again.
 pub mod mending;
 /// CPU and memory of process trees.

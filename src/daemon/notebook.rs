@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::mainpid::Refusal;
 use super::words::{Heard, Words};
 use crate::logs::scan::Scan;
 use crate::machine::event::Finding;
@@ -22,6 +23,8 @@ pub struct Notebook(Arc<Mutex<Pages>>);
 struct Pages {
     pulse: Pulse,
     words: Words,
+    /// The process that it names as its main one and that is not, and why.
+    refused: Option<(Pid, Refusal)>,
     /// Where its output begins.
     beginnings: Vec<Scan>,
     search: Option<Box<Search>>,
@@ -54,7 +57,7 @@ impl Notebook {
 
     fn begin(since: Moment, beginnings: Vec<Scan>) -> Self {
         let (pulse, words) = (Pulse::new(since), Words::new(clock::now()));
-        Self(Arc::new(Mutex::new(Pages { pulse, words, beginnings, search: None })))
+        Self(Arc::new(Mutex::new(Pages { pulse, words, refused: None, beginnings, search: None })))
     }
 
     /// A look ends at the worst with the whole supervisor, so that what it left is whole.
@@ -72,9 +75,14 @@ impl Notebook {
         self.pages().words.status()
     }
 
-    /// The process that it names as its main one.
-    pub(super) fn main(&self) -> Option<Pid> {
-        self.pages().words.main()
+    /// The process that it names as its main one and that is not, and why.
+    pub(super) fn refused(&self) -> Option<(Pid, Refusal)> {
+        self.pages().refused
+    }
+
+    /// Notes that, or that there is none; says what was noted before.
+    pub(super) fn refuse(&self, named: Option<(Pid, Refusal)>) -> Option<(Pid, Refusal)> {
+        std::mem::replace(&mut self.pages().refused, named)
     }
 
     /// What its own word is worth for one aspect.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::cpu;
 use super::engine::Engine;
 use super::mailbox::Message;
+use super::mainpid::Refusal;
 use super::scene::Scene;
 use super::warden::Warden;
 use crate::logs::loss::Lost;
@@ -29,8 +30,8 @@ pub enum Note {
     Undeclared(Endpoint),
     /// It does not listen where it said.
     Silent(Endpoint),
-    /// It names another process as its main one (sd_notify(3)).
-    OtherMain(Pid),
+    /// It names a process as its main one (sd_notify(3)) that is not followed.
+    NotFollowed(Pid, Refusal),
     /// It may use more of the processors than `limits.cpu` says: nothing holds it to that.
     CpuIsFree,
 }
@@ -70,9 +71,7 @@ pub(super) fn words(notes: &[Note]) -> Vec<String> {
         }
         Note::Undeclared(port) => format!("listens on port {port}, which it does not declare"),
         Note::Silent(port) => format!("does not listen on port {port}, which it declares"),
-        Note::OtherMain(pid) => {
-            format!("says MAINPID={pid}, which is not followed: the process that was started is its main one")
-        }
+        Note::NotFollowed(pid, why) => format!("says MAINPID={pid}, which is not followed: {}", why.words()),
     }
     };
     notes.iter().map(word).collect()
@@ -140,12 +139,24 @@ impl Engine {
         let Phase::Running(live, _) = service.phase() else { return };
         let mut notes = of(service.spec(), held);
         let charge = self.wardens.get(&live.run).map(Warden::charge);
-        let named = charge.and_then(|charge| charge.notebook.main());
-        notes.extend(named.filter(|pid| *pid != live.identity.pid).map(Note::OtherMain));
+        let refused = charge.and_then(|charge| charge.notebook.refused());
+        notes.extend(refused.map(|(pid, why)| Note::NotFollowed(pid, why)));
         notes.extend(cpu::note(service.spec(), charge.and_then(|charge| charge.cgroup.as_ref())));
-        let before = self.noted.insert(live.run, notes.clone()).unwrap_or_default();
+        self.keep_notes(live.run, name.clone(), notes);
+    }
+
+    /// Notes what a run was refused, as soon as that is so.
+    pub(super) fn note_refusal(&mut self, run: RunId, service: ServiceName, refused: (Pid, Refusal)) {
+        let mut notes = self.noted.get(&run).cloned().unwrap_or_default();
+        notes.retain(|note| !matches!(note, Note::NotFollowed(..)));
+        notes.push(Note::NotFollowed(refused.0, refused.1));
+        self.keep_notes(run, service, notes);
+    }
+
+    fn keep_notes(&mut self, run: RunId, service: ServiceName, notes: Vec<Note>) {
+        let before = self.noted.insert(run, notes.clone()).unwrap_or_default();
         if before != notes {
-            let (service, notes) = (name.clone(), words(&notes));
+            let notes = words(&notes);
             tracing::warn!(%service, ?notes, "it is not as declared");
             let what = What::Notes { service, notes };
             self.mailbox.publish(Event { unix_ms: clock::unix_ms(), what });

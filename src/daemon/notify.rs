@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::engine::Engine;
@@ -85,23 +86,38 @@ impl Engine {
         };
         let heard = warden.charge().notebook.hear(&notice.bytes);
         let run = warden.charge().tag.run;
+        if let Some(named) = heard.main {
+            self.hear_of_main(run, named);
+        }
         if heard.news == News::Some || heard.extension.is_some() {
             self.feed(Event::Notified { run, extension: heard.extension });
         }
     }
 
+    /// Hears all that services have told by this moment: what is in the socket, for what was taken out of it came in messages
+    /// before this one.
+    pub(super) fn hear_all(&mut self, done: oneshot::Sender<()>) {
+        let waiting: Vec<Notice> = self.listening.iter().flat_map(|it| it.ear.waiting()).collect();
+        waiting.iter().for_each(|notice| self.hear(notice));
+        let _ = done.send(());
+    }
+
     /// The run that a process belongs to: it is the main process or descends from it, or is in the run's tree by another
-    /// way and carries its tag.
+    /// way and carries its tag. One that is gone, as whoever hands over and ends may be, is known by its pid if that was a
+    /// main process's and is nobody's.
     fn run_of(&self, sender: Pid) -> Option<RunId> {
-        let mut next = Some(sender);
+        let Some(found) = process::read(sender) else {
+            return self.wardens.iter().find(|(_, it)| it.charge().lead.main().pid == sender).map(|it| *it.0);
+        };
+        let mut next = Some(found);
         for _ in 0..GENERATIONS_MAX {
-            let Some(found) = next.and_then(process::read) else { break };
+            let Some(found) = next else { break };
             let is_leader = self.leaders.borrow().contains(&found.identity.pid);
             let mut wardens = self.wardens.iter().filter(|_| is_leader);
-            if let Some((run, _)) = wardens.find(|(_, it)| it.charge().leader == found.identity) {
+            if let Some((run, _)) = wardens.find(|(_, it)| it.charge().lead.main() == found.identity) {
                 return Some(*run);
             }
-            next = Pid::new(found.parent);
+            next = Pid::new(found.parent).and_then(process::read);
         }
         let tag = process::tag(sender)?;
         let charge = self.wardens.get(&tag.run)?.charge();
@@ -111,9 +127,10 @@ impl Engine {
 }
 
 async fn listen(ear: Arc<Ear>, mailbox: Mailbox) {
-    loop {
+    // What is taken out of the socket is a message in the same moment: whoever hears all misses none that is on its way.
+    while let Some(place) = mailbox.reserve().await {
         match ear.next().await {
-            Ok(notice) => mailbox.send(Message::Notice(notice)).await,
+            Ok(notice) => place.send(Message::Notice(notice)),
             Err(error) => {
                 tracing::error!(%error, "cannot hear what services tell of themselves");
                 return;

@@ -122,7 +122,7 @@ impl Engine {
     /// Says that a run is killed.
     pub(super) fn log_kill(&self, run: RunId) {
         let Some(service) = self.fleet.service_of(run) else { return };
-        let pid = self.wardens.get(&run).map_or(0, |warden| warden.charge().leader.pid.as_raw());
+        let pid = self.wardens.get(&run).map_or(0, |warden| warden.charge().lead.main().pid.as_raw());
         let unit = self.roster.unit(service.spec());
         tracing::warn!("killing '{}' ({pid}) with SIGKILL", unit.process);
     }

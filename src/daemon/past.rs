@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::boot::{Config, Start};
+use super::charge::Lead;
 use super::diary;
 use super::engine::Engine;
 use super::last_words::Beginning;
@@ -14,6 +15,7 @@ use super::notebook::Notebook;
 use super::perform::Guarded;
 use crate::machine::event::Event;
 use crate::machine::memory::{LiveMemory, Progress, Survivor};
+use crate::machine::phase::Live;
 use crate::ports::flush::{self, Force};
 use crate::rundir::journal::{self, Journal, Unreadable};
 use crate::rundir::leftovers::{self, Leftover};
@@ -61,17 +63,17 @@ impl Past {
             None => by_tags(&leftovers),
         };
         survivors.retain(|survivor| fleet.service(&survivor.service).is_some());
-        let kept: BTreeSet<RunId> = survivors.iter().flat_map(Survivor::runs).map(|(run, ..)| run).collect();
+        let kept: BTreeSet<RunId> = survivors.iter().flat_map(Survivor::runs).map(|live| live.run).collect();
         let living: BTreeSet<Identity> = leftovers.iter().map(|leftover| leftover.identity).collect();
         let runs = survivors.iter().flat_map(Survivor::runs);
-        let over = runs.filter(|(_, leader, _)| !living.contains(leader)).map(|(run, ..)| run).collect();
+        let over = runs.filter(|live| !living.contains(&live.identity)).map(|live| live.run).collect();
         let strays = leftovers.into_iter().filter(|it| !kept.contains(&it.run)).collect();
         Self { survivors, over, strays, last_run, takeovers, memory }
     }
 
-    /// The runs that are taken over, with their main processes.
+    /// The runs that are taken over, with the processes that they began with.
     pub(super) fn runs(&self) -> BTreeSet<(RunId, Pid)> {
-        self.survivors.iter().flat_map(Survivor::runs).map(|(run, leader, _)| (run, leader.pid)).collect()
+        self.survivors.iter().flat_map(Survivor::runs).map(|live| (live.run, live.first.pid)).collect()
     }
 
     /// Ends every stray: a start has a clean slate. The pump has to hold the channels by then: a pipe that nobody has open
@@ -95,19 +97,20 @@ impl Past {
     /// Puts wardens on what lives and tells the machine. Gives the runs that are over, whose wardens will tell so.
     pub(super) fn take_over(self, engine: &mut Engine) -> BTreeSet<RunId> {
         let runs = self.survivors.iter().flat_map(|survivor| survivor.runs().map(move |run| (survivor, run)));
-        for (survivor, (run, leader, since)) in runs {
+        for (survivor, Live { run, identity, first, since }) in runs {
             let instance = engine.paths.instance.clone();
             let tag = Tag { instance, service: survivor.service.clone(), run };
             let Some(service) = engine.fleet.spec().service(&survivor.service) else { continue };
             let beginning = Beginning::at_end_of(&service.logs.stderr);
-            tracing::info!(service = %survivor.service, pid = leader.pid.as_raw(), "taken over");
+            tracing::info!(service = %survivor.service, pid = identity.pid.as_raw(), "taken over");
             let service = service.clone();
-            engine.recover_channels(&service, leader.pid);
+            engine.recover_channels(&service, identity.pid);
             let notebook = Notebook::of_old_run(&service, &engine.paths.times, since);
             if let (true, Err(error)) = (service.notifies(), engine.listen_to_services()) {
                 tracing::error!(service = %survivor.service, %error, "cannot hear what it tells of itself");
             }
-            engine.guard(Guarded { leader, tag, beginning, notebook, reach: Reach::Anywhere });
+            let lead = Lead::of_old_run(identity, first);
+            engine.guard(Guarded { lead, tag, beginning, notebook, reach: Reach::Anywhere });
             engine.take_back_sockets(run, &service);
         }
         // The config may have changed while nobody was in charge.
@@ -160,12 +163,9 @@ fn leads_session(identity: Identity) -> bool {
 }
 
 fn by_tag(leader: &Leftover) -> Survivor {
-    let live = LiveMemory {
-        run: leader.run,
-        identity: leader.identity,
-        since: process::started(leader.identity),
-        progress: Progress::Starting,
-    };
+    let since = process::started(leader.identity);
+    let live = Live::new(leader.run, leader.identity, since);
+    let live = LiveMemory { live, progress: Progress::Starting };
     let service = leader.service.clone();
     Survivor { live: Some(live), ..Survivor::new(service, Goal::Up) }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::channels::Streams;
+use super::charge::{Charge, Lead};
 use super::engine::Engine;
 use super::hangs;
 use super::holdings;
@@ -15,7 +16,7 @@ use super::look::{Look, look};
 use super::mailbox::Message;
 use super::notebook::Notebook;
 use super::preflight::environment_of;
-use super::warden::{Charge, Warden};
+use super::warden::Warden;
 use crate::machine::action::{Action, Change};
 use crate::machine::event::{Event, Obstacle};
 use crate::protocol::event::{Event as Told, ServiceChange, What};
@@ -32,9 +33,9 @@ use crate::vocab::mark::Began;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::{RunId, Tag};
 
-/// A process to put a warden on.
+/// A run to put a warden on.
 pub(super) struct Guarded {
-    pub(super) leader: Identity,
+    pub(super) lead: Lead,
     pub(super) tag: Tag,
     pub(super) beginning: Beginning,
     pub(super) notebook: Notebook,
@@ -147,24 +148,25 @@ impl Engine {
             Obstacle::Refused { why }
         })?;
         self.roster.log_spawned(service, run, leader);
-        self.guard(Guarded { leader, tag, beginning, notebook, reach: self.reach });
+        let lead = Lead::of_new_run(leader);
+        self.guard(Guarded { lead, tag, beginning, notebook, reach: self.reach });
         self.inspect_later(run);
         let began = Began { v: Began::VERSION, began: run, unix_ms, pid: leader.pid };
         self.recorder.began(service.name.clone(), began);
         Ok(leader)
     }
 
-    /// Puts a warden on a process, new or taken over.
+    /// Puts a warden on a run, new or taken over.
     pub(super) fn guard(&mut self, found: Guarded) {
-        let Guarded { leader, tag, beginning, notebook, reach } = found;
+        let Guarded { lead, tag, beginning, notebook, reach } = found;
         let run = tag.run;
-        self.times.started(&tag.service, leader);
+        self.times.started(&tag.service, lead.first());
         self.leaders.send_modify(|leaders| {
-            leaders.insert(leader.pid);
+            leaders.insert(lead.main().pid);
         });
         let cgroup = self.cgroups.as_ref().map(|home| home.of(&tag)).filter(Cgroup::exists);
         let (leaders, orphans) = (self.leaders.subscribe(), Arc::clone(&self.orphans));
-        let charge = Charge { leader, tag, beginning, reach, notebook, cgroup, leaders, orphans };
+        let charge = Charge { lead, tag, beginning, reach, notebook, cgroup, leaders, orphans };
         let warden = Warden::watch(charge, self.pump.clone(), self.mailbox.clone());
         let before = self.wardens.insert(run, warden);
         assert!(before.is_none(), "a run has one warden, and run {run} had one");
@@ -179,7 +181,7 @@ impl Engine {
         self.switchboard.leave(run);
         self.end_hooks_of_life(run);
         if let Some(warden) = self.wardens.remove(&run) {
-            let pid = warden.charge().leader.pid;
+            let pid = warden.charge().lead.main().pid;
             self.leaders.send_modify(|leaders| {
                 leaders.remove(&pid);
             });

@@ -12,11 +12,13 @@ pub(super) enum Order {
     Stop(Stop),
     Kill,
     Signal(Signal),
+    /// Another process is the main one.
+    Follow,
 }
 
 /// The orders of one warden on their way. Each run has a queue, and most stay empty for days: one of tokio's channels takes
 /// 1.3 KB before the first message. This one has no bound, and needs none: the machine gives a run two orders in its life,
-/// and people's signals are few.
+/// and people's signals and changes of main processes are few.
 #[derive(Debug, Default)]
 pub(super) struct Reins {
     waiting: Mutex<VecDeque<Order>>,

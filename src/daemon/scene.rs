@@ -1,12 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::charge::Charge;
 use super::engine::Engine;
 use super::notes;
-use super::warden::Charge;
 use crate::ports::holder::{self, Holder};
 use crate::sys::listeners::{Held, Index, Listener};
 use crate::sys::process::Process;
-use crate::sys::tree::{self, Reach::Anywhere};
+use crate::sys::tree::{self, Reach::Anywhere, Stem};
 use crate::sys::{clock, forest};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
@@ -100,7 +100,7 @@ impl Engine {
         let lives = self.fleet.services().values().filter_map(|service| service.phase().live());
         let charges: Vec<&Charge> =
             lives.filter_map(|live| self.wardens.get(&live.run)).map(|it| it.charge().as_ref()).collect();
-        let runs: Vec<(Identity, &Tag)> = charges.iter().map(|it| (it.leader, &it.tag)).collect();
+        let runs: Vec<(Vec<Stem>, &Tag)> = charges.iter().map(|it| (it.lead.stems(), &it.tag)).collect();
         let forest = forest::look(&runs, &mut self.known);
         let whole = |(charge, tree): (&&Charge, Vec<Process>)| {
             // Who left everything behind but its cgroup is a stranger among our own orphans, or, of a run that an earlier

@@ -1,16 +1,14 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch;
 
 use super::causes::classify::Memory;
 use super::causes::ends::Ended;
-use super::last_words::{self, Beginning};
+use super::charge::Charge;
+use super::last_words;
 use super::mailbox::{Mailbox, Message};
-use super::notebook::Notebook;
-use super::orphans::Orphans;
 use super::reins::{Order, Reins};
 use crate::logs::pump::Pump;
 use crate::machine::blame::Blame;
@@ -21,10 +19,8 @@ use crate::sys::clock;
 use crate::sys::exit::{self, ExitWatch, OpenError};
 use crate::sys::process::{self, Process};
 use crate::sys::signal;
-use crate::sys::tree::{self, Reach};
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::outcome::Outcome;
-use crate::vocab::run::Tag;
 use crate::vocab::signal::Signal;
 
 /// The engine's hold on one run's process. Dropping it leaves the process as it is.
@@ -32,56 +28,6 @@ use crate::vocab::signal::Signal;
 pub struct Warden {
     reins: Arc<Reins>,
     charge: Arc<Charge>,
-}
-
-/// The process that a warden watches.
-#[derive(Debug)]
-pub struct Charge {
-    /// Its main process.
-    pub leader: Identity,
-    /// What its processes carry.
-    pub tag: Tag,
-    /// Where its standard error begins.
-    pub beginning: Beginning,
-    /// Where its processes are when their parents have gone.
-    pub reach: Reach,
-    /// What looks at it remember, and what it has told of itself.
-    pub notebook: Notebook,
-    /// The cgroup that all of them were born in, if they have one.
-    pub cgroup: Option<Cgroup>,
-    /// The main processes of all runs.
-    pub leaders: watch::Receiver<BTreeSet<Pid>>,
-    /// Who has come to the supervisor, for all wardens.
-    pub(super) orphans: Arc<Orphans>,
-}
-
-impl Charge {
-    /// The processes of its tree that can be found without reading the whole process table.
-    pub fn near(&self) -> Vec<Process> {
-        self.members(Reach::Near)
-    }
-
-    /// The processes of its tree, wherever they may be.
-    pub fn tree(&self) -> Vec<Process> {
-        self.members(self.reach)
-    }
-
-    /// The same as [`Self::tree`], by a look that is shared with others who ask at this moment.
-    async fn tree_among_others(&self) -> Vec<Process> {
-        match self.reach {
-            Reach::Near => {
-                let orphans = self.orphans.look(&self.leaders).await;
-                let near = tree::members_near(self.leader, &self.tag, &orphans);
-                tree::with_cgroup(near, self.cgroup.as_ref())
-            }
-            Reach::Anywhere => self.tree(),
-        }
-    }
-
-    fn members(&self, reach: Reach) -> Vec<Process> {
-        let is_leader = |pid| self.leaders.borrow().contains(&pid);
-        tree::with_cgroup(tree::members(self.leader, &self.tag, reach, is_leader), self.cgroup.as_ref())
-    }
 }
 
 /// How the rest of a tree is ended once its main process has.
@@ -113,8 +59,8 @@ impl Warden {
     pub fn watch(charge: Charge, pump: Pump, mailbox: Mailbox) -> Self {
         pump.begin_run(charge.tag.service.clone());
         let (reins, charge) = (Arc::new(Reins::default()), Arc::new(charge));
-        let watch =
-            Watch { charge: Arc::clone(&charge), reins: Arc::clone(&reins), pump, manner: Manner::AtOnce };
+        let (manner, asked) = (Manner::AtOnce, None);
+        let watch = Watch { charge: Arc::clone(&charge), reins: Arc::clone(&reins), pump, manner, asked };
         tokio::spawn(watch.run(mailbox));
         Self { reins, charge }
     }
@@ -138,6 +84,12 @@ impl Warden {
     pub fn signal(&self, signal: Signal) {
         self.reins.give(Order::Signal(signal));
     }
+
+    /// Watches another process of the run in the place of its main one.
+    pub(super) fn follow(&self, main: &Process) {
+        self.charge.lead.follow(main);
+        self.reins.give(Order::Follow);
+    }
 }
 
 struct Watch {
@@ -145,11 +97,14 @@ struct Watch {
     reins: Arc<Reins>,
     pump: Pump,
     manner: Manner,
+    /// The main process that was asked to end, and how.
+    asked: Option<(Identity, Signal)>,
 }
 
 impl Watch {
     async fn run(mut self, mailbox: Mailbox) {
-        let outcome = self.until_leader_ends().await;
+        // A supervisor that ends hears no more of what services say: the next one does, and goes on from there.
+        let Some(outcome) = self.until_main_ends(&mailbox).await else { return };
         // A task is as large as the largest part of it: what a run needs once, at its end, is no part of those that wait.
         Box::pin(self.finish(outcome, mailbox)).await;
     }
@@ -159,7 +114,7 @@ impl Watch {
         let memory = self.memory(outcome);
         let left = self.clear_tree().await;
         let run = self.charge.tag.run;
-        let reaped = exit::reap(self.charge.leader.pid);
+        let reaped = exit::reap(self.charge.lead.main().pid);
         let outcome = if outcome == Outcome::Unknown { reaped.unwrap_or(outcome) } else { outcome };
         let drained = last_words::drained(self.pump.end_run(self.charge.tag.service.clone())).await;
         // By the pump's time, whatever the run wrote stands before its end, and what comes after it behind.
@@ -180,26 +135,39 @@ impl Watch {
         }
     }
 
-    /// Waits for the end of the main process, which stays a zombie: while it does, its pid and group are nobody else's.
-    async fn until_leader_ends(&mut self) -> Outcome {
-        let watch = match ExitWatch::open(self.charge.leader) {
-            Ok(watch) => watch.into_async(),
-            // It is gone already, and was not our child: else it would be a zombie that can be opened.
-            Err(OpenError::Gone) => return Outcome::Unknown,
-            Err(OpenError::Os(error)) => Err(error),
-        };
-        match watch {
-            Ok(watch) => self.until_watch_tells(&watch).await,
-            Err(error) => {
-                tracing::warn!(run = %self.charge.tag.run, %error, "cannot watch; looking again and again");
-                Box::pin(self.until_it_looks_ended()).await
+    /// Waits for the end of the main process, which stays a zombie: while it does, its pid and group are nobody else's. One
+    /// whose last word was that another is the main process is not the end. None if there is nobody to hear that word.
+    async fn until_main_ends(&mut self, mailbox: &Mailbox) -> Option<Outcome> {
+        loop {
+            let main = self.charge.lead.main();
+            let Some(outcome) = self.until_it_ends(main).await else { continue };
+            Box::pin(mailbox.ask(Message::HearAll)).await?;
+            if self.charge.lead.ends_with(main) {
+                return Some(outcome);
             }
         }
     }
 
-    async fn until_watch_tells(&mut self, watch: &AsyncFd<ExitWatch>) -> Outcome {
+    /// Waits for the end of a process, as long as it is the main one.
+    async fn until_it_ends(&mut self, main: Identity) -> Option<Outcome> {
+        let watch = match ExitWatch::open(main) {
+            Ok(watch) => watch.into_async(),
+            // It is gone already, and was not our child: else it would be a zombie that can be opened.
+            Err(OpenError::Gone) => return Some(Outcome::Unknown),
+            Err(OpenError::Os(error)) => Err(error),
+        };
+        match watch {
+            Ok(watch) => self.until_watch_tells(main, &watch).await,
+            Err(error) => {
+                tracing::warn!(run = %self.charge.tag.run, %error, "cannot watch; looking again and again");
+                Box::pin(self.until_it_looks_ended(main)).await
+            }
+        }
+    }
+
+    async fn until_watch_tells(&mut self, main: Identity, watch: &AsyncFd<ExitWatch>) -> Option<Outcome> {
         let mut looks = 0;
-        loop {
+        while self.charge.lead.main() == main {
             tokio::select! {
                 biased;
                 ready = watch.readable() => match (watch.get_ref().peek(), ready) {
@@ -208,41 +176,56 @@ impl Watch {
                         looks += 1;
                         tokio::time::sleep(LOOK_AGAIN).await;
                     }
-                    (Some(outcome), _) => return outcome,
+                    (Some(outcome), _) => return Some(outcome),
                     (None, Ok(mut guard)) => guard.clear_ready(),
-                    (None, Err(_)) => return Box::pin(self.until_it_looks_ended()).await,
+                    (None, Err(_)) => return Box::pin(self.until_it_looks_ended(main)).await,
                 },
                 order = self.reins.next() => self.obey(order),
             }
         }
+        None
     }
 
     /// For a system that gives no descriptor to watch by: its descriptors have run out, or it forbids them.
-    async fn until_it_looks_ended(&mut self) -> Outcome {
-        while process::is_alive(self.charge.leader) {
+    async fn until_it_looks_ended(&mut self, main: Identity) -> Option<Outcome> {
+        while process::is_alive(main) {
             tokio::select! {
                 () = tokio::time::sleep(UNWATCHED_PAUSE) => (),
                 order = self.reins.next() => self.obey(order),
             }
+            if self.charge.lead.main() != main {
+                return None;
+            }
         }
-        Outcome::Unknown
+        Some(Outcome::Unknown)
     }
 
     fn obey(&mut self, order: Order) {
+        let main = self.charge.lead.main();
         match order {
-            Order::Signal(signal) => self.send(self.charge.leader, signal),
+            Order::Signal(signal) => self.send(main, signal),
             Order::Stop(stop) => {
                 self.manner = Manner::Asking(stop.signal);
                 match stop.asks {
-                    Asked::Main => self.send(self.charge.leader, stop.signal),
+                    Asked::Main => {
+                        self.asked = Some((main, stop.signal));
+                        self.send(main, stop.signal);
+                    }
                     Asked::Group => self.send_group(stop.signal),
                 }
                 // A stopped process (SIGSTOP) takes no signal but SIGKILL until it goes on.
-                self.send(self.charge.leader, Signal::CONT);
+                self.send(main, Signal::CONT);
             }
             Order::Kill => {
                 self.manner = Manner::AtOnce;
-                self.send(self.charge.leader, Signal::KILL);
+                self.send(main, Signal::KILL);
+            }
+            // What the one before was asked alone, it is asked as well.
+            Order::Follow => {
+                if let Some((_, signal)) = self.asked.filter(|(asked, _)| *asked != main) {
+                    self.asked = Some((main, signal));
+                    self.send(main, signal);
+                }
             }
         }
     }
@@ -254,16 +237,17 @@ impl Watch {
     }
 
     fn send_group(&self, signal: Signal) {
-        if let Err(error) = signal::send_group(self.charge.leader, signal) {
-            tracing::debug!(to = %self.charge.leader, %signal, %error, "signal not sent to the group");
+        let main = self.charge.lead.main();
+        if let Err(error) = signal::send_group(main, signal) {
+            tracing::debug!(to = %main, %signal, %error, "signal not sent to the group");
         }
     }
 
     /// Ends what is left of the tree; returns what could not be ended, in words.
     async fn clear_tree(&mut self) -> Vec<String> {
         if self.manner == Manner::AtOnce {
-            // While the leader is a zombie its group id is its own, and one call reaches the whole group.
-            let _ = signal::send_group(self.charge.leader, Signal::KILL);
+            // While the main process is a zombie its group is its own, and one call reaches all of it.
+            let _ = signal::send_group(self.charge.lead.main(), Signal::KILL);
             self.kill_cgroup();
         }
         let mut asked: BTreeMap<Identity, Signal> = BTreeMap::new();
@@ -296,12 +280,13 @@ impl Watch {
         }
     }
 
-    /// The living processes of the tree other than the leader; those that are our own zombie children are reaped.
+    /// The living processes of the tree other than the main one; those that are our own zombie children are reaped.
     async fn rest(&self) -> Vec<Process> {
         let members = self.charge.tree_among_others().await;
+        let main = self.charge.lead.main();
         let (zombies, living): (Vec<Process>, Vec<Process>) = members
             .into_iter()
-            .filter(|process| process.identity != self.charge.leader)
+            .filter(|process| process.identity != main)
             .partition(|process| !process.is_alive());
         for zombie in zombies {
             exit::reap(zombie.identity.pid);
@@ -356,7 +341,7 @@ impl Watch {
             order = self.reins.next() => match order {
                 Order::Kill => self.manner = Manner::AtOnce,
                 Order::Stop(stop) => self.manner = Manner::Asking(stop.signal),
-                Order::Signal(_) => (),
+                Order::Signal(_) | Order::Follow => (),
             },
         }
     }

@@ -16,8 +16,6 @@ pub(super) struct Words {
     /// How far apart its signs of life may be, if it has said so itself.
     watchdog: Option<Duration>,
     trigger: Trigger,
-    /// The process that it names as its main one.
-    main: Option<Pid>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +40,8 @@ pub(super) struct Heard {
     pub(super) news: News,
     /// How much longer it asks to be waited for.
     pub(super) extension: Option<Duration>,
+    /// Which process it names as its main one.
+    pub(super) main: Option<Pid>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +57,13 @@ impl Words {
     /// Nothing was heard before this moment.
     pub(super) fn new(now: Moment) -> Self {
         let (stage, trigger) = (Stage::Starting, Trigger::Untouched);
-        Self { stage, status: None, alive: now, watchdog: None, trigger, main: None }
+        Self { stage, status: None, alive: now, watchdog: None, trigger }
     }
 
     /// Takes note of a message: assignments, one a line. What is unknown says nothing.
     pub(super) fn hear(&mut self, message: &[u8], now: Moment) -> Heard {
         let text = String::from_utf8_lossy(message);
-        let mut heard = Heard { news: News::None, extension: None };
+        let mut heard = Heard { news: News::None, extension: None, main: None };
         let micros = |text: &str| text.parse().ok().map(Duration::from_micros);
         for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
             match (name, value) {
@@ -75,7 +75,7 @@ impl Words {
                     (self.stage, heard.news) = (Stage::Stopping { since: now }, News::Some);
                 }
                 ("STATUS", status) => self.status = shown(status, STATUS_CHARS_MAX),
-                ("MAINPID", pid) => self.main = pid.parse().ok().and_then(Pid::new),
+                ("MAINPID", pid) => heard.main = pid.parse().ok().and_then(Pid::new),
                 ("WATCHDOG", "1") => self.alive = now,
                 ("WATCHDOG", "trigger") => (self.trigger, heard.news) = (Trigger::Pulled, News::Some),
                 ("WATCHDOG_USEC", value) => {
@@ -101,11 +101,6 @@ impl Words {
             (Some(stage), None) => Some(stage.to_owned()),
             (None, status) => status.clone(),
         }
-    }
-
-    /// The process that it names as its main one.
-    pub(super) fn main(&self) -> Option<Pid> {
-        self.main
     }
 
     /// Whether it has said that it is ready.
@@ -179,8 +174,6 @@ mod tests {
         assert_eq!(words.hear(b"READY=1\nSTATUS=up\x1b[2J\nnonsense\nX=1", at(2)).news, News::Some);
         assert_eq!(words.is_ready(), Finding::Good);
         assert_eq!(words.status().as_deref(), Some("up [2J"));
-        words.hear(b"MAINPID=4711", at(3));
-        assert_eq!(words.main().map(Pid::as_raw), Some(4711));
         words.hear(b"RELOADING=1", at(3));
         assert_eq!(words.status().as_deref(), Some("reloading: up [2J"));
         words.hear(b"STATUS=\nREADY=1", at(3));
@@ -217,7 +210,8 @@ mod tests {
         let mut words = Words::new(at(0));
         let heard = words.hear(b"EXTEND_TIMEOUT_USEC=1500000", at(0));
         assert_eq!(heard.extension, Some(Duration::from_millis(1500)));
-        let heard = words.hear(b"EXTEND_TIMEOUT_USEC=-1\nWATCHDOG_USEC=x\n=\n\xff\xfe", at(0));
-        assert_eq!(heard.extension, None);
+        assert_eq!(words.hear(b"MAINPID=4711", at(0)).main, Pid::new(4711));
+        let heard = words.hear(b"EXTEND_TIMEOUT_USEC=-1\nWATCHDOG_USEC=x\nMAINPID=0\n=\n\xff\xfe", at(0));
+        assert_eq!((heard.extension, heard.main), (None, None));
     }
 }

@@ -95,7 +95,8 @@ pub fn kill_supervisor(plan: &Plan) -> Result<(), Stuck> {
 pub fn record_ends(paths: &Paths, killed: &[Victim]) -> io::Result<()> {
     let uid = user::effective();
     let by = By { means: Means::Emergency, user: Some(user::name(uid)), uid: Some(uid), what: None };
-    let of_services = killed.iter().filter_map(|it| Some((it.service.clone()?, it.identity)));
+    let of_services =
+        killed.iter().filter_map(|it| Some((it.service.clone()?, it.first.unwrap_or(it.identity))));
     unended::record_killed(paths, &of_services.collect::<Vec<_>>(), &by)
 }
 

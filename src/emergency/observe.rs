@@ -44,6 +44,8 @@ pub struct Victim {
     pub identity: Identity,
     /// The service it belongs to, if that can be told.
     pub service: Option<ServiceName>,
+    /// The process that its run began with, if it is the main one in that one's place.
+    pub first: Option<Identity>,
     /// Its command line.
     pub command: String,
     /// What makes it ours.
@@ -89,6 +91,9 @@ pub fn observe(paths: &Paths, suspects: &Suspects) -> Situation {
         };
         insert(&mut victims, leftover.identity, Some(leftover.service), why);
     }
+    for (main, first) in journal.iter().flat_map(Journal::handed_over) {
+        victims.entry(main).and_modify(|victim| victim.first = Some(first));
+    }
     for process in process::all().into_iter().filter(Process::is_alive).filter(may_be_ours) {
         if let Some((service, why)) = suspicion(&process, suspects) {
             insert(&mut victims, process.identity, service, why);
@@ -123,7 +128,7 @@ fn insert(
 ) {
     victims.entry(identity).or_insert_with(|| {
         let command = process::arguments(identity.pid).join(" ");
-        Victim { identity, service, command, why }
+        Victim { identity, service, first: None, command, why }
     });
 }
 

@@ -113,6 +113,8 @@ pub struct Change {
     pub health: Health,
     /// Its live run.
     pub run: Option<RunId>,
+    /// The main process of that, if it has one yet.
+    pub main: Option<Identity>,
     /// The run beside that, during a rolling exchange.
     pub second: Option<RunId>,
     /// Why it is not running, or not well.

@@ -48,6 +48,14 @@ pub enum Event {
         /// Which.
         occasion: Occasion,
     },
+    /// Another process of a run is its main one from here on: it was named by one of the run's own (`MAINPID` of
+    /// sd_notify(3)), and is proven to be of the run.
+    HandedOver {
+        /// Which run.
+        run: RunId,
+        /// Its main process.
+        main: Identity,
+    },
     /// A run's main process ended, and its tree was cleared.
     Exited {
         /// Which run.

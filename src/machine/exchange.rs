@@ -275,7 +275,7 @@ impl Service {
 
     pub(super) fn on_second_spawned(&mut self, identity: Identity, now: Moment, out: &mut Vec<Action>) {
         let Some(Second::Spawning { run, casting }) = self.second else { return };
-        let live = Live { run, identity, since: now };
+        let live = Live::new(run, identity, now);
         match casting {
             Casting::Tried { ready_within } => {
                 let give_up_at = now.after(ready_within);

@@ -109,6 +109,7 @@ impl Fleet {
                 Place::First => service.on_called_off(),
                 Place::Second => service.on_second_called_off(),
             }),
+            Event::HandedOver { run, main } => self.of_run(run, |it, place| it.on_handed_over(place, main)),
             Event::Hooked { service, run, occasion } => {
                 let over = Hold::of(run, occasion);
                 self.change(&service, |service| service.on_hooked(over, now, out));

@@ -7,10 +7,8 @@ use super::schedule::Plan;
 use super::service::Service;
 use super::startup::Startup;
 use super::trouble::{Condemned, Remedy, Trouble};
-use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
-use crate::vocab::run::RunId;
 use crate::vocab::state::Goal;
 
 /// What is remembered of a service from one supervisor to the next.
@@ -70,22 +68,18 @@ impl Survivor {
         self.condemned.clone().or_else(|| is_to_rest.then(unsaid)).map(Trouble::Condemned)
     }
 
-    /// Its runs with their main processes and when they were started.
-    pub fn runs(&self) -> impl Iterator<Item = (RunId, Identity, Moment)> {
-        let live = self.live.map(|live| (live.run, live.identity, live.since));
-        live.into_iter().chain(self.second.map(|second| (second.run, second.identity, second.since)))
+    /// Its runs.
+    pub fn runs(&self) -> impl Iterator<Item = Live> {
+        let live = self.live.map(|memory| memory.live);
+        live.into_iter().chain(self.second.map(|memory| memory.live))
     }
 }
 
 /// A live process as it is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveMemory {
-    /// The run.
-    pub run: RunId,
-    /// Its main process, proven to be alive by whoever hands this over.
-    pub identity: Identity,
-    /// When it was started.
-    pub since: Moment,
+    /// The run. Its main process may have ended since; then its end will be told.
+    pub live: Live,
     /// How far it had come.
     pub progress: Progress,
 }
@@ -108,11 +102,7 @@ pub enum Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecondMemory {
     /// The run.
-    pub run: RunId,
-    /// Its main process.
-    pub identity: Identity,
-    /// When it was started.
-    pub since: Moment,
+    pub live: Live,
     /// What becomes of it.
     pub plan: SecondPlan,
 }
@@ -139,14 +129,14 @@ pub enum SecondPlan {
 
 impl SecondMemory {
     fn of(second: &Second) -> Option<Self> {
-        let Live { run, identity, since } = *second.live()?;
+        let live = *second.live()?;
         let plan = match second {
             Second::Starting(trial) => SecondPlan::Understudy { give_up_at: trial.give_up_at },
             Second::Draining(draining) => SecondPlan::Draining { until: draining.until },
             Second::Stopping { kill_at, .. } => SecondPlan::Stopping { kill_at: *kill_at },
-            Second::Killing { .. } | Second::Spawning { .. } => SecondPlan::Stopping { kill_at: since },
+            Second::Killing { .. } | Second::Spawning { .. } => SecondPlan::Stopping { kill_at: live.since },
         };
-        Some(Self { run, identity, since, plan })
+        Some(Self { live, plan })
     }
 }
 
@@ -182,12 +172,7 @@ impl Service {
             },
             fallen_with: self.fallen_with.clone(),
             condemned,
-            live: self.phase.live().map(|live| LiveMemory {
-                run: live.run,
-                identity: live.identity,
-                since: live.since,
-                progress,
-            }),
+            live: self.phase.live().map(|live| LiveMemory { live: *live, progress }),
             second: self.second.as_ref().and_then(SecondMemory::of),
             startup: self.startup,
         }
@@ -204,10 +189,10 @@ impl Service {
         self.plan = self.spec.schedule.as_ref().map_or_else(Plan::default, |_| memory.plan);
         self.fallen_with.clone_from(&memory.fallen_with);
         self.phase = match (memory.live, memory.goal, memory.rest) {
-            (Some(live), _, _) => {
+            (Some(run), _, _) => {
                 self.trouble = memory.trouble();
-                self.begin_upkeep(live.since, now);
-                self.resumed_phase(live, now)
+                self.begin_upkeep(run.live.since, now);
+                self.resumed_phase(run, now)
             }
             (None, Goal::Down, _) => Phase::Resting(Rest::Stopped),
             (None, Goal::Up, Some(Rest::Planned)) if !self.spec.is_job() => Phase::Waiting,
@@ -227,11 +212,10 @@ impl Service {
     }
 
     fn resumed_second(&self, memory: SecondMemory, now: Moment) -> Second {
-        let SecondMemory { run, identity, since, plan } = memory;
-        let live = Live { run, identity, since };
+        let SecondMemory { live, plan } = memory;
         match plan {
             SecondPlan::Understudy { give_up_at } => {
-                Second::Starting(Trial { live, proof: self.fresh_proof(since), give_up_at, unfit: None })
+                Second::Starting(Trial { live, proof: self.fresh_proof(live.since), give_up_at, unfit: None })
             }
             SecondPlan::Draining { until } => Second::Draining(Draining::new(live, until, now)),
             SecondPlan::Stopping { kill_at } => Second::Stopping { live, kill_at },
@@ -250,9 +234,9 @@ impl Service {
     }
 
     fn resumed_phase(&self, memory: LiveMemory, now: Moment) -> Phase {
-        let live = Live { run: memory.run, identity: memory.identity, since: memory.since };
-        match memory.progress {
-            Progress::Starting => Phase::Starting(live, self.fresh_proof(memory.since)),
+        let LiveMemory { live, progress } = memory;
+        match progress {
+            Progress::Starting => Phase::Starting(live, self.fresh_proof(live.since)),
             Progress::Ready => Phase::Running(live, self.standing_proof(live, now)),
             Progress::Stopping { kill_at } => Phase::Stopping { live, kill_at },
         }

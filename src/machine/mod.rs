@@ -28,6 +28,8 @@ pub mod explain;
 pub mod fall;
 /// All services together: the one entry, `Fleet::handle`.
 pub mod fleet;
+/// Runs whose main process is another than the one that they began with.
+mod handover;
 /// What is run on occasions of a service, and what waits for it.
 mod hooks;
 /// Whether a command has reached what it was given for.

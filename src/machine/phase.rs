@@ -74,8 +74,17 @@ pub struct Live {
     pub run: RunId,
     /// Its main process.
     pub identity: Identity,
+    /// The process that it was started with: the main one, unless that has handed over to another.
+    pub first: Identity,
     /// When it was started.
     pub since: Moment,
+}
+
+impl Live {
+    /// A run that has just been started.
+    pub fn new(run: RunId, identity: Identity, since: Moment) -> Self {
+        Self { run, identity, first: identity, since }
+    }
 }
 
 /// What is known of a live run's fitness.

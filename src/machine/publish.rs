@@ -60,6 +60,7 @@ impl Fleet {
             state: service.state(),
             health: service.health(),
             run: service.phase().run(),
+            main: service.phase().live().map(|live| live.identity),
             second: service.second().map(Second::run),
             reason: explain::reason(outlook, name),
         };
@@ -83,6 +84,12 @@ fn looks_like(one: &Change, other: &Change) -> bool {
     one.state == other.state
         && one.health == other.health
         && one.run == other.run
+        && !has_handed_over(one, other)
         && one.second == other.second
         && one.reason == other.reason
+}
+
+/// That a run has got its process is no change: its state tells.
+fn has_handed_over(before: &Change, after: &Change) -> bool {
+    before.main.is_some() && after.main.is_some() && before.main != after.main
 }

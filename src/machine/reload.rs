@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::action::Action;
 use super::fleet::Fleet;
 use super::memory::Survivor;
+use super::phase::Live;
 use super::service::{Service, Standing};
 use super::watch::Watched;
 use crate::spec;
@@ -53,7 +54,7 @@ impl Fleet {
     /// Takes over what an earlier supervisor knew.
     pub(super) fn resume(&mut self, survivors: &[Survivor], now: Moment) {
         for survivor in survivors {
-            for (run, ..) in survivor.runs() {
+            for Live { run, .. } in survivor.runs() {
                 self.last_run = self.last_run.max(run);
                 self.revision.advance();
             }

@@ -1,5 +1,5 @@
 use super::exchange::Second;
-use super::phase::{Patience, Phase};
+use super::phase::{Live, Patience, Phase};
 use super::service::Service;
 use crate::vocab::run::RunId;
 
@@ -21,6 +21,12 @@ impl Service {
     /// Whether it has a process.
     pub fn has_live_process(&self) -> bool {
         self.phase.live().is_some() || self.second.as_ref().is_some_and(|second| second.live().is_some())
+    }
+
+    /// One of its runs, if that has a process.
+    pub fn live(&self, run: RunId) -> Option<&Live> {
+        let second = self.second.as_ref().and_then(Second::live);
+        self.phase.live().into_iter().chain(second).find(|live| live.run == run)
     }
 
     /// The run that counts, and the second one.

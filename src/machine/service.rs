@@ -233,7 +233,7 @@ impl Service {
         self.trouble = None;
         self.hold = Hold::Free;
         self.begin_upkeep(now, now);
-        self.phase = Phase::Starting(Live { run, identity, since: now }, self.fresh_proof(now));
+        self.phase = Phase::Starting(Live::new(run, identity, now), self.fresh_proof(now));
     }
 
     pub(super) fn on_not_spawned(&mut self, obstacle: Obstacle, now: Moment, out: &mut Vec<Action>) {

@@ -26,7 +26,7 @@ use super::blame::Blame;
 use super::event::{Awaited, Command, End, Event, Finding, Obstacle, Verb};
 use super::fleet::Fleet;
 use super::memory::{LiveMemory, Progress, Survivor};
-use super::phase::{NextLook, Phase, Rest};
+use super::phase::{Live, NextLook, Phase, Rest};
 use super::sim::spec_maker::{fleet_of, health_of, name, plain, port_of};
 use super::ticket::{Answer, TicketId, Verdict};
 use crate::spec::graph::{Condition, Need};
@@ -363,7 +363,7 @@ fn the_next_supervisor_keeps_to_the_time_of_the_kill() {
     let kill_at = rig.now.after(Duration::from_millis(300));
     let since = rig.now;
     let progress = Progress::Stopping { kill_at };
-    let live = LiveMemory { run: RunId(7), identity: identity(RunId(7)), since, progress };
+    let live = LiveMemory { live: Live::new(RunId(7), identity(RunId(7)), since), progress };
     let (service, goal) = (name("api"), Goal::Down);
     let memory = Survivor { live: Some(live), ..Survivor::new(service, goal) };
     rig.tell(Event::Resumed(vec![memory]));

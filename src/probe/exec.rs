@@ -14,7 +14,7 @@ use crate::sys::exit::{self, ExitWatch};
 use crate::sys::handover::Handover;
 use crate::sys::signal;
 use crate::sys::spawn::{Launch, spawn};
-use crate::sys::tree::{self, Reach};
+use crate::sys::tree::{self, Reach, Stem};
 use crate::vocab::credentials::Credentials;
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::outcome::Outcome;
@@ -246,7 +246,7 @@ impl Hold {
         let _ = signal::send_group(self.leader, Signal::KILL);
         let is_leader = |pid| self.waited_for.borrow().contains(&pid);
         let mut rest = Rest::Gone;
-        for member in tree::members(self.leader, &self.tag, self.reach, is_leader) {
+        for member in tree::members(&[Stem::of_leader(self.leader)], &self.tag, self.reach, is_leader) {
             if member.is_alive() {
                 let _ = signal::send(member.identity, Signal::KILL);
                 rest = Rest::Alive;

@@ -65,10 +65,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Its runs with their main processes.
-    pub fn runs(&self) -> impl Iterator<Item = (RunId, Identity)> {
-        let live = self.live.map(|live| (live.run, live.identity));
-        live.into_iter().chain(self.second.map(|second| (second.run, second.identity)))
+    /// The processes of its runs that are known: the main ones, and those that the runs began with.
+    pub fn processes(&self) -> impl Iterator<Item = (RunId, Identity)> {
+        let live = self.live.map(|live| (live.run, live.identity, live.first));
+        let second = self.second.map(|second| (second.run, second.identity, second.first));
+        live.into_iter().chain(second).flat_map(|(run, main, first)| {
+            [Some(main), first].into_iter().flatten().map(move |identity| (run, identity))
+        })
     }
 }
 
@@ -136,6 +139,9 @@ pub struct LiveEntry {
     pub run: RunId,
     /// Its main process.
     pub identity: Identity,
+    /// The process that it began with, if that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Identity>,
     /// When it was started.
     pub since: Moment,
     /// How far it had come.
@@ -179,6 +185,9 @@ pub struct SecondEntry {
     pub run: RunId,
     /// Its main process.
     pub identity: Identity,
+    /// The process that it began with, if that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Identity>,
     /// When it was started.
     pub since: Moment,
     /// What becomes of it.
@@ -244,6 +253,15 @@ impl Journal {
     /// The same, if it is of this boot: in another, its pids are those of others.
     pub fn read_of_this_boot(path: &Path) -> Result<Option<Self>, Unreadable> {
         Ok(Self::read(path)?.filter(|journal| journal.boot == clock::boot_id()))
+    }
+
+    /// The main processes of runs that began with another, each with that.
+    pub fn handed_over(&self) -> impl Iterator<Item = (Identity, Identity)> {
+        self.services.iter().flat_map(|entry| {
+            let live = entry.live.map(|live| (live.identity, live.first));
+            let second = entry.second.map(|second| (second.identity, second.first));
+            live.into_iter().chain(second).filter_map(|(main, first)| Some((main, first?)))
+        })
     }
 
     /// Replaces the journal as a whole.

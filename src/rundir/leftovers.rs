@@ -26,7 +26,8 @@ pub struct Leftover {
 /// How a process is known to be ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// The journal names it as the main process of a run, and it was started when the journal says.
+    /// The journal names it as the main process of a run, or the one that it began with, and it was started when the journal
+    /// says.
     Recorded,
     /// It carries the fleet's tag in its environment.
     Tagged,
@@ -88,7 +89,7 @@ pub fn is_marked(identity: Identity, instance: &Instance) -> bool {
 fn recorded(journal: Option<&Journal>) -> impl Iterator<Item = (&Entry, Identity, RunId)> {
     let entries = journal.into_iter().flat_map(|journal| &journal.services);
     entries
-        .flat_map(|entry| entry.runs().map(move |(run, identity)| (entry, identity, run)))
+        .flat_map(|entry| entry.processes().map(move |(run, identity)| (entry, identity, run)))
         .filter(|(_, identity, _)| process::is_alive(*identity))
 }
 

@@ -30,7 +30,8 @@ pub(super) fn unended(turns: &[Turn]) -> Vec<Began> {
     unended
 }
 
-/// Records the ends of runs whose main processes were killed together with the supervisor that would have done so. There
+/// Records the ends of runs that were killed together with the supervisor that would have done so, each given by the process
+/// that it began with. There
 /// must be none by then: the records of a service have one writer.
 ///
 /// # Errors

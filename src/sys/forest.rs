@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::Known;
 use super::{process, tree};
 use crate::sys::process::Process;
-use crate::vocab::identity::{Identity, Pid};
+use crate::sys::tree::Stem;
+use crate::vocab::identity::Pid;
 use crate::vocab::run::Tag;
 
 /// Trees that were found by one look.
@@ -15,29 +16,36 @@ pub struct Found {
     pub are_strangers: bool,
 }
 
-/// The trees of these runs, each given by its main process and its tag, found by one look for all of them, which goes on from
+/// The trees of these runs, each given by its stems and its tag, found by one look for all of them, which goes on from
 /// what earlier ones read. A tree holds what [`super::tree::members`] finds of its run.
-pub fn look(runs: &[(Identity, &Tag)], known: &mut Known) -> Found {
+pub fn look(runs: &[(Vec<Stem>, &Tag)], known: &mut Known) -> Found {
     known.begin_look();
     let mut forest = Forest::of(with_parents(candidates(runs, known), known));
-    let leaders: BTreeMap<i32, usize> =
-        runs.iter().enumerate().map(|(index, (leader, _))| (leader.pid.as_raw(), index)).collect();
-    let mut roots: Vec<Vec<Pid>> = runs.iter().map(|(leader, _)| vec![leader.pid]).collect();
+    let stems: BTreeSet<Pid> = stems_of(runs).map(|(_, stem)| stem.identity.pid).collect();
+    let numbers: BTreeMap<i32, (usize, &Stem)> =
+        stems_of(runs).flat_map(|run| run.1.numbers().map(move |number| (number, run))).collect();
+    let mut roots: Vec<Vec<Pid>> =
+        runs.iter().map(|(stems, _)| stems.iter().map(|stem| stem.identity.pid).collect()).collect();
     let mut are_strangers = false;
-    for orphan in forest.orphans(&leaders) {
-        match run_of(&orphan, runs, &leaders) {
+    for orphan in forest.orphans(&stems) {
+        match run_of(&orphan, runs, &numbers) {
             Some(index) => roots[index].push(orphan.identity.pid),
             None => are_strangers |= orphan.is_alive(),
         }
     }
-    let trees = runs.iter().zip(roots).map(|((leader, _), roots)| forest.take(*leader, roots)).collect();
+    let trees = runs.iter().zip(roots).map(|((stems, _), roots)| forest.take(stems, roots)).collect();
     Found { trees, are_strangers }
+}
+
+/// Each stem with the place of its run.
+fn stems_of<'s>(runs: &'s [(Vec<Stem>, &Tag)]) -> impl Iterator<Item = (usize, &'s Stem)> {
+    runs.iter().enumerate().flat_map(|(index, (stems, _))| stems.iter().map(move |stem| (index, stem)))
 }
 
 /// Every process that may belong to one of the runs, in few reads. To read the whole process table costs a file for each
 /// process of the machine; to walk down from our own children, and from main processes that are not among them, costs two
 /// for each that is met, and a run has one or more.
-fn candidates(runs: &[(Identity, &Tag)], known: &mut Known) -> Vec<Process> {
+fn candidates(runs: &[(Vec<Stem>, &Tag)], known: &mut Known) -> Vec<Process> {
     /// For so few runs it is not worth while to count the processes of the machine.
     const FEW: usize = 32;
     let everybody = if runs.len() < FEW { Vec::new() } else { process::pids() };
@@ -46,7 +54,7 @@ fn candidates(runs: &[(Identity, &Tag)], known: &mut Known) -> Vec<Process> {
     }
     let mut found = BTreeMap::new();
     let mut open = tree::children(process::own_pid());
-    open.extend(runs.iter().map(|(leader, _)| leader.pid));
+    open.extend(stems_of(runs).map(|(_, stem)| stem.identity.pid));
     while let Some(pid) = open.pop() {
         if found.contains_key(&pid) {
             continue;
@@ -75,10 +83,13 @@ fn with_parents(mut processes: Vec<Process>, known: &mut Known) -> Vec<Process> 
 }
 
 /// Whose orphan this is: by its session or group, else by its tag.
-fn run_of(orphan: &Process, runs: &[(Identity, &Tag)], leaders: &BTreeMap<i32, usize>) -> Option<usize> {
-    let by_number = [orphan.session, orphan.group].iter().find_map(|number| leaders.get(number).copied());
-    let is_of = |index: &usize| tree::is_in_session(orphan, runs[*index].0);
-    by_number.filter(is_of).or_else(|| {
+fn run_of(
+    orphan: &Process,
+    runs: &[(Vec<Stem>, &Tag)],
+    numbers: &BTreeMap<i32, (usize, &Stem)>,
+) -> Option<usize> {
+    let by_number = [orphan.session, orphan.group].iter().find_map(|number| numbers.get(number));
+    by_number.filter(|(_, stem)| stem.is_beside(orphan)).map(|(index, _)| *index).or_else(|| {
         let tag = process::tag(orphan.identity.pid)?;
         runs.iter().position(|(_, of_run)| **of_run == tag)
     })
@@ -99,20 +110,22 @@ impl Forest {
         Self { processes: processes.into_iter().map(|it| (it.identity.pid, it)).collect(), children }
     }
 
-    /// Our own children that lead no run.
-    fn orphans(&self, leaders: &BTreeMap<i32, usize>) -> Vec<Process> {
+    /// Our own children that are no stems.
+    fn orphans(&self, stems: &BTreeSet<Pid>) -> Vec<Process> {
         let own = self.children.get(&process::own_pid().as_raw()).into_iter().flatten();
-        let others = own.filter(|pid| !leaders.contains_key(&pid.as_raw()));
+        let others = own.filter(|pid| !stems.contains(pid));
         others.filter_map(|pid| self.processes.get(pid).copied()).collect()
     }
 
-    /// Takes out a run's roots and all that descends from them; a process that has a leader's number and is another is
-    /// none of them.
-    fn take(&mut self, leader: Identity, roots: Vec<Pid>) -> Vec<Process> {
+    /// Takes out a run's roots and all that descends from them; a process that has a stem's pid and is another is none of
+    /// them.
+    fn take(&mut self, stems: &[Stem], roots: Vec<Pid>) -> Vec<Process> {
         let mut open = roots;
         let mut found = Vec::new();
         while let Some(pid) = open.pop() {
-            let is_another = |process: &Process| pid == leader.pid && process.identity != leader;
+            let has_its_pid = |stem: &&Stem| stem.identity.pid == pid;
+            let stem = stems.iter().find(has_its_pid).map(|stem| stem.identity);
+            let is_another = |process: &Process| stem.is_some_and(|stem| stem != process.identity);
             let Some(process) = self.processes.remove(&pid).filter(|process| !is_another(process)) else {
                 continue;
             };
@@ -129,6 +142,7 @@ mod tests {
     use super::look;
     use crate::sys::known::Known;
     use crate::sys::process;
+    use crate::sys::tree::Stem;
     use crate::vocab::identity::{Identity, Pid};
     use crate::vocab::run::Tag;
     use std::process::{Child, Command, Stdio};
@@ -145,7 +159,8 @@ mod tests {
     fn check(shells: usize) {
         let (mut children, leaders): (Vec<Child>, Vec<Identity>) = (0..shells).map(|_| shell()).unzip();
         let tag = Tag::parse("0123456789abcdef/api/1").unwrap();
-        let runs: Vec<(Identity, &Tag)> = leaders.iter().map(|leader| (*leader, &tag)).collect();
+        let stems = leaders.iter().map(|leader| vec![Stem::of_leader(*leader)]);
+        let runs: Vec<(Vec<Stem>, &Tag)> = stems.map(|stems| (stems, &tag)).collect();
         let mut known = Known::default();
         let deadline = Instant::now() + Duration::from_secs(10);
         let found = loop {

@@ -59,6 +59,13 @@ impl Ear {
         std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
     }
 
+    /// What waits to be heard, without waiting for more. Who can send as fast as this hears is not heard to the end.
+    pub fn waiting(&self) -> impl Iterator<Item = Notice> {
+        /// More than wait in a socket: net.unix.max_dgram_qlen, unix(7).
+        const HEARD_MAX: usize = 1024;
+        (0..HEARD_MAX).map_while(|_| os::notify::receive(&self.socket).ok()).flatten()
+    }
+
     /// Waits for the next datagram. One that is too long, has descriptors with it, or comes from nobody is passed over.
     ///
     /// # Errors

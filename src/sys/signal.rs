@@ -16,7 +16,7 @@ pub enum SendError {
     /// It belongs to somebody else.
     #[error("it belongs to another user")]
     Denied,
-    /// It is pid 1 or this process: never meant.
+    /// It is pid 1 or this process, or a group of one of them: never meant.
     #[error("pid {0} is never signalled")]
     Forbidden(Pid),
     /// The system refused.
@@ -31,17 +31,17 @@ pub fn send(to: Identity, signal: Signal) -> Result<(), SendError> {
     os::pidfd::send(to, signal)
 }
 
-/// Sends a signal to the process group that this process leads. It has to be alive or a zombie: only then is the
-/// number of the group its own.
-pub fn send_group(leader: Identity, signal: Signal) -> Result<(), SendError> {
-    forbid(leader.pid)?;
+/// Sends a signal to the process group of this process. It has to be alive or a zombie: only then is the number of the
+/// group that of its own. That of this process is never meant.
+pub fn send_group(member: Identity, signal: Signal) -> Result<(), SendError> {
+    forbid(member.pid)?;
     let found =
-        process::read(leader.pid).filter(|process| process.identity == leader).ok_or(SendError::Gone)?;
-    if found.group != leader.pid.as_raw() {
-        return Err(SendError::Gone);
+        process::read(member.pid).filter(|process| process.identity == member).ok_or(SendError::Gone)?;
+    if found.group <= Pid::FIRST.as_raw() || found.group == nix::unistd::getpgrp().as_raw() {
+        return Err(SendError::Forbidden(member.pid));
     }
     let signal = nix::sys::signal::Signal::try_from(signal.as_raw()).map_err(of_errno)?;
-    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(leader.pid.as_raw()), signal).map_err(of_errno)
+    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(found.group), signal).map_err(of_errno)
 }
 
 /// From here on this process takes no notice of a signal that would end it, until it has a handler for it. What it spawns

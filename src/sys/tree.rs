@@ -4,8 +4,59 @@ use super::cgroup::Cgroup;
 use super::{os, process};
 use crate::sys::process::Process;
 use crate::vocab::branch::Branch;
-use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::run::Tag;
+
+/// A process that the tree of a run hangs from. While it lives, or is a zombie, the kernel gives the numbers of its session
+/// and its group to nobody else: whoever has one of them is of the run, whose first process began that session or had a
+/// descendant that did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stem {
+    /// The process.
+    pub identity: Identity,
+    /// Its session and its group; none of one that was gone when it was looked at, whose numbers may be others' by then.
+    numbers: Option<[i32; 2]>,
+    /// When the first process of the run was started: none of the run is older.
+    since: StartTime,
+}
+
+impl Stem {
+    /// The process that a run was started with: it leads a session and a group.
+    pub fn of_leader(identity: Identity) -> Self {
+        let number = identity.pid.as_raw();
+        Self { identity, numbers: Some([number, number]), since: identity.started }
+    }
+
+    /// A process of the run that began with `first`.
+    pub fn of(process: &Process, first: Identity) -> Self {
+        let numbers = Some([process.session, process.group]);
+        Self { identity: process.identity, numbers, since: first.started }
+    }
+
+    /// The same of a process that is there, alive or a zombie.
+    pub fn of_present(identity: Identity, first: Identity) -> Option<Self> {
+        let found = process::read(identity.pid).filter(|process| process.identity == identity)?;
+        Some(Self::of(&found, first))
+    }
+
+    /// The same of a process that may be gone.
+    pub fn find(identity: Identity, first: Identity) -> Self {
+        let gone = Self { identity, numbers: None, since: first.started };
+        Self::of_present(identity, first).unwrap_or(gone)
+    }
+
+    /// The numbers of its session and group, as far as they are its own.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = i32> + use<> {
+        self.numbers.into_iter().flatten()
+    }
+
+    /// Whether a process is in its session or group.
+    pub(super) fn is_beside(&self, process: &Process) -> bool {
+        let mut numbers = self.numbers();
+        numbers.any(|number| [process.session, process.group].contains(&number))
+            && process.identity.started >= self.since
+    }
+}
 
 /// The direct children of a process, zombies included.
 pub fn children(pid: Pid) -> Vec<Pid> {
@@ -38,10 +89,10 @@ pub enum Reach {
 }
 
 /// The processes of a run, in the reach in which it has them. Zombies are included.
-pub fn members(leader: Identity, tag: &Tag, reach: Reach, is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
+pub fn members(stems: &[Stem], tag: &Tag, reach: Reach, is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
     match reach {
-        Reach::Near => members_near(leader, tag, &orphans(is_leader)),
-        Reach::Anywhere => members_anywhere(leader, tag),
+        Reach::Near => members_near(stems, tag, &orphans(is_leader)),
+        Reach::Anywhere => members_anywhere(stems, tag),
     }
 }
 
@@ -51,19 +102,18 @@ pub fn orphans(is_leader: impl Fn(Pid) -> bool) -> Vec<Process> {
     others.filter_map(process::read).collect()
 }
 
-/// The processes of a run that can be found without reading the whole process table: the main process, those orphans
-/// that carry the run's tag or belong to the main process' group or session, and all that descends from them. Zombies are
-/// included.
-pub fn members_near(leader: Identity, tag: &Tag, orphans: &[Process]) -> Vec<Process> {
-    gather(leader, orphans.iter().copied().filter(|process| belongs(process, leader, tag)))
+/// The processes of a run that can be found without reading the whole process table: the stems, those orphans that carry the
+/// run's tag or are in the session or group of a stem, and all that descends from them. Zombies are included.
+pub fn members_near(stems: &[Stem], tag: &Tag, orphans: &[Process]) -> Vec<Process> {
+    gather(stems, orphans.iter().copied().filter(|process| belongs(process, stems, tag)))
 }
 
 /// The processes of a run wherever they are, by a look at the whole process table: as [`members_near`], and without
 /// regard to who their parent is.
-fn members_anywhere(leader: Identity, tag: &Tag) -> Vec<Process> {
+fn members_anywhere(stems: &[Stem], tag: &Tag) -> Vec<Process> {
     let own = process::own();
     let others = process::all().into_iter().filter(|process| process.identity != own);
-    gather(leader, others.filter(|process| belongs(process, leader, tag)))
+    gather(stems, others.filter(|process| belongs(process, stems, tag)))
 }
 
 /// What was found of a run, and all who live in its cgroup, if it has one: those who left everything else behind.
@@ -108,27 +158,19 @@ fn branches(parent: i32, below: &mut BTreeMap<i32, Vec<&Process>>) -> Vec<Branch
     children.into_iter().map(branch).collect()
 }
 
-fn gather(leader: Identity, roots: impl Iterator<Item = Process>) -> Vec<Process> {
-    let leader = process::read(leader.pid).filter(|process| process.identity == leader);
+fn gather(stems: &[Stem], roots: impl Iterator<Item = Process>) -> Vec<Process> {
+    let present = |stem: &Stem| process::read(stem.identity.pid).filter(|it| it.identity == stem.identity);
     let mut found: BTreeMap<Identity, Process> = BTreeMap::new();
-    for root in roots.chain(leader) {
+    for root in roots.chain(stems.iter().filter_map(present)) {
         let below = descendants(root.identity.pid).into_iter().filter_map(|it| process::read(it.pid));
         found.extend(below.chain([root]).map(|process| (process.identity, process)));
     }
     found.into_values().collect()
 }
 
-fn belongs(process: &Process, leader: Identity, tag: &Tag) -> bool {
-    is_in_session(process, leader)
+fn belongs(process: &Process, stems: &[Stem], tag: &Tag) -> bool {
+    stems.iter().any(|stem| stem.is_beside(process))
         || process::tag(process.identity.pid).is_some_and(|carried| carried == *tag)
-}
-
-/// A run's main process leads its own session and group. While it lives, or is a zombie, the kernel gives neither number
-/// to anybody else; after that, only processes that were there before could have them, and those that started later than
-/// the leader are the run's own.
-pub(super) fn is_in_session(process: &Process, leader: Identity) -> bool {
-    let number = leader.pid.as_raw();
-    (process.session == number || process.group == number) && process.identity.started >= leader.started
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub struct Began {
     pub began: RunId,
     /// When, in milliseconds since 1970 UTC: after the end of the run before it, and before anything that it has written.
     pub unix_ms: u64,
-    /// Its main process.
+    /// The process that it began with.
     pub pid: Pid,
 }
 

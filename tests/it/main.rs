@@ -25,6 +25,7 @@ mod log_lines;
 mod log_marks;
 mod log_targets;
 mod logging;
+mod mainpid;
 mod ports;
 mod preflight;
 mod reboot;

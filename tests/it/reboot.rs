@@ -42,7 +42,7 @@ fn journal(identity: Identity) -> Journal {
         startup: None,
     };
     let since = clock::now().after(Duration::ZERO);
-    let live = LiveEntry { run: RunId(41), identity, since, stage: Stage::Ready };
+    let live = LiveEntry { run: RunId(41), identity, first: None, since, stage: Stage::Ready };
     Journal {
         boot: format!("not {}", clock::boot_id()),
         last_run: RunId(41),

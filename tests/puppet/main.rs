@@ -5,7 +5,10 @@
 //! http PORT STATUS    listen and answer every request with that status
 //! http-from PORT FILE   listen and answer every request with what the file says: a status, and a body behind it
 //! beat FILE MS UNTIL  touch a file each so many ms from here on, until another file is there, which is taken away
-//! notify TEXT         send that to NOTIFY_SOCKET; `+` stands for a new line
+//! notify TEXT         send that to NOTIFY_SOCKET; `+` stands for a new line, `@` for its pid
+//! daemonize FILE      go on in a session of its own, through a double fork; who was started ends when a file is there
+//! daemonize-and-tell  the same; who was started says that it is ready, and who its main process is, and ends at once
+//! heir                go on in a child; who was started stays
 //! notify-each MS TEXT UNTIL   send that each so many ms from here on, until a file is there, as above
 //! listen-inherited PORT   listen, with a socket that children inherit
 //! listen-at PLACE     listen on an address and port, such as 127.0.0.2:3000
@@ -58,7 +61,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::socket::accept;
-use nix::unistd::{ForkResult, fork, setsid};
+use nix::unistd::{ForkResult, Pid, fork, setsid};
 
 use numbered::Numbered;
 
@@ -78,6 +81,13 @@ fn main() {
                 again_and_again(&pause, until, move || std::fs::write(&file, "beat").unwrap());
             }
             "notify" => notify(&next()),
+            "daemonize" => {
+                let file = next();
+                let _ = std::fs::remove_file(&file);
+                daemonize(|_| wait_for(&file));
+            }
+            "daemonize-and-tell" => daemonize(|pid| notify(&format!("MAINPID={pid}+READY=1"))),
+            "heir" => go_on_in_child(|_| stay()),
             "notify-each" => {
                 let (pause, text, until) = (next(), next(), next());
                 again_and_again(&pause, until, move || notify(&text));
@@ -220,7 +230,8 @@ fn notify(text: &str) {
     let path = std::env::var("NOTIFY_SOCKET").unwrap();
     let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
     // Nobody listens while there is no supervisor.
-    let _ = socket.send_to(text.replace('+', "\n").as_bytes(), path);
+    let _ = socket
+        .send_to(text.replace('+', "\n").replace('@', &std::process::id().to_string()).as_bytes(), path);
 }
 
 fn lines(count: u64) {
@@ -330,6 +341,27 @@ fn child(kind: &str) {
             _ => panic!("the puppet has no child of the kind `{kind}`"),
         },
     }
+}
+
+/// Returns in a child; in this process, its pid is made use of.
+fn go_on_in_child(parent: impl FnOnce(Pid)) {
+    // SAFETY: the puppet forks before it starts threads.
+    if let ForkResult::Parent { child } = unsafe { fork() }.unwrap() {
+        parent(child);
+        exit(0);
+    }
+}
+
+/// Returns in an orphan in a session of its own; in this process, its pid is made use of.
+fn daemonize(parent: impl FnOnce(Pid)) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    go_on_in_child(|_| {
+        let mut pid = [0; 4];
+        (&reader).read_exact(&mut pid).unwrap();
+        parent(Pid::from_raw(i32::from_ne_bytes(pid)));
+    });
+    setsid().unwrap();
+    go_on_in_child(|pid| writer.write_all(&pid.as_raw().to_ne_bytes()).unwrap());
 }
 
 /// Becomes a puppet that nothing ties to where it comes from; returns if that fails.

@@ -138,12 +138,12 @@ fn is_end(event: &Event) -> bool {
     }
 }
 
-/// The main processes of live runs, as the journal has them.
+/// The known processes of live runs, as the journal has them.
 pub(in crate::cli) fn ours(context: &Context) -> Ours {
     let entries = journal(context).into_iter().flat_map(|journal| journal.services);
     let live = entries.flat_map(|entry| {
-        let runs: Vec<_> = entry.runs().collect();
-        runs.into_iter().map(move |(run, identity)| (identity, (entry.service.clone(), run)))
+        let known: Vec<_> = entry.processes().collect();
+        known.into_iter().map(move |(run, identity)| (identity, (entry.service.clone(), run)))
     });
     let live = live.collect();
     let instance = context.paths.instance.clone();

@@ -163,7 +163,7 @@ impl Engine {
     /// Notes who is about to end the runs that have these main processes.
     pub(in crate::daemon) fn note_flush(&mut self, pids: &BTreeSet<Pid>, by: &By) {
         for charge in self.wardens.values().map(Warden::charge) {
-            if pids.contains(&charge.leader.pid) {
+            if pids.contains(&charge.lead.main().pid) {
                 self.askers.flush(charge.tag.run, by.clone(), clock::now());
             }
         }

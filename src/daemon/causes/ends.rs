@@ -99,11 +99,7 @@ impl Engine {
     /// Adds the process and how long it lived, by the machine's own clock.
     fn with_life(&self, record: Record) -> Record {
         let service = self.fleet.service_of(record.run);
-        let live = service.and_then(|service| {
-            let second = service.second().and_then(|second| second.live());
-            service.phase().live().into_iter().chain(second).find(|live| live.run == record.run)
-        });
-        let Some(live) = live else { return record };
+        let Some(live) = service.and_then(|service| service.live(record.run)) else { return record };
         let lasted = clock::now().since(live.since);
         let lasted_ms = millis(lasted);
         Record { pid: Some(live.identity.pid), lasted_ms: Some(lasted_ms), ..record }

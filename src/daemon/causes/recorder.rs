@@ -133,7 +133,7 @@ struct Desk {
 struct Earlier {
     /// When it was in charge, in milliseconds since 1970 UTC.
     until_unix_ms: u64,
-    /// Those that it took over, with their main processes.
+    /// Those that it took over, with the processes that they began with.
     taken_over: BTreeSet<(RunId, Pid)>,
 }
 

@@ -23,7 +23,7 @@ use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
-use crate::vocab::state::{Goal, Health};
+use crate::vocab::state::{Goal, Health, State};
 
 /// What has to be known from before a decision to judge it.
 pub(super) struct Before {
@@ -34,6 +34,9 @@ pub(super) struct Before {
     look: sickness::Look,
     falls: falls::Before,
 }
+
+/// A run that lives, its main process, and the one that it began with.
+pub(super) type Known = (RunId, [Identity; 2]);
 
 enum Proven {
     Nobody,
@@ -54,6 +57,7 @@ impl Before {
             Event::Reconfigured(_) | Event::Tick => Proven::Nobody,
             Event::CalledOff { .. }
             | Event::Hooked { .. }
+            | Event::HandedOver { .. }
             | Event::Measured { .. }
             | Event::Repaired(_)
             | Event::ScheduleDue { .. }
@@ -76,6 +80,7 @@ impl Before {
             Event::Resumed(_)
             | Event::Tick
             | Event::CalledOff { .. }
+            | Event::HandedOver { .. }
             | Event::Hooked { .. }
             | Event::FileChanged { .. }
             | Event::Repaired(_)
@@ -110,9 +115,9 @@ impl World {
         self.supervisor.as_ref().is_some_and(|it| it.fleet.spec().service(name).is_some())
     }
 
-    fn processes_of(&self, name: &ServiceName) -> Vec<(RunId, Identity)> {
+    fn processes_of(&self, name: &ServiceName) -> Vec<Known> {
         let of_it = self.children.values().filter(|it| it.service == *name && it.is_ours());
-        of_it.map(|child| (child.run, child.identity)).collect()
+        of_it.map(|child| (child.run, [child.identity, child.first])).collect()
     }
 
     pub(super) fn has_process(&self, name: &ServiceName) -> bool {
@@ -317,9 +322,12 @@ impl World {
 
     fn check_told(&self, fleet: &Fleet, name: &ServiceName, service: &Service) -> Verdict {
         let told = self.ledger.told(name).ok_or_else(|| format!("nothing was ever told of `{name}`"))?;
+        // That a run has got its process is not told; that it is another is.
+        let is_young = told.main.is_none() && service.state() == State::Starting;
         let is_true = told.state == service.state()
             && told.health == service.health()
             && told.run == service.phase().run()
+            && (told.main == service.phase().live().map(|live| live.identity) || is_young)
             && told.second == service.second().map(Second::run)
             && told.reason == fleet.reason(name);
         require(is_true, || {

@@ -37,7 +37,12 @@ pub(super) struct Character {
 pub(super) struct Child {
     pub(super) run: RunId,
     pub(super) service: ServiceName,
+    /// Its main process.
     pub(super) identity: Identity,
+    /// The process that it was born as.
+    pub(super) first: Identity,
+    /// Its main process before, if that lives on.
+    pub(super) former: Option<Identity>,
     pub(super) born: Moment,
     pub(super) ports: Vec<Endpoint>,
     pub(super) character: Character,

@@ -16,7 +16,7 @@ use crate::machine::memory::{Progress, SecondPlan, Survivor};
 use crate::spec::hooks::Occasion;
 use crate::spec::policy::RestartPolicy;
 use crate::spec::service::Service;
-use crate::vocab::identity::{Identity, Pid};
+use crate::vocab::identity::Pid;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::signal::Signal;
@@ -140,6 +140,8 @@ impl World {
             run,
             service: service.name.clone(),
             identity,
+            first: identity,
+            former: None,
             born: self.now,
             ports: service.ports.clone(),
             character,
@@ -262,11 +264,8 @@ impl World {
         let journal = self.journal.clone().unwrap_or(nothing);
         let mut survivors = journal.survivors;
         for survivor in &mut survivors {
-            let lives = |identity: Identity| {
-                self.children.get(&identity.pid).is_some_and(|child| child.identity == identity)
-            };
-            survivor.live = survivor.live.filter(|live| lives(live.identity));
-            survivor.second = survivor.second.filter(|second| lives(second.identity));
+            survivor.live = survivor.live.filter(|memory| self.still_lives(&memory.live));
+            survivor.second = survivor.second.filter(|memory| self.still_lives(&memory.live));
         }
         survivors.retain(|survivor| self.file.service(&survivor.service).is_some());
         self.adopt(&survivors);
@@ -299,17 +298,17 @@ impl World {
 
     fn adopt(&mut self, survivors: &[Survivor]) {
         let kept: BTreeSet<Pid> =
-            survivors.iter().flat_map(Survivor::runs).map(|(_, identity, _)| identity.pid).collect();
-        let first = survivors.iter().filter_map(|it| it.live).map(|live| match live.progress {
-            Progress::Stopping { kill_at } => (live.identity, Some(kill_at)),
-            Progress::Starting | Progress::Ready => (live.identity, None),
+            survivors.iter().flat_map(Survivor::runs).map(|live| live.identity.pid).collect();
+        let first = survivors.iter().filter_map(|it| it.live).map(|memory| match memory.progress {
+            Progress::Stopping { kill_at } => (memory.live, Some(kill_at)),
+            Progress::Starting | Progress::Ready => (memory.live, None),
         });
-        let second = survivors.iter().filter_map(|it| it.second).map(|second| match second.plan {
-            SecondPlan::Stopping { kill_at } => (second.identity, Some(kill_at)),
-            SecondPlan::Understudy { .. } | SecondPlan::Draining { .. } => (second.identity, None),
+        let second = survivors.iter().filter_map(|it| it.second).map(|memory| match memory.plan {
+            SecondPlan::Stopping { kill_at } => (memory.live, Some(kill_at)),
+            SecondPlan::Understudy { .. } | SecondPlan::Draining { .. } => (memory.live, None),
         });
-        for (identity, kill_by) in first.chain(second) {
-            let Some(child) = self.children.get_mut(&identity.pid) else { continue };
+        for (live, kill_by) in first.chain(second) {
+            let Some(child) = self.children.get_mut(&live.identity.pid) else { continue };
             child.keeper = Keeper::Machine;
             child.kill_by = kill_by;
         }

@@ -54,6 +54,7 @@ impl Before {
             | Event::Planned { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
+            | Event::HandedOver { .. }
             | Event::Notified { .. } => (None, Some(BTreeSet::new())),
             Event::PortsSeen { .. } | Event::Drained { .. } | Event::Repaired(_) | Event::Tick => {
                 (None, Some(BTreeSet::new()))

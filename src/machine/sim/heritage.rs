@@ -57,9 +57,7 @@ impl World {
 
     fn is_kept(&self, memory: &LiveMemory, service: &Service) -> bool {
         let phase = service.phase();
-        let is_the_same = phase.live().is_some_and(|live| {
-            (live.run, live.identity, live.since) == (memory.run, memory.identity, memory.since)
-        });
+        let is_the_same = phase.live().is_some_and(|live| *live == memory.live);
         let has_come_as_far = match (memory.progress, phase) {
             (Progress::Stopping { kill_at: before }, Phase::Stopping { kill_at, .. }) => before == *kill_at,
             (Progress::Stopping { kill_at }, Phase::Killing { .. }) => kill_at <= self.now,

@@ -73,6 +73,7 @@ impl Ledger {
             state: State::Stopped,
             health: Health::None,
             run: None,
+            main: None,
             second: None,
             reason: None,
         });

@@ -16,6 +16,8 @@ mod deadlines;
 mod deputy;
 /// Who goes down with whom.
 mod falls;
+/// Processes that make others the main ones of their runs.
+mod handover;
 /// What the next daemon must still know.
 mod heritage;
 /// Hooks, and when they may be run.

@@ -32,6 +32,8 @@ pub(super) enum Flavour {
     Deaths,
     /// The config changes.
     Reloads,
+    /// Processes make others the main ones of their runs, and the daemon dies over it.
+    Handovers,
     /// All of it.
     Everything,
 }
@@ -39,10 +41,11 @@ pub(super) enum Flavour {
 impl Flavour {
     /// A seed tells its flavour, so that it says all about its world.
     pub(super) fn of(seed: u64) -> Self {
-        match seed % 4 {
+        match seed % 5 {
             0 => Self::Processes,
             1 => Self::Deaths,
             2 => Self::Reloads,
+            3 => Self::Handovers,
             _ => Self::Everything,
         }
     }
@@ -86,24 +89,30 @@ impl World {
                 self.agenda.plan(self.now, Due::Doom);
                 self.order()
             }
+            Flavour::Handovers if lot < 15 => self.hand_over_in_vain(),
+            Flavour::Handovers if lot < 55 => self.hand_over(),
             Flavour::Reloads | Flavour::Everything if (25..55).contains(&lot) => self.reload(),
-            Flavour::Deaths | Flavour::Everything if (55..62).contains(&lot) => self.restart_all(),
-            Flavour::Deaths | Flavour::Everything if (62..66).contains(&lot) => {
+            Flavour::Deaths | Flavour::Handovers | Flavour::Everything if (55..62).contains(&lot) => {
+                self.restart_all()
+            }
+            Flavour::Deaths | Flavour::Handovers | Flavour::Everything if (62..66).contains(&lot) => {
                 self.emergency();
                 Ok(())
             }
-            Flavour::Processes | Flavour::Deaths | Flavour::Reloads | Flavour::Everything => self.nuisance(),
+            Flavour::Processes | Flavour::Deaths | Flavour::Reloads => self.nuisance(),
+            Flavour::Handovers | Flavour::Everything => self.nuisance(),
         }
     }
 
     fn nuisance(&mut self) -> Verdict {
-        match self.rng.u32(0..21) {
+        match self.rng.u32(0..22) {
             0 => self.feed(Event::Tick),
             1 => self.abandon(),
             2 | 8 => self.notify(),
             9 => self.edit_file(),
             10 => self.repair(),
             11 | 12 => self.let_schedule_come(),
+            13 => self.hand_over(),
             3..=5 => self.tell_again(),
             6 | 7 => {
                 self.squat();
@@ -265,7 +274,7 @@ fn run_of(event: &Event) -> Option<RunId> {
     match event {
         Event::Spawned { run, .. } | Event::NotSpawned { run, .. } => Some(*run),
         Event::Exited { run, .. } | Event::Probed { run, .. } | Event::Drained { run, .. } => Some(*run),
-        Event::Measured { run, .. } => Some(*run),
+        Event::Measured { run, .. } | Event::HandedOver { run, .. } => Some(*run),
         Event::Notified { run, .. } | Event::CalledOff { run } | Event::Hooked { run, .. } => Some(*run),
         Event::Command(_) | Event::Abandoned(_) | Event::Reconfigured(_) | Event::PortsSeen { .. } => None,
         Event::FileChanged { .. } | Event::Repaired(_) => None,

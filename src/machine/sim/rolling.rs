@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use super::agenda::wait;
-use super::check::require;
+use super::check::{Known, require};
 use super::child::Drain;
 use super::world::{Verdict, World};
 use crate::machine::event::{Event, Traffic, Verb};
@@ -10,7 +10,6 @@ use crate::machine::memory::{LiveMemory, SecondMemory, SecondPlan};
 use crate::machine::phase::{Live, Phase};
 use crate::machine::service::Service;
 use crate::spec;
-use crate::vocab::identity::Identity;
 use crate::vocab::run::RunId;
 use crate::vocab::state::Goal;
 
@@ -99,18 +98,18 @@ impl World {
     }
 
     /// The processes of a service are those that the machine counts on, in its two places.
-    pub(super) fn check_runs(&self, service: &Service, processes: &[(RunId, Identity)]) -> Verdict {
+    pub(super) fn check_runs(&self, service: &Service, processes: &[Known]) -> Verdict {
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         let in_the_making = |run: &RunId| supervisor.spawning.contains(run);
-        let lives = |live: &Live| (live.run, live.identity);
+        let lives = |live: &Live| (live.run, [live.identity, live.first]);
         let first = service.phase().live().map(lives);
         let second = service.second().and_then(Second::live).map(lives);
         let making = [
             service.phase().run().filter(|_| first.is_none()),
             service.second().filter(|_| second.is_none()).map(Second::run),
         ];
-        let counted: Vec<(RunId, Identity)> = first.into_iter().chain(second).collect();
-        let is_expected = |it: &&(RunId, Identity)| counted.contains(*it) || making.contains(&Some(it.0));
+        let counted: Vec<Known> = first.into_iter().chain(second).collect();
+        let is_expected = |it: &&Known| counted.contains(*it) || making.contains(&Some(it.0));
         let agrees = processes.iter().all(|it| is_expected(&it))
             && counted.iter().all(|it| processes.contains(it))
             && making.iter().flatten().all(in_the_making);
@@ -126,19 +125,17 @@ impl World {
     /// Whether a first run was replaced by its understudy, and is asked to end.
     pub(super) fn is_replaced(&self, memory: &LiveMemory, service: &Service) -> bool {
         let is_second = |second: &Second| match second {
-            Second::Draining(draining) => draining.live.identity == memory.identity,
-            Second::Stopping { live, .. } => live.identity == memory.identity,
+            Second::Draining(draining) => draining.live == memory.live,
+            Second::Stopping { live, .. } => *live == memory.live,
             Second::Spawning { .. } | Second::Starting(_) | Second::Killing { .. } => false,
         };
-        let has_successor = matches!(service.phase(), Phase::Running(live, _) if live.run > memory.run);
+        let has_successor = matches!(service.phase(), Phase::Running(live, _) if live.run > memory.live.run);
         has_successor && service.second().is_some_and(is_second)
     }
 
     /// A second run that a daemon knew is kept: in its place, or in that of the first if that was free.
     pub(super) fn keeps_second(&self, memory: &SecondMemory, service: &Service) -> bool {
-        let is_it = |live: &Live| {
-            (live.run, live.identity, live.since) == (memory.run, memory.identity, memory.since)
-        };
+        let is_it = |live: &Live| *live == memory.live;
         match (memory.plan, service.second()) {
             (SecondPlan::Understudy { give_up_at }, Some(Second::Starting(trial))) => {
                 is_it(&trial.live) && trial.give_up_at == give_up_at

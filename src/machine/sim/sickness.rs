@@ -36,6 +36,7 @@ impl Look {
             Event::CalledOff { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
+            | Event::HandedOver { .. }
             | Event::Repaired(_)
             | Event::ScheduleDue { .. }
             | Event::Planned { .. }

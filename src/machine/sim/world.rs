@@ -90,6 +90,7 @@ impl Violence {
             Event::PortsSeen { .. } | Event::Drained { .. } | Event::Reconfigured(_) => Self::AfterTheirTime,
             Event::Resumed(_) | Event::Tick => Self::AfterTheirTime,
             Event::CalledOff { .. }
+            | Event::HandedOver { .. }
             | Event::Hooked { .. }
             | Event::Measured { .. }
             | Event::Repaired(_)
@@ -334,7 +335,7 @@ impl World {
             Event::Command(_) | Event::Abandoned(_) | Event::Tick | Event::PortsSeen { .. } => (),
             Event::FileChanged { .. } | Event::Repaired(_) => (),
             Event::ScheduleDue { .. } | Event::Planned { .. } => (),
-            Event::Drained { .. } => self.past.push(event),
+            Event::Drained { .. } | Event::HandedOver { .. } => self.past.push(event),
             // Of a `post_stop` nothing is told twice: the next daemon may give its run number again.
             Event::Hooked { occasion: Occasion::PostStop, .. } => (),
             Event::CalledOff { .. } | Event::Hooked { .. } | Event::Measured { .. } => self.past.push(event),
@@ -364,6 +365,7 @@ fn told(event: &Event) -> String {
         Event::Exited { .. } | Event::Probed { .. } | Event::Notified { .. } => format!("{event:?}"),
         Event::PortsSeen { .. } | Event::Measured { .. } | Event::FileChanged { .. } => format!("{event:?}"),
         Event::CalledOff { .. } | Event::Hooked { .. } | Event::Drained { .. } => format!("{event:?}"),
+        Event::HandedOver { .. } => format!("{event:?}"),
         Event::ScheduleDue { .. } | Event::Planned { .. } => format!("{event:?}"),
         Event::Resumed(_) | Event::Tick | Event::Repaired(_) => format!("{event:?}"),
     }

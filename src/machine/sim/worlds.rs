@@ -7,7 +7,7 @@ use super::world::{Telling, World};
 const WORLDS: u64 = 22_000;
 
 /// So many flavours share them.
-const FLAVOURS: u64 = 4;
+const FLAVOURS: u64 = 5;
 
 fn worlds_wanted() -> u64 {
     std::env::var("PROCMAN_SIM_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(WORLDS)
@@ -52,6 +52,11 @@ fn worlds_in_which_the_daemon_dies_at_any_step_come_to_their_goal() {
 #[test]
 fn worlds_in_which_the_config_changes_come_to_their_goal() {
     check(Flavour::Reloads);
+}
+
+#[test]
+fn worlds_in_which_processes_hand_over_come_to_their_goal() {
+    check(Flavour::Handovers);
 }
 
 #[test]

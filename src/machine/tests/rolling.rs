@@ -7,7 +7,7 @@ use crate::machine::blame::Blame;
 use crate::machine::event::{End, Event, Finding, Traffic, Verb};
 use crate::machine::exchange::{Roll, Second};
 use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
-use crate::machine::phase::Phase;
+use crate::machine::phase::{Live, Phase};
 use crate::machine::sim::spec_maker::{health_of, name, plain, port_of};
 use crate::machine::ticket::Verdict;
 use crate::spec::graph::Condition;
@@ -315,8 +315,8 @@ fn the_next_supervisor_brings_an_exchange_to_its_end() {
     let begin = |progress, plan| {
         let mut rig = Rig::new(vec![plain("web")]);
         let since = rig.now;
-        let first = LiveMemory { run: RunId(7), identity: identity(RunId(7)), since, progress };
-        let second = SecondMemory { run: RunId(8), identity: identity(RunId(8)), since, plan };
+        let first = LiveMemory { live: Live::new(RunId(7), identity(RunId(7)), since), progress };
+        let second = SecondMemory { live: Live::new(RunId(8), identity(RunId(8)), since), plan };
         let (service, goal) = (name("web"), Goal::Up);
         let (live, second) = (Some(first), Some(second));
         let memory = Survivor { live, second, ..Survivor::new(service, goal) };

@@ -13,7 +13,7 @@ fn journal() -> Journal {
     let since = Moment::since_boot(Duration::from_secs(100));
     let live = |stage| {
         let identity = Identity { pid: Pid::new(4711).unwrap(), started: StartTime(99) };
-        Some(LiveEntry { run: RunId(7), identity, since, stage })
+        Some(LiveEntry { run: RunId(7), identity, first: None, since, stage })
     };
     let entry = |name: &str, goal, live| Entry {
         service: ServiceName::parse(name).unwrap(),
@@ -91,8 +91,24 @@ fn check_seconds(stages: &[SecondStage], fixture: &[u8]) {
     let mut journal = journal();
     let Some(LiveEntry { identity, since, .. }) = journal.services[0].live else { panic!("it lives") };
     for (service, stage) in journal.services.iter_mut().zip(stages) {
-        service.second = Some(SecondEntry { run: RunId(8), identity, since, stage: *stage });
+        service.second = Some(SecondEntry { run: RunId(8), identity, first: None, since, stage: *stage });
     }
+    assert_eq!(String::from_utf8_lossy(&journal.encode().unwrap()), String::from_utf8_lossy(fixture));
+    assert_eq!(decode(fixture), Ok(journal));
+}
+
+#[test]
+fn the_process_that_a_run_began_with_is_written_and_read_as_ever() {
+    let mut journal = journal();
+    let began_with = Identity { pid: Pid::new(4700).unwrap(), started: StartTime(90) };
+    let first = Some(began_with);
+    journal.services[0].live = journal.services[0].live.map(|live| LiveEntry { first, ..live });
+    let Some(LiveEntry { identity, since, .. }) = journal.services[0].live else { panic!("it lives") };
+    let stage = SecondStage::Stopping { kill_at: since };
+    journal.services[1].second = Some(SecondEntry { run: RunId(8), identity, first, since, stage });
+    let known: Vec<(RunId, Identity)> = journal.services[1].processes().collect();
+    assert_eq!(known, [(RunId(7), identity), (RunId(8), identity), (RunId(8), began_with)]);
+    let fixture = include_bytes!("../../../tests/fixtures/journal/version-1-handed-over");
     assert_eq!(String::from_utf8_lossy(&journal.encode().unwrap()), String::from_utf8_lossy(fixture));
     assert_eq!(decode(fixture), Ok(journal));
 }

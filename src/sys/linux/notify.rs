@@ -66,6 +66,12 @@ mod tests {
             assert!(Ear::inherited(socket.try_clone().unwrap(), &path, inode + 1).is_none());
             let ear = Ear::inherited(socket, &path, inode).unwrap();
             assert_eq!(ear.next().await.unwrap().bytes, b"READY=1");
+            assert_eq!(ear.waiting().count(), 0);
+            for said in [b"a", b"b"] {
+                sender.send_to(said, &path).unwrap();
+            }
+            let waiting: Vec<_> = ear.waiting().map(|notice| notice.bytes).collect();
+            assert_eq!(waiting, [b"a", b"b"]);
             let other = Ear::open(&path).unwrap();
             assert!(!ear.is_there() && other.is_there());
         });
