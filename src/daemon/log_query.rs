@@ -4,8 +4,8 @@ use jiff::{Timestamp, Zoned};
 use super::engine::Engine;
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
-use crate::logs::query::{self, Item, Line, Query, Streams};
-use crate::protocol::logs::{LogItem, LogLine, LogMark, LogsQuery, rfc_3339};
+use crate::logs::query::{self, Item, Line, Note, Query, Streams, Told};
+use crate::protocol::logs::{LogItem, LogLine, LogMark, LogNote, LogsQuery, NoteKind, rfc_3339};
 use crate::protocol::problem::{Kind, Problem};
 use crate::rundir::marks::Marks;
 use crate::sys::clock;
@@ -37,6 +37,9 @@ impl Engine {
             until_ms,
             pattern,
         };
+        if asked.follow && until_ms.is_some() {
+            return Err(bad("cannot follow logs: `until` says where they end".to_owned()));
+        }
         let query = query.with_lines(asked.lines);
         if query.is_void() {
             return Err(bad("cannot show logs: `until` is not after `since`".to_owned()));
@@ -56,6 +59,15 @@ pub fn on_the_wire(item: Item) -> LogItem {
             partial: end == PieceEnd::GoesOn,
         }),
         Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
+        Item::Note(Note { service, unix_ms, told: Told::Missing { stream, bytes } }) => {
+            LogItem::Note(LogNote {
+                service,
+                note: NoteKind::Missing,
+                time: rfc_3339(unix_ms),
+                stream: Some(stream),
+                bytes: Some(bytes),
+            })
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::times::{Entry, Recorder};
+use super::times::{self, Entry, Recorder};
 use crate::sys::source::{SidePipe, Source, Target};
 use crate::sys::space;
 
@@ -13,6 +13,8 @@ pub(super) struct Current {
     file: File,
     inode: u64,
     size: u64,
+    /// How many bytes of the stream came before those of this file, where that is known.
+    before: Option<u64>,
     ahead: Ahead,
     recorder: Recorder,
 }
@@ -61,19 +63,28 @@ const RESERVE_MS: u64 = 1000;
 const SLACK_BYTES: u64 = 64 << 10;
 
 impl Current {
-    /// Opens the file, making it in this mode, and its directory, where they are not there.
-    pub(super) fn open(path: &Path, mode: u32, times: &Path) -> io::Result<Self> {
+    /// Opens the file, making it in this mode, and its directory, where they are not there. One that is empty comes after so many
+    /// bytes of its stream.
+    pub(super) fn open(path: &Path, mode: u32, times: &Path, before: u64) -> io::Result<Self> {
         let file = make(path, mode)?;
         let found = file.metadata()?;
         if !found.is_file() {
             return Err(io::Error::other(format!("{} is not a file", path.display())));
         }
-        let recorder = Recorder::open(times, found.ino(), found.len());
+        let (inode, size) = (found.ino(), found.len());
+        let recorder = Recorder::open(times, inode, size, before);
         if found.blocks() * 512 > found.len() + SLACK_BYTES {
             // A supervisor that was killed had reserved it. It is room for further lines, if not for those of others.
             let _ = space::give_back(&file);
         }
-        Ok(Self { file, inode: found.ino(), size: found.len(), ahead: Ahead::NOTHING, recorder })
+        let before = if size == 0 { Some(before) } else { times::before(times, inode) };
+        Ok(Self { file, inode, size, before, ahead: Ahead::NOTHING, recorder })
+    }
+
+    /// How many bytes of the stream there are by its end, as far as that is known, whatever somebody else did with the file.
+    pub(super) fn reached(&self) -> u64 {
+        let size = self.file.metadata().map_or(self.size, |found| found.len());
+        self.before.unwrap_or(0).saturating_add(size)
     }
 
     pub(super) fn size(&self) -> u64 {

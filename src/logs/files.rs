@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -76,24 +76,48 @@ fn number(path: &Path, name: &str) -> Option<u32> {
     (number > 0 && digits == u32::to_string(&number)).then_some(number)
 }
 
-/// The files of a series that are there and not compressed, with their inodes, newest first, each once. A rotation may go on
-/// meanwhile: it moves files in the direction of this search, so that one may be met twice, but none is passed by.
-pub(super) fn newest_first(path: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
-    // A rotation under way, or one that failed, leaves one number out; where many are missing, the series ends.
-    const MISSING_MAX: usize = 16;
-    let aside = (1..).map(|number| set_aside_path(path, number));
+/// A file of a series.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) inode: u64,
+    pub(super) modified: Modified,
+}
+
+/// When a file was last written: seconds and nanoseconds.
+pub(super) type Modified = (i64, i64);
+
+pub(super) fn modified(found: &Metadata) -> Modified {
+    (found.mtime(), found.mtime_nsec())
+}
+
+impl Found {
+    fn at(path: PathBuf) -> Option<Self> {
+        let found = fs::metadata(&path).ok().filter(Metadata::is_file)?;
+        Some(Self { path, inode: found.ino(), modified: modified(&found) })
+    }
+}
+
+/// The files of a series that are there, compressed or not, newest first, each once. A rotation may go on meanwhile: it moves
+/// files in the direction of this search, so that one may be met twice, but none is passed by. Where many numbers are missing
+/// in a row, the series ends, but not before this number.
+pub(super) fn newest_first(path: &Path, least: u32) -> impl Iterator<Item = Found> {
+    // A rotation under way, or one that failed, leaves one number out.
+    const MISSING_MAX: u32 = 16;
+    let aside = (1..).map(|number| (number, vec![set_aside_path(path, number), pressed_path(path, number)]));
     let mut missing = 0;
     let mut seen = BTreeSet::new();
-    [path.to_owned(), on_its_way_path(path)]
+    [(0, vec![path.to_owned()]), (0, vec![on_its_way_path(path)])]
         .into_iter()
         .chain(aside)
-        .map(|path| (inode(&path), path))
-        .take_while(move |(inode, _)| {
-            missing = if inode.is_some() { 0 } else { missing + 1 };
-            missing <= MISSING_MAX
+        // One that is there in both forms was being compressed, and counts as it was.
+        .map(|(number, forms)| (number, forms.into_iter().find_map(Found::at)))
+        .take_while(move |(number, found)| {
+            missing = if found.is_some() { 0 } else { missing + 1 };
+            missing <= MISSING_MAX || *number <= least
         })
-        .filter_map(|(inode, path)| Some((path, inode?)))
-        .filter(move |(_, inode)| seen.insert(*inode))
+        .filter_map(|(_, found)| found)
+        .filter(move |found| seen.insert(found.inode))
 }
 
 /// The inode of a file.

@@ -1,24 +1,27 @@
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::end::End;
 use super::envelope::OpenLines;
-use super::files;
+use super::merge::Span;
 use super::piece::PieceEnd;
+use super::place::{self, Place};
 use super::query::{Line, Source};
-use super::reader::PIECE_BYTES;
+use super::reader::{From, PIECE_BYTES};
+use super::run_ends::RunEnds;
 use super::tap::whole_characters;
 use crate::vocab::name::ServiceName;
 
-/// New lines of some streams, as they come, through rotations and truncations. It looks at the files' sizes in turns:
-/// it runs in the client, only while somebody follows, and costs the services and the supervisor nothing.
+/// New lines of some streams, as they come. It looks at the files' sizes in turns: it runs only while somebody follows, and
+/// costs the services and the supervisor nothing. Where much has come, or a file was set aside, it says so: that is read as
+/// everything else is, in the order of the times and through rotations.
 pub struct Follower {
     tracks: Vec<Track>,
     open_lines: OpenLines,
+    /// Where time indexes lie.
+    times: PathBuf,
 }
 
 /// A line that has come, and where it lies.
@@ -33,153 +36,144 @@ pub struct Fresh {
 
 struct Track {
     source: Source,
-    file: Option<Open>,
+    /// How far its file is read; none as long as it has none.
+    place: Option<Place>,
     /// The beginning of a line whose end has not come.
     open_line: Vec<u8>,
     /// When more of it came at last.
     grown_ms: u64,
-    /// Whether there is more than was read.
-    is_behind: bool,
-}
-
-struct Open {
-    file: File,
-    inode: u64,
-    offset: u64,
 }
 
 /// How long to wait between two looks: a line is seen within this time.
 pub const PAUSE: Duration = Duration::from_millis(50);
 
-/// A file that is renamed between finding and opening it is looked for so often; if that fails, the next look finds it.
-const TRIES: usize = 5;
-
 /// The beginning of a line is handed over when no more of it came for so long: somebody may wait for an answer to it.
 const OPEN_LINE_MS: u64 = 1000;
 
-/// So many bytes of a stream are read before the others have their turn.
-const TURN_BYTES: u64 = 1 << 20;
+/// A look brings so many bytes of a stream. Who writes more is not to wait for a processor that its reader has.
+const LOOK_BYTES: u64 = 64 << 10;
+
+/// More may have come when it is read.
+const READ_BYTES: u64 = 2 * LOOK_BYTES;
 
 impl Follower {
-    /// Follows from where [`super::query::read`] with the same ends stops. `open_lines` says what becomes of one whose end
-    /// does not come.
-    pub(super) fn new(sources: Vec<Source>, ends: &[Option<End>], open_lines: OpenLines) -> Self {
-        let tracks = sources.into_iter().zip(ends).map(|(source, end)| {
-            let file = end.and_then(|end| Open::at(&source, end));
-            Track { source, file, open_line: Vec::new(), grown_ms: 0, is_behind: false }
+    /// Follows from these places on. `open_lines` says what becomes of a line whose end does not come.
+    pub(super) fn new(
+        sources: Vec<Source>,
+        places: Vec<Option<Place>>,
+        open_lines: OpenLines,
+        times: PathBuf,
+    ) -> Self {
+        let tracks = sources.into_iter().zip(places).map(|(source, place)| {
+            let mut track = Track { source, place: None, open_line: Vec::new(), grown_ms: 0 };
+            track.go_to(place);
+            track
         });
-        Self { tracks: tracks.collect(), open_lines }
+        Self { tracks: tracks.collect(), open_lines, times }
+    }
+
+    /// Whether more has come than a look brings, or to another file.
+    pub(super) fn is_behind(&mut self) -> io::Result<bool> {
+        let mut is_behind = false;
+        for track in &mut self.tracks {
+            is_behind |= track.is_behind()?;
+        }
+        Ok(is_behind)
     }
 
     /// All whole lines that have come since the last look, and pieces of those that are long, or whose end does not come if
     /// those are passed on; `unix_ms` is the time they are given.
-    pub fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Fresh>> {
+    pub(super) fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Fresh>> {
         let mut lines = Vec::new();
         for track in &mut self.tracks {
-            track.look(unix_ms, self.open_lines, &mut lines)?;
+            track.read(unix_ms, &mut lines)?;
+            let is_waited_for = unix_ms.saturating_sub(track.grown_ms) >= OPEN_LINE_MS;
+            if self.open_lines == OpenLines::Flushed && is_waited_for {
+                lines.extend(track.hand_over_rest(unix_ms, PieceEnd::GoesOn));
+            }
         }
         Ok(lines)
     }
 
-    /// Runs of these services have ended: what they wrote last is handed over, also when its line has no end. Those of which
-    /// not all is read yet are left.
+    /// Runs of these services have ended: what they wrote last is handed over, also when its line has no end.
     pub(super) fn close(&mut self, services: &mut BTreeSet<ServiceName>, unix_ms: u64) -> Vec<Fresh> {
-        let behind = self.tracks.iter().filter(|track| track.is_behind).map(|track| &track.source.service);
-        let left: BTreeSet<ServiceName> =
-            behind.filter(|service| services.contains(*service)).cloned().collect();
-        let read = std::mem::replace(services, left);
-        let is_read = |track: &&mut Track| {
-            let service = &track.source.service;
-            read.contains(service) && !services.contains(service)
-        };
-        let closed = self.tracks.iter_mut().filter(is_read);
+        let ended = std::mem::take(services);
+        let closed = self.tracks.iter_mut().filter(|track| ended.contains(&track.source.service));
         closed.flat_map(|track| track.hand_over_rest(unix_ms, PieceEnd::Open)).collect()
     }
 
-    /// Whether more was there at the last look than one look brings.
-    pub(super) fn is_behind(&self) -> bool {
-        self.tracks.iter().any(|track| track.is_behind)
-    }
-}
-
-impl Open {
-    /// The file that had this inode, wherever rotation has moved it.
-    fn at(source: &Source, end: End) -> Option<Self> {
-        let find = || {
-            let (path, inode) = files::newest_first(&source.file).find(|(_, inode)| *inode == end.inode)?;
-            Some(Self::of(&path, inode, end.offset))
-        };
-        (0..TRIES).map_while(|_| find()).find_map(|opened| opened)
+    /// What has come since the last look, up to the last line of each stream that is whole or whose run has ended.
+    pub(super) fn behind(&self, run_ends: &RunEnds) -> io::Result<Vec<Option<Span>>> {
+        self.tracks.iter().map(|track| track.behind(run_ends, &self.times)).collect()
     }
 
-    /// The file of this name, unless rotation has given it to another file meanwhile.
-    fn of(path: &Path, inode: u64, offset: u64) -> Option<Self> {
-        let file = File::open(path).ok()?;
-        (file.metadata().ok()?.ino() == inode).then_some(Self { file, inode, offset })
+    /// That was read.
+    pub(super) fn pass(&mut self, spans: &[Option<Span>]) {
+        for (track, span) in self.tracks.iter_mut().zip(spans) {
+            if let Some(span) = span {
+                track.go_to(Some(span.to.clone()));
+            }
+        }
     }
 }
 
 impl Track {
-    fn look(&mut self, unix_ms: u64, open_lines: OpenLines, lines: &mut Vec<Fresh>) -> io::Result<()> {
-        loop {
-            // The successor is looked for before the file is read to its end: nothing is written to a file after it was
-            // set aside, so what is there then is all of it.
-            let successor = self.successor();
-            let is_at_end = self.read(unix_ms, lines)?;
-            self.is_behind = !is_at_end;
-            let is_waited_for = unix_ms.saturating_sub(self.grown_ms) >= OPEN_LINE_MS;
-            if open_lines == OpenLines::Flushed && is_waited_for {
-                lines.extend(self.hand_over_rest(unix_ms, PieceEnd::GoesOn));
-            }
-            match successor {
-                Some(successor) if is_at_end => self.file = Some(successor),
-                Some(_) | None => return Ok(()),
-            }
+    fn go_to(&mut self, place: Option<Place>) {
+        self.place = place;
+        self.open_line.clear();
+    }
+
+    /// Whether there is more than a look brings. A file that somebody cut short is read from its beginning.
+    fn is_behind(&mut self) -> io::Result<bool> {
+        // The name is looked at first: nothing is written to a file after it was set aside, so what is there then is all of it.
+        let named = place::named(&self.source.file);
+        let Some(place) = &mut self.place else { return Ok(named.is_some()) };
+        if named.is_some_and(|(inode, _)| inode != place.inode) {
+            return Ok(true);
         }
-    }
-
-    /// The file after the one that is open, if that was set aside; the current one, if none is open.
-    fn successor(&self) -> Option<Open> {
-        let names = (0..TRIES).map_while(|_| self.successor_name());
-        names.map(|(path, inode)| Open::of(&path, inode, 0)).find_map(|opened| opened)
-    }
-
-    fn successor_name(&self) -> Option<(PathBuf, u64)> {
-        let is_current = |(path, _): &(PathBuf, u64)| *path == self.source.file;
-        let mut younger = Vec::new();
-        for found in files::newest_first(&self.source.file) {
-            match &self.file {
-                Some(open) if open.inode == found.1 => return younger.pop(),
-                Some(_) => younger.push(found),
-                None => return Some(found).filter(is_current),
-            }
+        if place.is_pressed() {
+            return Ok(false);
         }
-        // It was compressed, removed, or moved out of the series. What was written to after it is younger.
-        let written = self.file.as_ref()?.file.metadata().ok()?.modified().ok()?;
-        let is_younger = |(path, _): &(PathBuf, u64)| {
-            std::fs::metadata(path).and_then(|found| found.modified()).is_ok_and(|it| it > written)
-        };
-        younger.into_iter().rev().find(|found| is_younger(found) || is_current(found))
-    }
-
-    /// Reads what is there, up to a turn; says whether that was all.
-    fn read(&mut self, unix_ms: u64, lines: &mut Vec<Fresh>) -> io::Result<bool> {
-        let Some(open) = &mut self.file else { return Ok(true) };
-        let size = open.file.metadata()?.size();
-        if size < open.offset {
-            open.offset = 0;
+        let size = place.file.metadata()?.len();
+        if size < place.offset {
+            place.offset = 0;
             self.open_line.clear();
         }
-        open.file.seek(SeekFrom::Start(open.offset))?;
-        let mut bytes = Vec::new();
-        let mut offset = open.offset.saturating_sub(length(&self.open_line));
-        (&mut open.file).take(TURN_BYTES.min(size - open.offset)).read_to_end(&mut bytes)?;
-        open.offset += length(&bytes);
-        let is_at_end = open.offset >= size;
-        if !bytes.is_empty() {
-            self.grown_ms = unix_ms;
+        Ok(size - place.offset > LOOK_BYTES)
+    }
+
+    fn behind(&self, run_ends: &RunEnds, times: &Path) -> io::Result<Option<Span>> {
+        let from = self.place.clone().map(|place| {
+            let offset = place.offset.saturating_sub(length(&self.open_line));
+            Place { offset, ..place }
+        });
+        if let Some(from) = &from
+            && place::named(&self.source.file) == Some((from.inode, from.offset))
+        {
+            return Ok(None);
         }
-        let inode = open.inode;
+        let Some(to) = place::line_end(&self.source, times, run_ends)? else { return Ok(None) };
+        if from.as_ref().is_some_and(|from| from.inode == to.inode && from.offset >= to.offset) {
+            return Ok(None);
+        }
+        let from = from.map_or(From::Since(None), From::Place);
+        Ok(Some(Span { source: self.source.clone(), from, to }))
+    }
+
+    fn read(&mut self, unix_ms: u64, lines: &mut Vec<Fresh>) -> io::Result<()> {
+        let Some(place) = self.place.as_mut().filter(|place| !place.is_pressed()) else { return Ok(()) };
+        let size = place.file.metadata()?.len();
+        let mut bytes =
+            vec![0; usize::try_from(size.saturating_sub(place.offset).min(READ_BYTES)).unwrap_or(0)];
+        let length_read = place.file.read_at(&mut bytes, place.offset)?;
+        bytes.truncate(length_read);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.grown_ms = unix_ms;
+        let mut offset = place.offset.saturating_sub(length(&self.open_line));
+        place.offset += length(&bytes);
+        let inode = place.inode;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.open_line.extend(piece);
             let end = match self.open_line.last() {
@@ -193,12 +187,12 @@ impl Track {
             offset -= length(&self.open_line);
             lines.push(Fresh { line, inode, offset: begin });
         }
-        Ok(is_at_end)
+        Ok(())
     }
 
     /// The beginning of a line whose end has not come, if there is one.
     fn hand_over_rest(&mut self, unix_ms: u64, end: PieceEnd) -> Option<Fresh> {
-        let Open { inode, offset, .. } = *self.file.as_ref().filter(|_| !self.open_line.is_empty())?;
+        let Place { inode, offset, .. } = *self.place.as_ref().filter(|_| !self.open_line.is_empty())?;
         let begin = offset.saturating_sub(length(&self.open_line));
         Some(Fresh { line: self.hand_over(unix_ms, end), inode, offset: begin })
     }

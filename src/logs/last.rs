@@ -9,7 +9,7 @@ use super::reader::Stretch;
 /// Where the last `count` lines of a stretch begin, and how many there are of them.
 pub(super) fn lines(content: Content, stretch: &Stretch, count: usize) -> io::Result<(u64, usize)> {
     match content {
-        Content::Plain(file) => backwards(&file, stretch, count),
+        Content::Plain(plain) => backwards(&plain.file, stretch, count),
         Content::Pressed(decoder) => forwards(decoder, stretch, count),
     }
 }

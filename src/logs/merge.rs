@@ -1,52 +1,78 @@
 use std::io;
+use std::path::Path;
 
-use super::end::End;
+use super::pattern::Pattern;
 use super::piece::PieceEnd;
-use super::query::{Line, Query, Source};
-use super::reader::{Reader, Scope, TimedLine};
+use super::place::Place;
+use super::query::{Item, Line, Note, Source, Told};
+use super::reader::{From, Passage, Reader, Scope, TimedLine};
 use super::run_ends::RunEnds;
-use crate::vocab::mark::Mark;
 
 /// The next line of each stream; the earliest of them is the next of all.
-pub(super) struct Merge<'a> {
-    lanes: Vec<Lane<'a>>,
+pub(super) struct Merge {
+    lanes: Vec<Lane>,
     /// Whose line goes on.
     unfinished: Option<usize>,
 }
 
-struct Lane<'a> {
-    source: &'a Source,
+/// What of a stream is read.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) source: Source,
+    pub(super) from: From,
+    pub(super) to: Place,
+}
+
+/// What of all streams is of interest.
+pub(super) struct Interest<'a> {
+    /// Where time indexes lie.
+    pub(super) times: &'a Path,
+    /// Only lines that arrived before this time count, in milliseconds since 1970 UTC; later ones may be given as well.
+    pub(super) until_ms: Option<u64>,
+    /// Only lines that match.
+    pub(super) pattern: Option<&'a Pattern>,
+    /// When runs ended.
+    pub(super) run_ends: &'a RunEnds,
+}
+
+struct Lane {
+    source: Source,
     reader: Reader,
-    next: Option<TimedLine>,
+    next: Option<Next>,
     /// Times of one stream never go back, whatever the wall clock did, or its lines would not keep their order.
     latest_ms: u64,
 }
 
-impl<'a> Merge<'a> {
-    /// Of the lines that are wanted; where only the last of them are, and each counts, of those alone.
-    pub(super) fn open(query: &'a Query, ends: &[Option<End>], marks: &[Mark]) -> io::Result<Self> {
-        let run_ends = RunEnds::of_marks(marks);
-        let mut lanes = Vec::with_capacity(query.sources.len());
+struct Next {
+    unix_ms: u64,
+    passage: Passage,
+}
+
+impl Merge {
+    /// Of all lines of these spans, or of the last ones alone, each of which counts then.
+    pub(super) fn open(spans: Vec<Span>, interest: &Interest<'_>, last: Option<usize>) -> io::Result<Self> {
+        let mut lanes = Vec::with_capacity(spans.len());
         let mut lines = 0_usize;
-        for (source, end) in query.sources.iter().zip(ends) {
+        for Span { source, from, to } in spans {
+            let latest_ms = from.since_ms().unwrap_or(0);
             let scope = Scope {
-                end: *end,
-                since_ms: query.since_ms,
-                until_ms: query.until_ms,
-                run_ends_ms: run_ends.of(&source.service).to_vec(),
-                pattern: query.pattern.clone(),
+                from,
+                to,
+                until_ms: interest.until_ms,
+                run_ends_ms: interest.run_ends.of(&source.service).to_vec(),
+                pattern: interest.pattern.cloned(),
             };
-            let mut reader = Reader::new(&source.file, &query.times, scope)?;
-            if let Some(count) = query.last_of_all() {
+            let mut reader = Reader::new(&source.file, interest.times, scope);
+            if let Some(count) = last {
                 lines = lines.saturating_add(reader.skip_to_last(count)?);
             }
-            let mut lane = Lane { source, reader, next: None, latest_ms: query.since_ms.unwrap_or(0) };
+            let mut lane = Lane { source, reader, next: None, latest_ms };
             lane.advance()?;
             lanes.push(lane);
         }
         let mut merge = Self { lanes, unfinished: None };
         // Each stream has its own last lines; which of them are the last of all tell their times.
-        merge.pass_over(query.last_of_all().map_or(0, |count| lines.saturating_sub(count)))?;
+        merge.pass_over(last.map_or(0, |count| lines.saturating_sub(count)))?;
         Ok(merge)
     }
 
@@ -55,39 +81,57 @@ impl<'a> Merge<'a> {
         self.unfinished.is_some()
     }
 
-    /// The next line, or the next piece of one that is long.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
+    /// The next line, or the next piece of one that is long, or that some are missing.
+    pub(super) fn next(&mut self) -> io::Result<Option<Item>> {
         let times =
             self.lanes.iter().enumerate().filter_map(|(at, lane)| Some((lane.next.as_ref()?.unix_ms, at)));
         let earliest = times.min().map(|(_, at)| at);
         let Some(at) = self.unfinished.or(earliest) else { return Ok(None) };
         let lane = &mut self.lanes[at];
-        let Some(line) = lane.next.take() else { return Ok(None) };
+        let Some(Next { unix_ms, passage }) = lane.next.take() else { return Ok(None) };
         lane.advance()?;
+        let Source { service, stream, .. } = &lane.source;
+        let (service, stream) = (service.clone(), *stream);
+        let TimedLine { bytes, end, .. } = match passage {
+            Passage::Line(line) => line,
+            Passage::Missing(bytes) => {
+                self.unfinished = None;
+                return Ok(Some(Item::Note(Note {
+                    service,
+                    unix_ms,
+                    told: Told::Missing { stream, bytes },
+                })));
+            }
+        };
         // Where lines are searched for, the pieces that match need not follow each other. A file that somebody cut short
         // meanwhile has no more of its line.
-        let goes_on = line.end == PieceEnd::GoesOn && lane.next.is_some() && lane.reader.reads_all();
+        let goes_on = end == PieceEnd::GoesOn && lane.next.is_some() && lane.reader.reads_all();
         self.unfinished = goes_on.then_some(at);
-        let Source { service, stream, .. } = lane.source;
-        let TimedLine { unix_ms, bytes, end } = line;
-        Ok(Some(Line { service: service.clone(), stream: *stream, unix_ms, bytes, end }))
+        Ok(Some(Item::Line(Line { service, stream, unix_ms, bytes, end })))
     }
 
     fn pass_over(&mut self, lines: usize) -> io::Result<()> {
         for _ in 0..lines {
-            while self.next()?.is_some() && self.is_in_midst_of_line() {}
+            while let Some(item) = self.next()? {
+                match item {
+                    Item::Line(_) if !self.is_in_midst_of_line() => break,
+                    Item::Line(_) | Item::Note(_) | Item::Mark(_) => (),
+                }
+            }
         }
         Ok(())
     }
 }
 
-impl Lane<'_> {
+impl Lane {
     fn advance(&mut self) -> io::Result<()> {
-        self.next = self.reader.next()?;
-        if let Some(next) = &mut self.next {
-            self.latest_ms = self.latest_ms.max(next.unix_ms);
-            next.unix_ms = self.latest_ms;
-        }
+        let Some(passage) = self.reader.next()? else { return Ok(()) };
+        let unix_ms = match &passage {
+            Passage::Line(line) => line.unix_ms,
+            Passage::Missing(_) => self.reader.next_ms().unwrap_or(0),
+        };
+        self.latest_ms = self.latest_ms.max(unix_ms);
+        self.next = Some(Next { unix_ms: self.latest_ms, passage });
         Ok(())
     }
 }

@@ -39,8 +39,6 @@ mod content;
 mod current;
 /// Whether the disk takes what comes.
 mod disk;
-/// Where files end, for those who go on from there.
-mod end;
 /// Where runs end in what waits.
 mod ending;
 /// Lines, cut and wrapped.
@@ -61,6 +59,8 @@ mod merge;
 mod outlet;
 /// When a stream is looked at next.
 mod pace;
+/// Where somebody goes on.
+mod place;
 /// Which files are read.
 mod plan;
 /// Compressing what was set aside.

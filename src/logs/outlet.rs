@@ -54,6 +54,7 @@ impl<S: FnMut(Item) -> ControlFlow<()>> Outlet<S> {
             Item::Mark(Mark { service, turn: Turn::Began(_) }) => return self.known.contains(service),
             Item::Mark(Mark { service, turn: Turn::Ended(_) }) => service,
             Item::Line(line) => &line.service,
+            Item::Note(note) => &note.service,
         };
         if !self.known.contains(service) {
             self.known.insert(service.clone());
@@ -70,6 +71,6 @@ impl<S: FnMut(Item) -> ControlFlow<()>> Outlet<S> {
 fn is_line(item: &Item) -> bool {
     match item {
         Item::Line(_) => true,
-        Item::Mark(_) => false,
+        Item::Mark(_) | Item::Note(_) => false,
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::content::Content;
-use super::end::End;
-use super::files;
+use super::files::{self, Found, Modified};
+use super::place::Place;
 
 /// Which files of a series are read, oldest first, as they were at one moment: a reader may be slow, and meanwhile rotation
 /// gives them other names, compresses them, and drops the oldest.
@@ -15,43 +15,36 @@ pub(super) struct Plan {
     files: Vec<Planned>,
 }
 
-/// A file to be read, by what it was.
+/// A file to be read.
 struct Planned {
     path: PathBuf,
     inode: u64,
-    place: Place,
+    hold: Hold,
 }
 
-enum Place {
-    /// It had been set aside: nothing is written to it any more. Its compressed form has the same age, and another inode.
+enum Hold {
+    /// Nothing is written to it any more, and it is looked for by what it was. Its compressed form has the same age, and another
+    /// inode.
     Aside { modified: Modified },
-    /// It was the current one, which is held open.
-    Current(Arc<File>),
+    /// It is held open.
+    Open(Arc<File>),
 }
-
-/// When a file was last written: seconds and nanoseconds.
-type Modified = (i64, i64);
 
 /// A file that is moved between finding and opening it is looked for so often.
 const TRIES: usize = 5;
 
 impl Plan {
-    /// All files, or those that are not younger than the one that this end is in.
-    ///
-    /// # Errors
-    /// The current file is there and cannot be opened.
-    pub(super) fn new(series: &Path, end: Option<End>) -> io::Result<Self> {
-        let mut files = Vec::new();
-        for path in files::all(series) {
-            let planned = if path == series { Planned::current(path)? } else { Planned::aside(path) };
-            let Some(planned) = planned else { continue };
-            let is_last = end.is_some_and(|end| end.inode == planned.inode);
-            files.push(planned);
-            if is_last {
-                break;
-            }
+    /// The files from one place on, or all of them, up to the one that another place is in.
+    pub(super) fn new(series: &Path, times: &Path, from: Option<&Place>, to: &Place) -> Self {
+        let series = series.to_owned();
+        if from.is_some_and(|from| from.inode == to.inode) {
+            return Self { series, files: vec![Planned::held(to)] };
         }
-        Ok(Self { series: series.to_owned(), files })
+        let mut files: Vec<Planned> =
+            from.filter(|from| !from.is_pressed()).map(Planned::held).into_iter().collect();
+        files.extend(between(&series, times, from, to).into_iter().rev().map(Planned::aside));
+        files.push(Planned::held(to));
+        Self { series, files }
     }
 
     /// How many files there are.
@@ -64,25 +57,20 @@ impl Plan {
         self.files.get(at).map_or(&self.series, |planned| &planned.path)
     }
 
-    /// The inode that it had.
-    pub(super) fn inode(&self, at: usize) -> Option<u64> {
-        self.files.get(at).map(|planned| planned.inode)
-    }
-
     /// What it holds; none when it was dropped since.
     pub(super) fn open(&self, at: usize) -> io::Result<Option<(Content, Metadata)>> {
         let Some(planned) = self.files.get(at) else { return Ok(None) };
-        let modified = match &planned.place {
-            Place::Current(file) => {
-                return Ok(Some((Content::Plain(Arc::clone(file)), file.metadata()?)));
+        let modified = match &planned.hold {
+            Hold::Open(file) => {
+                return Ok(Some((Content::of(&planned.path, file), file.metadata()?)));
             }
-            Place::Aside { modified } => *modified,
+            Hold::Aside { modified } => *modified,
         };
         for path in (0..TRIES).map_while(|_| self.find(planned, modified)) {
             let Some(file) = if_there(File::open(&path))? else { continue };
             let found = file.metadata()?;
             if planned.is(&path, &found, modified) {
-                return Ok(Some((Content::of(&path, file), found)));
+                return Ok(Some((Content::of(&path, &Arc::new(file)), found)));
             }
         }
         Ok(None)
@@ -96,30 +84,45 @@ impl Plan {
     }
 }
 
+/// The files between those of two places, newest first. Where somebody moved one of these out of the series, or rotation has
+/// dropped it, the others tell by themselves where they belong.
+fn between(series: &Path, times: &Path, from: Option<&Place>, to: &Place) -> Vec<Found> {
+    // Who goes on from somewhere comes to that soon.
+    let least = match from {
+        Some(_) => 0,
+        None => files::set_aside(series).last_key_value().map_or(0, |(number, _)| *number),
+    };
+    let mut is_met = false;
+    let is_behind_from = |found: &Found| {
+        is_met = from.is_some_and(|from| from.inode == found.inode);
+        !is_met
+    };
+    let mut found: Vec<Found> = files::newest_first(series, least).take_while(is_behind_from).collect();
+    match found.iter().position(|found| found.inode == to.inode) {
+        Some(at) => drop(found.drain(..=at)),
+        None => found.retain(|found| to.is_after(found, times)),
+    }
+    if let Some(from) = from.filter(|_| !is_met) {
+        found.retain(|found| from.is_before(found, times));
+    }
+    found
+}
+
 impl Planned {
-    fn current(path: PathBuf) -> io::Result<Option<Self>> {
-        let Some(file) = if_there(File::open(&path)).map_err(|error| of_file(&path, &error))? else {
-            return Ok(None);
-        };
-        let inode = file.metadata()?.ino();
-        Ok(Some(Self { path, inode, place: Place::Current(Arc::new(file)) }))
+    fn held(place: &Place) -> Self {
+        Self { path: place.path.clone(), inode: place.inode, hold: Hold::Open(Arc::clone(&place.file)) }
     }
 
-    fn aside(path: PathBuf) -> Option<Self> {
-        let found = fs::metadata(&path).ok()?;
-        let place = Place::Aside { modified: modified(&found) };
-        Some(Self { path, inode: found.ino(), place })
+    fn aside(found: Found) -> Self {
+        let Found { path, inode, modified } = found;
+        Self { path, inode, hold: Hold::Aside { modified } }
     }
 
     /// Whether it is what was found, or that was made of it.
     fn is(&self, path: &Path, found: &Metadata, modified: Modified) -> bool {
         let is_made_of_it = files::is_pressed(path) && !files::is_pressed(&self.path);
-        (found.ino() == self.inode || is_made_of_it) && self::modified(found) == modified
+        (found.ino() == self.inode || is_made_of_it) && files::modified(found) == modified
     }
-}
-
-fn modified(found: &Metadata) -> Modified {
-    (found.mtime(), found.mtime_nsec())
 }
 
 fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {

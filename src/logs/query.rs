@@ -2,11 +2,13 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::end::End;
-use super::merge::Merge;
+use super::merge::{Interest, Merge, Span};
 use super::outlet::Outlet;
 use super::pattern::Pattern;
 use super::piece::PieceEnd;
+use super::place::Place;
+use super::reader::From;
+use super::run_ends::RunEnds;
 use crate::spec::service::Service;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::Mark;
@@ -66,6 +68,31 @@ pub enum Item {
     Line(Line),
     /// Where a run ended or began. It is in no file.
     Mark(Mark),
+    /// What the reader has to know of what it is given. It is in no file.
+    Note(Note),
+}
+
+/// What a reader has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Of which service.
+    pub service: ServiceName,
+    /// When, in milliseconds since 1970 UTC.
+    pub unix_ms: u64,
+    /// What it is.
+    pub told: Told,
+}
+
+/// What notes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Lines are missing here: the service wrote so much that rotation dropped them before they were read.
+    Missing {
+        /// Of which stream.
+        stream: Stream,
+        /// So many bytes.
+        bytes: u64,
+    },
 }
 
 /// Which streams of services are meant.
@@ -109,29 +136,35 @@ pub fn sources<'a>(services: impl IntoIterator<Item = &'a Service>, streams: Str
 /// A file that is there cannot be read. Files that are not there are empty.
 pub fn read(
     query: &Query,
-    ends: &[Option<End>],
+    ends: &[Option<Place>],
     marks: Vec<Mark>,
     sink: impl FnMut(Item) -> ControlFlow<()>,
 ) -> io::Result<()> {
     if query.last == LineCount::Last(0) {
         return Ok(());
     }
-    let mut merge = Merge::open(query, ends, &marks)?;
+    let spans = query.sources.iter().zip(ends).filter_map(|(source, end)| {
+        let (source, to) = (source.clone(), end.clone()?);
+        Some(Span { source, from: From::Since(query.since_ms), to })
+    });
+    let run_ends = RunEnds::of_marks(&marks);
+    let mut merge = Merge::open(spans.collect(), &query.interest(&run_ends), query.last_of_all())?;
     let mut marks = marks.into_iter().peekable();
     let mut outlet = Outlet::new(query.last_found(), sink);
     loop {
         let goes_on = merge.is_in_midst_of_line();
-        let Some(line) = merge.next()? else { break };
+        let Some(item) = merge.next()? else { break };
+        let unix_ms = item.unix_ms();
         // Lines come in the order of their times.
-        if query.until_ms.is_some_and(|until| line.unix_ms >= until) {
+        if query.until_ms.is_some_and(|until| unix_ms >= until) {
             break;
         }
-        while let Some(mark) = marks.next_if(|mark| !goes_on && mark.turn.stands_before(line.unix_ms)) {
+        while let Some(mark) = marks.next_if(|mark| !goes_on && mark.turn.stands_before(unix_ms)) {
             if query.pass_mark(mark, &mut outlet).is_break() {
                 return Ok(());
             }
         }
-        if outlet.pass(Item::Line(line)).is_break() {
+        if outlet.pass(item).is_break() {
             return Ok(());
         }
     }
@@ -139,6 +172,48 @@ pub fn read(
         let _ = outlet.finish();
     }
     Ok(())
+}
+
+/// Hands over what lies in these spans in the same order, for whoever has read what lies before them; the marks behind the last
+/// line are left.
+///
+/// # Errors
+/// As with [`read`].
+pub(super) fn read_on(
+    query: &Query,
+    spans: Vec<Span>,
+    run_ends: &RunEnds,
+    marks: &mut Vec<Mark>,
+    mut sink: impl FnMut(Item) -> ControlFlow<()>,
+) -> io::Result<ControlFlow<()>> {
+    let mut merge = Merge::open(spans, &query.interest(run_ends), None)?;
+    let mut waiting = std::mem::take(marks).into_iter().peekable();
+    loop {
+        let goes_on = merge.is_in_midst_of_line();
+        let Some(item) = merge.next()? else { break };
+        let unix_ms = item.unix_ms();
+        while let Some(mark) = waiting.next_if(|mark| !goes_on && mark.turn.stands_before(unix_ms)) {
+            if query.wants(&mark) && sink(Item::Mark(mark)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        if sink(item).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    marks.extend(waiting);
+    Ok(ControlFlow::Continue(()))
+}
+
+impl Item {
+    /// When it was, in milliseconds since 1970 UTC.
+    pub(super) fn unix_ms(&self) -> u64 {
+        match self {
+            Self::Line(line) => line.unix_ms,
+            Self::Mark(mark) => mark.turn.unix_ms(),
+            Self::Note(note) => note.unix_ms,
+        }
+    }
 }
 
 impl Query {
@@ -152,6 +227,11 @@ impl Query {
     /// Whether no time is wanted at all.
     pub fn is_void(&self) -> bool {
         self.since_ms.zip(self.until_ms).is_some_and(|(since, until)| until <= since)
+    }
+
+    fn interest<'a>(&'a self, run_ends: &'a RunEnds) -> Interest<'a> {
+        let (until_ms, pattern) = (self.until_ms, self.pattern.as_ref());
+        Interest { times: &self.times, until_ms, pattern, run_ends }
     }
 
     /// How many of the last lines are wanted, where each line counts: those are found from the end.

@@ -4,39 +4,66 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::content::Content;
-use super::end::End;
 use super::last;
 use super::pattern::Pattern;
 use super::piece::PieceEnd;
+use super::place::Place;
 use super::plan::{Plan, of_file};
 use super::tap::whole_characters;
 use super::times::{self, Entry};
 
-/// The lines of one stream, from its oldest file to its current one, as those were when it was made.
+/// The lines of one stream, through all its files, as those were when it was made.
 pub(super) struct Reader {
     plan: Plan,
     /// Which of them comes next.
     at: usize,
-    /// Where it begins in that.
-    start: u64,
+    /// Where it begins in that, at the beginning of a line or of a piece of one; none where that is looked for.
+    start: Option<u64>,
     times_dir: PathBuf,
     open: Option<Open>,
+    /// How many bytes of the stream came before what was read last, where that is known.
+    reached: Option<u64>,
     scope: Scope,
 }
 
 /// Which lines of a stream are of interest at all. What lies outside need not be read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Scope {
-    /// Only those before this end, or all.
-    pub(super) end: Option<End>,
-    /// Only those that arrived at or after this time, in milliseconds since 1970 UTC.
-    pub(super) since_ms: Option<u64>,
+    /// Where they begin.
+    pub(super) from: From,
+    /// Only those before this end.
+    pub(super) to: Place,
     /// Only those that arrived before this time count, in milliseconds since 1970 UTC; later ones may be given as well.
     pub(super) until_ms: Option<u64>,
     /// When runs ended, in their order. A line does not go on in the next run.
     pub(super) run_ends_ms: Vec<u64>,
     /// Only those that match.
     pub(super) pattern: Option<Pattern>,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone)]
+pub(super) enum From {
+    /// With the oldest line that is kept, or the first that arrived at or after this time, in milliseconds since 1970 UTC.
+    Since(Option<u64>),
+    /// There, also in the midst of a line.
+    Place(Place),
+}
+
+impl From {
+    pub(super) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Since(_) => None,
+            Self::Place(place) => Some(place),
+        }
+    }
+
+    pub(super) fn since_ms(&self) -> Option<u64> {
+        match self {
+            Self::Since(since_ms) => *since_ms,
+            Self::Place(_) => None,
+        }
+    }
 }
 
 /// What of a file is of interest.
@@ -48,6 +75,8 @@ pub(super) struct Stretch {
     pub(super) to: u64,
     /// No more is read than that.
     limit: u64,
+    /// How a line ends there that goes on beyond it.
+    line_end: PieceEnd,
     /// Where lines end that have no newline: their runs have ended.
     pub(super) cuts: Vec<u64>,
 }
@@ -58,6 +87,7 @@ struct Opened {
     stretch: Stretch,
     times: Vec<Entry>,
     modified_ms: u64,
+    before: Option<u64>,
 }
 
 struct Open {
@@ -73,6 +103,16 @@ struct Open {
     stretch: Stretch,
     times: Vec<Entry>,
     modified_ms: u64,
+    /// How many bytes of the stream came before those of the file, where that is known.
+    before: Option<u64>,
+}
+
+/// What a stream has.
+pub(super) enum Passage {
+    /// A line.
+    Line(TimedLine),
+    /// So many bytes are missing before what comes next: rotation dropped their file before they were read.
+    Missing(u64),
 }
 
 /// A line with the time at which it arrived, or a piece of one.
@@ -89,11 +129,13 @@ const BLOCK_BYTES: u64 = 256 * 1024;
 pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 impl Reader {
-    /// # Errors
-    /// The current file is there and cannot be opened.
-    pub(super) fn new(path: &Path, times_dir: &Path, scope: Scope) -> io::Result<Self> {
-        let plan = Plan::new(path, scope.end)?;
-        Ok(Self { plan, at: 0, start: 0, times_dir: times_dir.to_owned(), open: None, scope })
+    pub(super) fn new(path: &Path, times_dir: &Path, scope: Scope) -> Self {
+        let from = scope.from.place();
+        let plan = Plan::new(path, times_dir, from, &scope.to);
+        // Nothing more is written to a compressed file, and it is not read again.
+        let from = from.filter(|from| !from.is_pressed());
+        let (start, reached) = (from.map(|from| from.offset), from.and_then(Place::reached));
+        Self { plan, at: 0, start, times_dir: times_dir.to_owned(), open: None, reached, scope }
     }
 
     /// Passes over all but the last `count` lines, without reading what lies before them; says how many it found.
@@ -105,7 +147,7 @@ impl Reader {
             let (start, lines) = lines.map_err(|error| of_file(self.plan.path(at), &error))?;
             found += lines;
             if found == count {
-                (self.at, self.start) = (at, start);
+                (self.at, self.start) = (at, Some(start));
                 break;
             }
         }
@@ -117,21 +159,36 @@ impl Reader {
         self.scope.pattern.is_none()
     }
 
-    /// The next line; none at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<TimedLine>> {
+    /// What comes next; none at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Passage>> {
         let pattern = self.scope.pattern.as_ref();
         loop {
-            if let Some(line) = self.open.as_mut().map_or(Ok(None), |open| open.next(pattern))? {
-                return Ok(Some(line));
+            if let Some(open) = &mut self.open {
+                if let Some(line) = open.next(pattern)? {
+                    return Ok(Some(Passage::Line(line)));
+                }
+                self.reached = open.before.map(|before| before + open.offset);
+                self.open = None;
             }
             if self.at == self.plan.count() {
                 return Ok(None);
             }
-            let start = std::mem::take(&mut self.start);
-            let opened = self.opened(self.at)?.map(|opened| Open::at(start, opened)).transpose();
-            self.open = opened.map_err(|error| of_file(self.plan.path(self.at), &error))?;
+            let start = self.start.take();
+            let opened = self.opened(self.at)?;
+            let before = opened.as_ref().and_then(|opened| opened.before).filter(|_| start.is_none());
+            let open = opened.map(|opened| Open::at(start, opened)).transpose();
+            self.open = open.map_err(|error| of_file(self.plan.path(self.at), &error))?;
             self.at += 1;
+            let missing = before.zip(self.reached).map_or(0, |(to, from)| to.saturating_sub(from));
+            if missing > 0 {
+                return Ok(Some(Passage::Missing(missing)));
+            }
         }
+    }
+
+    /// When that arrived which comes next, as far as that is known before it is read.
+    pub(super) fn next_ms(&self) -> Option<u64> {
+        self.open.as_ref().map(Open::time)
     }
 
     /// A file, if it is there and has something of interest.
@@ -144,11 +201,16 @@ impl Reader {
             Content::Plain(_) => found.len(),
             Content::Pressed(_) => u64::MAX,
         };
-        // All bytes of a file count, or those before the end if it lies in this one.
-        let end = self.scope.end.filter(|end| self.plan.inode(at) == Some(end.inode));
-        let limit = end.map_or(length, |end| end.offset.min(length));
+        // All bytes of a file count, or those before the end if it is the last one.
+        let to = Some(&self.scope.to).filter(|_| at + 1 == self.plan.count());
+        let limit = to.map_or(length, |to| to.offset.min(length));
+        let held = [self.scope.from.place(), Some(&self.scope.to)].into_iter().flatten();
+        let held = held.into_iter().find(|place| place.inode == found.ino());
+        let before = held.map_or_else(|| times::before(&self.times_dir, found.ino()), |place| place.before);
         let stretch = Stretch::new(&self.scope, &times, limit, modified_ms);
-        Ok(stretch.map(|stretch| Opened { content, stretch, times, modified_ms }))
+        let line_end = to.map_or(PieceEnd::Open, |to| to.line_end);
+        let stretch = stretch.map(|stretch| Stretch { line_end, ..stretch });
+        Ok(stretch.map(|stretch| Opened { content, stretch, times, modified_ms, before }))
     }
 }
 
@@ -156,10 +218,10 @@ impl Stretch {
     /// None where nothing is.
     fn new(scope: &Scope, times: &[Entry], limit: u64, modified_ms: u64) -> Option<Self> {
         let first_since = |unix_ms: u64| times::first_since(times, unix_ms, modified_ms);
-        let from = scope.since_ms.map_or(Some(0), first_since).filter(|from| *from < limit)?;
+        let from = scope.from.since_ms().map_or(Some(0), first_since).filter(|from| *from < limit)?;
         let to = scope.until_ms.and_then(first_since).map_or(limit, |to| to.min(limit));
         let cuts = times::cuts(times, &scope.run_ends_ms, limit);
-        Some(Self { from, to, limit, cuts })
+        Some(Self { from, to, limit, line_end: PieceEnd::Open, cuts })
     }
 
     /// Where what lies at an offset ends at the latest.
@@ -170,26 +232,33 @@ impl Stretch {
 }
 
 impl Open {
-    /// From the line that begins at this offset.
-    fn at(start: u64, opened: Opened) -> io::Result<Self> {
-        let Opened { content, stretch, times, modified_ms } = opened;
-        let offset = start.max(stretch.from);
-        let (block, file) = (Vec::new(), content.take(0));
+    /// From this offset, or from the first line of interest.
+    fn at(start: Option<u64>, opened: Opened) -> io::Result<Self> {
+        let Opened { content, stretch, times, modified_ms, before } = opened;
+        let (block, file, from) = (Vec::new(), content.take(0), stretch.from);
+        let (start, whole, offset, section_end) = (start.filter(|at| *at <= stretch.limit), 0, 0, 0);
         let mut open =
-            Self { file, block, start: 0, whole: 0, offset, section_end: 0, stretch, times, modified_ms };
-        open.skip_to(offset)?;
+            Self { file, block, start: 0, whole, offset, section_end, stretch, times, modified_ms, before };
+        match start {
+            Some(start) => open.go_to(start)?,
+            None => open.skip_to(from)?,
+        }
         Ok(open)
     }
 
     /// Goes to an offset, or behind the line that it lies in the midst of.
     fn skip_to(&mut self, offset: u64) -> io::Result<()> {
-        let before = offset.saturating_sub(1);
-        self.file.get_mut().skip_to(before)?;
-        self.offset = before;
-        self.begin_section();
+        self.go_to(offset.saturating_sub(1))?;
         if offset > 0 {
             while self.next(None)?.is_some_and(|piece| piece.end == PieceEnd::GoesOn) {}
         }
+        Ok(())
+    }
+
+    fn go_to(&mut self, offset: u64) -> io::Result<()> {
+        self.file.get_mut().skip_to(offset)?;
+        self.offset = offset;
+        self.begin_section();
         Ok(())
     }
 
@@ -215,7 +284,7 @@ impl Open {
                 Filled::Lines => continue,
                 // There is more of this line: that much is not all that was read.
                 Filled::Piece => (whole_characters(&self.block[..PIECE_BYTES]).len(), PieceEnd::GoesOn),
-                Filled::Rest => (self.block.len(), PieceEnd::Open),
+                Filled::Rest => (self.block.len(), self.rest_end()),
             };
             if length == 0 {
                 // A file that somebody cut short ends before its section does.
@@ -230,6 +299,12 @@ impl Open {
             }
             self.pass(length);
         }
+    }
+
+    /// How what was read ends that has no newline.
+    fn rest_end(&self) -> PieceEnd {
+        let end = self.offset + u64::try_from(self.block.len()).unwrap_or_default();
+        if end == self.stretch.limit { self.stretch.line_end } else { PieceEnd::Open }
     }
 
     /// Hands over a line that `found` tells from what was not handed over, and passes it and its newline.

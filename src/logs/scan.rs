@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{files, times};
+use super::files::{self, Found};
+use super::times;
 
 /// A place in the output of one stream, from which on its lines are looked through, piece by piece. Rotation does not
 /// disturb it: it stands in a file, whatever that is called by then.
@@ -28,16 +29,16 @@ const KNOWN_TO_MS: u64 = 1000;
 impl Scan {
     /// Behind all that was written so far.
     pub fn at_end_of(path: &Arc<Path>) -> Self {
-        let newest = files::newest_first(path).next();
+        let newest = readable(path).next();
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-        let offset = newest.as_ref().map_or(0, |(path, _)| size(path));
-        Self { path: Arc::clone(path), inode: newest.map(|(_, inode)| inode), offset }
+        let offset = newest.as_ref().map_or(0, |found| size(&found.path));
+        Self { path: Arc::clone(path), inode: newest.map(|found| found.inode), offset }
     }
 
     /// Where that begins which arrived since then, in milliseconds since 1970, to the second or so by which that is known.
     pub fn since(path: &Arc<Path>, times_dir: &Path, unix_ms: u64) -> Self {
         let mut oldest = None;
-        for (_, inode) in files::newest_first(path) {
+        for Found { inode, .. } in readable(path) {
             let entries = times::read(times_dir, inode);
             let is_late = |entry: &&times::Entry| entry.unix_ms + KNOWN_TO_MS >= unix_ms;
             let first = entries.iter().find(is_late).map(|entry| entry.offset);
@@ -89,7 +90,7 @@ impl Scan {
     /// The file that this stands in and all newer ones, oldest first; every file when it is not there any more.
     fn files_to_read(&self) -> Vec<(PathBuf, u64)> {
         let mut found = Vec::new();
-        for (path, inode) in files::newest_first(&self.path) {
+        for Found { path, inode, .. } in readable(&self.path) {
             found.push((path, inode));
             if self.inode == Some(inode) {
                 break;
@@ -125,6 +126,11 @@ impl Scan {
         }
         Ok(false)
     }
+}
+
+/// The files of a series that are not compressed, newest first.
+fn readable(path: &Path) -> impl Iterator<Item = Found> {
+    files::newest_first(path, 0).filter(|found| !files::is_pressed(&found.path))
 }
 
 #[cfg(test)]

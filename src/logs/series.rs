@@ -17,6 +17,8 @@ pub struct Series {
     destination: Destination,
     times: Arc<Path>,
     current: Option<Current>,
+    /// How many bytes of the stream came before its next file.
+    before: u64,
     failed: Option<Failed>,
     due: Due,
     /// Whether a file was set aside since somebody took note of that.
@@ -83,7 +85,8 @@ impl Series {
         let times = times.into();
         let has_rotated = true;
         let (current, failed) = (None, None);
-        let mut series = Self { destination, times, current, failed, due: Due::NEVER, has_rotated };
+        let mut series =
+            Self { destination, times, current, before: 0, failed, due: Due::NEVER, has_rotated };
         series.due = series.due_of_file();
         series
     }
@@ -95,6 +98,7 @@ impl Series {
         }
         if destination.file != self.destination.file {
             self.current = None;
+            self.before = 0;
             self.failed = None;
         }
         self.destination = destination;
@@ -189,7 +193,7 @@ impl Series {
             self.due = Due::NEVER;
         }
         if place == Place::Lost {
-            self.current = None;
+            self.leave();
         }
     }
 
@@ -320,8 +324,8 @@ impl Series {
             if let (Err(error), None) = (self.shelf().finish(), self.failed) {
                 self.fail(&error, Failed { size: 0, unix_ms });
             }
-            self.current =
-                Some(Current::open(&self.destination.file, self.destination.making.mode(), &self.times)?);
+            let Destination { file, making, .. } = &self.destination;
+            self.current = Some(Current::open(file, making.mode(), &self.times, self.before)?);
         }
         self.current.as_mut().ok_or_else(|| io::Error::other("the log file was just opened"))
     }
@@ -330,7 +334,7 @@ impl Series {
     /// written, whatever becomes of the file's name.
     fn rotate(&mut self, attempt: Failed) -> io::Result<()> {
         self.shelf().set_aside().inspect_err(|error| self.fail(error, attempt))?;
-        self.current = None;
+        self.leave();
         self.due = Due::NEVER;
         self.has_rotated = true;
         if self.failed.take().is_some() {
@@ -338,6 +342,13 @@ impl Series {
         }
         self.trim();
         Ok(())
+    }
+
+    /// What comes next goes into another file.
+    fn leave(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.before = current.reached();
+        }
     }
 
     /// What the current files may grow to is kept free.

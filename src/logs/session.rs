@@ -3,12 +3,14 @@ use std::io;
 use std::ops::ControlFlow;
 use std::thread;
 
-use super::end::{self, End};
 use super::envelope::OpenLines;
 use super::follow::{Follower, PAUSE};
+use super::merge::Span;
+use super::place::{self, Place};
 use super::query::{self, Item, Query};
 use super::run_ends::RunEnds;
 use super::weave::weave;
+use crate::sys;
 use crate::sys::limits;
 use crate::vocab::mark::Mark;
 use crate::vocab::name::ServiceName;
@@ -61,11 +63,11 @@ impl Session<'_> {
     ///
     /// # Errors
     /// A file that is there cannot be read.
-    pub fn run(mut self, listener: &mut impl Listener) -> io::Result<()> {
+    pub fn run(mut self, listener: &mut (impl Listener + Send)) -> io::Result<()> {
         // Each stream has two files open at most, and there may be many.
         limits::raise_open_files();
         let mut run_ends = RunEnds::default();
-        let (ends, marks) = self.begin(&mut run_ends);
+        let (ends, marks) = self.begin(&mut run_ends)?;
         let mut is_over = false;
         query::read(self.query, &ends, marks, |item| {
             let next = listener.hear(item);
@@ -80,67 +82,131 @@ impl Session<'_> {
             Some(_) => OpenLines::Awaited,
             None => OpenLines::Flushed,
         };
-        let follower = Follower::new(self.query.sources.clone(), &ends, open_lines);
+        let Query { sources, times, .. } = self.query.clone();
+        let follower = Follower::new(sources, ends, open_lines, times);
         let mut course = Course { follower, held: Vec::new(), ended: BTreeSet::new(), run_ends };
         while listener.rest().is_continue() {
-            for item in self.news(&mut course)? {
-                if listener.hear(item).is_break() {
-                    return Ok(());
-                }
+            let spans = self.spans(&mut course)?;
+            let next = if spans.iter().any(Option::is_some) {
+                self.catch_up(&mut course, &spans, listener)?
+            } else {
+                let next = self.news(&mut course)?.into_iter().try_for_each(|item| listener.hear(item));
+                thread::sleep(PAUSE);
+                next
+            };
+            if next.is_break() {
+                return Ok(());
             }
-            thread::sleep(PAUSE);
         }
         Ok(())
     }
 
     /// Where all sources end, and every mark that stands before that.
-    fn begin(&mut self, run_ends: &mut RunEnds) -> (Vec<Option<End>>, Vec<Mark>) {
+    fn begin(&mut self, run_ends: &mut RunEnds) -> io::Result<(Vec<Option<Place>>, Vec<Mark>)> {
         let mut marks = (self.marks)();
         run_ends.note(&marks);
         for _ in 1..TRIES {
-            let ends = self.ends(run_ends);
+            let ends = self.ends(run_ends)?;
             let more = (self.marks)();
             if more.is_empty() {
-                return (ends, marks);
+                return Ok((ends, marks));
             }
             run_ends.note(&more);
             marks.extend(more);
         }
-        (self.ends(run_ends), marks)
+        Ok((self.ends(run_ends)?, marks))
     }
 
-    fn ends(&self, run_ends: &RunEnds) -> Vec<Option<End>> {
+    fn ends(&self, run_ends: &RunEnds) -> io::Result<Vec<Option<Place>>> {
+        let Query { sources, times, .. } = self.query;
         match self.going {
-            Going::AsFarAsItIs => end::ends(&self.query.sources),
-            Going::On => end::line_ends(&self.query.sources, &self.query.times, run_ends),
+            Going::AsFarAsItIs => place::ends(sources, times),
+            Going::On => sources.iter().map(|source| place::line_end(source, times, run_ends)).collect(),
         }
+    }
+
+    /// What is to be read before anybody can wait for news, if that is much: of each stream, up to where it ends.
+    fn spans(&mut self, course: &mut Course) -> io::Result<Vec<Option<Span>>> {
+        let mut spans = Vec::new();
+        if !course.follower.is_behind()? {
+            return Ok(spans);
+        }
+        for _ in 0..TRIES {
+            spans = course.follower.behind(&course.run_ends)?;
+            let more = (self.marks)();
+            if more.is_empty() {
+                break;
+            }
+            // The last lines of a run were written before its end was told, and perhaps after the look.
+            course.note(more);
+        }
+        Ok(spans)
+    }
+
+    /// Reads what much has come, in a thread of its own that gets what processor time others leave: whoever wrote it does not
+    /// wait for its reader.
+    fn catch_up(
+        &self,
+        course: &mut Course,
+        spans: &[Option<Span>],
+        listener: &mut (impl Listener + Send),
+    ) -> io::Result<ControlFlow<()>> {
+        let Course { follower, held, ended, run_ends } = course;
+        let mut read = || {
+            let spans = spans.iter().flatten().cloned().collect();
+            query::read_on(self.query, spans, run_ends, held, |item| listener.hear(item))
+        };
+        let next = thread::scope(|scope| {
+            let reader = thread::Builder::new().name("log-catch-up".to_owned()).spawn_scoped(scope, || {
+                sys::thread::stand_back();
+                read()
+            });
+            reader?.join().map_err(|_| io::Error::other("the thread that reads has panicked"))?
+        })?;
+        follower.pass(spans);
+        // Of those whose runs have ended, the last lines were read as well.
+        ended.clear();
+        Ok(next)
     }
 
     /// What has come since the last look.
     fn news(&mut self, course: &mut Course) -> io::Result<Vec<Item>> {
-        let Course { follower, held, ended, run_ends } = course;
         let unix_ms = self.unix_ms;
-        let mut lines = follower.look(unix_ms())?;
+        let mut lines = course.follower.look(unix_ms())?;
+        let mut is_behind = false;
         for _ in 1..TRIES {
             let more = (self.marks)();
             if more.is_empty() {
                 break;
             }
-            ended.extend(run_ends.note(&more));
-            held.extend(more);
-            // The last lines of a run were written before its end was told, and perhaps after the look.
-            lines.extend(follower.look(unix_ms())?);
+            course.note(more);
+            is_behind = course.follower.is_behind()?;
+            if is_behind {
+                break;
+            }
+            lines.extend(course.follower.look(unix_ms())?);
         }
-        lines.extend(follower.close(ended, unix_ms()));
+        let Course { follower, held, ended, run_ends } = course;
+        if !is_behind {
+            lines.extend(follower.close(ended, unix_ms()));
+        }
         let mut items = weave(lines, held, run_ends, &self.query.times);
-        if !follower.is_behind() {
+        if !is_behind {
             items.extend(held.drain(..).map(Item::Mark));
         }
         let pattern = self.query.pattern.as_ref();
         items.retain(|item| match item {
             Item::Line(line) => pattern.is_none_or(|pattern| pattern.is_match(&line.bytes)),
             Item::Mark(mark) => self.query.wants(mark),
+            Item::Note(_) => true,
         });
         Ok(items)
+    }
+}
+
+impl Course {
+    fn note(&mut self, marks: Vec<Mark>) {
+        self.ended.extend(self.run_ends.note(&marks));
+        self.held.extend(marks);
     }
 }

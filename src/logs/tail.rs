@@ -21,7 +21,8 @@ pub fn last_lines_of(bytes: &[u8], count: usize) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }
-    let mut lines: Vec<String> = text.rsplit(|byte| *byte == b'\n').take(count).map(printable).collect();
+    let mut lines: Vec<String> =
+        text.rsplit(|byte| *byte == b'\n').take(count).map(|line| printable(line).into_owned()).collect();
     lines.reverse();
     lines
 }

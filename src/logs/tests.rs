@@ -5,10 +5,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::end::ends;
-use super::envelope::OpenLines;
-use super::follow::Follower;
 use super::pattern::Pattern;
+use super::place::ends;
 use super::pump::{Attachment, Destination, Pump, StreamKey};
 use super::query::{self, Item, Query, Source};
 use super::series::Series;
@@ -262,11 +260,12 @@ fn lines(query: &Query) -> String {
 
 fn items(query: &Query, marks: Vec<Mark>) -> String {
     let mut found = Vec::new();
-    query::read(query, &ends(&query.sources), marks, |item| {
+    query::read(query, &ends(&query.sources, &query.times).unwrap(), marks, |item| {
         found.push(match item {
             Item::Line(line) => String::from_utf8(line.bytes).unwrap(),
             Item::Mark(Mark { turn: Turn::Began(began), .. }) => format!("<{}>", began.began),
             Item::Mark(Mark { turn: Turn::Ended(end), .. }) => format!("<end {}>", end.run),
+            Item::Note(note) => panic!("{note:?}"),
         });
         ControlFlow::Continue(())
     })
@@ -290,36 +289,6 @@ fn lines_of_many_streams_are_merged_by_time_and_narrowed() {
     assert_eq!(lines(&Query { pattern, last: LineCount::Last(1), ..all.clone() }), "c4");
     fs::remove_dir_all(dir.path().join("times")).unwrap();
     assert_eq!(lines(&all).split(' ').count(), 18, "without an index the lines are still all there");
-}
-
-#[test]
-fn a_follower_sees_every_line_once_through_rotations() {
-    let dir = tempfile::tempdir().unwrap();
-    let query = written(dir.path());
-    let sources = vec![query.sources[0].clone()];
-    let ends = ends(&sources);
-    let mut follower = Follower::new(sources.clone(), &ends, OpenLines::Flushed);
-    let file = sources[0].file.clone();
-    let times = dir.path().join("times");
-    let writer = std::thread::spawn(move || {
-        let mut series = series(&file, rotation(200, 10_000), times);
-        for number in 0..3000 {
-            series.append(format!("line {number}").as_bytes(), 1).unwrap();
-            series.append(b"\n", 1).unwrap();
-        }
-    });
-    let mut seen = Vec::new();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while seen.len() < 3000 && Instant::now() < deadline {
-        let fresh = follower.look(7).unwrap().into_iter().map(|fresh| fresh.line.bytes);
-        seen.extend(fresh.map(|line| String::from_utf8(line).unwrap()));
-    }
-    writer.join().unwrap();
-    assert!(follower.look(7).unwrap().is_empty());
-    for (number, line) in seen.iter().enumerate() {
-        assert_eq!(*line, format!("line {number}"));
-    }
-    assert_eq!(seen.len(), 3000);
 }
 
 #[test]

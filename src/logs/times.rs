@@ -1,5 +1,5 @@
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -7,6 +7,9 @@ use std::time::UNIX_EPOCH;
 /// When which bytes of a log file arrived. Raw lines carry no time, so a file beside them does: entries of 16 bytes, an
 /// offset and the milliseconds since 1970 from which on bytes behind it arrived, both little-endian. It is named by the
 /// log file's inode, so that it stays with a file that is renamed. It is best effort: what it does not say is not known.
+///
+/// Its first entry has an offset at which nothing lies, and tells in the place of a time how many bytes of the stream came before
+/// those of the file: a reader that goes on from one file to the next knows by that whether it missed one between them.
 #[derive(Debug)]
 pub(super) struct Recorder {
     file: Option<File>,
@@ -32,6 +35,24 @@ const BUSY_BYTES: u64 = 4096;
 
 const ENTRY_BYTES: u64 = 16;
 
+/// The offset of the entry that tells how many bytes came before the file.
+const BEFORE: u64 = u64::MAX;
+
+impl Entry {
+    fn decode(bytes: &[u8]) -> Self {
+        let (offset, unix_ms) = bytes.split_at(bytes.len() / 2);
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+        Self { offset: number(offset), unix_ms: number(unix_ms) }
+    }
+
+    fn encode(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.unix_ms.to_le_bytes());
+        bytes
+    }
+}
+
 /// Where the index of a log file lies.
 pub(super) fn path(directory: &Path, inode: u64) -> PathBuf {
     directory.join(inode.to_string())
@@ -41,14 +62,19 @@ pub(super) fn path(directory: &Path, inode: u64) -> PathBuf {
 pub fn read(directory: &Path, inode: u64) -> Vec<Entry> {
     let bytes = fs::read(path(directory, inode)).unwrap_or_default();
     let mut entries: Vec<Entry> = Vec::with_capacity(bytes.len() / 16);
-    for chunk in bytes.chunks_exact(16) {
-        let (offset, unix_ms) = chunk.split_at(8);
-        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-        let entry = Entry { offset: number(offset), unix_ms: number(unix_ms) };
+    for entry in bytes.chunks_exact(16).map(Entry::decode).filter(|entry| entry.offset != BEFORE) {
         while entries.pop_if(|last| last.offset >= entry.offset).is_some() {}
         entries.push(entry);
     }
     entries
+}
+
+/// How many bytes of its stream came before those of this file, where that is known.
+pub(super) fn before(directory: &Path, inode: u64) -> Option<u64> {
+    let mut bytes = [0; 16];
+    File::open(path(directory, inode)).and_then(|mut file| file.read_exact(&mut bytes)).ok()?;
+    let first = Entry::decode(&bytes);
+    (first.offset == BEFORE).then_some(first.unix_ms)
 }
 
 /// When the byte at an offset arrived; none where the entries do not tell.
@@ -93,9 +119,13 @@ pub(super) fn modified_ms(file: &fs::Metadata) -> Option<u64> {
 }
 
 impl Recorder {
-    /// Goes on with the index of a log file that already has this size; a log file that is empty gets a new one.
-    pub(super) fn open(directory: &Path, inode: u64, size: u64) -> Self {
-        let file = open(&path(directory, inode), size);
+    /// Goes on with the index of a log file that already has this size; a log file that is empty gets a new one, which says how
+    /// many bytes of the stream came before it.
+    pub(super) fn open(directory: &Path, inode: u64, size: u64, before: u64) -> Self {
+        let file = match size {
+            0 => begin(&path(directory, inode), before),
+            1.. => go_on(&path(directory, inode)),
+        };
         if let Err(error) = &file {
             tracing::debug!(%error, inode, "no time index; times of this file will not be known");
         }
@@ -113,10 +143,7 @@ impl Recorder {
         });
         let Some(file) = self.file.as_mut().filter(|_| is_due) else { return };
         entry.unix_ms = self.ended_ms.take().map_or(entry.unix_ms, |ended| entry.unix_ms.max(ended + 1));
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&entry.offset.to_le_bytes());
-        bytes[8..].copy_from_slice(&entry.unix_ms.to_le_bytes());
-        if file.write_all(&bytes).is_ok() {
+        if file.write_all(&entry.encode()).is_ok() {
             self.last = Some(entry);
         } else {
             self.file = None;
@@ -131,13 +158,14 @@ impl Recorder {
     }
 }
 
-fn open(path: &Path, size: u64) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).mode(0o600);
-    if size == 0 {
-        return options.write(true).truncate(true).open(path);
-    }
-    let file = options.append(true).open(path)?;
+fn begin(path: &Path, before: u64) -> io::Result<File> {
+    let mut file = OpenOptions::new().create(true).mode(0o600).write(true).truncate(true).open(path)?;
+    file.write_all(&Entry { offset: BEFORE, unix_ms: before }.encode())?;
+    Ok(file)
+}
+
+fn go_on(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).mode(0o600).append(true).open(path)?;
     // A disk that was full may have taken a part of an entry.
     let length = file.metadata()?.len();
     if length % ENTRY_BYTES > 0 {

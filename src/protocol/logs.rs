@@ -37,7 +37,8 @@ pub struct LogsQuery {
     pub follow: bool,
 }
 
-/// What a log has: a line, or a mark where a run ended or began. A mark has `mark`, and no `line`.
+/// What a log has: a line, a mark where a run ended or began, or a note of what its reader has to know. A mark has `mark`, a note
+/// has `note`, and neither has `line`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum LogItem {
@@ -45,6 +46,8 @@ pub enum LogItem {
     Line(LogLine),
     /// A mark.
     Mark(LogMark),
+    /// A note.
+    Note(LogNote),
 }
 
 /// A line of a service's log.
@@ -102,6 +105,31 @@ pub enum MarkKind {
     Began,
     /// A run ended.
     Ended,
+}
+
+/// What a reader of logs has to know of what it is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogNote {
+    /// Of which service.
+    pub service: ServiceName,
+    /// What it is.
+    pub note: NoteKind,
+    /// When, in RFC 3339.
+    pub time: String,
+    /// Of which of its streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
+    /// How many bytes are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// What a note tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// Lines are missing here: the service wrote so much that rotation dropped them before they were read.
+    Missing,
 }
 
 impl LogMark {

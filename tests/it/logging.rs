@@ -8,6 +8,9 @@ use procman::protocol::status::Status;
 
 use crate::harness::{Fleet, is_alive, wait_until};
 
+/// Of a numbered line and its end.
+const LINE_BYTES: u64 = 18;
+
 fn numbers(text: &str) -> Vec<u64> {
     text.lines().filter_map(|line| line.strip_prefix("line ")?.parse().ok()).collect()
 }
@@ -61,6 +64,37 @@ fn a_follower_sees_lines_through_a_restart() {
     drop(lines);
     fleet.run("restart a").expect(0);
     assert!(follower.wait().unwrap().success(), "a reader who leaves ends it quietly");
+}
+
+#[test]
+fn a_follower_that_is_slower_than_rotation_is_told_of_every_byte_that_it_missed() {
+    const LINES: u64 = 400_000;
+    let fleet = Fleet::new(&format!(
+        "[services.a]\ncommand = \"{{puppet}} out first wait-for go lines {LINES} out last stay\"\nmin_uptime = \"1ms\"\n\
+         log = {{ max_size = \"100KB\", keep = 2 }}\n"
+    ));
+    fleet.run("up -q").expect(0);
+    let mut follower = fleet.spawn("logs a -f --json");
+    let mut items = BufReader::new(follower.stdout.take().unwrap())
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+    assert_eq!(items.next().unwrap()["line"], "first");
+    std::fs::write(fleet.path().join("go"), "").unwrap();
+    wait_until("all is written", || fleet.read("logs/a.out.log").ends_with("last\n").then_some(()));
+    let (mut seen, mut missing) = (0, 0);
+    for item in items.take_while(|item| item["line"] != "last") {
+        if item["note"] == "missing" {
+            assert_eq!((item["service"].as_str(), item["stream"].as_str()), (Some("a"), Some("stdout")));
+            missing += item["bytes"].as_u64().unwrap();
+            continue;
+        }
+        let number: u64 = item["line"].as_str().unwrap().strip_prefix("line ").unwrap().parse().unwrap();
+        assert_eq!(number, seen + missing / LINE_BYTES, "lines are in order, and none twice");
+        seen += 1;
+    }
+    assert!(missing > 0, "it was not slower than rotation");
+    assert_eq!(seen + missing / LINE_BYTES, LINES);
+    let _ = (follower.kill(), follower.wait());
 }
 
 #[test]

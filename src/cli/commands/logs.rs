@@ -8,7 +8,7 @@ use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::render::log::{LogText, Pieces};
+use crate::cli::render::log::{LogText, Pieces, told};
 use crate::daemon::log_query;
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
@@ -143,7 +143,12 @@ impl Printer {
                 self.waiting.push(b'\n');
             }
             Form::Raw => {
-                let Item::Line(line) = item else { return };
+                let line = match item {
+                    Item::Line(line) => line,
+                    Item::Mark(_) => return,
+                    // It is none of the bytes that were written, and has to be known all the same.
+                    Item::Note(note) => return output::say(&format!("{}: {}", note.service, told(&note))),
+                };
                 self.waiting.extend_from_slice(&line.bytes);
                 if line.end == PieceEnd::Line || self.pieces == Pieces::Apart {
                     self.waiting.push(b'\n');

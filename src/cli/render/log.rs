@@ -5,10 +5,10 @@ use anstyle::{AnsiColor, Style};
 use super::cause;
 use crate::logs::piece::PieceEnd;
 use crate::logs::printable::printable;
-use crate::logs::query::{Item, Line};
+use crate::logs::query::{Item, Line, Note, Told};
 use crate::vocab::cause::{Class, Record};
 use crate::vocab::mark::{Mark, Turn};
-use crate::vocab::measure::Brief;
+use crate::vocab::measure::{Brief, Bytes};
 use crate::vocab::name::ServiceName;
 use crate::vocab::stream::Stream;
 
@@ -50,12 +50,16 @@ impl LogText {
     pub(in crate::cli) fn of(&mut self, item: &Item) -> String {
         match item {
             Item::Line(line) => self.line(line),
-            Item::Mark(Mark { service, turn }) => {
-                let dim = Style::new().dimmed();
-                let before = self.finish();
-                format!("{before}{}{dim}--- {} ---{dim:#}\n", self.head(service), words(turn))
-            }
+            Item::Mark(Mark { service, turn }) => self.between(service, &words(turn)),
+            Item::Note(note) => self.between(&note.service, &told(note)),
         }
+    }
+
+    /// Words of our own, which no line could be taken for.
+    fn between(&mut self, service: &ServiceName, words: &str) -> String {
+        let dim = Style::new().dimmed();
+        let before = self.finish();
+        format!("{before}{}{dim}--- {words} ---{dim:#}\n", self.head(service))
     }
 
     fn line(&mut self, line: &Line) -> String {
@@ -90,6 +94,21 @@ fn words(turn: &Turn) -> String {
     match turn {
         Turn::Began(began) => format!("{at} run {} began (pid {})", began.began, began.pid),
         Turn::Ended(record) => format!("{at} run {} {}", record.run, end(record)),
+    }
+}
+
+/// What a note tells, for people.
+pub(in crate::cli) fn told(note: &Note) -> String {
+    let at = cause::local(note.unix_ms);
+    match note.told {
+        Told::Missing { stream, bytes } => {
+            let stream = match stream {
+                Stream::Stdout => "stdout",
+                Stream::Stderr => "stderr",
+            };
+            let bytes = Bytes(bytes);
+            format!("{at} {bytes} of {stream} are missing here: rotation dropped them before they were read")
+        }
     }
 }
 

@@ -99,6 +99,12 @@ struct PassOn {
 }
 
 impl PassOn {
+    /// Whether somebody listens, and the supervisor does not end.
+    fn goes_on(&self) -> ControlFlow<()> {
+        let is_over = self.frames.is_closed() || self.over.load(Ordering::Relaxed);
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     /// Waits until there is room.
     fn send(&mut self) -> ControlFlow<()> {
         let frame = std::mem::take(&mut self.frame);
@@ -113,13 +119,15 @@ impl Listener for PassOn {
     fn hear(&mut self, item: Item) -> ControlFlow<()> {
         let json = serde_json::to_string(&log_query::on_the_wire(item));
         self.frame.push_str(&self.framing.frame(&json.unwrap_or_default()));
-        if self.frame.len() < FRAME_BYTES { ControlFlow::Continue(()) } else { self.send() }
+        if self.frame.len() < FRAME_BYTES {
+            return ControlFlow::Continue(());
+        }
+        self.send()?;
+        self.goes_on()
     }
 
     fn rest(&mut self) -> ControlFlow<()> {
-        if self.frames.is_closed() || self.over.load(Ordering::Relaxed) {
-            return ControlFlow::Break(());
-        }
+        self.goes_on()?;
         self.send()
     }
 }

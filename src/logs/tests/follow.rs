@@ -1,10 +1,13 @@
 use std::fs;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use super::name;
-use crate::logs::end::ends;
+use super::{name, rotation, series, written};
 use crate::logs::envelope::OpenLines;
 use crate::logs::follow::Follower;
-use crate::logs::query::Source;
+use crate::logs::place::ends;
+use crate::logs::query::{Item, Query, Source};
+use crate::logs::session::{Going, Listener, Session};
 use crate::vocab::stream::Stream;
 
 /// What a follower says in three looks at a line that begins before the first and ends before the last of them, a second and more later.
@@ -13,8 +16,9 @@ fn told(open_lines: OpenLines) -> Vec<Vec<String>> {
     let file = dir.path().join("a.log");
     fs::write(&file, "").unwrap();
     let sources = vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }];
-    let ends = ends(&sources);
-    let mut follower = Follower::new(sources, &ends, open_lines);
+    let times = dir.path().join("times");
+    let ends = ends(&sources, &times).unwrap();
+    let mut follower = Follower::new(sources, ends, open_lines, times);
     let writes = [(1_000, "con"), (2_000, ""), (2_500, "nected\n")];
     let looks = writes.iter().map(|(unix_ms, text)| {
         let so_far = fs::read_to_string(&file).unwrap();
@@ -30,4 +34,90 @@ fn a_line_whose_end_is_late_is_shown_as_it_comes_and_searched_as_a_whole() {
     let nothing = Vec::<String>::new;
     assert_eq!(told(OpenLines::Flushed), [nothing(), vec!["con".to_owned()], vec!["nected".to_owned()]]);
     assert_eq!(told(OpenLines::Awaited), [nothing(), nothing(), vec!["connected".to_owned()]]);
+}
+
+/// Hears lines until it has so many, or a minute is over.
+struct HearsLines {
+    heard: Vec<String>,
+    /// What happens when it has heard what was there at first.
+    at_rest: Option<Box<dyn FnOnce() + Send>>,
+    enough: usize,
+    deadline: Instant,
+}
+
+impl HearsLines {
+    fn of(query: &Query, enough: usize, at_rest: impl FnOnce() + Send + 'static) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut hears = Self { heard: Vec::new(), at_rest: Some(Box::new(at_rest)), enough, deadline };
+        let mut marks = Vec::new;
+        let session = Session { query, going: Going::On, unix_ms: || 7, marks: &mut marks };
+        session.run(&mut hears).unwrap();
+        hears.heard
+    }
+}
+
+impl Listener for HearsLines {
+    fn hear(&mut self, item: Item) -> ControlFlow<()> {
+        let Item::Line(line) = item else { panic!("{item:?}") };
+        self.heard.push(String::from_utf8(line.bytes).unwrap());
+        self.next()
+    }
+
+    fn rest(&mut self) -> ControlFlow<()> {
+        if let Some(at_rest) = self.at_rest.take() {
+            at_rest();
+        }
+        self.next()
+    }
+}
+
+impl HearsLines {
+    fn next(&self) -> ControlFlow<()> {
+        let is_over = self.heard.len() >= self.enough || Instant::now() > self.deadline;
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[test]
+fn a_follower_sees_every_line_once_through_rotations() {
+    const LINES: usize = 3000;
+    let dir = tempfile::tempdir().unwrap();
+    let query = written(dir.path());
+    let query = Query { sources: vec![query.sources[0].clone()], ..query };
+    let (file, times) = (query.sources[0].file.clone(), query.times.clone());
+    let writer = std::thread::spawn(move || {
+        let mut series = series(&file, rotation(200, 10_000), times);
+        for number in 0..LINES {
+            series.append(format!("line {number}").as_bytes(), 20_000).unwrap();
+            series.append(b"\n", 20_000).unwrap();
+        }
+    });
+    let heard = HearsLines::of(&query, 6 + LINES, || ());
+    writer.join().unwrap();
+    let expected: Vec<String> = (0..LINES).map(|number| format!("line {number}")).collect();
+    assert_eq!(heard[6..], expected);
+}
+
+#[test]
+fn a_follower_that_is_far_behind_hears_of_several_streams_in_the_order_of_their_times() {
+    const LINES: u64 = 2000;
+    let dir = tempfile::tempdir().unwrap();
+    let query = written(dir.path());
+    let mut writers: Vec<_> = query
+        .sources
+        .iter()
+        .map(|source| series(&source.file, rotation(100_000, 50), query.times.clone()))
+        .collect();
+    let write = move || {
+        for number in 0..LINES {
+            for (at, series) in (0..).zip(&mut writers) {
+                let line = format!("{:08} {}\n", 3 * number + at, "x".repeat(100));
+                // Each line has a time of its own.
+                series.append(line.as_bytes(), 100_000 + 1000 * (3 * number + at)).unwrap();
+            }
+        }
+    };
+    let heard = HearsLines::of(&query, 18 + 3 * LINES as usize, write);
+    let numbers: Vec<u64> = heard[18..].iter().map(|line| line[..8].parse().unwrap()).collect();
+    assert_eq!(numbers, (0..3 * LINES).collect::<Vec<_>>());
 }

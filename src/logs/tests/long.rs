@@ -3,9 +3,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::name;
-use crate::logs::end::ends;
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
+use crate::logs::place::ends;
 use crate::logs::query::{self, Item, Query, Source};
 use crate::logs::reader::PIECE_BYTES;
 use crate::vocab::line_count::LineCount;
@@ -30,7 +30,7 @@ fn query(dir: &Path, files: &[(&str, &[u8])]) -> Query {
 /// Whose pieces they are, their lengths, and how they end.
 fn pieces(query: &Query) -> Vec<(String, usize, PieceEnd)> {
     let mut pieces = Vec::new();
-    query::read(query, &ends(&query.sources), Vec::new(), |item| {
+    query::read(query, &ends(&query.sources, &query.times).unwrap(), Vec::new(), |item| {
         let Item::Line(line) = item else { panic!("{item:?}") };
         pieces.push((line.service.to_string(), line.bytes.len(), line.end));
         ControlFlow::Continue(())
@@ -69,7 +69,7 @@ fn a_line_without_end_is_read_and_searched_in_pieces() {
     let mut query = query(dir.path(), &[("a", &[b"first\n".as_slice(), &long].concat())]);
     let read = |query: &Query| {
         let mut pieces = Vec::new();
-        query::read(query, &[None], Vec::new(), |item| {
+        query::read(query, &ends(&query.sources, &query.times).unwrap(), Vec::new(), |item| {
             let Item::Line(line) = item else { panic!("{item:?}") };
             pieces.push((line.bytes, line.end));
             ControlFlow::Continue(())

@@ -2,6 +2,7 @@ use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Mutex;
 
 use super::{Rig, items, lines, name, series, wait_until, written};
 use crate::logs::pattern::Pattern;
@@ -77,7 +78,7 @@ fn what_the_next_run_writes_while_the_disk_is_stuck_came_after_the_end_of_the_ru
 /// Ends at its first rest but one, and has by then what came.
 struct Hears<'a> {
     heard: Vec<String>,
-    at_rest: &'a mut dyn FnMut(usize),
+    at_rest: &'a mut (dyn FnMut(usize) + Send),
     rests: usize,
 }
 
@@ -87,6 +88,7 @@ impl Listener for Hears<'_> {
             Item::Line(line) => String::from_utf8(line.bytes).unwrap(),
             Item::Mark(Mark { turn: Turn::Began(_), .. }) => "<began>".to_owned(),
             Item::Mark(Mark { turn: Turn::Ended(_), .. }) => "<ended>".to_owned(),
+            Item::Note(note) => panic!("{note:?}"),
         });
         ControlFlow::Continue(())
     }
@@ -115,7 +117,7 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
     };
     let mut writer = series(Path::new(&file), Rotation::default(), times);
     writer.append(b"one\n", 10_000).unwrap();
-    let told = std::cell::RefCell::new(vec![ended("a", 1, 10_000)]);
+    let told = Mutex::new(vec![ended("a", 1, 10_000)]);
     let mut at_rest = |rests: usize| match rests {
         0 => {
             writer.append(b"two\nthr", 20_000).unwrap();
@@ -123,12 +125,12 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
             // All within a millisecond.
             writer.end_run(20_002);
             writer.append(b"four\n", 20_002).unwrap();
-            told.borrow_mut().extend([ended("a", 2, 20_002), began("a", 3, 20_003)]);
+            told.lock().unwrap().extend([ended("a", 2, 20_002), began("a", 3, 20_003)]);
         }
         _ => writer.append(b"five\n", 30_000).unwrap(),
     };
     let mut hears = Hears { heard: Vec::new(), at_rest: &mut at_rest, rests: 0 };
-    let mut marks = || told.borrow_mut().drain(..).collect();
+    let mut marks = || told.lock().unwrap().drain(..).collect();
     let session = Session { query: &query, going: Going::On, unix_ms: || 40_000, marks: &mut marks };
     session.run(&mut hears).unwrap();
     let expected = ["one", "<ended>", "two", "three", "<ended>", "<began>", "four", "five", "five"];
@@ -192,22 +194,22 @@ fn a_line_of_a_run_goes_on_when_the_one_that_it_replaces_ends() {
 fn a_line_ends_with_its_run_for_who_follows() {
     let dir = tempfile::tempdir().unwrap();
     let (query, mut writer, mut first) = runs_without_newlines(dir.path());
-    let told = std::cell::RefCell::new(first.split_off(2));
+    let told = Mutex::new(first.split_off(2));
     let mut rounds = 0;
     let mut marks = || {
         rounds += 1;
-        if rounds == 1 { std::mem::take(&mut first) } else { told.borrow_mut().drain(..).collect() }
+        if rounds == 1 { std::mem::take(&mut first) } else { told.lock().unwrap().drain(..).collect() }
     };
     let mut at_rest = |rests: usize| match rests {
         0 => {
             writer.append(b"ij", 40_000).unwrap();
             writer.end_run(40_005);
             writer.append(b"kl", 40_005).unwrap();
-            told.borrow_mut().extend([ended("a", 4, 40_005), began("a", 5, 40_006)]);
+            told.lock().unwrap().extend([ended("a", 4, 40_005), began("a", 5, 40_006)]);
         }
         1 => {
             writer.end_run(50_000);
-            told.borrow_mut().push(ended("a", 5, 50_000));
+            told.lock().unwrap().push(ended("a", 5, 50_000));
         }
         _ => writer.append(b"mn\n", 60_000).unwrap(),
     };
@@ -222,12 +224,12 @@ fn a_line_ends_with_its_run_for_who_follows() {
 
 /// What a follower hears that begins behind the runs of [`runs_without_newlines`] with the runs 4 and 5 under way, when all that
 /// is written and told at its first rests.
-fn heard_by_follower(at_rest: impl Fn(usize, &mut Series) -> Vec<Mark>) -> Vec<String> {
+fn heard_by_follower(at_rest: impl Fn(usize, &mut Series) -> Vec<Mark> + Sync) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let (query, mut writer, first) = runs_without_newlines(dir.path());
-    let told = std::cell::RefCell::new([first, vec![began("a", 4, 39_000), began("a", 5, 39_500)]].concat());
-    let mut marks = || told.borrow_mut().drain(..).collect();
-    let mut at_rest = |rests: usize| told.borrow_mut().extend(at_rest(rests, &mut writer));
+    let told = Mutex::new([first, vec![began("a", 4, 39_000), began("a", 5, 39_500)]].concat());
+    let mut marks = || told.lock().unwrap().drain(..).collect();
+    let mut at_rest = |rests: usize| told.lock().unwrap().extend(at_rest(rests, &mut writer));
     let mut hears = Hears { heard: Vec::new(), at_rest: &mut at_rest, rests: 0 };
     let session = Session { query: &query, going: Going::On, unix_ms: || 70_000, marks: &mut marks };
     session.run(&mut hears).unwrap();

@@ -1,0 +1,158 @@
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::{self, Found};
+use super::piece::PieceEnd;
+use super::plan::of_file;
+use super::query::Source;
+use super::run_ends::RunEnds;
+use super::tap::whole_characters;
+use super::times;
+
+/// A place in what a stream has written. Its file is held open, so that it is there whatever rotation does with it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub(super) file: Arc<File>,
+    /// Where the file was found.
+    pub(super) path: PathBuf,
+    pub(super) inode: u64,
+    pub(super) offset: u64,
+    /// How a line ends here that goes on beyond it.
+    pub(super) line_end: PieceEnd,
+    /// How many bytes of the stream came before those of the file, where that is known.
+    pub(super) before: Option<u64>,
+}
+
+/// So far back the last whole line is looked for; one that is longer is handed over in pieces anyway.
+const LOOK_BYTES: u64 = 1 << 20;
+const BLOCK_BYTES: u64 = 64 * 1024;
+
+impl Place {
+    /// The end of the newest file of a stream; none where it has no file.
+    fn end_of(source: &Source, times: &Path) -> io::Result<Option<Self>> {
+        for found in files::newest_first(&source.file, 0) {
+            let end = Self::end_in(&found, times).map_err(|error| of_file(&found.path, &error))?;
+            if end.is_some() {
+                return Ok(end);
+            }
+        }
+        Ok(None)
+    }
+
+    /// None where rotation has given its name to another file meanwhile.
+    fn end_in(found: &Found, times: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(&found.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let opened = file.metadata()?;
+        if opened.ino() != found.inode {
+            return Ok(None);
+        }
+        let Found { path, inode, .. } = found;
+        // How much a compressed file holds is known when it has been read.
+        let offset = if files::is_pressed(path) { u64::MAX } else { opened.len() };
+        let (file, path, line_end) = (Arc::new(file), path.clone(), PieceEnd::Open);
+        Ok(Some(Self { file, path, inode: *inode, offset, line_end, before: times::before(times, *inode) }))
+    }
+
+    /// Goes back to the end of the last line that is whole, or whose run has ended.
+    fn to_line_end(&mut self, times: &Path, run_ends_ms: &[u64]) -> io::Result<()> {
+        if self.is_pressed() {
+            return Ok(());
+        }
+        let size = self.offset;
+        let whole = last_newline(&self.file, size)?;
+        if whole == Some(size) {
+            return Ok(());
+        }
+        let times = times::read(times, self.inode);
+        let cut = times::cuts(&times, run_ends_ms, size).pop();
+        if let Some(end) = whole.max(cut) {
+            self.offset = end;
+            return Ok(());
+        }
+        // In the midst of a long line, and of no character.
+        let mut last = [0; 4];
+        let last = &mut last[..usize::try_from(size.min(4)).unwrap_or_default()];
+        self.file.read_exact_at(last, size.saturating_sub(4))?;
+        let rest = last.len() - whole_characters(last).len();
+        self.offset = size - u64::try_from(rest).unwrap_or_default();
+        self.line_end = PieceEnd::GoesOn;
+        Ok(())
+    }
+
+    /// Whether its file was compressed: nothing is written to it any more.
+    pub(super) fn is_pressed(&self) -> bool {
+        files::is_pressed(&self.path)
+    }
+
+    /// How many bytes of the stream came before this one, where that is known.
+    pub(super) fn reached(&self) -> Option<u64> {
+        Some(self.before?.saturating_add(self.offset)).filter(|_| !self.is_pressed())
+    }
+
+    /// Whether a file that rotation did not leave in its order holds nothing but what came before this one's file, or after it.
+    pub(super) fn is_after(&self, other: &Found, times: &Path) -> bool {
+        match (times::before(times, other.inode), self.before) {
+            (Some(other), Some(own)) => other < own,
+            (Some(_) | None, _) => self.modified().is_none_or(|own| other.modified <= own),
+        }
+    }
+
+    pub(super) fn is_before(&self, other: &Found, times: &Path) -> bool {
+        let size = self.file.metadata().map_or(0, |found| found.len());
+        match (times::before(times, other.inode), self.before) {
+            (Some(other), Some(own)) if self.is_pressed() => other > own,
+            (Some(other), Some(own)) => other >= own + size,
+            (Some(_) | None, _) => self.modified().is_none_or(|own| other.modified > own),
+        }
+    }
+
+    fn modified(&self) -> Option<files::Modified> {
+        self.file.metadata().ok().map(|found| files::modified(&found))
+    }
+}
+
+/// Where each source ends at this moment.
+///
+/// # Errors
+/// A file that is there cannot be opened.
+pub(super) fn ends(sources: &[Source], times: &Path) -> io::Result<Vec<Option<Place>>> {
+    sources.iter().map(|source| Place::end_of(source, times)).collect()
+}
+
+/// Where the last line of a source ends that is whole or whose run has ended: a follower goes on from there.
+///
+/// # Errors
+/// A file that is there cannot be opened.
+pub(super) fn line_end(source: &Source, times: &Path, run_ends: &RunEnds) -> io::Result<Option<Place>> {
+    let Some(mut place) = Place::end_of(source, times)? else { return Ok(None) };
+    // One that cannot be read is for the reader to tell.
+    let _ = place.to_line_end(times, run_ends.of(&source.service));
+    Ok(Some(place))
+}
+
+/// Behind the last newline before an offset, if there is one not too far back; the beginning of the file is as good.
+fn last_newline(file: &File, size: u64) -> io::Result<Option<u64>> {
+    let mut block = vec![0; usize::try_from(BLOCK_BYTES).unwrap_or_default()];
+    let (mut end, first) = (size, size.saturating_sub(LOOK_BYTES));
+    while end > first {
+        let start = first.max(end.saturating_sub(BLOCK_BYTES));
+        let block = &mut block[..usize::try_from(end - start).unwrap_or_default()];
+        file.read_exact_at(block, start)?;
+        if let Some(at) = memchr::memrchr(b'\n', block) {
+            return Ok(Some(start + u64::try_from(at).unwrap_or_default() + 1));
+        }
+        end = start;
+    }
+    Ok((first == 0).then_some(0))
+}
+
+/// The inode and the size of the file that a path names.
+pub(super) fn named(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|found| (found.ino(), found.len()))
+}
