@@ -60,7 +60,7 @@ impl Place {
     }
 
     /// Goes back to the end of the last line that is whole, or whose run has ended.
-    fn to_line_end(&mut self, times: &Path, run_ends_ms: &[u64]) -> io::Result<()> {
+    fn go_to_line_end(&mut self, times: &Path, run_ends_ms: &[u64]) -> io::Result<()> {
         if self.is_pressed() {
             return Ok(());
         }
@@ -132,7 +132,7 @@ pub(super) fn ends(sources: &[Source], times: &Path) -> io::Result<Vec<Option<Pl
 pub(super) fn line_end(source: &Source, times: &Path, run_ends: &RunEnds) -> io::Result<Option<Place>> {
     let Some(mut place) = Place::end_of(source, times)? else { return Ok(None) };
     // One that cannot be read is for the reader to tell.
-    let _ = place.to_line_end(times, run_ends.of(&source.service));
+    let _ = place.go_to_line_end(times, run_ends.of(&source.service));
     Ok(Some(place))
 }
 

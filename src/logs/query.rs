@@ -174,18 +174,27 @@ pub fn read(
     Ok(())
 }
 
-/// Hands over what lies in these spans in the same order, for whoever has read what lies before them; the marks behind the last
-/// line are left.
+/// What has come since somebody read.
+pub(super) struct Fresh<'a> {
+    /// Where it lies.
+    pub(super) spans: Vec<Span>,
+    /// The marks that were not handed over.
+    pub(super) marks: &'a mut Vec<Mark>,
+    /// When runs ended.
+    pub(super) run_ends: &'a RunEnds,
+}
+
+/// Hands over what has come in the same order, for whoever has read what was there before; the marks behind the last line
+/// are left.
 ///
 /// # Errors
 /// As with [`read`].
 pub(super) fn read_on(
     query: &Query,
-    spans: Vec<Span>,
-    run_ends: &RunEnds,
-    marks: &mut Vec<Mark>,
+    fresh: Fresh<'_>,
     mut sink: impl FnMut(Item) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
+    let Fresh { spans, marks, run_ends } = fresh;
     let mut merge = Merge::open(spans, &query.interest(run_ends), None)?;
     let mut waiting = std::mem::take(marks).into_iter().peekable();
     loop {

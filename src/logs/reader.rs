@@ -11,6 +11,7 @@ use super::place::Place;
 use super::plan::{Plan, of_file};
 use super::tap::whole_characters;
 use super::times::{self, Entry};
+use crate::sys::thread;
 
 /// The lines of one stream, through all its files, as those were when it was made.
 pub(super) struct Reader {
@@ -324,6 +325,7 @@ impl Open {
 
     /// Reads on until there is a whole line, more than a piece, or no more.
     fn fill(&mut self) -> io::Result<Filled> {
+        thread::give_way();
         self.block.drain(..self.start);
         self.start = 0;
         self.whole = 0;

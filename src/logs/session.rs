@@ -154,7 +154,8 @@ impl Session<'_> {
         let Course { follower, held, ended, run_ends } = course;
         let mut read = || {
             let spans = spans.iter().flatten().cloned().collect();
-            query::read_on(self.query, spans, run_ends, held, |item| listener.hear(item))
+            let fresh = query::Fresh { spans, marks: held, run_ends };
+            query::read_on(self.query, fresh, |item| listener.hear(item))
         };
         let next = thread::scope(|scope| {
             let reader = thread::Builder::new().name("log-catch-up".to_owned()).spawn_scoped(scope, || {

@@ -3,13 +3,17 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::MsgFlags;
 use nix::sys::stat::{major, minor};
 use nix::sys::statfs::{EXT4_SUPER_MAGIC, fstatfs};
+use nix::sys::time::TimeValLike;
 use tokio::io::Interest;
 
+use crate::sys::thread::Used;
 use crate::vocab::identity::Pid;
 
 // On the oldest architectures the plain names are those of calls with ids of 16 bits.
@@ -94,6 +98,15 @@ pub(in crate::sys) fn threads() -> usize {
 /// The weakest niceness for this thread alone: on Linux setpriority(2) acts on threads.
 pub(in crate::sys) fn stand_back() {
     let _ = set_nice(19);
+}
+
+/// RUSAGE_THREAD of getrusage(2).
+pub(in crate::sys) fn used() -> Option<Used> {
+    let used = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+    let cpu = used.user_time() + used.system_time();
+    let cpu = Duration::from_micros(u64::try_from(cpu.num_microseconds()).unwrap_or_default());
+    let preemptions = u64::try_from(used.involuntary_context_switches()).unwrap_or_default();
+    Some(Used { cpu, preemptions })
 }
 
 /// setpriority(2) on this process.

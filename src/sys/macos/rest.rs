@@ -6,6 +6,7 @@ use nix::sys::socket::MsgFlags;
 use tokio::io::Interest;
 
 use super::pidfd::unsupported;
+use crate::sys::thread::Used;
 use crate::vocab::identity::Pid;
 
 pub(in crate::sys) use super::pidfd::outcome;
@@ -83,6 +84,11 @@ pub(in crate::sys) fn stand_back() {
     const BACKGROUND: libc::c_int = 0x1000;
     // SAFETY: setpriority takes its arguments by value and touches no memory of ours.
     unsafe { libc::setpriority(THREAD, 0, BACKGROUND) };
+}
+
+/// The background band holds without it.
+pub(in crate::sys) fn used() -> Option<Used> {
+    None
 }
 
 /// setpriority(2) on this process.
