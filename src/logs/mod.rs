@@ -39,6 +39,8 @@ mod content;
 mod current;
 /// Whether the disk takes what comes.
 mod disk;
+/// When a file is set aside by the time.
+mod due;
 /// Where runs end in what waits.
 mod ending;
 /// Lines, cut and wrapped.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::calendar;
 use super::current::{self, Current, LineEnd, Place, Portion};
+use super::due::Due;
 use super::press::{self, Job, Pressed};
 use super::pump::{Destination, SetAside};
 use super::shelf::Shelf;
@@ -23,27 +24,6 @@ pub struct Series {
     due: Due,
     /// Whether a file was set aside since somebody took note of that.
     has_rotated: bool,
-}
-
-/// When the current file is set aside whatever its size is, in milliseconds since 1970 UTC.
-#[derive(Debug, Clone, Copy)]
-struct Due {
-    /// From then on, as soon as it ends with a line; none while it is empty.
-    at_ms: Option<u64>,
-    /// When that is seen to, if no bytes come before.
-    alarm_ms: Option<u64>,
-}
-
-impl Due {
-    const NEVER: Self = Self { at_ms: None, alarm_ms: None };
-
-    fn at(at_ms: u64) -> Self {
-        Self { at_ms: Some(at_ms), alarm_ms: Some(at_ms) }
-    }
-
-    fn has_come(self, unix_ms: u64) -> bool {
-        self.at_ms.is_some_and(|at_ms| at_ms <= unix_ms)
-    }
 }
 
 /// A rotation that failed. The current file grows on, and before the next attempt it grows by a tenth of its largest
