@@ -74,9 +74,19 @@ impl Session<'_> {
             is_over = next.is_break();
             next
         })?;
-        if is_over || self.going == Going::AsFarAsItIs {
-            return Ok(());
+        match self.going {
+            Going::On if !is_over => self.follow(ends, run_ends, listener),
+            Going::On | Going::AsFarAsItIs => Ok(()),
         }
+    }
+
+    /// Goes on from these places.
+    fn follow(
+        &mut self,
+        ends: Vec<Option<Place>>,
+        run_ends: RunEnds,
+        listener: &mut (impl Listener + Send),
+    ) -> io::Result<()> {
         // A line is searched as a whole; nobody waits for an answer to what was not found yet.
         let open_lines = match self.query.pattern {
             Some(_) => OpenLines::Awaited,
