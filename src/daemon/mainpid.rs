@@ -3,7 +3,7 @@ use super::engine::Engine;
 use super::warden::Warden;
 use crate::machine::event::Event;
 use crate::sys::process::{self, Process};
-use crate::vocab::identity::Pid;
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::run::RunId;
 
 /// Why a process that a run names as its main one is not followed.
@@ -13,7 +13,7 @@ pub enum Refusal {
     Gone,
     /// Nothing proves it to be of the run: it descends from no process of it, is in no session, group or cgroup of it, and
     /// does not carry its tag.
-    Stranger,
+    Stranger(Identity),
 }
 
 impl Refusal {
@@ -21,7 +21,7 @@ impl Refusal {
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Gone => "there is no such process, or it has ended",
-            Self::Stranger => "nothing proves that it is a process of this run",
+            Self::Stranger(_) => "nothing proves that it is a process of this run",
         }
     }
 }
@@ -63,9 +63,14 @@ impl Engine {
     }
 }
 
-/// The process with this pid, if it lives and is one of the run's tree.
+/// The process with this pid, if it lives and is one of the run's tree. A stranger stays one: it is not looked for again and
+/// again, however often it is named.
 fn proven(charge: &Charge, named: Pid) -> Result<Process, Refusal> {
     let found = process::read(named).filter(Process::is_alive).ok_or(Refusal::Gone)?;
+    let stranger = Refusal::Stranger(found.identity);
+    if charge.notebook.refused() == Some((named, stranger)) {
+        return Err(stranger);
+    }
     let is_it = |process: &Process| process.identity == found.identity;
-    charge.tree().into_iter().find(is_it).ok_or(Refusal::Stranger)
+    charge.tree().into_iter().find(is_it).ok_or(stranger)
 }

@@ -62,20 +62,26 @@ fn wait_for_another_run(fleet: &Fleet, old: i32) {
     });
 }
 
-/// Does everything to a service that may happen to it, and fails when a connection was refused. `{venv}` and `{port}` stand
-/// in the command.
-fn check(name: &str, command: &str) {
-    let Some(venv) = packages() else { return };
-    let port = free_port();
+/// The fleet of one service, which is up, with the apps in its directory.
+fn up(venv: &Path, port: u16, command: &str, more: &str) -> Fleet {
     let command = command.replace("{port}", &port.to_string()).replace("{venv}", venv.to_str().unwrap());
     let fleet = Fleet::new(&format!(
-        "[services.web]\ncommand = \"{command}\"\nport = {port}\nhold = \"python\"\nmin_uptime = \"1ms\"\n"
+        "[services.web]\ncommand = \"{command}\"\nport = {port}\nhold = \"python\"\nmin_uptime = \"1ms\"\n{more}"
     ));
     let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frameworks/apps");
     for app in fs::read_dir(apps).unwrap().map(|app| app.unwrap()) {
         fs::copy(app.path(), fleet.path().join(app.file_name())).unwrap();
     }
     fleet.run("up -q").expect(0);
+    fleet
+}
+
+/// Does everything to a service that may happen to it, and fails when a connection was refused. `{venv}` and `{port}` stand
+/// in the command.
+fn check(name: &str, command: &str) {
+    let Some(venv) = packages() else { return };
+    let port = free_port();
+    let fleet = up(venv, port, command, "");
     let figures = [
         ("graceful restarts", ROUNDS),
         ("kill -9", ROUNDS),
@@ -160,4 +166,39 @@ fn aiohttp_with_reuse_port_refuses_nobody() {
 #[test]
 fn gunicorn_refuses_nobody() {
     check("gunicorn", "{venv}/bin/gunicorn --workers 2 --bind 127.0.0.1:{port} flask_app:app");
+}
+
+/// At SIGUSR2 its master executes itself in a child, which listens as well and says by `MAINPID` that it is the main process;
+/// the master before is told to finish.
+#[test]
+fn gunicorn_that_replaces_itself_is_followed_and_refuses_nobody() {
+    let Some(venv) = packages() else { return };
+    let port = free_port();
+    let command =
+        "{venv}/bin/gunicorn --config gunicorn_conf.py --workers 2 --bind 127.0.0.1:{port} flask_app:app";
+    let fleet = up(venv, port, command, "health = { notify = true }\nreload_signal = \"USR2\"\n");
+    let load = Load::on(port);
+    for round in 1..=ROUNDS {
+        let old = fleet.pid("web");
+        fleet.run("signal web").expect(0);
+        let new = wait_until("another master is the main process", || {
+            Some(fleet.pid("web")).filter(|pid| *pid != old)
+        });
+        load.wait_for_answers();
+        kill(Pid::from_raw(old), Signal::SIGQUIT).unwrap();
+        wait_until("the old one has ended, which the new one has noticed", || {
+            let promoted = fleet.read("logs/web.err.log").matches("Master has been promoted").count();
+            (!harness::is_alive(old) && promoted == round).then_some(())
+        });
+        let service = fleet.service("web");
+        let seen = (service.pid.map(|pid| pid.as_raw()), service.state, service.restarts);
+        assert_eq!(seen, (Some(new), State::Running, 0));
+        load.wait_for_answers();
+    }
+    let counts = load.end();
+    println!(
+        "gunicorn, {ROUNDS} times replaced by itself: {} answered, {} refused",
+        counts.answered, counts.refused
+    );
+    assert_eq!(counts.refused, 0, "{counts:?}");
 }
