@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -19,10 +18,11 @@ use super::http::serve::Door;
 use super::listeners::switchboard::Switchboard;
 use super::mailbox::{self, Mailbox, Message};
 use super::meter::Meter;
-use super::notes::Note;
+use super::notes::{Inspections, Note};
 use super::notify::Listening;
 use super::orphans::Orphans;
 use super::processes::{Processes, Times};
+use super::quiet::quiet_after;
 use super::repairs::Repairs;
 use super::roster::Roster;
 use super::schedule::Schedules;
@@ -46,7 +46,7 @@ use crate::spec::service::Service;
 use crate::sys::known::Known;
 use crate::sys::stash::Stash;
 use crate::sys::tree::Reach;
-use crate::sys::{cgroup, clock, memory};
+use crate::sys::{cgroup, clock};
 use crate::vocab::cause::By;
 use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::moment::Moment;
@@ -117,11 +117,9 @@ pub struct Engine {
     /// The exit code with which a service ends all, by `exit_on`, and whether that is under way.
     pub(super) end_of_all: Option<(u8, Underway)>,
     /// When memory is given back, if it was used since the last time.
-    busy_until: Option<Moment>,
+    pub(super) busy_until: Option<Moment>,
+    pub(super) inspections: Inspections,
 }
-
-/// So long after its last use, memory is given back.
-const QUIET: Duration = Duration::from_millis(500);
 
 /// What an engine is made of.
 pub struct Parts {
@@ -234,7 +232,8 @@ impl Engine {
             replies: BTreeMap::new(),
             ending: Ending::NotYet,
             end_of_all: None,
-            busy_until: Some(clock::now().after(QUIET)),
+            busy_until: Some(quiet_after(clock::now())),
+            inspections: Inspections::default(),
         }
     }
 
@@ -276,9 +275,13 @@ impl Engine {
         }
         loop {
             let now = clock::now();
+            if let Some(run) = self.inspections.take_due(now) {
+                return Some(Message::Inspect(run));
+            }
             let deadline = self.fleet.deadline();
             let trim = self.busy_until.map(|until| (until, "memory is given back"));
-            let Some((at, why)) = deadline.into_iter().chain(trim).min() else {
+            let Some((at, why)) = deadline.into_iter().chain(trim).chain(self.inspections.next()).min()
+            else {
                 return mailbox::receive(&mut self.inbox, &mut self.heard).await;
             };
             let wait = at.since(now);
@@ -291,17 +294,9 @@ impl Engine {
             if deadline.is_some_and(|(due, _)| due == at) {
                 return None;
             }
-            self.seen = None;
-            memory::let_go_of_unused();
-            self.busy_until = None;
-        }
-    }
-
-    /// What clients and starts make the supervisor map is given back a while after the last of them; looks at services,
-    /// which never end, are no reason to do so again and again.
-    pub(super) fn note_use(&mut self, message: &Message) {
-        if !message.is_of_a_look() {
-            self.busy_until = Some(clock::now().after(QUIET));
+            if trim.is_some_and(|(due, _)| due == at) {
+                self.give_back();
+            }
         }
     }
 

@@ -89,6 +89,8 @@ pub mod preflight;
 pub mod processes;
 /// What supervisord's clients ask the engine.
 pub mod question;
+/// When memory is given back.
+mod quiet;
 /// What wardens are told.
 mod reins;
 /// The config, read again while services live.

@@ -1,10 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
 use super::cpu;
 use super::engine::Engine;
-use super::mailbox::Message;
 use super::mainpid::Refusal;
 use super::scene::Scene;
 use super::warden::Warden;
@@ -103,14 +102,33 @@ pub(super) fn of_lost(lost: Lost) -> Option<String> {
     Some(format!("lost {lines} of its output ({}) where there was no room", Bytes(bytes)))
 }
 
+/// The runs that are to be looked at a while after their start, in the order of time. A task with a timer for each would take
+/// fifty times the memory, and leave a hole of that size in the heap.
+#[derive(Debug, Default)]
+pub struct Inspections(VecDeque<(Moment, RunId)>);
+
+impl Inspections {
+    /// When the first of them is due, and what for.
+    pub(super) fn next(&self) -> Option<(Moment, &'static str)> {
+        self.0.front().map(|(at, _)| (*at, "it is seen what a run listens on"))
+    }
+
+    /// A run that is due.
+    pub(super) fn take_due(&mut self, now: Moment) -> Option<RunId> {
+        let (_, run) = *self.0.front().filter(|(at, _)| *at <= now)?;
+        self.0.pop_front();
+        if self.0.is_empty() {
+            // What many starts at once made it take is given back.
+            self.0 = VecDeque::new();
+        }
+        Some(run)
+    }
+}
+
 impl Engine {
     /// Has a run looked at once, a while after its start.
-    pub(super) fn inspect_later(&self, run: RunId) {
-        let mailbox = self.mailbox.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(INSPECTED_AFTER).await;
-            mailbox.send(Message::Inspect(run)).await;
-        });
+    pub(super) fn inspect_later(&mut self, run: RunId) {
+        self.inspections.0.push_back((clock::now().after(INSPECTED_AFTER), run));
     }
 
     /// Looks what a run listens on, and all others, unless that was done when it had run for long enough.
