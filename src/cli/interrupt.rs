@@ -47,6 +47,9 @@ fn wait_for_interrupts(mut signals: StdStream) {
     while signals.read_exact(&mut signal).is_ok() {
         let mut standing = standing();
         if standing.waits == 0 {
+            if standing.held > 0 && !standing.is_due {
+                output::say("interrupt: what must not be left half done is brought to its end first");
+            }
             standing.is_due = true;
             standing.end_if_due();
         }

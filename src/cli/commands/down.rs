@@ -8,7 +8,7 @@ use super::{offline, system, up};
 use crate::cli::args::Down;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
-use crate::cli::interrupt::unless_interrupted;
+use crate::cli::interrupt::{say_at_interrupt, unless_interrupted};
 use crate::cli::output;
 use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
@@ -24,6 +24,9 @@ use crate::vocab::name::ServiceName;
 
 /// So long an end that somebody else has asked for is waited for, unless said otherwise.
 const END_MAX: Duration = Duration::from_secs(600);
+
+/// What is said when somebody stops waiting.
+const STOPPING: &str = "stopped waiting; the services go on stopping, and the supervisor ends when they have\nhint: `procman status` shows which";
 
 /// How soon the next one is asked after one that gave no answer.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -43,12 +46,16 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
         // Services that live without a supervisor are given one: it stops them in order, each in its own way.
         Err(Failure::Unreachable(Unreachable::Absent)) => {
             context.say("no supervisor is running; its services are, and are stopped");
+            say_at_interrupt(
+                "interrupted; what runs has not been stopped\nhint: `procman down` goes on".to_owned(),
+            );
             up::launch(context)?;
             runtime.block_on(shut_down(context, args))?;
         }
         // Somebody has asked for it already.
         Err(Failure::Ask(AskError::Refused(problem))) if problem.kind == Kind::Ending => {
             context.say("the supervisor is ending already; waiting for it");
+            say_at_interrupt(STOPPING.to_owned());
             runtime.block_on(system::until_gone(context, args.timeout.unwrap_or(END_MAX)))?;
         }
         other => other?,
@@ -103,7 +110,7 @@ async fn shut_down(context: &Context, args: &Down) -> Result<(), Failure> {
             None => gone.await.map_err(Failure::from),
         }
     };
-    let report = unless_interrupted(limited, "stopped waiting; the services go on stopping").await?;
+    let report = unless_interrupted(limited, STOPPING).await?;
     drop(progress);
     report::judge(context, &report, "stop")
 }

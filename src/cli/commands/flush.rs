@@ -7,7 +7,7 @@ use super::system;
 use crate::cli::args::Flush;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
-use crate::cli::output;
+use crate::cli::{interrupt, output};
 use crate::ports::flush::{self, Fate, Force, Foreign, Own, Plan, Request, Step};
 use crate::ports::verdict::Ours;
 use crate::protocol::command::{Command, FlushOrder};
@@ -29,6 +29,11 @@ pub(in crate::cli) fn run(context: &Context, args: &Flush) -> Result<(), Failure
         Foreign::Refused => plan,
         agreed @ (Foreign::Only(_) | Foreign::Ended) => job.plan(agreed)?,
     };
+    interrupt::say_at_interrupt(
+        "interrupted; some ports may have been freed, and others not\n\
+         hint: `procman ports` shows who holds what, and the same flush goes on"
+            .to_owned(),
+    );
     job.announce(&plan);
     system::flush(&plan, Force::Ask(flush::GRACE))?;
     show(&plan, args)?;

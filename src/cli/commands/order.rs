@@ -16,6 +16,10 @@ use crate::vocab::measure::millis;
 use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
 
+/// What is said when somebody stops waiting for what the supervisor does.
+pub(in crate::cli) const GOES_ON: &str =
+    "stopped waiting; the supervisor goes on with it\nhint: `procman status` shows how far it is";
+
 /// Starts services and what they need.
 pub(in crate::cli) fn start(context: &Context, args: &Start) -> Result<(), Failure> {
     let services = Selection::of(args.services.iter().cloned());
@@ -101,7 +105,7 @@ pub(in crate::cli) fn ask(context: &Context, command: &Command, verb: &'static s
         let mut client = context.connect().await?;
         let progress = Progress::new(context, verb);
         let asked = client.command(command, |event| progress.tell(&event));
-        let report = unless_interrupted(asked, "stopped waiting; the supervisor goes on").await?;
+        let report = unless_interrupted(asked, GOES_ON).await?;
         drop(progress);
         report::judge(context, &report, verb)
     })

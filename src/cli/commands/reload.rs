@@ -2,6 +2,7 @@ use super::preflight;
 use crate::cli::args::Reload;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
+use crate::cli::interrupt::unless_interrupted;
 use crate::cli::output;
 use crate::protocol::command::{Rehearsal, ReloadOrder};
 
@@ -9,8 +10,15 @@ use crate::protocol::command::{Rehearsal, ReloadOrder};
 pub(in crate::cli) fn run(context: &Context, args: &Reload) -> Result<(), Failure> {
     context.prove()?;
     let run = if args.dry_run { Rehearsal::Dry } else { Rehearsal::Real };
+    let goodbye = match run {
+        Rehearsal::Dry => "interrupted; nothing was touched",
+        Rehearsal::Real => {
+            "stopped waiting; the supervisor goes on with it\nhint: `procman reload --dry-run` shows what still differs"
+        }
+    };
     let report = runtime()?.block_on(async {
-        context.connect().await?.reload(ReloadOrder { run }).await.map_err(Failure::from)
+        let mut client = context.connect().await?;
+        unless_interrupted(client.reload(ReloadOrder { run }), goodbye).await
     })?;
     if let Some(problems) = &report.problems {
         return Err(Failure::Usage(format!(

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::interrupt;
 use crate::cli::restart_args::Restart;
 use crate::rundir::turn::{self, Turn};
 use crate::vocab::restart::Mode;
@@ -31,6 +32,9 @@ pub(in crate::cli) fn take(context: &Context, args: &Restart, mode: Mode) -> Res
         let other = turn::holder(&context.paths).map_or_else(String::new, |pid| format!(" (pid {pid})"));
         if !is_told {
             context.say(&format!("another restart{other} is under way; waiting for it to end"));
+            interrupt::say_at_interrupt(
+                "interrupted; nothing was touched, and the other restart goes on".to_owned(),
+            );
             is_told = true;
         }
         if begun.elapsed() >= patience {

@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{status, supervise};
+use super::{order, status, supervise};
 use crate::cli::args::Up;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
+use crate::cli::interrupt::{say_at_interrupt, unless_interrupted};
 use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
 use crate::client::connection::{Client, Unreachable};
@@ -72,7 +73,14 @@ async fn with_a_supervisor<A: Future<Output = Result<Report, Failure>>>(
 async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
     match Client::connect(&context.paths).await {
         Ok(_) => Ok(()),
-        Err(Unreachable::Absent) => launch_or_join(context).await,
+        Err(Unreachable::Absent) => {
+            say_at_interrupt(
+                "interrupted; a supervisor may have been started, and no service by it\n\
+                 hint: `procman status` shows how things stand; `procman up` goes on, `procman down` ends it"
+                    .to_owned(),
+            );
+            launch_or_join(context).await
+        }
         Err(unreachable) => Err(unreachable.into()),
     }
 }
@@ -104,5 +112,5 @@ pub(in crate::cli) async fn bring_up(
     let progress = Progress::new(context, "starting");
     let command = Command::Up(order);
     let asked = client.command(&command, |event| progress.tell(&event));
-    crate::cli::interrupt::unless_interrupted(asked, "stopped waiting; the supervisor goes on").await
+    unless_interrupted(asked, order::GOES_ON).await
 }

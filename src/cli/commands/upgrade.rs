@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::system;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
+use crate::cli::interrupt::say_at_interrupt;
 use crate::client::ask::AskError;
 use crate::client::connection::Unreachable;
 use crate::protocol::command::{Fate, ShutdownOrder};
@@ -30,6 +31,11 @@ async fn upgrade(context: &Context) -> Result<(), Failure> {
     // What an earlier upgrade came to is old news.
     let _ = Note::take(&context.paths);
     ask(context).await?;
+    say_at_interrupt(
+        "stopped waiting; the upgrade goes on, and is taken back if the new procman does not start\n\
+         hint: `procman status` shows which supervisor is in charge"
+            .to_owned(),
+    );
     let note = outcome(context).await?;
     let after = answer_of_another(context, &before).await?;
     let lost: Vec<String> = lost(&before, &after).iter().map(ServiceName::to_string).collect();

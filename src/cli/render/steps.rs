@@ -38,37 +38,28 @@ impl<'a> Steps<'a> {
     }
 
     /// Does one step and prints how it went: what it returns beside its value is said behind its time.
-    pub(in crate::cli) fn step<T, E>(
+    pub(in crate::cli) fn step<T>(
         &self,
         step: Step,
-        work: impl FnOnce() -> Result<(T, String), E>,
-    ) -> Result<T, E> {
+        work: impl FnOnce() -> Result<(T, String), Failure>,
+    ) -> Result<T, Failure> {
         let begun = Instant::now();
-        let heading = self.heading(step);
-        interrupt::say_at_interrupt(if step == Step::ProveConfig {
-            "interrupted; nothing was touched".to_owned()
-        } else {
-            format!(
-                "interrupted in {heading}; `procman status` shows how things stand, and the same restart goes on"
-            )
-        });
+        let heading = heading(self.mode, step);
+        interrupt::say_at_interrupt(goodbye(self.mode, step, "in"));
         let done = work();
-        interrupt::say_at_interrupt(String::new());
-        match done {
-            Ok((value, outcome)) => {
-                self.context.say(&format!("{heading}: {outcome} ({})", Brief(begun.elapsed())));
-                Ok(value)
-            }
-            Err(error) => {
-                self.context.say(&format!("{heading}: failed ({})", Brief(begun.elapsed())));
-                Err(error)
-            }
-        }
+        interrupt::say_at_interrupt(goodbye(self.mode, step, "after"));
+        let outcome = match &done {
+            Ok((_, outcome)) => outcome,
+            Err(Failure::Interrupted(_)) => "interrupted",
+            Err(_) => "failed",
+        };
+        self.context.say(&format!("{heading}: {outcome} ({})", Brief(begun.elapsed())));
+        done.map(|(value, _)| value)
     }
 
     /// Notes what a step would do.
     pub(in crate::cli) fn plan(&self, step: Step, actions: Vec<String>) {
-        let planned = Planned { step: self.number(step), name: step.words(), actions };
+        let planned = Planned { step: number(self.mode, step), name: step.words(), actions };
         self.planned.borrow_mut().push(planned);
     }
 
@@ -90,12 +81,48 @@ impl<'a> Steps<'a> {
     pub(in crate::cli) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+}
 
-    fn heading(&self, step: Step) -> String {
-        format!("[{}/{}] {}", self.number(step), self.mode.steps().len(), step.words())
+/// What is said at an interrupt in a step or after it: what was done, what was not, and how to go on.
+fn goodbye(mode: Mode, step: Step, place: &str) -> String {
+    let heading = heading(mode, step);
+    let missing: Vec<&str> = mode.steps().iter().skip(number(mode, step)).map(|step| step.words()).collect();
+    match (step, missing.is_empty()) {
+        (Step::ProveConfig, _) => format!("interrupted {place} {heading}; nothing was touched"),
+        (_, true) => format!("interrupted {place} {heading}; `procman status` shows how things stand"),
+        (_, false) => format!(
+            "interrupted {place} {heading}; not begun: {}\n\
+             hint: `procman status` shows how things stand, and the same restart goes on",
+            missing.join(", ")
+        ),
     }
+}
 
-    fn number(&self, step: Step) -> usize {
-        self.mode.steps().iter().position(|it| *it == step).map_or(0, |at| at + 1)
+fn heading(mode: Mode, step: Step) -> String {
+    format!("[{}/{}] {}", number(mode, step), mode.steps().len(), step.words())
+}
+
+fn number(mode: Mode, step: Step) -> usize {
+    mode.steps().iter().position(|it| *it == step).map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::goodbye;
+    use crate::vocab::restart::{Mode, Step};
+
+    #[test]
+    fn an_interrupt_in_a_step_or_between_two_tells_what_was_not_begun() {
+        assert_eq!(
+            goodbye(Mode::Quick, Step::StopServices, "after"),
+            "interrupted after [2/5] stop the services; not begun: start the supervisor afresh, \
+             start the services in order, verify every service\n\
+             hint: `procman status` shows how things stand, and the same restart goes on"
+        );
+        assert_eq!(
+            goodbye(Mode::Master, Step::ProveConfig, "in"),
+            "interrupted in [1/7] prove the config; nothing was touched"
+        );
+        assert!(!goodbye(Mode::Master, Step::Verify, "after").contains("not begun"));
     }
 }
