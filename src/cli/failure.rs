@@ -134,7 +134,8 @@ fn ask_code(error: &AskError) -> u8 {
             Kind::Ending => 4,
             Kind::Needed => 5,
         },
-        AskError::NoAnswer(_) | AskError::Broken(_) | AskError::NotUnderstood(_) => 4,
+        AskError::NoAnswer(_) | AskError::Broken(_) => 4,
+        AskError::NotUnderstood(_) | AskError::NotKnown(_) => 4,
         AskError::StillAlive => 1,
     }
 }

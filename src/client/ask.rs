@@ -41,14 +41,19 @@ pub enum AskError {
     #[error("cannot go on: the supervisor's answer broke off ({0})")]
     Broken(String),
     /// The answer is none that this procman knows.
-    #[error(
-        "cannot understand the supervisor's answer: {0}\nhint: it may be of another version; `procman restart` replaces it"
-    )]
+    #[error("cannot understand the supervisor's answer: {0}\n{OTHER_VERSION}")]
     NotUnderstood(serde_json::Error),
+    /// It does not know what it is asked for. A supervisor of this version knows all that this client asks for.
+    #[error("cannot go on: the supervisor does not understand this procman: {0}\n{OTHER_VERSION}")]
+    NotKnown(String),
     /// It was told to end and has not.
     #[error("the supervisor did not end within {}s\nhint: `procman restart --emergency` ends it by force", ENDED_MAX.as_secs())]
     StillAlive,
 }
+
+/// The way out where client and supervisor do not understand each other.
+const OTHER_VERSION: &str =
+    "hint: it is of another version; `procman upgrade` puts this one in its place, and no service notices";
 
 /// How long a supervisor may take to end when it has nothing left to do.
 const ENDED_MAX: Duration = Duration::from_secs(10);
@@ -173,8 +178,10 @@ impl Client {
     async fn refusal(&self, answer: Response<Incoming>) -> AskError {
         let status: StatusCode = answer.status();
         match self.whole::<Problem>(answer).await {
+            Ok(problem) if problem.kind.is_of_form() => AskError::NotKnown(problem.what),
             Ok(problem) => AskError::Refused(problem),
-            Err(_) => AskError::Broken(format!("it answered {status}")),
+            Err(AskError::NotUnderstood(_)) => AskError::NotKnown(format!("it answered {status}")),
+            Err(error) => error,
         }
     }
 
@@ -222,4 +229,46 @@ async fn report(mut lines: Lines<Line>, mut tell: impl FnMut(Event)) -> Result<R
         }
     }
     Err(AskError::Broken("it ended before its report".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AskError, Client};
+    use crate::protocol::command::{Command, Order};
+    use crate::rundir::paths::Paths;
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+    use std::path::Path;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// What a client makes of this answer to a command.
+    async fn told(answer: &'static str) -> AskError {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let (sender, connection) = http1::handshake(TokioIo::new(near)).await.unwrap();
+        tokio::spawn(connection);
+        tokio::spawn(async move {
+            let _ = far.read(&mut [0; 4096]).await;
+            let _ = far.write_all(answer.as_bytes()).await;
+        });
+        let paths = Paths::new(Path::new("/nowhere/services.toml"), Path::new("/nowhere"));
+        let mut client = Client { sender, paths };
+        client.command(&Command::Stop(Order::default()), |_| ()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_supervisor_of_another_version_is_told_from_one_that_refuses() {
+        let unknown = "HTTP/1.1 400 Bad Request\r\ncontent-length: 66\r\n\r\n\
+            {\"kind\":\"bad_request\",\"what\":\"unknown field `sequel`\",\"hint\":null}";
+        let words = told(unknown).await.to_string();
+        assert!(
+            words.contains("unknown field `sequel`\nhint: it is of another version; `procman upgrade`"),
+            "{words}"
+        );
+        let new = "HTTP/1.1 418 I\r\ncontent-length: 44\r\n\r\n\
+            {\"kind\":\"teapot\",\"what\":\"short\",\"hint\":null}";
+        assert!(told(new).await.to_string().contains("`procman upgrade`"));
+        let refused = "HTTP/1.1 409 Conflict\r\ncontent-length: 43\r\n\r\n\
+            {\"kind\":\"needed\",\"what\":\"held\",\"hint\":null}";
+        assert!(matches!(told(refused).await, AskError::Refused(_)));
+    }
 }

@@ -57,7 +57,7 @@ impl Engine {
             return Ok(());
         }
         Err(Problem {
-            kind: Kind::BadRequest,
+            kind: Kind::ConfigForbids,
             what: format!(
                 "cannot scale `{name}` to {count}: a service has 1 to {} replicas",
                 Replica::COUNT_MAX

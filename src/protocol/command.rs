@@ -8,6 +8,11 @@ use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
 use crate::vocab::signal::Signal;
 
+/// What is as it is without a word is not said: so a supervisor of an earlier version understands all that it can do.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The body of `POST /v1/commands`, such as `{"restart": {"services": ["main_app"]}}`. The answer is a stream of
 /// [`super::reply::Line`]s.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -46,15 +51,19 @@ pub enum Command {
 #[serde(default, deny_unknown_fields)]
 pub struct Order {
     /// The services; all of them when nothing is said.
+    #[serde(skip_serializing_if = "is_default")]
     pub services: Selection,
     /// Whether those that need them are meant too.
+    #[serde(skip_serializing_if = "is_default")]
     pub dependents: Dependents,
     /// For `stop`: whether each waits for those that need it.
+    #[serde(skip_serializing_if = "is_default")]
     pub pace: Pace,
     /// For `stop`: what is to follow, for the records of the runs that it ends.
-    #[serde(skip_serializing_if = "Sequel::is_nothing")]
+    #[serde(skip_serializing_if = "is_default")]
     pub sequel: Sequel,
     /// After so many milliseconds the answer is what has been reached; no limit when absent.
+    #[serde(skip_serializing_if = "is_default")]
     pub timeout_ms: Option<u64>,
 }
 
@@ -63,10 +72,13 @@ pub struct Order {
 #[serde(default, deny_unknown_fields)]
 pub struct RollOrder {
     /// The services; all of them when nothing is said.
+    #[serde(skip_serializing_if = "is_default")]
     pub services: Selection,
     /// Whether those that need them are meant too.
+    #[serde(skip_serializing_if = "is_default")]
     pub dependents: Dependents,
     /// How many milliseconds each new run may take to be ready; a minute when absent.
+    #[serde(skip_serializing_if = "is_default")]
     pub ready_within_ms: Option<u64>,
 }
 
@@ -77,7 +89,7 @@ pub struct ScaleOrder {
     /// The count of each declared service by its name; others stay as they are.
     pub replicas: BTreeMap<ServiceName, u32>,
     /// After so many milliseconds the answer is what has been reached; no limit when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub timeout_ms: Option<u64>,
 }
 
@@ -103,12 +115,6 @@ pub enum Sequel {
     Restart,
 }
 
-impl Sequel {
-    fn is_nothing(&self) -> bool {
-        *self == Self::Nothing
-    }
-}
-
 /// Whether a command reaches further than the services it names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -128,10 +134,10 @@ pub enum Dependents {
 #[serde(deny_unknown_fields)]
 pub struct SignalOrder {
     /// The services; all of them when nothing is said.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub services: Selection,
     /// The signal, such as `SIGHUP`; each service's own `reload_signal` when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub signal: Option<Signal>,
 }
 
@@ -148,6 +154,7 @@ pub struct FlushOrder {
 #[serde(default, deny_unknown_fields)]
 pub struct EnableOrder {
     /// The services; all of them when nothing is said.
+    #[serde(skip_serializing_if = "is_default")]
     pub services: Selection,
 }
 
@@ -156,13 +163,13 @@ pub struct EnableOrder {
 #[serde(deny_unknown_fields)]
 pub struct WaitOrder {
     /// The services; all of them when nothing is said.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub services: Selection,
     /// What is awaited.
     #[serde(rename = "for")]
     pub awaited: Awaited,
     /// After so many milliseconds the answer is what has been reached; no limit when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub timeout_ms: Option<u64>,
 }
 
@@ -183,6 +190,7 @@ pub enum Awaited {
 #[serde(default, deny_unknown_fields)]
 pub struct ReloadOrder {
     /// Whether the difference is applied or only shown.
+    #[serde(skip_serializing_if = "is_default")]
     pub run: Rehearsal,
 }
 
@@ -191,6 +199,7 @@ pub struct ReloadOrder {
 #[serde(default, deny_unknown_fields)]
 pub struct ShutdownOrder {
     /// What becomes of the services.
+    #[serde(skip_serializing_if = "is_default")]
     pub services: Fate,
 }
 
@@ -216,4 +225,24 @@ pub enum Rehearsal {
     Real,
     /// It is shown, and nothing is touched.
     Dry,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, EnableOrder, Fate, Order, ReloadOrder, RollOrder, Sequel, ShutdownOrder};
+
+    fn json(value: &impl serde::Serialize) -> String {
+        serde_json::to_string(value).unwrap()
+    }
+
+    #[test]
+    fn what_is_as_it_is_without_a_word_is_not_said() {
+        assert_eq!(json(&Command::Stop(Order::default())), r#"{"stop":{}}"#);
+        assert_eq!(json(&Command::Roll(RollOrder::default())), r#"{"roll":{}}"#);
+        assert_eq!(json(&Command::Enable(EnableOrder::default())), r#"{"enable":{}}"#);
+        assert_eq!(json(&ReloadOrder::default()) + &json(&ShutdownOrder::default()), "{}{}");
+        let sequel = Order { sequel: Sequel::Restart, ..Order::default() };
+        assert_eq!(json(&Command::Stop(sequel)), r#"{"stop":{"sequel":"restart"}}"#);
+        assert_eq!(json(&ShutdownOrder { services: Fate::Upgrade }), r#"{"services":"upgrade"}"#);
+    }
 }

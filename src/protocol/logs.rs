@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::command::is_default;
 use crate::vocab::cause::{By, Class};
 use crate::vocab::identity::Pid;
 use crate::vocab::line_count::LineCount;
@@ -184,6 +185,7 @@ pub struct LogLevelOrder {
 #[serde(default, deny_unknown_fields)]
 pub struct RotateOrder {
     /// The services; all of them when nothing is said.
+    #[serde(skip_serializing_if = "is_default")]
     pub services: Selection,
 }
 

@@ -52,6 +52,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the request itself is not understood, as by a server of another version than the client's.
+    pub fn is_of_form(self) -> bool {
+        match self {
+            Self::BadRequest | Self::NotFound | Self::BadMethod => true,
+            Self::NoSuchService | Self::NoGuardian | Self::ConfigForbids | Self::Needed => false,
+            Self::TooLarge | Self::Busy | Self::Ending => false,
+        }
+    }
+
     /// The HTTP status it comes under.
     pub fn status(self) -> u16 {
         match self {
