@@ -235,7 +235,9 @@ impl Reader<'_, '_> {
             "heartbeat" => {
                 let said = self.section.value("max_age").map(|value| positive(&value));
                 let age_max = said.unwrap_or(Some(self.beat))?;
-                Some(Check::Heartbeat { file: self.around.directory.join(self.asked.text()?), age_max })
+                let file = self.around.directory.join(self.asked.text()?);
+                // Without the `.` of a directory or a file that is given so.
+                Some(Check::Heartbeat { file: file.components().collect(), age_max })
             }
             "log" => self.pattern(&self.asked).map(Check::Log),
             _ => self.notify(),

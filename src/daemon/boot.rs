@@ -13,7 +13,6 @@ use super::causes::recorder::Recorder;
 use super::channels;
 use super::diary::Diary;
 use super::engine::{Ended, Engine, Parts};
-use super::groups;
 use super::guardianship::Hire;
 use super::holdings::Holdings;
 use super::http::legacy::servers::{Declared, Unserved};
@@ -22,10 +21,10 @@ use super::http::serve::{self, Door};
 use super::mailbox::{Awaited, Mailbox, Message, Reply};
 use super::mending;
 use super::past::Past;
+use super::proven::{Proven, prove};
 use super::roster::Roster;
 use super::signals;
 use crate::config::environment::Environment;
-use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
 use crate::machine;
 use crate::machine::dice::Dice;
@@ -147,60 +146,6 @@ fn end_at_panics() {
         tracing::error!(%panic, "a fault of procman itself; please report it");
         std::process::abort();
     }));
-}
-
-/// The config as it is acted on, and the fleet that it makes. Counts of replicas that were asked for hold until the file
-/// is applied again.
-fn prove(boot: &Boot) -> Result<Proven, BootError> {
-    let before = Applied::read(&boot.paths);
-    let (text, fleet) = prove_text(boot, before.as_ref())?;
-    let before = before.unwrap_or_default();
-    let roster = Roster::of(&text, &boot.path, &boot.environment);
-    let patched = match boot.config {
-        Config::AsApplied if before.text == text => Applied { text, ..before },
-        Config::AsApplied | Config::File => Applied { text, counts: before.counts, ..Applied::default() },
-    };
-    let composed = groups::compose(&patched, (&fleet, &roster), &boot.path, &boot.environment);
-    let (applied, (fleet, roster)) = match composed {
-        Ok(composed) => (patched, composed.unwrap_or((fleet, roster))),
-        Err(problems) => {
-            tracing::warn!(problems, "cannot keep to the groups that were added and removed");
-            let whole = Applied { text: patched.text, counts: patched.counts, ..Applied::default() };
-            (whole, (fleet, roster))
-        }
-    };
-    match fleet.scaled(&applied.counts) {
-        Ok(fleet) => Ok(Proven { applied, fleet, roster }),
-        Err(problems) => {
-            let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            tracing::warn!(problems = words.join("; "), "cannot keep to the counts of replicas asked for");
-            Ok(Proven { applied: Applied { counts: [].into(), ..applied }, fleet, roster })
-        }
-    }
-}
-
-/// A config as it is acted on.
-struct Proven {
-    applied: Applied,
-    fleet: Fleet,
-    roster: Roster,
-}
-
-fn prove_text(boot: &Boot, before: Option<&Applied>) -> Result<(String, Fleet), BootError> {
-    if boot.config == Config::AsApplied {
-        if let Some(Applied { text, .. }) = before {
-            match load::prove(text, &boot.path, &boot.environment, Machine::Trusted) {
-                Ok(fleet) => return Ok((text.clone(), fleet)),
-                Err(problems) => {
-                    tracing::warn!(%problems, "cannot go on with the config as it was; reading the file")
-                }
-            }
-        }
-    }
-    let text = load::read_whole(&boot.path, &boot.environment).map_err(BootError::Config)?;
-    let fleet =
-        load::prove(&text, &boot.path, &boot.environment, Machine::Proven).map_err(BootError::Config)?;
-    Ok((text, fleet))
 }
 
 fn start(boot: Boot, ready: &mut Option<File>) -> Result<Ended, BootError> {

@@ -87,6 +87,8 @@ pub mod perform;
 pub mod preflight;
 /// Processes as supervisord's clients see them.
 pub mod processes;
+/// The config that a supervisor acts on, proven.
+mod proven;
 /// What supervisord's clients ask the engine.
 pub mod question;
 /// When memory is given back.

@@ -11,13 +11,17 @@ use crate::sys::process;
 use crate::vocab::identity::Identity;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
+use crate::vocab::signal::Signal;
 use crate::vocab::state::State;
 
 impl Roster {
-    /// Says in the supervisor's own log that a run has ended, in the words that supervisord has for it: people and programs
-    /// look for them.
+    /// Says in the supervisor's own log that a run has ended; of one of supervisord's files in the words that supervisord has
+    /// for it, for people and programs look for them.
     pub(super) fn log_end(&self, service: &Service, run: RunId, (outcome, merit): (Outcome, Merit)) {
         let unit = self.unit(service.spec());
+        if unit.program.is_none() {
+            return log_plain_end(service, run, outcome, merit);
+        }
         let name = &unit.process;
         let how = match outcome {
             Outcome::Code(code) => format!("exit status {code}"),
@@ -29,10 +33,7 @@ impl Roster {
         match merit {
             Merit::Success if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
             // An end by a signal is none that supervisord expects, also when it was sent.
-            Merit::Failure if service.is_asked_to_end(run) && unit.program.is_some() => {
-                tracing::warn!("stopped: {name} ({how})");
-            }
-            Merit::Failure if service.is_asked_to_end(run) => tracing::info!("stopped: {name} ({how})"),
+            Merit::Failure if service.is_asked_to_end(run) => tracing::warn!("stopped: {name} ({how})"),
             Merit::Success if !is_early => tracing::info!("exited: {name} ({how}; expected)"),
             Merit::Success | Merit::Failure => tracing::warn!("exited: {name} ({how}; not expected)"),
         }
@@ -84,13 +85,13 @@ impl Engine {
             (State::Running, Some(seconds)) => tracing::info!(
                 "success: {name} entered RUNNING state, process has stayed up for > than {seconds} seconds (startsecs)"
             ),
-            (State::Running, None) => tracing::info!("success: {name} entered RUNNING state"),
+            (State::Running, None) => tracing::info!(service = %change.service, "running"),
             (State::Fatal, Some(_)) => {
                 tracing::info!("gave up: {name} entered FATAL state, too many start retries too quickly");
             }
             (State::Fatal, None) => {
                 let reason = change.reason.as_deref().unwrap_or("it cannot be started");
-                tracing::warn!("gave up: {name} entered FATAL state: {reason}");
+                tracing::warn!(service = %change.service, reason, "given up");
             }
             (
                 State::Stopped | State::Starting | State::Backoff | State::Stopping | State::Exited,
@@ -124,16 +125,41 @@ impl Engine {
         let Some(service) = self.fleet.service_of(run) else { return };
         let pid = self.wardens.get(&run).map_or(0, |warden| warden.charge().lead.main().pid.as_raw());
         let unit = self.roster.unit(service.spec());
-        tracing::warn!("killing '{}' ({pid}) with SIGKILL", unit.process);
+        match unit.program {
+            Some(_) => tracing::warn!("killing '{}' ({pid}) with SIGKILL", unit.process),
+            None => tracing::warn!(service = %service.spec().name, pid, %run, "SIGKILL is sent"),
+        }
     }
 
     /// Says whose ends are waited for.
     pub(super) fn log_who_has_to_die(&self) {
         let live = self.fleet.services().values().filter(|service| service.phase().live().is_some());
         let names: Vec<String> = live.map(|it| self.roster.unit(it.spec()).process.clone()).collect();
-        if !names.is_empty() {
-            tracing::info!("waiting for {} to die", names.join(", "));
+        match self.fleet.spec().supervisor().log.format {
+            _ if names.is_empty() => (),
+            LogFormat::Supervisord => tracing::info!("waiting for {} to die", names.join(", ")),
+            LogFormat::Human | LogFormat::Json => tracing::info!(services = names.join(", "), "stopping"),
         }
+    }
+
+    /// Says that the supervisor got a signal to end by.
+    pub(super) fn log_signal(&self, signal: Signal) {
+        match self.fleet.spec().supervisor().log.format {
+            LogFormat::Supervisord => tracing::warn!("received {signal} indicating exit request"),
+            LogFormat::Human | LogFormat::Json => tracing::warn!(%signal, "is to end, with all services"),
+        }
+    }
+}
+
+/// In procman's own words.
+fn log_plain_end(service: &Service, run: RunId, how: Outcome, merit: Merit) {
+    let service_name = &service.spec().name;
+    match merit {
+        Merit::Success | Merit::Failure if service.is_asked_to_end(run) => {
+            tracing::info!(service = %service_name, %run, %how, "stopped");
+        }
+        Merit::Success => tracing::info!(service = %service_name, %run, %how, "completed"),
+        Merit::Failure => tracing::warn!(service = %service_name, %run, %how, "ended"),
     }
 }
 

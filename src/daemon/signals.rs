@@ -82,7 +82,7 @@ impl Engine {
         let by = Asker::NOBODY.by(Means::SignalToProcman);
         match self.ending {
             Ending::NotYet => {
-                tracing::warn!("received {signal} indicating exit request");
+                self.log_signal(signal);
                 self.stop_all(ticket, Verb::Stop, &by);
             }
             Ending::After(_) => {

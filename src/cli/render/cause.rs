@@ -73,6 +73,11 @@ fn end(record: &Record) -> Vec<String> {
 fn cause(record: &Record) -> String {
     let told = record.traceback.as_ref().filter(|_| tells_exception(record.class));
     match told.or(record.detail.as_ref()) {
+        // What the class says is not said again: `failed check 3 times: …`.
+        Some(told) if record.class == Class::FailedCheck => match told.strip_prefix("its check failed") {
+            Some(rest) => format!("{}{rest}", record.class),
+            None => format!("{}: {told}", record.class),
+        },
         Some(told) => format!("{}: {told}", record.class),
         None => record.class.to_string(),
     }
@@ -113,4 +118,23 @@ pub(in crate::cli) fn history(services: &[(ServiceName, Vec<Record>)]) -> String
 /// A time in the zone of whoever reads.
 pub(super) fn local(unix_ms: u64) -> String {
     time::local(unix_ms, "%Y-%m-%d %H:%M:%S")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cause;
+    use crate::vocab::cause::{Class, Record};
+    use crate::vocab::run::RunId;
+
+    #[test]
+    fn a_failed_check_is_told_once() {
+        let check = |class, detail: &str, expected| {
+            let record = Record { class, detail: Some(detail.to_owned()), ..Record::blank(RunId(1), 0) };
+            assert_eq!(cause(&record), expected);
+        };
+        check(Class::FailedCheck, "its check failed: it is late", "failed check: it is late");
+        check(Class::FailedCheck, "its check failed 3 times: it is late", "failed check 3 times: it is late");
+        check(Class::FailedCheck, "the new run ended", "failed check: the new run ended");
+        check(Class::ForeignSignal, "no process was killed", "signal from outside: no process was killed");
+    }
 }
