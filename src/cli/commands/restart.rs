@@ -17,7 +17,7 @@ use crate::vocab::identity::Pid;
 use crate::vocab::measure::Brief;
 use crate::vocab::name::ServiceName;
 use crate::vocab::restart::{Mode, Step};
-use crate::vocab::selection::Selection;
+use crate::vocab::selection::{NoSuchService, Selection};
 
 /// Restarts the services named, or the whole system in one of its modes.
 pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failure> {
@@ -39,7 +39,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
 fn services(context: &Context, args: &Restart) -> Result<(), Failure> {
     let selection = Selection::of(args.services.iter().cloned());
     let fleet = context.prove_as_scaled()?;
-    let picked = fleet.pick(&selection)?;
+    let picked = fleet.pick(&selection).map_err(not_a_service)?;
     if args.dry_run {
         return show_services(context, &fleet, picked, args);
     }
@@ -49,6 +49,17 @@ fn services(context: &Context, args: &Restart) -> Result<(), Failure> {
         runtime()?.block_on(status::show_live(context, status::Form::Json)).map(drop)
     } else {
         Ok(())
+    }
+}
+
+/// Whoever types the name of a mode means the mode.
+fn not_a_service(missing: NoSuchService) -> Failure {
+    let word = &missing.word;
+    match word.as_str() {
+        "master" | "full" | "quick" | "emergency" | "force" => Failure::Usage(format!(
+            "cannot restart `{word}`: no service is called so\nhint: `procman restart --{word}` restarts everything"
+        )),
+        _ => missing.into(),
     }
 }
 
@@ -178,4 +189,18 @@ async fn verify(context: &Context, report: &Report) -> Result<((), String), Fail
         names.join(", "),
         names.join(" ")
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::not_a_service;
+    use crate::vocab::selection::NoSuchService;
+
+    #[test]
+    fn whoever_types_a_mode_as_a_service_is_told_the_option() {
+        let told =
+            |word: &str| not_a_service(NoSuchService { word: word.to_owned(), near: None }).to_string();
+        assert!(told("quick").ends_with("hint: `procman restart --quick` restarts everything"));
+        assert!(told("quit").ends_with("hint: `procman status` lists the services"));
+    }
 }

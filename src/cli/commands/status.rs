@@ -103,10 +103,7 @@ pub(super) fn narrow(mut status: Status, selection: &Selection) -> Result<Status
         return Ok(status);
     }
     let candidates = status.services.iter().map(ServiceView::candidate);
-    let picked: Vec<ServiceName> = selection.pick(candidates).map_err(|error| {
-        let names: Vec<&str> = status.services.iter().map(|service| service.name.as_str()).collect();
-        Failure::Usage(format!("cannot show `{}`: {error}; there are {}", error.word, names.join(", ")))
-    })?;
+    let picked: Vec<ServiceName> = selection.pick(candidates)?;
     status.services.retain(|service| picked.contains(&service.name));
     status.ports.retain(|port| picked.contains(&port.service));
     status.survivors.retain(|survivor| picked.contains(&survivor.service));
