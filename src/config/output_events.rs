@@ -39,5 +39,5 @@ fn of_stream(section: &Section<'_>, key: &'static str) -> OutputEvents {
     let capture_max = section.size("capture").and_then(|size| usize::try_from(size).ok());
     let log = section.flag("log").unwrap_or(false);
     section.refuse_others("output_events");
-    OutputEvents { log, capture_max: capture_max.unwrap_or(0) }
+    OutputEvents { log, capture_max: capture_max.unwrap_or(0), copied: false }
 }

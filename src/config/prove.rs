@@ -7,7 +7,7 @@ use nix::unistd::{Gid, Group, Uid, User as Login};
 use super::load::Machine;
 use super::service;
 use super::value::Value;
-use crate::spec::service::{Command, User};
+use crate::spec::service::{Command, LoginEnvironment, User};
 use crate::vocab::credentials::Credentials;
 
 /// Reads a command that is run from a directory; notes a program that is not there, if that is one.
@@ -85,7 +85,8 @@ pub(super) fn user(name: &str, value: &Value<'_>) -> Option<User> {
     }
     let groups = groups_of(&login);
     let credentials = Credentials { uid: login.uid.as_raw(), gid: login.gid.as_raw(), groups };
-    Some(User { credentials, home: login.dir, name: login.name })
+    let (home, name) = (login.dir, login.name);
+    Some(User { credentials, home, name, login: LoginEnvironment::Set })
 }
 
 #[cfg(not(target_os = "macos"))]

@@ -21,7 +21,7 @@ use crate::spec::graph::Needs;
 use crate::spec::log::Logs;
 use crate::spec::policy::{Asked, EarlyExit, Stop};
 use crate::spec::replicas::Replica;
-use crate::spec::service::{Command, Service, Stdin};
+use crate::spec::service::{Command, LoginEnvironment, Service, Stdin, User};
 use crate::spec::supervisor::Supervisor;
 use crate::vocab::name::{BadName, ServiceName};
 use crate::vocab::port::Endpoint;
@@ -205,7 +205,7 @@ fn rest(
         enablement: None,
         priority: section.integer("priority", -1000..1001).and_then(|it| i32::try_from(it).ok()).unwrap_or(0),
         reload_signal: signal(section, "reload_signal"),
-        user: section.text("user").and_then(|(user, value)| prove::user(&user, &value)),
+        user: user(section),
         umask: access::octal(section, "umask"),
         nice: section.integer("nice", -20..20).and_then(|nice| i32::try_from(nice).ok()),
         stdin: stdin(section),
@@ -294,6 +294,16 @@ fn replicas(section: &Section<'_>, name: &ServiceName, places: &mut Places) {
     if let Some(count) = value.integer(COUNTS).and_then(|count| u32::try_from(count).ok()) {
         places.replicas.insert(name.clone(), (count, value.span()));
     }
+}
+
+/// Reads `user` and `set_login_environment`.
+fn user(section: &Section<'_>) -> Option<User> {
+    let login = match section.flag("set_login_environment") {
+        Some(false) => LoginEnvironment::Kept,
+        Some(true) | None => LoginEnvironment::Set,
+    };
+    let (user, value) = section.text("user")?;
+    Some(User { login, ..prove::user(&user, &value)? })
 }
 
 fn stop(section: &Section<'_>) -> Stop {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -13,7 +14,9 @@ use crate::machine;
 use crate::rundir::channel;
 use crate::rundir::paths::Paths;
 use crate::spec::fleet::Fleet;
+use crate::spec::log::{Envelope, Logs, OutputEvents, Target};
 use crate::spec::service::{Service, Stdin};
+use crate::spec::supervisor::Copies;
 use crate::sys::clock;
 use crate::sys::stash::Stash;
 use crate::vocab::identity::Pid;
@@ -173,8 +176,14 @@ impl Engine {
             targets: targets.clone(),
             delivery: logs.delivery,
             sockets: self.fleet.spec().supervisor().log_sockets.clone(),
-            events,
+            events: OutputEvents { copied: self.is_copied(logs, targets), ..events },
         }
+    }
+
+    /// Whether the own log has a copy of a stream: only one that goes as it is into a file, or nowhere, is looked at on its way.
+    fn is_copied(&self, logs: &Logs, targets: &BTreeSet<Target>) -> bool {
+        let is_plain = targets.iter().all(|it| *it == Target::File) && logs.delivery.envelope == Envelope::None;
+        is_plain && self.fleet.spec().supervisor().log.copies == Copies::All
     }
 
     /// Before anybody writes into a pipe, it is held where it outlives this process: a service that ends while there is no

@@ -7,7 +7,6 @@ use crate::machine::service::Service;
 use crate::spec;
 use crate::spec::policy::EarlyExit;
 use crate::spec::supervisor::LogFormat;
-use crate::sys::process;
 use crate::vocab::identity::Identity;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
@@ -60,7 +59,7 @@ impl Roster {
 impl Engine {
     /// Says there that the supervisor is in charge.
     pub(super) fn log_begin(&self) {
-        let pid = process::own_pid().as_raw();
+        let pid = self.pid_of_all().as_raw();
         match self.fleet.spec().supervisor().log.format {
             LogFormat::Supervisord => {
                 tracing::info!("RPC interface 'supervisor' initialized");

@@ -16,7 +16,7 @@ use crate::protocol::reply::{ReloadReport, Report, ServiceResult, Verdict};
 use crate::spec::fleet::Fleet;
 use crate::spec::policy::PortConflict;
 use crate::spec::replicas::Replica;
-use crate::spec::service::Service;
+use crate::spec::service::{Service, User};
 use crate::sys::listeners::{self, Held, Index, Listener};
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Whose;
@@ -61,11 +61,8 @@ pub(super) fn passed_on(supervisor: &Environment) -> BTreeMap<String, String> {
 /// The environment of a service, but for its tag.
 pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTreeMap<String, String> {
     let mut environment = passed_on(supervisor);
-    if let Some(user) = &service.user {
-        environment.insert("HOME".to_owned(), user.home.display().to_string());
-        environment.insert("USER".to_owned(), user.name.clone());
-        environment.insert("LOGNAME".to_owned(), user.name.clone());
-    }
+    let login = service.user.iter().flat_map(User::variables);
+    environment.extend(login.map(|(name, value)| (name.to_owned(), value)));
     environment.extend(service.env.clone());
     environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
     environment.insert(Replica::VARIABLE.to_owned(), service.replica.number.to_string());

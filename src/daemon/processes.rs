@@ -12,7 +12,7 @@ use crate::machine::phase::{Phase, Rest};
 use crate::machine::trouble::Trouble;
 use crate::spec::service::{Service, Stdin};
 use crate::sys::{clock, process};
-use crate::vocab::identity::Identity;
+use crate::vocab::identity::{Identity, Pid};
 use crate::vocab::name::ServiceName;
 use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
@@ -31,6 +31,8 @@ pub struct Processes {
     pub is_ending: bool,
     /// What the supervisor calls itself.
     pub identifier: String,
+    /// The process that stands for the whole.
+    pub pid: Pid,
     /// The supervisor's own log.
     pub supervisor_log: PathBuf,
     /// Where programs are looked up.
@@ -151,10 +153,16 @@ impl Engine {
             empty_groups: self.roster.empty_groups().clone(),
             is_ending: self.is_ending(),
             identifier: self.roster.identifier.clone(),
+            pid: self.pid_of_all(),
             supervisor_log: self.paths.supervisor_log.clone(),
             path_variable: self.environment.value("PATH").map(str::to_owned),
             document: OnceLock::new(),
         }
+    }
+
+    /// The process that stands for the whole: signals to it are ones to the supervisor, and it stays when that is replaced.
+    pub(super) fn pid_of_all(&self) -> Pid {
+        self.guardian.map_or_else(process::own_pid, |guardian| guardian.pid)
     }
 
     fn process(&self, name: &ServiceName, service: &machine::service::Service) -> Process {

@@ -149,7 +149,7 @@ impl Tap {
                 captured.drain(..captured.len().saturating_sub(self.events.capture_max));
             }
         }
-        if self.events.log {
+        if self.events.log || self.events.copied {
             parts.push(Part::Written(text.to_vec()));
         }
     }
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn marks_are_found_wherever_a_read_cuts_them() {
-        let events = OutputEvents { log: false, capture_max: 100 };
+        let events = OutputEvents { capture_max: 100, ..OutputEvents::default() };
         for cut in 0..=TEXT.len() {
             let (log, told) = in_two(TEXT, cut, events);
             assert_eq!(String::from_utf8(log).unwrap(), "one\nthree<!--XSUP\nfour<", "cut at {cut}");
@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn all_that_is_written_is_told_and_marks_mean_nothing_without_a_size() {
-        let events = OutputEvents { log: true, capture_max: 0 };
+        let events = OutputEvents { log: true, ..OutputEvents::default() };
         assert_eq!(in_two(TEXT, 0, events), (TEXT.to_vec(), vec![Part::Written(TEXT.to_vec())]));
-        let both = OutputEvents { log: true, capture_max: 9 };
+        let both = OutputEvents { log: true, capture_max: 9, copied: false };
         let written = |text: &str| Part::Written(text.into());
         let told = in_two(b"a<!--XSUPERVISOR:BEGIN-->b<!--XSUPERVISOR:END-->c", 0, both).1;
         assert_eq!(told, [written("a"), written("b"), Part::Captured(b"b".to_vec()), written("c")]);
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn of_what_is_too_long_the_end_is_kept_and_what_never_ends_goes_into_the_log() {
-        let (mut tap, mut heard) = tap(OutputEvents { log: false, capture_max: 4 });
+        let (mut tap, mut heard) = tap(OutputEvents { capture_max: 4, ..OutputEvents::default() });
         let mut log = Vec::new();
         let text = b"<!--XSUPERVISOR:BEGIN-->123456<!--XSUPERVISOR:END-->";
         hear(&mut tap, text, OpenLines::Awaited, &mut log);

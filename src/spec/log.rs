@@ -59,6 +59,8 @@ pub struct OutputEvents {
     /// How many bytes they are told at most of what stands between `<!--XSUPERVISOR:BEGIN-->` and `<!--XSUPERVISOR:END-->`,
     /// which goes into no log then; 0 if these marks mean nothing.
     pub capture_max: usize,
+    /// Whether the supervisor's own log has all that is written as well, at its level debug.
+    pub copied: bool,
 }
 
 /// Where lines go.

@@ -308,6 +308,31 @@ pub struct User {
     pub name: String,
     /// What makes a process that user's.
     pub credentials: Credentials,
-    /// The home directory, which becomes `HOME`.
+    /// The home directory.
     pub home: PathBuf,
+    /// What becomes of the variables of a login.
+    pub login: LoginEnvironment,
+}
+
+/// What becomes of `HOME`, `USER` and `LOGNAME` for a process of another user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginEnvironment {
+    /// They are that user's, unless the service says otherwise.
+    Set,
+    /// They are as for any other process of the supervisor's.
+    Kept,
+}
+
+impl User {
+    /// The variables that this user's processes have because of that.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        match self.login {
+            LoginEnvironment::Set => vec![
+                ("HOME", self.home.display().to_string()),
+                ("USER", self.name.clone()),
+                ("LOGNAME", self.name.clone()),
+            ],
+            LoginEnvironment::Kept => Vec::new(),
+        }
+    }
 }

@@ -53,6 +53,17 @@ pub struct OwnLog {
     pub keep: u32,
     /// Where its lines go as well while it is in the foreground.
     pub echo: Echo,
+    /// What it has of what services write.
+    pub copies: Copies,
+}
+
+/// What the supervisor's own log has of what services write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// Nothing.
+    Nothing,
+    /// All that goes as it is into a file or nowhere, at the level debug.
+    All,
 }
 
 impl Default for OwnLog {
@@ -64,6 +75,7 @@ impl Default for OwnLog {
             size_max: 10_000_000,
             keep: 1,
             echo: Echo::Stderr,
+            copies: Copies::Nothing,
         }
     }
 }

@@ -39,6 +39,7 @@ pub(crate) const OWN: Script = Script {
     config: "\
 [supervisord]
 strip_ansi=true
+loglevel=debug
 minfds=700
 identifier=thing
 environment=SHARED=\"a b\",TWICE=\"of all\"
@@ -109,6 +110,9 @@ stdout_logfile=%(here)s/socket.out
         Shown("socket.out"),
         Written("settings.out", "settings"),
         Shown("settings.out"),
+        Written("supervisord.log", " DEBG 'settings' stdout output:\n0027\n"),
+        Written("supervisord.log", " DEBG 'colours' stdout emitted a comm event\n"),
+        Written("supervisord.log", " DEBG 'colours' stderr output:\ncomplaint\n"),
         Until("crashes", "FATAL"),
         Until("early", "FATAL"),
         Until("missing", "FATAL"),

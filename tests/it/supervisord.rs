@@ -87,6 +87,12 @@ impl Drop {
         (status["supervisor"]["running"] == true).then_some(pid)
     }
 
+    /// The guardian of the supervisor that answers, if one does.
+    pub(crate) fn guardian(&self) -> Option<i32> {
+        let status: Value = serde_json::from_str(&self.run("status --json").stdout).ok()?;
+        i32::try_from(status["supervisor"]["guardian"].as_i64()?).ok()
+    }
+
     pub(crate) fn pid_of(&self, name: &str) -> Option<i64> {
         let status: Value = serde_json::from_str(&self.run("status --json").stdout).unwrap();
         let services = status["services"].as_array().unwrap();

@@ -5,6 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::launch::attached::{Guise, become_command};
 use crate::spec::replicas::Replica;
+use crate::spec::service::User;
 use crate::vocab::selection::Selection;
 
 /// Becomes a command in a service's environment, directory and user; its exit code is the command's.
@@ -23,9 +24,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Run) -> Result<(), Failure> 
     };
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&service.directory);
-    if let Some(user) = &service.user {
-        command.env("HOME", &user.home).env("USER", &user.name).env("LOGNAME", &user.name);
-    }
+    command.envs(service.user.iter().flat_map(User::variables));
     command.envs(&service.env).env("PROCMAN_SERVICE", service.name.as_str());
     command.env(Replica::VARIABLE, service.replica.number.to_string());
     let (umask, nice, credentials) = (service.umask, service.nice, service.credentials());

@@ -7,7 +7,8 @@ use super::reader::Reader;
 use super::refusal::{Place, Refusal};
 use super::value::{boolean, byte_size, log_level, octal_type};
 use super::{overrides, python, user, words};
-use crate::spec::supervisor::{Echo, LogFormat, OwnLog};
+use crate::spec::supervisor::{Copies, Echo, LogFormat, OwnLog};
+use crate::vocab::log_level::LogLevel;
 use crate::vocab::rlimits::Least;
 
 /// Reads `[supervisord]`; its variables are known to all programs from here on.
@@ -103,6 +104,7 @@ impl Settings {
                 (true, "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => Echo::Stderr,
                 (true, _) => Echo::Nowhere,
             },
+            copies: if self.loglevel.level() >= LogLevel::Debug { Copies::All } else { Copies::Nothing },
         }
     }
 

@@ -202,6 +202,8 @@ impl Translator<'_> {
         let supervisord = &self.fleet.supervisord;
         let user = program.user.as_ref().or(supervisord.user.as_ref());
         table.keys.extend(user.map(|user| ("user", quoted(user))));
+        // supervisord leaves HOME, USER and LOGNAME as they are.
+        table.keys.extend(user.map(|_| ("set_login_environment", "false".to_owned())));
         let of_daemon = (!supervisord.nodaemon && supervisord.umask != 0o022).then_some(supervisord.umask);
         let umask = program.umask.or(of_daemon);
         table.keys.extend(umask.map(|umask| ("umask", format!("\"{umask:03o}\""))));

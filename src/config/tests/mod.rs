@@ -68,6 +68,19 @@ fn check_service(body: &str, expected: &[(usize, &[&str])]) {
 }
 
 #[test]
+fn who_runs_as_a_user_has_the_variables_of_a_login_unless_the_service_says_otherwise() {
+    let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
+    let variables = |more: &str| {
+        let service = load_service(&format!("command = \"sh\"\nuser = \"{}\"\n{more}", own.name));
+        service.user.as_ref().unwrap().variables()
+    };
+    let home = own.dir.display().to_string();
+    assert_eq!(variables("")[..2], [("HOME", home), ("USER", own.name.clone())]);
+    assert_eq!(variables("set_login_environment = true"), variables(""));
+    assert_eq!(variables("set_login_environment = false"), []);
+}
+
+#[test]
 fn a_full_file_becomes_the_fleet_it_describes() {
     let fleet = load_text(
         r#"

@@ -6,8 +6,8 @@ fn streams_are_told_of_as_each_says() {
     let service = load_service(
         "command = \"sh\"\noutput_events = { stdout = { log = true }, stderr = { capture = \"2KiB\" } }",
     );
-    assert_eq!(service.logs.stdout_events, OutputEvents { log: true, capture_max: 0 });
-    assert_eq!(service.logs.stderr_events, OutputEvents { log: false, capture_max: 2048 });
+    assert_eq!(service.logs.stdout_events, OutputEvents { log: true, ..OutputEvents::default() });
+    assert_eq!(service.logs.stderr_events, OutputEvents { capture_max: 2048, ..OutputEvents::default() });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use crate::daemon::engine::Engine;
 use crate::logs::tap::{Heard, Part};
 use crate::spec::listener::EventType;
+use crate::spec::supervisor::Copies;
 use crate::vocab::stream::Stream;
 
 impl Engine {
@@ -15,20 +16,43 @@ impl Engine {
         }
     }
 
-    /// Tells listeners of what a process wrote.
+    /// Tells listeners of what a process wrote, and the own log, as far as each is to be told.
     pub(in crate::daemon) fn tell_of_output(&mut self, heard: &Heard) {
+        let (name, stream) = (&heard.key.service, heard.key.stream);
+        let Some(service) = self.fleet.services().get(name) else { return };
+        if self.fleet.spec().supervisor().log.copies == Copies::All {
+            copy(&self.roster.unit(service.spec()).process, heard);
+        }
         if self.switchboard.is_idle() {
             return;
         }
-        let (name, stream) = (&heard.key.service, heard.key.stream);
-        let Some(service) = self.fleet.services().get(name) else { return };
+        let logs = &service.spec().logs;
+        let is_told = match stream {
+            Stream::Stdout => logs.stdout_events.log,
+            Stream::Stderr => logs.stderr_events.log,
+        };
         let live = service.phase().live().map(|live| live.identity.pid.as_raw());
         let pid = live.unwrap_or_else(|| self.switchboard.last_pid(name));
         let unit = self.roster.unit(service.spec());
         let who = format!("processname:{} groupname:{} pid:{pid}", unit.process, unit.group);
-        for part in &heard.parts {
+        let is_for_them = |part: &&Part| is_told || matches!(part, Part::Captured(_));
+        for part in heard.parts.iter().filter(is_for_them) {
             let (event, payload) = words(part, stream, &who);
             self.switchboard.tell(event, payload);
+        }
+    }
+}
+
+/// What a process wrote, in the own log, in supervisord's words.
+fn copy(process: &str, heard: &Heard) {
+    let stream = match heard.key.stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    for part in &heard.parts {
+        match part {
+            Part::Written(data) => tracing::debug!("'{process}' {stream} output:\n{}", text(data)),
+            Part::Captured(_) => tracing::debug!("'{process}' {stream} emitted a comm event"),
         }
     }
 }

@@ -24,7 +24,7 @@ fn parts(heard: &Heard) -> Vec<(bool, String)> {
 #[test]
 fn what_stands_between_the_marks_is_told_and_not_in_the_log() {
     let mut rig = Rig::new();
-    rig.attach_to("a", told_of(&rig, OutputEvents { log: false, capture_max: 1000 }));
+    rig.attach_to("a", told_of(&rig, OutputEvents { capture_max: 1000, ..OutputEvents::default() }));
     let mut writer = rig.writer("a");
     // No newline ends it, and the mark comes in two writes.
     writer.write_all(b"before\n<!--XSUPERVISOR:BEGIN-->the").unwrap();
@@ -42,7 +42,7 @@ const END: &[u8] = b"<!--XSUPERVISOR:END-->";
 
 /// A stream that captures, and its writer.
 fn capturing(rig: &Rig) -> File {
-    rig.attach_to("a", told_of(rig, OutputEvents { log: false, capture_max: 1000 }));
+    rig.attach_to("a", told_of(rig, OutputEvents { capture_max: 1000, ..OutputEvents::default() }));
     rig.writer("a")
 }
 
@@ -77,7 +77,7 @@ fn a_run_that_ends_in_the_midst_of_a_message_has_that_in_its_log_by_its_end() {
 fn a_run_that_ends_while_nobody_hears_ends_behind_all_that_it_wrote() {
     let mut rig = Rig::new();
     let mut writer = capturing(&rig);
-    let events = OutputEvents { log: true, capture_max: 0 };
+    let events = OutputEvents { log: true, ..OutputEvents::default() };
     let other = Destination::file(rig.path("logs").join("b"), Rotation::default());
     rig.attach_to("b", Destination { events, ..other });
     let mut other = rig.writer("b");
@@ -134,7 +134,7 @@ fn a_message_goes_on_through_a_reload_and_a_rotation_that_cut_its_marks() {
     let (came, stuck) = rig.pump.set_aside(key).blocking_recv().unwrap();
     assert_eq!((came, stuck), (SetAside::Done, 0));
     writer.write_all(&[&BEGIN[9..], b"the message", &END[..9]].concat()).unwrap();
-    let mut to = told_of(&rig, OutputEvents { log: false, capture_max: 2000 });
+    let mut to = told_of(&rig, OutputEvents { capture_max: 2000, ..OutputEvents::default() });
     to.rotation.keep += 1;
     rig.attach_to("a", to);
     rig.drain("a");
@@ -180,7 +180,7 @@ fn a_pump_that_is_closed_leaves_nothing_of_a_message_in_its_memory() {
 #[test]
 fn whoever_hears_too_slowly_makes_the_stream_wait_and_nothing_is_lost() {
     let mut rig = Rig::new();
-    rig.attach_to("a", told_of(&rig, OutputEvents { log: true, capture_max: 0 }));
+    rig.attach_to("a", told_of(&rig, OutputEvents { log: true, ..OutputEvents::default() }));
     let mut writer = rig.writer("a");
     let text = "grüße\n".repeat(1_000_000);
     let written = text.clone();

@@ -119,7 +119,7 @@ fn every_method_answers_pythons_own_client_as_supervisord_does() {
         ("supervisor.getSupervisorVersion", json!([]), json!("4.3.0")),
         ("supervisor.getIdentification", json!([]), json!("acme")),
         ("supervisor.getState", json!([]), json!({"statecode": 1, "statename": "RUNNING"})),
-        ("supervisor.getPID", json!([]), json!(it.supervisor())),
+        ("supervisor.getPID", json!([]), json!(it.guardian())),
         (
             "system.methodSignature",
             json!(["supervisor.startProcess"]),

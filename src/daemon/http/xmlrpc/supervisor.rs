@@ -8,7 +8,6 @@ use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 use crate::protocol::xmlrpc::message::Answer;
 use crate::protocol::xmlrpc::spoken;
 use crate::protocol::xmlrpc::value::Value;
-use crate::sys::process;
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -49,9 +48,9 @@ pub(super) const METHODS: &[Method] = &[
         names: &["supervisor.getPID"],
         types: &["int"],
         optional: 0,
-        help: "Says the pid of the supervisor.",
+        help: "Says the pid that stands for the whole: that of the supervisor's guardian, which is in the pidfile, if it has one.",
         at_end: AtEnd::Refused,
-        run: |_, _| Box::pin(async { Ok(Value::from(process::own_pid().as_raw())) }),
+        run: |desk, _| Box::pin(async { Ok(Value::from(desk.look().await?.pid.as_raw())) }),
     },
     Method {
         names: &["supervisor.shutdown"],
