@@ -9,7 +9,7 @@ use super::scope::Scope;
 use super::table::{Notes, Section, known_instead};
 use super::value::{Expected, Value};
 use crate::spec::log::Sockets;
-use crate::spec::supervisor::{ExitOn, LogFormat, OwnLog, Supervisor};
+use crate::spec::supervisor::{ExitOn, LogFormat, OwnLog, StopOrder, Supervisor};
 use crate::spec::target::Targets;
 use crate::vocab::log_level::LogLevel;
 use crate::vocab::name::ServiceName;
@@ -69,6 +69,7 @@ pub(super) fn supervisor<'a>(
         },
         least: Least::default(),
         log_sockets: sockets(base, &section).into(),
+        stops: StopOrder::ByNeeds,
     };
     section.refuse_others("[supervisor]");
     supervisor

@@ -182,7 +182,8 @@ impl Engine {
 
     /// Whether the own log has a copy of a stream: only one that goes as it is into a file, or nowhere, is looked at on its way.
     fn is_copied(&self, logs: &Logs, targets: &BTreeSet<Target>) -> bool {
-        let is_plain = targets.iter().all(|it| *it == Target::File) && logs.delivery.envelope == Envelope::None;
+        let is_plain =
+            targets.iter().all(|it| *it == Target::File) && logs.delivery.envelope == Envelope::None;
         is_plain && self.fleet.spec().supervisor().log.copies == Copies::All
     }
 

@@ -136,6 +136,9 @@ fn leaving(order: Order<'_>, name: &ServiceName) -> String {
     }
     const NAMED_MAX: usize = 3;
     let leavers = order.leavers.before(name);
+    if leavers.len() == 0 {
+        return "is stopped after those of higher priority values".to_owned();
+    }
     let more = leavers.len().saturating_sub(NAMED_MAX);
     let names: Vec<String> = leavers.take(NAMED_MAX).map(|dependent| format!("`{dependent}`")).collect();
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };

@@ -204,7 +204,8 @@ impl Fleet {
 
     pub(super) fn order(&self) -> Order<'_> {
         let (graph, services, removed) = (self.spec.graph(), &self.services, &self.removed);
-        Order { graph, services, removed, leavers: &self.leavers }
+        let stops = self.spec.supervisor().stops;
+        Order { graph, services, removed, leavers: &self.leavers, stops }
     }
 
     /// Changes one service and notes whose turn it may be because of it.
@@ -217,7 +218,8 @@ impl Fleet {
         change(service);
         service.note_step(self.now);
         self.deadlines.set(name, service.timers().min());
-        self.leavers.turn(&leaver, &service.as_leaver());
+        let after = service.as_leaver();
+        self.leavers.turn(&leaver, &after);
         let runs_after = service.runs();
         let has_worsened = Prospect::has_worsened(prospect, Prospect::of(service));
         if service.memory() != memory_before {
@@ -228,6 +230,9 @@ impl Fleet {
             self.runs.extend(runs_after.into_iter().flatten().map(|run| (run, name.clone())));
         }
         self.note(name);
+        if leaver.is_some() && after.is_none() {
+            self.note_next_to_end();
+        }
         if has_worsened && self.spec.graph().has_soft_needs() {
             self.note_who_waits(name);
         }
@@ -250,6 +255,14 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// Notes that the turn may have come of who ends next by priority.
+    fn note_next_to_end(&mut self) {
+        let next = self.order().next_to_end();
+        let next: Vec<(i32, ServiceName)> =
+            next.filter_map(|name| Some((self.services.get(name)?.spec.priority, name.clone()))).collect();
+        self.pending.extend(next);
     }
 
     /// Notes that a service and those around it may look different, and that their turn may have come.

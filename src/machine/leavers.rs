@@ -5,10 +5,16 @@ use super::service::Service;
 use crate::spec;
 use crate::vocab::name::ServiceName;
 
-/// Who has to end before whom, by who is needed. It is kept as services change: whoever asks for those that one service
+/// Who has to end before whom, by who is needed and by priority. It is kept as services change: whoever asks for those that one service
 /// waits for goes through no others, however many need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Leavers(BTreeMap<ServiceName, BTreeSet<ServiceName>>);
+pub(super) struct Leavers {
+    before: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
+    /// How many have each priority.
+    ranks: BTreeMap<i32, usize>,
+    /// How many need something.
+    needy: usize,
+}
 
 /// A service that those which it needs wait for at their end, or none.
 pub(super) type Leaver = Option<Arc<spec::service::Service>>;
@@ -26,7 +32,17 @@ impl Leavers {
     /// Those who have to end before a service, by name.
     pub(super) fn before(&self, name: &ServiceName) -> impl ExactSizeIterator<Item = &ServiceName> {
         const NOBODY: &BTreeSet<ServiceName> = &BTreeSet::new();
-        self.0.get(name).unwrap_or(NOBODY).iter()
+        self.before.get(name).unwrap_or(NOBODY).iter()
+    }
+
+    /// The highest of their priorities; none if nobody leaves.
+    pub(super) fn rank_max(&self) -> Option<i32> {
+        self.ranks.last_key_value().map(|(rank, _)| *rank)
+    }
+
+    /// Whether nobody of them needs anybody.
+    pub(super) fn need_nothing(&self) -> bool {
+        self.needy == 0
     }
 
     /// A service was the one before a change, and is the other after it.
@@ -36,15 +52,30 @@ impl Leavers {
         }
         for (spec, needed) in before.iter().flat_map(|spec| spec.depends_on.keys().map(move |it| (spec, it)))
         {
-            if let Some(leavers) = self.0.get_mut(needed) {
+            if let Some(leavers) = self.before.get_mut(needed) {
                 leavers.remove(&spec.name);
                 if leavers.is_empty() {
-                    self.0.remove(needed);
+                    self.before.remove(needed);
                 }
             }
         }
         for (spec, needed) in after.iter().flat_map(|spec| spec.depends_on.keys().map(move |it| (spec, it))) {
-            self.0.entry(needed.clone()).or_default().insert(spec.name.clone());
+            self.before.entry(needed.clone()).or_default().insert(spec.name.clone());
+        }
+        before.iter().for_each(|spec| self.count_out(spec));
+        if let Some(spec) = after {
+            *self.ranks.entry(spec.priority).or_default() += 1;
+            self.needy += usize::from(!spec.depends_on.is_empty());
+        }
+    }
+
+    fn count_out(&mut self, spec: &spec::service::Service) {
+        self.needy -= usize::from(!spec.depends_on.is_empty());
+        if let Some(count) = self.ranks.get_mut(&spec.priority) {
+            *count -= 1;
+            if *count == 0 {
+                self.ranks.remove(&spec.priority);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use super::phase::{Awaits, Phase, Rest};
 use super::service::Service;
 use crate::spec::graph::{Bond, Condition, Graph, Need};
 use crate::spec::policy::RestartPolicy;
+use crate::spec::supervisor::StopOrder;
 use crate::vocab::name::ServiceName;
 use crate::vocab::state::{Goal, Health};
 
@@ -16,6 +17,8 @@ pub(super) struct Order<'a> {
     /// Those that the graph knows no more: they keep what they needed until they have gone.
     pub(super) removed: &'a BTreeSet<ServiceName>,
     pub(super) leavers: &'a Leavers,
+    /// Who is stopped before whom.
+    pub(super) stops: StopOrder,
 }
 
 /// What a waiting service waits for.
@@ -52,7 +55,26 @@ impl<'a> Order<'a> {
 
     /// Whether `name` may be asked to end: nobody has to end before it.
     pub(super) fn may_stop(self, name: &ServiceName) -> bool {
-        self.leavers.before(name).len() == 0
+        self.leavers.before(name).len() == 0 && !self.is_outranked(name)
+    }
+
+    /// Whether somebody is on the way out who goes before `name` by priority.
+    fn is_outranked(self, name: &ServiceName) -> bool {
+        let own = self.services.get(name).map(|it| it.spec.priority);
+        self.goes_by_priority() && self.leavers.rank_max() > own
+    }
+
+    /// Whether priorities say who ends before whom: where somebody needs somebody, both could wait for each other.
+    fn goes_by_priority(self) -> bool {
+        self.stops == StopOrder::ByPriority && self.graph.is_flat() && self.leavers.need_nothing()
+    }
+
+    /// Those whose turn to end comes next by their priority.
+    pub(super) fn next_to_end(self) -> impl Iterator<Item = &'a ServiceName> {
+        let waits = move |(_, it): &(&ServiceName, &Service)| it.phase.is_up() && it.is_leaving();
+        let next = self.leavers.rank_max().filter(|_| self.goes_by_priority());
+        let waiting = self.services.iter().filter(waits);
+        waiting.filter(move |(_, it)| Some(it.spec.priority) == next).map(|(name, _)| name)
     }
 
     fn unmet_of(self, name: &ServiceName, bond: Bond) -> impl Iterator<Item = (&'a ServiceName, Condition)> {

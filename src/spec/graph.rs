@@ -90,6 +90,11 @@ impl Graph {
         Ok(Self { needs, needed_by, order, has_soft_needs })
     }
 
+    /// Whether nobody needs anybody.
+    pub fn is_flat(&self) -> bool {
+        self.needed_by.is_empty()
+    }
+
     /// Whether some service can be up without something that it names.
     pub fn has_soft_needs(&self) -> bool {
         self.has_soft_needs

@@ -36,6 +36,18 @@ pub struct Supervisor {
     pub least: Least,
     /// Where the daemons listen that services' lines may go to.
     pub log_sockets: Arc<Sockets>,
+    /// Who is stopped before whom.
+    pub stops: StopOrder,
+}
+
+/// Who is stopped before whom, of services that are to end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StopOrder {
+    /// Whoever needs something before that.
+    #[default]
+    ByNeeds,
+    /// Where nobody needs anybody, the higher priority values before the lower ones, as supervisord ends them.
+    ByPriority,
 }
 
 /// The supervisor's own log.
@@ -135,6 +147,7 @@ impl Supervisor {
             log: OwnLog::default(),
             least: Least::default(),
             log_sockets: Arc::default(),
+            stops: StopOrder::ByNeeds,
         }
     }
 

@@ -108,6 +108,11 @@ fn the_own_log_and_what_is_said_of_all_programs_are_the_same() {
 }
 
 #[test]
+fn the_whole_ends_in_the_same_order() {
+    check(&own::ORDER);
+}
+
+#[test]
 fn superlance_does_the_same() {
     check(&superlance::SUPERLANCE);
 }

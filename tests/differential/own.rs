@@ -2,7 +2,7 @@
 
 use crate::Script;
 use crate::events::EARS;
-use crate::world::Step::{Ctl, File, Shown, Until, Written};
+use crate::world::Step::{Ctl, File, Gone, Shown, Until, Written};
 
 /// Text in colour, cut within a sequence and within a capture.
 const COLOURS: &str = r#"
@@ -33,6 +33,36 @@ words.append(sum(1 for _ in iter(connects, False)))
 os.write(1, (" ".join(map(str, words)) + "\n").encode())
 time.sleep(600)
 "#;
+
+/// Programs that say when they end.
+pub(crate) const ORDER: Script = Script {
+    name: "order",
+    config: "\
+[program:db]
+command=sh -c 'trap \"sleep 0.3; echo db >> %(here)s/order; exit 0\" TERM; echo up; while :; do sleep 0.05; done'
+priority=10
+startsecs=0
+stdout_logfile=%(here)s/db.out
+[program:web]
+command=sh -c 'trap \"sleep 0.6; echo web >> %(here)s/order; exit 0\" TERM; echo up; while :; do sleep 0.05; done'
+priority=20
+startsecs=0
+stdout_logfile=%(here)s/web.out
+[program:mid]
+command=sh -c 'trap \"echo mid >> %(here)s/order; exit 0\" TERM; echo up; while :; do sleep 0.05; done'
+priority=15
+startsecs=0
+stdout_logfile=%(here)s/mid.out
+",
+    steps: &[
+        Written("db.out", "up"),
+        Written("web.out", "up"),
+        Written("mid.out", "up"),
+        Ctl("shutdown"),
+        Gone,
+        Shown("order"),
+    ],
+};
 
 pub(crate) const OWN: Script = Script {
     name: "own",

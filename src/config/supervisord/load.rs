@@ -11,7 +11,7 @@ use crate::config::environment::Environment;
 use crate::config::load::{self, Machine};
 use crate::config::problem::{Problem, Problems};
 use crate::spec::fleet::Fleet;
-use crate::spec::supervisor::Supervisor;
+use crate::spec::supervisor::{StopOrder, Supervisor};
 use crate::vocab::name::ServiceName;
 
 /// Whether a file is one of supervisord's: by its name, or because it has a section that only those have.
@@ -196,6 +196,7 @@ fn with_own_settings(supervisor: Supervisor, settings: &Settings) -> Supervisor 
         pid_file: settings.named_pidfile.as_ref().map(PathBuf::from),
         log: settings.own_log(),
         least: settings.least(),
+        stops: StopOrder::ByPriority,
         ..supervisor
     }
 }

@@ -76,6 +76,7 @@ impl Engine {
         match news {
             News::Said(run, bytes) => self.switchboard.hear(run, &bytes),
             News::Tick(tick, seconds) => self.switchboard.tell(tick, format!("when:{seconds}")),
+            News::Supervisor(change) => self.switchboard.tell(change, String::new()),
             News::Remote { kind, data } => {
                 self.switchboard.tell(EventType::RemoteCommunication, format!("type:{kind}\n{data}"));
                 let what = What::RemoteCommunication { kind, data };

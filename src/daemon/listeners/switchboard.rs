@@ -32,6 +32,8 @@ pub enum News {
     Said(RunId, Vec<u8>),
     /// The wall clock has come to another slice of a tick, which began so many seconds after 1970 UTC.
     Tick(EventType, u64),
+    /// The supervisor stops everything, or is about to start it, as if it was another one.
+    Supervisor(EventType),
     /// A client has something to say.
     Remote {
         /// Of which kind it is, in the client's words.

@@ -18,6 +18,7 @@ use crate::machine::service::Service;
 use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
 use crate::spec::graph::{Bond, Condition, Need};
+use crate::spec::supervisor::StopOrder;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -193,9 +194,15 @@ impl World {
         fleet: &'a Fleet,
         name: &ServiceName,
     ) -> impl Iterator<Item = &'a ServiceName> {
+        let is_flat = fleet.services().values().all(|it| it.spec().depends_on.is_empty());
+        let goes_by_priority = is_flat && fleet.spec().supervisor().stops == StopOrder::ByPriority;
+        let own = fleet.services().get(name).map(|it| it.spec().priority);
         let in_the_way = move |service: &&Service| {
-            let needs_it = service.spec().depends_on.contains_key(name) && service.goal() != Goal::Up;
-            needs_it && (service.holds_up_order() || self.is_after_stop(&service.spec().name))
+            let is_above = goes_by_priority && own.is_some_and(|own| service.spec().priority > own);
+            let goes_first = is_above || service.spec().depends_on.contains_key(name);
+            goes_first
+                && service.goal() != Goal::Up
+                && (service.holds_up_order() || self.is_after_stop(&service.spec().name))
         };
         fleet.services().values().filter(in_the_way).map(|service| &service.spec().name)
     }

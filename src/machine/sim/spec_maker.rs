@@ -17,7 +17,7 @@ use crate::spec::policy::{
 use crate::spec::replicas::Replica;
 use crate::spec::schedule::{Missed, Overlap, Schedule, Task};
 use crate::spec::service::{Command, Service};
-use crate::spec::supervisor::{ExitOn, OwnLog, Supervisor};
+use crate::spec::supervisor::{ExitOn, OwnLog, StopOrder, Supervisor};
 use crate::spec::target::Targets;
 use crate::spec::watch::Watch;
 use crate::vocab::name::ServiceName;
@@ -50,6 +50,10 @@ pub(in crate::machine) fn plain(text: &str) -> Service {
 }
 
 pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
+    fleet_that_stops(StopOrder::ByNeeds, services)
+}
+
+pub(in crate::machine) fn fleet_that_stops(stops: StopOrder, services: Vec<Service>) -> Arc<Fleet> {
     let supervisor = Supervisor {
         config: PathBuf::from("/services.toml"),
         state_dir: PathBuf::from("/"),
@@ -63,6 +67,7 @@ pub(in crate::machine) fn fleet_of(services: Vec<Service>) -> Arc<Fleet> {
         log: OwnLog::default(),
         least: Least::default(),
         log_sockets: Arc::default(),
+        stops,
     };
     Arc::new(Fleet::new(supervisor, services).unwrap())
 }
@@ -93,7 +98,11 @@ pub(super) fn fleet(rng: &mut Rng) -> Arc<Fleet> {
         service.depends_on = needs(rng, &services);
         services.push(service);
     }
-    fleet_of(alike(services))
+    // Where nobody needs anybody, priorities say who ends first.
+    if rng.u32(0..4) == 0 {
+        services.iter_mut().for_each(|service| service.depends_on.clear());
+    }
+    fleet_that_stops(StopOrder::ByPriority, alike(services))
 }
 
 /// The fleet after somebody edited its file: services come, go, and change.
@@ -108,7 +117,7 @@ pub(super) fn edited(rng: &mut Rng, before: &Fleet) -> Arc<Fleet> {
             _ => edit(rng, &mut services),
         }
     }
-    fleet_of(alike(services))
+    fleet_that_stops(StopOrder::ByPriority, alike(services))
 }
 
 fn random_drain(rng: &mut Rng) -> Duration {

@@ -181,7 +181,9 @@ async fn begin(
     let services = Selection::of([process.word.as_str()]);
     // supervisord's clients know of no dependencies, so that nobody could be asked.
     let dependents = Dependents::Forced;
-    let order = Order { services, dependents, pace: Pace::InOrder, ..Order::default() };
+    // supervisord stops in the order of priorities when it ends, and all at once when it is asked to.
+    let pace = if process.unit.program.is_some() { Pace::AtOnce } else { Pace::InOrder };
+    let order = Order { services, dependents, pace, ..Order::default() };
     let command = match deed {
         Deed::Start => {
             look_up(process, processes.path_variable.as_deref())?;

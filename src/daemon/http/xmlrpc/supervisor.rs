@@ -8,6 +8,7 @@ use crate::protocol::xmlrpc::fault::{Fault, FaultCode};
 use crate::protocol::xmlrpc::message::Answer;
 use crate::protocol::xmlrpc::spoken;
 use crate::protocol::xmlrpc::value::Value;
+use crate::spec::listener::EventType;
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -108,6 +109,8 @@ pub async fn restart(desk: &Desk) -> Answer {
 }
 
 async fn begin_again(desk: &Desk) -> Result<(), Fault> {
+    let tell = |change| desk.mailbox.send(Message::ToListeners(News::Supervisor(change)));
+    tell(EventType::SupervisorStateChangeStopping).await;
     let stopped = desk.order(Command::Stop(Order::default())).await?;
     // An engine that ends meanwhile refuses what follows.
     let _ = stopped.report.await;
@@ -119,5 +122,6 @@ async fn begin_again(desk: &Desk) -> Result<(), Fault> {
     if !problems.is_empty() {
         tracing::warn!("cannot take over the config; the services start as it was\n{problems}");
     }
+    tell(EventType::SupervisorStateChangeRunning).await;
     desk.order(Command::Up(Order::default())).await.map(drop)
 }
