@@ -18,7 +18,6 @@ use crate::machine::service::Service;
 use crate::machine::ticket::{Answer, TicketId, Verdict as Judged};
 use crate::spec;
 use crate::spec::graph::{Bond, Condition, Need};
-use crate::spec::supervisor::StopOrder;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
@@ -187,24 +186,6 @@ impl World {
         require(is_in_order, || {
             format!("`{name}` is asked to end while {first:?} has a process: {:?}", fleet.services())
         })
-    }
-
-    fn leave_before<'a>(
-        &self,
-        fleet: &'a Fleet,
-        name: &ServiceName,
-    ) -> impl Iterator<Item = &'a ServiceName> {
-        let is_flat = fleet.services().values().all(|it| it.spec().depends_on.is_empty());
-        let goes_by_priority = is_flat && fleet.spec().supervisor().stops == StopOrder::ByPriority;
-        let own = fleet.services().get(name).map(|it| it.spec().priority);
-        let in_the_way = move |service: &&Service| {
-            let is_above = goes_by_priority && own.is_some_and(|own| service.spec().priority > own);
-            let goes_first = is_above || service.spec().depends_on.contains_key(name);
-            goes_first
-                && service.goal() != Goal::Up
-                && (service.holds_up_order() || self.is_after_stop(&service.spec().name))
-        };
-        fleet.services().values().filter(in_the_way).map(|service| &service.spec().name)
     }
 
     /// A ticket is answered once, by its deadline, of every service that it names, and what it says is true.
