@@ -17,7 +17,7 @@ use procman::machine::ticket::TicketId;
 use procman::spec;
 use procman::spec::graph::{Condition, Need, Needs};
 use procman::spec::log::Sockets;
-use procman::spec::supervisor::{ExitOn, OwnLog, Supervisor};
+use procman::spec::supervisor::{ExitOn, OwnLog, StopOrder, Supervisor};
 use procman::vocab::identity::{Identity, Pid, StartTime};
 use procman::vocab::moment::Moment;
 use procman::vocab::name::ServiceName;
@@ -150,5 +150,6 @@ fn supervisor() -> Supervisor {
         log: OwnLog::default(),
         least: Least::default(),
         log_sockets: Sockets::default().into(),
+        stops: StopOrder::ByNeeds,
     }
 }
