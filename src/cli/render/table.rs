@@ -12,7 +12,7 @@ use crate::vocab::state::{Goal, State};
 
 /// The whole status: services, what is wrong with them, survivors, supervisor.
 pub(in crate::cli) fn status(status: &Status) -> String {
-    let mut parts = vec![services(&status.services, Table::new().width().filter(|width| *width > 0))];
+    let mut parts = vec![services(&status.services, width_of_terminal())];
     let said = status.services.iter().flat_map(|it| {
         let words = complaints(it).into_iter().chain(second_words(it));
         words.chain(schedule_words(it)).chain(enablement_words(it))
@@ -273,7 +273,22 @@ pub(in crate::cli) fn ports(ports: &[PortView]) -> String {
             port.command.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    finish(&mut table, &[0, 4, 6])
+    cut(&finish(&mut table, &[0, 4, 6]), width_of_terminal())
+}
+
+/// The width of the terminal that is written to, if it is one.
+fn width_of_terminal() -> Option<u16> {
+    Table::new().width().filter(|width| *width > 0)
+}
+
+/// Lines that are too wide for the terminal are cut, so that a row stays a row: `--json` has all of it.
+fn cut(text: &str, width_max: Option<u16>) -> String {
+    let Some(max) = width_max.map(usize::from) else { return text.to_owned() };
+    let cut = |line: &str| match line.char_indices().nth(max.saturating_sub(1)) {
+        Some((at, last)) if at + last.len_utf8() < line.len() => format!("{}…", &line[..at]),
+        Some(_) | None => line.to_owned(),
+    };
+    text.lines().map(cut).collect::<Vec<_>>().join("\n")
 }
 
 /// Whose process it is, and of which service if that is not the one that the port is assigned to.
@@ -286,7 +301,7 @@ fn verdict_words(port: &PortView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without;
+    use super::{cut, without};
 
     #[test]
     fn columns_are_left_out_of_a_table_whole() {
@@ -296,5 +311,12 @@ mod tests {
             text,
             "NAME  STATE    PID  PORTS  UPTIME  RESTARTS\napi   running   12  3000   1.0s           0"
         );
+    }
+
+    #[test]
+    fn a_line_that_is_too_wide_is_cut_and_says_so() {
+        assert_eq!(cut("über\nabc\nabcd", Some(3)), "üb…\nabc\nab…");
+        assert_eq!(cut("abcd", Some(4)), "abcd");
+        assert_eq!(cut("abcd", None), "abcd");
     }
 }
