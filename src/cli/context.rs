@@ -80,15 +80,21 @@ impl Context {
             Err(Failure::Config(problems)) => problems,
             proven_or_not => return proven_or_not,
         };
-        let applied = Applied::read(&self.paths).filter(Applied::is_whole);
-        let applied = applied.and_then(|applied| {
-            let text = &applied.text;
-            let fleet = load::prove(text, &self.config, &self.environment, Machine::Trusted).ok()?;
-            fleet.scaled(&applied.counts).ok()
-        });
-        let fleet = applied.ok_or(Failure::Config(problems))?;
+        let fleet = self.applied().ok_or(Failure::Config(problems))?;
         self.say("warning: the config has problems, and is not what runs: `procman check` tells them");
         Ok(fleet.overruled(&enabled::read(&self.paths)))
+    }
+
+    /// The fleet that the supervisor acts on, or acted on last; none where that is not the fleet of one text.
+    fn applied(&self) -> Option<Fleet> {
+        let applied = Applied::read(&self.paths).filter(Applied::is_whole)?;
+        let fleet = load::prove(&applied.text, &self.config, &self.environment, Machine::Trusted).ok()?;
+        fleet.scaled(&applied.counts).ok()
+    }
+
+    /// The same, or else the fleet of the file: whose services there are at this moment.
+    pub(super) fn in_force(&self) -> Option<Fleet> {
+        self.applied().or_else(|| self.load().ok())
     }
 
     pub(super) fn load(&self) -> Result<Fleet, Problems> {

@@ -59,14 +59,12 @@ pub fn on_the_wire(item: Item) -> LogItem {
             partial: end == PieceEnd::GoesOn,
         }),
         Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
-        Item::Note(Note { service, unix_ms, told: Told::Missing { stream, bytes } }) => {
-            LogItem::Note(LogNote {
-                service,
-                note: NoteKind::Missing,
-                time: rfc_3339(unix_ms),
-                stream: Some(stream),
-                bytes: Some(bytes),
-            })
+        Item::Note(Note { service, unix_ms, told }) => {
+            let (note, stream, bytes) = match told {
+                Told::Missing { stream, bytes } => (NoteKind::Missing, Some(stream), Some(bytes)),
+                Told::Removed => (NoteKind::Removed, None, None),
+            };
+            LogItem::Note(LogNote { service, note, time: rfc_3339(unix_ms), stream, bytes })
         }
     }
 }

@@ -45,6 +45,8 @@ pub mod http;
 pub mod last_words;
 /// Services that are told of events.
 pub mod listeners;
+/// What a reading of logs is told beside the files.
+pub mod log_feed;
 /// Which lines of the logs a client means, and how they cross the socket.
 pub mod log_query;
 /// One look at a live run: ports held, check passed.

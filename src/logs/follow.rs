@@ -11,6 +11,7 @@ use super::place::{self, Place};
 use super::query::{Line, Source};
 use super::reader::{From, PIECE_BYTES};
 use super::run_ends::RunEnds;
+use super::session::Roster;
 use super::tap::whole_characters;
 use crate::vocab::name::ServiceName;
 
@@ -38,6 +39,8 @@ struct Track {
     source: Source,
     /// How far its file is read; none as long as it has none.
     place: Option<Place>,
+    /// Where it begins that had no file at first, in milliseconds since 1970 UTC.
+    since_ms: Option<u64>,
     /// The beginning of a line whose end has not come.
     open_line: Vec<u8>,
     /// When more of it came at last.
@@ -64,12 +67,27 @@ impl Follower {
         open_lines: OpenLines,
         times: PathBuf,
     ) -> Self {
-        let tracks = sources.into_iter().zip(places).map(|(source, place)| {
-            let mut track = Track { source, place: None, open_line: Vec::new(), grown_ms: 0 };
-            track.go_to(place);
-            track
-        });
+        let tracks = sources.into_iter().zip(places).map(|(source, place)| Track::new(source, place, None));
         Self { tracks: tracks.collect(), open_lines, times }
+    }
+
+    /// Follows the streams of a roster as well, with what came since; says of which services that it follows there are none.
+    pub(super) fn adopt(&mut self, roster: Roster) -> BTreeSet<ServiceName> {
+        let stay: BTreeSet<ServiceName> =
+            roster.sources.iter().map(|source| source.service.clone()).collect();
+        for source in roster.sources {
+            // The last lines of a stream that goes to another file may not be read yet, so the track of the old one stays.
+            if !self.tracks.iter().any(|track| track.source == source) {
+                self.tracks.push(Track::new(source, None, Some(roster.since_ms)));
+            }
+        }
+        let services = self.tracks.iter().map(|track| &track.source.service);
+        services.filter(|service| !stay.contains(*service)).cloned().collect()
+    }
+
+    /// Follows a service no more.
+    pub(super) fn leave(&mut self, service: &ServiceName) {
+        self.tracks.retain(|track| track.source.service != *service);
     }
 
     /// Whether more has come than a look brings, or to another file.
@@ -118,6 +136,10 @@ impl Follower {
 }
 
 impl Track {
+    fn new(source: Source, place: Option<Place>, since_ms: Option<u64>) -> Self {
+        Self { source, place, since_ms, open_line: Vec::new(), grown_ms: 0 }
+    }
+
     fn go_to(&mut self, place: Option<Place>) {
         self.place = place;
         self.open_line.clear();
@@ -156,7 +178,7 @@ impl Track {
         if from.as_ref().is_some_and(|from| from.inode == to.inode && from.offset >= to.offset) {
             return Ok(None);
         }
-        let from = from.map_or(From::Since(None), From::Place);
+        let from = from.map_or(From::Since(self.since_ms), From::Place);
         Ok(Some(Span { source: self.source.clone(), from, to }))
     }
 

@@ -11,6 +11,7 @@ pub(super) struct RunEnds(BTreeMap<ServiceName, Runs>);
 #[derive(Debug, Default)]
 struct Runs {
     live: BTreeSet<RunId>,
+    ended: Option<RunId>,
     ends_ms: Vec<u64>,
 }
 
@@ -31,6 +32,7 @@ impl RunEnds {
                 Turn::Began(began) => drop(runs.live.insert(began.began)),
                 Turn::Ended(record) => {
                     runs.live.remove(&record.run);
+                    runs.ended = runs.ended.max(Some(record.run));
                     if runs.live.range(record.run..).next().is_none() {
                         runs.ends_ms.push(mark.turn.unix_ms());
                         ended.insert(mark.service.clone());
@@ -39,6 +41,12 @@ impl RunEnds {
             }
         }
         ended
+    }
+
+    /// Whether a run of a service goes on, as far as that was told.
+    pub(super) fn is_live(&self, service: &ServiceName) -> bool {
+        // That an earlier run has ended may never have been told.
+        self.0.get(service).is_some_and(|runs| runs.live.last().copied() > runs.ended)
     }
 
     /// Those of one service, in the order of their times, in milliseconds since 1970 UTC.

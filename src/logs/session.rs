@@ -7,7 +7,7 @@ use super::envelope::OpenLines;
 use super::follow::{Follower, PAUSE};
 use super::merge::Span;
 use super::place::{self, Place};
-use super::query::{self, Item, Query};
+use super::query::{self, Item, Note, Query, Source, Told};
 use super::run_ends::RunEnds;
 use super::weave::weave;
 use crate::sys;
@@ -31,6 +31,8 @@ struct Course {
     held: Vec<Mark>,
     /// Services whose runs have ended of which not all is read yet.
     ended: BTreeSet<ServiceName>,
+    /// Services that are followed until their runs have ended.
+    leaving: BTreeSet<ServiceName>,
     run_ends: RunEnds,
 }
 
@@ -43,6 +45,34 @@ pub trait Listener {
     fn rest(&mut self) -> ControlFlow<()>;
 }
 
+/// What is in no log file.
+pub trait Feed {
+    /// The marks that were not given before, in the order of their times.
+    fn marks(&mut self) -> Vec<Mark>;
+
+    /// Which streams are followed from here on, if these are others than before.
+    fn roster(&mut self) -> Option<Roster>;
+}
+
+/// Which streams are followed.
+#[derive(Debug)]
+pub struct Roster {
+    /// All of them.
+    pub sources: Vec<Source>,
+    /// What those wrote before that were not followed is not shown, in milliseconds since 1970 UTC.
+    pub since_ms: u64,
+}
+
+impl<M: FnMut() -> Vec<Mark>> Feed for M {
+    fn marks(&mut self) -> Vec<Mark> {
+        self()
+    }
+
+    fn roster(&mut self) -> Option<Roster> {
+        None
+    }
+}
+
 /// A reading of logs.
 pub struct Session<'a> {
     /// What is wanted.
@@ -51,8 +81,8 @@ pub struct Session<'a> {
     pub going: Going,
     /// The wall clock.
     pub unix_ms: fn() -> u64,
-    /// Gives the marks that it did not give before, in the order of their times.
-    pub marks: &'a mut dyn FnMut() -> Vec<Mark>,
+    /// Marks, and which services there are.
+    pub feed: &'a mut dyn Feed,
 }
 
 /// Where sources end is looked up again when a run ended or began meanwhile, so often at most.
@@ -94,8 +124,12 @@ impl Session<'_> {
         };
         let Query { sources, times, .. } = self.query.clone();
         let follower = Follower::new(sources, ends, open_lines, times);
-        let mut course = Course { follower, held: Vec::new(), ended: BTreeSet::new(), run_ends };
+        let (ended, leaving) = (BTreeSet::new(), BTreeSet::new());
+        let mut course = Course { follower, held: Vec::new(), ended, leaving, run_ends };
         while listener.rest().is_continue() {
+            if let Some(roster) = self.feed.roster() {
+                course.leaving = course.follower.adopt(roster);
+            }
             let spans = self.spans(&mut course)?;
             let next = if spans.iter().any(Option::is_some) {
                 self.catch_up(&mut course, &spans, listener)?
@@ -113,11 +147,11 @@ impl Session<'_> {
 
     /// Where all sources end, and every mark that stands before that.
     fn begin(&mut self, run_ends: &mut RunEnds) -> io::Result<(Vec<Option<Place>>, Vec<Mark>)> {
-        let mut marks = (self.marks)();
+        let mut marks = self.feed.marks();
         run_ends.note(&marks);
         for _ in 1..TRIES {
             let ends = self.ends(run_ends)?;
-            let more = (self.marks)();
+            let more = self.feed.marks();
             if more.is_empty() {
                 return Ok((ends, marks));
             }
@@ -143,7 +177,7 @@ impl Session<'_> {
         }
         for _ in 0..TRIES {
             spans = course.follower.behind(&course.run_ends)?;
-            let more = (self.marks)();
+            let more = self.feed.marks();
             if more.is_empty() {
                 break;
             }
@@ -161,7 +195,7 @@ impl Session<'_> {
         spans: &[Option<Span>],
         listener: &mut (impl Listener + Send),
     ) -> io::Result<ControlFlow<()>> {
-        let Course { follower, held, ended, run_ends } = course;
+        let Course { follower, held, ended, run_ends, .. } = course;
         let mut read = || {
             let spans = spans.iter().flatten().cloned().collect();
             let fresh = query::Fresh { spans, marks: held, run_ends };
@@ -186,7 +220,7 @@ impl Session<'_> {
         let mut lines = course.follower.look(unix_ms())?;
         let mut is_behind = false;
         for _ in 1..TRIES {
-            let more = (self.marks)();
+            let more = self.feed.marks();
             if more.is_empty() {
                 break;
             }
@@ -197,13 +231,14 @@ impl Session<'_> {
             }
             lines.extend(course.follower.look(unix_ms())?);
         }
-        let Course { follower, held, ended, run_ends } = course;
+        let Course { follower, held, ended, run_ends, .. } = course;
         if !is_behind {
             lines.extend(follower.close(ended, unix_ms()));
         }
         let mut items = weave(lines, held, run_ends, &self.query.times);
         if !is_behind {
             items.extend(held.drain(..).map(Item::Mark));
+            items.extend(course.take_leave(unix_ms()));
         }
         let pattern = self.query.pattern.as_ref();
         items.retain(|item| match item {
@@ -219,5 +254,15 @@ impl Course {
     fn note(&mut self, marks: Vec<Mark>) {
         self.ended.extend(self.run_ends.note(&marks));
         self.held.extend(marks);
+    }
+
+    /// Of services that are no more, once all that they wrote is read.
+    fn take_leave(&mut self, unix_ms: u64) -> Vec<Item> {
+        let leaving = std::mem::take(&mut self.leaving).into_iter();
+        let (live, gone): (BTreeSet<ServiceName>, BTreeSet<ServiceName>) =
+            leaving.partition(|service| self.run_ends.is_live(service));
+        self.leaving = live;
+        gone.iter().for_each(|service| self.follower.leave(service));
+        gone.into_iter().map(|service| Item::Note(Note { service, unix_ms, told: Told::Removed })).collect()
     }
 }

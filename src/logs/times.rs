@@ -28,10 +28,10 @@ pub struct Entry {
 }
 
 /// A new entry is due after this many milliseconds, …
-const SPAN_MS: u64 = 1000;
-/// … or after this many, when so many bytes have come.
-const BUSY_SPAN_MS: u64 = 100;
-const BUSY_BYTES: u64 = 4096;
+const SPAN_MS: u64 = 100;
+/// … or after this many, when so many bytes have come that it is a small part of what lies on the disk.
+const BUSY_SPAN_MS: u64 = 20;
+const BUSY_BYTES: u64 = 512;
 
 const ENTRY_BYTES: u64 = 16;
 

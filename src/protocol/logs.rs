@@ -117,7 +117,7 @@ pub struct LogNote {
     pub note: NoteKind,
     /// When, in RFC 3339.
     pub time: String,
-    /// Of which of its streams.
+    /// Of which of its streams lines are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
     /// How many bytes are missing.
@@ -131,6 +131,8 @@ pub struct LogNote {
 pub enum NoteKind {
     /// Lines are missing here: the service wrote so much that rotation dropped them before they were read.
     Missing,
+    /// The service has ended, and the config has it no more: nothing of it follows unless it comes back.
+    Removed,
 }
 
 impl LogMark {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::history;
 use super::paths::Paths;
+use super::roster_watch::RosterWatch;
 use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
 
@@ -11,6 +12,8 @@ use crate::vocab::name::ServiceName;
 /// service whose records cannot be read, nothing is told.
 #[derive(Debug)]
 pub struct Marks {
+    paths: Paths,
+    watch: RosterWatch,
     tracks: Vec<Track>,
 }
 
@@ -21,18 +24,30 @@ struct Track {
     /// The file as it was when it was read: another inode or size has more to tell.
     seen: Option<(u64, u64)>,
     last: Option<Turn>,
+    /// What was before this time is not told, in milliseconds since 1970 UTC.
+    since_ms: u64,
 }
 
 impl Marks {
     /// Of these services; nothing is read yet.
     pub fn new<'a>(paths: &Paths, services: impl IntoIterator<Item = &'a ServiceName>) -> Self {
-        let track = |service: &ServiceName| Track {
-            service: service.clone(),
-            file: history::file_of(paths, service),
-            seen: None,
-            last: None,
-        };
-        Self { tracks: services.into_iter().map(track).collect() }
+        let watch = RosterWatch::new(paths);
+        let tracks = services.into_iter().map(|service| Track::new(paths, service, 0)).collect();
+        Self { paths: paths.clone(), watch, tracks }
+    }
+
+    /// Tells of these services as well, of what is since then, in milliseconds since 1970 UTC.
+    pub fn include<'a>(&mut self, services: impl IntoIterator<Item = &'a ServiceName>, since_ms: u64) {
+        for service in services {
+            if !self.tracks.iter().any(|track| track.service == *service) {
+                self.tracks.push(Track::new(&self.paths, service, since_ms));
+            }
+        }
+    }
+
+    /// Since when the supervisor may have other services, in milliseconds since 1970 UTC, if that was not told.
+    pub fn roster_news(&mut self) -> Option<u64> {
+        self.watch.news()
     }
 
     /// What was not told yet, in the order of its times.
@@ -47,6 +62,11 @@ impl Marks {
 }
 
 impl Track {
+    fn new(paths: &Paths, service: &ServiceName, since_ms: u64) -> Self {
+        let file = history::file_of(paths, service);
+        Self { service: service.clone(), file, seen: None, last: None, since_ms }
+    }
+
     fn read(&mut self, found: &mut Vec<Mark>) {
         let seen = fs::metadata(&self.file).ok().map(|it| (it.ino(), it.len()));
         if seen == self.seen {
@@ -62,6 +82,7 @@ impl Track {
         if let Some(last) = turns.last() {
             self.last = Some(last.clone());
         }
+        turns.retain(|turn| turn.unix_ms() >= self.since_ms);
         found.extend(turns.into_iter().map(|turn| Mark { service: self.service.clone(), turn }));
     }
 }

@@ -28,6 +28,8 @@ pub mod pidfile;
 mod replace;
 /// Which of the processes of procman's own is the supervisor.
 pub mod roles;
+/// Whether there are other services.
+mod roster_watch;
 /// One restart of the whole system at a time.
 pub mod turn;
 /// Runs whose end nobody has recorded.

@@ -84,7 +84,8 @@ fn of_a_service_without_a_log_file_is_told_where_its_output_goes() {
             .contains("`a` has no log file to show: its output goes where the supervisor's own does")
     );
     assert!(told("logs a --stdout").contains("its output goes nowhere"));
-    assert_eq!(told("logs") + &told("logs b") + &told("logs a -q"), "");
+    assert!(told("logs b").contains("`b` has written nothing yet"));
+    assert_eq!(told("logs") + &told("logs b -q") + &told("logs a -q"), "");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use crate::harness::{Fleet, wait_until};
 
 /// The answer to a GET, from its head on, as it comes.
-fn get(fleet: &Fleet, address: &str) -> BufReader<UnixStream> {
+pub(crate) fn get(fleet: &Fleet, address: &str) -> BufReader<UnixStream> {
     let mut socket = UnixStream::connect(fleet.paths().socket).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     write!(socket, "GET {address} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();

@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use procman::protocol::status::Status;
 
 use crate::harness::{Fleet, is_alive, wait_until};
+use crate::log_targets::get;
 
 /// Of a numbered line and its end.
 const LINE_BYTES: u64 = 18;
@@ -167,4 +168,55 @@ fn the_last_lines_of_a_run_that_ends_beside_its_supervisor_are_kept() {
             status.services.iter().all(|service| service.pid.is_none()).then_some(())
         });
     }
+}
+
+#[test]
+fn who_follows_all_services_hears_of_those_that_come_and_is_told_of_those_that_go() {
+    let config = |names: &[&str]| {
+        let service = |name: &&str| {
+            format!(
+                "[services.{name}]\ncommand = \"{{puppet}} out {name}-says stay\"\nmin_uptime = \"1ms\"\n"
+            )
+        };
+        names.iter().map(service).collect::<String>()
+    };
+    let fleet = Fleet::new(&config(&["a", "b"]));
+    fleet.run("up -q").expect(0);
+    wait_until("both have written", || {
+        (!fleet.read("logs/a.out.log").is_empty() && !fleet.read("logs/b.out.log").is_empty()).then_some(())
+    });
+    let mut follower = fleet.spawn("logs -f");
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut socket = get(&fleet, "/v1/logs?follow=true").lines().map_while(Result::ok);
+    for service in ["a", "b"] {
+        assert!(lines.any(|line| line == format!("{service} | {service}-says")));
+        assert!(socket.any(|line| line.contains(&format!("{service}-says"))));
+    }
+    fleet.configure(&config(&["a", "later"]));
+    fleet.run("reload").expect(0);
+    let (mut told, mut heard) = (Vec::new(), Vec::new());
+    let is_all = |lines: &[String], removed: &str| {
+        lines.iter().any(|line| line.contains("later-says"))
+            && lines.iter().any(|line| line.contains(removed))
+    };
+    while !is_all(&told, "removed: the config has no such service any more") {
+        told.push(lines.next().unwrap());
+    }
+    while !is_all(&heard, "\"note\":\"removed\"") {
+        heard.push(socket.next().unwrap());
+    }
+    assert!(told.contains(&"later | later-says".to_owned()), "{told:?}");
+    let of_b: Vec<&String> = told.iter().filter(|line| line.starts_with("b     |")).collect();
+    assert!(of_b.len() >= 2 && of_b[of_b.len() - 1].contains("removed"), "{told:?}");
+    assert!(of_b[of_b.len() - 2].contains("was ended by SIGTERM"), "its end comes before: {told:?}");
+    fleet.run("scale later=2").expect(0);
+    assert!(lines.any(|line| line == "later-2 | later-says"));
+    assert!(socket.any(|line| line.contains("later-2")));
+    fleet.configure(&config(&["a", "b", "later"]));
+    fleet.run("reload").expect(0);
+    assert!(
+        lines.any(|line| line == "b       | b-says"),
+        "it is back, and what it wrote before is not shown again"
+    );
+    let _ = (follower.kill(), follower.wait());
 }

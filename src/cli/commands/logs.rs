@@ -9,12 +9,15 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::render::log::{LogText, Pieces, told};
+use crate::daemon::log_feed::LogFeed;
 use crate::daemon::log_query;
+use crate::logs::files;
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
-use crate::logs::query::{self, Item, Query, Streams};
+use crate::logs::query::{self, Item, Query, Source, Streams};
 use crate::logs::session::{Going, Listener, Session};
 use crate::rundir::marks::Marks;
+use crate::spec::fleet::Fleet;
 use crate::spec::log::{Logs, Target};
 use crate::spec::service::Service;
 use crate::vocab::line_count::LineCount;
@@ -39,7 +42,7 @@ pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Fa
     if sources.is_empty() || !args.services.is_empty() {
         services
             .iter()
-            .filter_map(|service| elsewhere(service, streams))
+            .filter_map(|service| elsewhere(service, streams).or_else(|| unwritten(service)))
             .for_each(|words| context.say(&words));
     }
     let pattern = args.grep.as_deref().map(Pattern::parse).transpose();
@@ -57,12 +60,13 @@ pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Fa
     if query.is_void() {
         return Err(Failure::Usage("cannot show logs: --until is not after --since".to_owned()));
     }
-    let mut marks = Marks::new(&context.paths, &picked);
+    let pick = || Some(streams_of(&context.in_force()?, &args.services, streams));
+    let mut feed = LogFeed::new(Marks::new(&context.paths, &picked), pick);
     let session = Session {
         query: &query,
         going: if args.follow { Going::On } else { Going::AsFarAsItIs },
         unix_ms: || u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
-        marks: &mut || marks.news(),
+        feed: &mut feed,
     };
     let pieces = if args.grep.is_some() { Pieces::Apart } else { Pieces::Joined };
     let form = match (args.json, args.raw) {
@@ -75,6 +79,15 @@ pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Fa
     printer.end();
     read.map_err(|error| Failure::System(unreadable(&error)))?;
     printer.failure.map_or(Ok(()), Err)
+}
+
+/// The streams that these words mean, as far as there are such services.
+fn streams_of(fleet: &Fleet, words: &[String], streams: Streams) -> Vec<Source> {
+    let each = words.iter().map(|word| Selection::of([word]));
+    let all = words.is_empty().then(Selection::all);
+    let picked = each.chain(all).filter_map(|selection| fleet.pick(&selection).ok()).flatten();
+    let services: BTreeSet<ServiceName> = picked.collect();
+    query::sources(services.iter().filter_map(|name| fleet.service(name)).map(|it| &**it), streams)
 }
 
 fn unreadable(error: &io::Error) -> String {
@@ -104,6 +117,14 @@ fn elsewhere(service: &Service, streams: Streams) -> Option<String> {
     Some(format!(
         "`{name}` has no log file to show: its output goes {places} (the config may name \"file\" as well)"
     ))
+}
+
+/// That a service has no log at all, if it could have one.
+fn unwritten(service: &Service) -> Option<String> {
+    let sources = query::sources([service], Streams::Both);
+    let is_there = |source: &Source| files::all(&source.file).iter().any(|path| path.exists());
+    let name = &service.name;
+    (!sources.iter().any(is_there)).then(|| format!("`{name}` has written nothing yet"))
 }
 
 fn place(target: Target) -> &'static str {

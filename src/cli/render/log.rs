@@ -79,11 +79,17 @@ impl LogText {
         if self.unfinished.take().is_some() { "\n" } else { "" }
     }
 
-    fn head(&self, service: &ServiceName) -> String {
+    fn head(&mut self, service: &ServiceName) -> String {
+        let known = self.names.iter().position(|name| name == service);
+        let at = known.unwrap_or_else(|| {
+            // Who comes later leaves the others their colours.
+            self.width = self.width.max(service.as_str().len());
+            self.names.push(service.clone());
+            self.names.len() - 1
+        });
         if self.names.len() == 1 {
             return String::new();
         }
-        let at = self.names.iter().position(|name| name == service).unwrap_or(0);
         let style = Style::new().fg_color(Some(COLOURS[at % COLOURS.len()].into()));
         format!("{style}{service:<width$} |{style:#} ", width = self.width)
     }
@@ -109,6 +115,7 @@ pub(in crate::cli) fn told(note: &Note) -> String {
             let bytes = Bytes(bytes);
             format!("{at} {bytes} of {stream} are missing here: rotation dropped them before they were read")
         }
+        Told::Removed => format!("{at} removed: the config has no such service any more"),
     }
 }
 
@@ -154,6 +161,8 @@ mod tests {
         let mut text = LogText::new(&names, Pieces::Joined);
         assert_eq!(text.of(&line("api", b"hi")), "\x1b[36mapi    |\x1b[0m hi\n");
         assert_eq!(text.of(&line("worker", b"ho")), "\x1b[32mworker |\x1b[0m ho\n");
+        assert_eq!(text.of(&line("later-one", b"new")), "\x1b[35mlater-one |\x1b[0m new\n");
+        assert_eq!(text.of(&line("worker", b"ho")), "\x1b[32mworker    |\x1b[0m ho\n", "it keeps its colour");
         let began = Began { v: 1, began: RunId(7), unix_ms: 1_764_118_731_042, pid: Pid::new(42).unwrap() };
         let mark = Item::Mark(Mark { service: names[0].clone(), turn: Turn::Began(began) });
         let marked = LogText::new(&names[..1], Pieces::Joined).of(&mark);

@@ -10,15 +10,17 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Asked, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::framing::Framing;
 use super::refusal::{self, Body, Refusal};
+use crate::daemon::log_feed::LogFeed;
 use crate::daemon::log_query;
 use crate::daemon::mailbox::{Mailbox, Message};
-use crate::logs::query::Item;
+use crate::logs::query::{Item, Source};
 use crate::logs::session::{Going, Listener, Session};
 use crate::protocol::logs::{LogItem, LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::{Kind, Problem};
@@ -45,8 +47,9 @@ pub async fn stream(
     let reader = READERS.try_acquire().map_err(|_| too_many())?;
     let ended = mailbox.ended();
     let going = if asked.follow { Going::On } else { Going::AsFarAsItIs };
+    let again = again(mailbox.clone(), &asked);
     let query = mailbox.ask(|reply| Message::ReadLogs(asked, reply)).await.ok_or_else(refusal::ending)?;
-    let (query, mut marks) = query.map_err(Refusal)?;
+    let (query, marks) = query.map_err(Refusal)?;
     let framing = Framing::of(&headers);
     let (frames, body) = mpsc::channel(FRAMES_AHEAD);
     let over = Arc::new(AtomicBool::new(false));
@@ -55,8 +58,8 @@ pub async fn stream(
     let mut pass_on =
         PassOn { frames, framing, frame: String::new(), over, _still_read: still_read, _reader: reader };
     let read = move || {
-        let mut marks = || marks.news();
-        let session = Session { query: &query, going, unix_ms: clock::unix_ms, marks: &mut marks };
+        let mut feed = LogFeed::new(marks, again);
+        let session = Session { query: &query, going, unix_ms: clock::unix_ms, feed: &mut feed };
         if let Err(error) = session.run(&mut pass_on) {
             tracing::debug!(%error, "cannot read logs for a client");
         }
@@ -66,6 +69,25 @@ pub async fn stream(
     thread.map_err(|error| no_thread(&error))?;
     let body = Bytes::from_stream(ReceiverStream::new(body).map(Ok::<_, Infallible>));
     Ok(([(header::CONTENT_TYPE, framing.content_type())], body).into_response())
+}
+
+/// Which streams are meant by the same words when there are other services. A word that means none any more is passed over. It
+/// waits on the calling thread.
+fn again(mailbox: Mailbox, asked: &LogsQuery) -> impl FnMut() -> Option<Vec<Source>> + use<> {
+    let runtime = Handle::current();
+    let words = asked.services.as_deref().map(|words| words.split(',').map(str::to_owned).collect());
+    let words: Vec<Option<String>> =
+        words.map_or_else(|| vec![None], |words: Vec<String>| words.into_iter().map(Some).collect());
+    let stream = asked.stream;
+    move || {
+        let mut sources = Vec::new();
+        for services in words.clone() {
+            let asked = LogsQuery { services, stream, ..LogsQuery::default() };
+            let answer = runtime.block_on(mailbox.ask(|reply| Message::ReadLogs(asked, reply)))?;
+            sources.extend(answer.into_iter().flat_map(|(query, _)| query.sources));
+        }
+        Some(sources)
+    }
 }
 
 /// Sets log files aside, whatever their sizes are.

@@ -50,7 +50,7 @@ impl HearsLines {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut hears = Self { heard: Vec::new(), at_rest: Some(Box::new(at_rest)), enough, deadline };
         let mut marks = Vec::new;
-        let session = Session { query, going: Going::On, unix_ms: || 7, marks: &mut marks };
+        let session = Session { query, going: Going::On, unix_ms: || 7, feed: &mut marks };
         session.run(&mut hears).unwrap();
         hears.heard
     }

@@ -131,7 +131,7 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
     };
     let mut hears = Hears { heard: Vec::new(), at_rest: &mut at_rest, rests: 0 };
     let mut marks = || told.lock().unwrap().drain(..).collect();
-    let session = Session { query: &query, going: Going::On, unix_ms: || 40_000, marks: &mut marks };
+    let session = Session { query: &query, going: Going::On, unix_ms: || 40_000, feed: &mut marks };
     session.run(&mut hears).unwrap();
     let expected = ["one", "<ended>", "two", "three", "<ended>", "<began>", "four", "five", "five"];
     assert_eq!(hears.heard, expected);
@@ -214,7 +214,7 @@ fn a_line_ends_with_its_run_for_who_follows() {
         _ => writer.append(b"mn\n", 60_000).unwrap(),
     };
     let mut hears = Hears { heard: Vec::new(), at_rest: &mut at_rest, rests: 0 };
-    Session { query: &query, going: Going::On, unix_ms: || 70_000, marks: &mut marks }
+    Session { query: &query, going: Going::On, unix_ms: || 70_000, feed: &mut marks }
         .run(&mut hears)
         .unwrap();
     let before = ["one", "ab", "<ended>", "<began>", "cd", "<ended>", "ef", "gh", "<ended>"];
@@ -231,7 +231,7 @@ fn heard_by_follower(at_rest: impl Fn(usize, &mut Series) -> Vec<Mark> + Sync) -
     let mut marks = || told.lock().unwrap().drain(..).collect();
     let mut at_rest = |rests: usize| told.lock().unwrap().extend(at_rest(rests, &mut writer));
     let mut hears = Hears { heard: Vec::new(), at_rest: &mut at_rest, rests: 0 };
-    let session = Session { query: &query, going: Going::On, unix_ms: || 70_000, marks: &mut marks };
+    let session = Session { query: &query, going: Going::On, unix_ms: || 70_000, feed: &mut marks };
     session.run(&mut hears).unwrap();
     let begin = hears.heard.iter().rposition(|item| item == "<began>").unwrap();
     hears.heard.split_off(begin + 1)
