@@ -68,17 +68,20 @@ impl Context {
 
     /// The same with the counts of replicas that were asked for since the file was applied.
     pub(super) fn prove_as_scaled(&self) -> Result<Fleet, Failure> {
-        let fleet = self.prove()?;
+        self.prove().map(|fleet| self.as_scaled(fleet))
+    }
+
+    fn as_scaled(&self, fleet: Fleet) -> Fleet {
         let counts = Applied::read(&self.paths).unwrap_or_default().counts;
         // Counts that do not fit the file are for whoever applies it.
-        Ok(fleet.scaled(&counts).unwrap_or(fleet))
+        fleet.scaled(&counts).unwrap_or(fleet)
     }
 
     /// The fleet to look at, not to change: that of the file or, while the file has problems, the one that was applied last.
     pub(super) fn known(&self) -> Result<Fleet, Failure> {
-        let problems = match self.prove_as_scaled() {
-            Err(Failure::Config(problems)) => problems,
-            proven_or_not => return proven_or_not,
+        let problems = match self.load() {
+            Ok(fleet) => return Ok(self.as_scaled(fleet.overruled(&enabled::read(&self.paths)))),
+            Err(problems) => problems,
         };
         let fleet = self.applied().ok_or(Failure::Config(problems))?;
         self.say("warning: the config has problems, and is not what runs: `procman check` tells them");

@@ -128,14 +128,16 @@ fn ask_code(error: &AskError) -> u8 {
     match error {
         AskError::Unreachable(_) => 4,
         AskError::Refused(problem) => match problem.kind {
-            Kind::BadRequest | Kind::NotFound | Kind::NoSuchService | Kind::BadMethod | Kind::TooLarge => 2,
-            Kind::ConfigForbids => 2,
+            Kind::BadRequest | Kind::NotFound | Kind::BadMethod | Kind::TooLarge => 2,
+            Kind::NoSuchService | Kind::ConfigForbids => 2,
             Kind::NoGuardian | Kind::Busy => 1,
             Kind::Ending => 4,
             Kind::Needed => 5,
         },
         AskError::NoAnswer(_) | AskError::Broken(_) => 4,
-        AskError::NotUnderstood(_) | AskError::NotKnown(_) => 4,
+        AskError::NotUnderstood(_) => 4,
+        // It answers, and has touched nothing.
+        AskError::NotKnown(_) => 2,
         AskError::StillAlive => 1,
     }
 }

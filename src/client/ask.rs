@@ -52,8 +52,8 @@ pub enum AskError {
 }
 
 /// The way out where client and supervisor do not understand each other.
-const OTHER_VERSION: &str =
-    "hint: it is of another version; `procman upgrade` puts this one in its place, and no service notices";
+const OTHER_VERSION: &str = "hint: it is of another version; `procman upgrade` puts this one in its place, and no service notices; one that does not \
+     understand that either is replaced by `procman restart --emergency`";
 
 /// How long a supervisor may take to end when it has nothing left to do.
 const ENDED_MAX: Duration = Duration::from_secs(10);

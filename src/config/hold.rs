@@ -96,13 +96,14 @@ fn read_sockets_alone(section: &Section<'_>, holder: &Holder<'_>, sockets: Socke
             value.add(what, "add `hold = \"listen-fds\"`, \"stdin\" or \"python\", or remove it");
         }
     }
-    let is_about = |key| if key == "socket_backlog" { "sockets" } else { "unix sockets" };
-    for key in ["socket_mode", "socket_owner", "socket_backlog"] {
+    let (unix, any) = ("add `sockets`, or remove it", "add `hold` or `sockets`, or remove it");
+    for (key, about, way_out) in [
+        ("socket_mode", "unix sockets", unix),
+        ("socket_owner", "unix sockets", unix),
+        ("socket_backlog", "sockets", any),
+    ] {
         if let Some(value) = section.own(key).filter(|_| sockets.is_empty()) {
-            value.add(
-                format!("`{key}` is about {} that procman holds", is_about(key)),
-                "add `hold` or `sockets`, or remove it",
-            );
+            value.add(format!("`{key}` is about {about} that procman holds"), way_out);
         }
     }
     None

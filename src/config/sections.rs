@@ -137,9 +137,12 @@ pub(super) fn endpoint(value: &Value<'_>) -> Option<Endpoint> {
     port(value).map(Endpoint::tcp)
 }
 
-/// What may be written in a glob.
-pub(super) const GLOB_WORDS: &str =
-    "`*` stands for any text, `[ab]` for a or b, `{a,b}` for either; `\\` before one takes it as it is";
+/// What came of a glob, or a note of why nothing did.
+pub(super) fn note_glob<T>(value: &Value<'_>, glob: Result<T, globset::Error>) -> Option<T> {
+    let words =
+        "`*` stands for any text, `[ab]` for a or b, `{a,b}` for either; `\\` before one takes it as it is";
+    glob.map_err(|error| value.add(format!("this is not a glob: {}", error.kind()), words)).ok()
+}
 
 /// Reads `[emergency]`: the globs of `also_kill`.
 pub(super) fn emergency<'a>(
@@ -151,13 +154,7 @@ pub(super) fn emergency<'a>(
     let values = section.value("also_kill").map(|value| value.members()).unwrap_or_default();
     let globs = values.iter().filter_map(|value| {
         let text = value.text()?;
-        match Glob::new(&text) {
-            Ok(_) => Some(text),
-            Err(error) => {
-                value.add(format!("this is not a glob: {}", error.kind()), GLOB_WORDS);
-                None
-            }
-        }
+        note_glob(value, Glob::new(&text)).map(|_| text)
     });
     let globs = globs.collect();
     section.refuse_others("[emergency]");

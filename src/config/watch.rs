@@ -43,11 +43,5 @@ fn glob(value: &Value<'_>) -> Option<String> {
         return None;
     }
     let text = text.strip_prefix("./").unwrap_or(&text).to_owned();
-    match GlobBuilder::new(&text).literal_separator(true).build() {
-        Ok(_) => Some(text),
-        Err(error) => {
-            value.add(format!("this is not a glob: {}", error.kind()), sections::GLOB_WORDS);
-            None
-        }
-    }
+    sections::note_glob(value, GlobBuilder::new(&text).literal_separator(true).build()).map(|_| text)
 }

@@ -45,7 +45,7 @@ pub enum Kind {
     Needed,
     /// 413: the body is larger than any request is.
     TooLarge,
-    /// 503: too many ask for the same at once.
+    /// 503: too many ask for the same at once, or a request does not come to its end.
     Busy,
     /// 503: the supervisor is about to end.
     Ending,

@@ -86,7 +86,7 @@ fn cases(taken: u16, port: u16) -> Vec<Case> {
         case(
             "check",
             Class::FailedCheck,
-            "its check failed 2 times: ",
+            "failed check 2 times: ",
             &format!("{serve}http.server.HTTPServer(('127.0.0.1', {port}), Sick).serve_forever()\n"),
         )
         .with(&format!(

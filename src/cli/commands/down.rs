@@ -50,13 +50,17 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
                 "interrupted; what runs has not been stopped\nhint: `procman down` goes on".to_owned(),
             );
             up::launch(context)?;
-            runtime.block_on(shut_down(context, args))?;
+            let down = runtime.block_on(shut_down(context, args));
+            say_at_interrupt(String::new());
+            down?;
         }
         // Somebody has asked for it already.
         Err(Failure::Ask(AskError::Refused(problem))) if problem.kind == Kind::Ending => {
             context.say("the supervisor is ending already; waiting for it");
             say_at_interrupt(STOPPING.to_owned());
-            runtime.block_on(system::until_gone(context, args.timeout.unwrap_or(END_MAX)))?;
+            let gone = runtime.block_on(system::until_gone(context, args.timeout.unwrap_or(END_MAX)));
+            say_at_interrupt(String::new());
+            gone?;
         }
         other => other?,
     }

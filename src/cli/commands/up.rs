@@ -79,7 +79,9 @@ async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
                  hint: `procman status` shows how things stand; `procman up` goes on, `procman down` ends it"
                     .to_owned(),
             );
-            launch_or_join(context).await
+            let launched = launch_or_join(context).await;
+            say_at_interrupt(String::new());
+            launched
         }
         Err(unreachable) => Err(unreachable.into()),
     }

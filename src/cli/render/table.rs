@@ -2,6 +2,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{time, tree};
+use crate::logs::printable::printable;
 use crate::protocol::status::{
     ConfigChange, Does, Part, PortView, ServicePort, ServiceView, Status, SupervisorView, TargetView,
 };
@@ -270,7 +271,9 @@ pub(in crate::cli) fn ports(ports: &[PortView]) -> String {
             port.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             port.user.clone().unwrap_or_else(|| "-".to_owned()),
             port.age_s.map_or_else(|| "-".to_owned(), uptime),
-            port.command.clone().unwrap_or_else(|| "-".to_owned()),
+            port.command
+                .as_deref()
+                .map_or_else(|| "-".to_owned(), |it| printable(it.as_bytes()).into_owned()),
         ]);
     }
     cut(&finish(&mut table, &[0, 4, 6]), width_of_terminal())

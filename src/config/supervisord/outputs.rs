@@ -67,11 +67,12 @@ impl Translator<'_> {
         targets.iter().any(is_named).then_some(stream.name)
     }
 
-    /// As supervisord does, files that the config names are made when a run begins, and whoever may by the umask reads them.
+    /// As supervisord does, files that the config names are made when a run begins, and the umask says for whom; in the
+    /// foreground that is one's own, which is nearly always 022.
     fn mode(&self, named: &[&str], streams: usize) -> String {
         let supervisord = &self.fleet.supervisord;
         let masked = if supervisord.nodaemon { 0o022 } else { supervisord.umask };
-        let mode = quoted(&format!("{:04o}", 0o644 & !masked));
+        let mode = quoted(&format!("{:04o}", 0o666 & !masked));
         match named {
             [] => String::new(),
             all if all.len() == streams => format!(", mode = {mode}"),

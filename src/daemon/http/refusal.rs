@@ -35,12 +35,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Ok(Ok(Json(body))) => Ok(Self(body)),
             Ok(Err(rejection)) => Err(rejection.into()),
             Err(_) => Err(Refusal(Problem {
-                kind: Kind::BadRequest,
+                kind: Kind::Busy,
                 what: format!(
                     "cannot read the request: its body did not come within {}s",
                     BODY_MAX.as_secs()
                 ),
-                hint: None,
+                hint: Some("send it again".to_owned()),
             })),
         }
     }
