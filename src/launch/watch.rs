@@ -45,8 +45,8 @@ impl<'a> Watch<'a> {
         match charge {
             None => {
                 let side = fork::fork_self()?;
-                if let (Side::Parent(supervisor), Some(signal)) = (side, self.asked_to_end) {
-                    let _ = signal::send(supervisor, signal);
+                if let Side::Parent(supervisor) = side {
+                    self.repeat_to(supervisor);
                 }
                 Ok(side)
             }
@@ -84,10 +84,19 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Passes on what has come before another program takes this one's place.
+    /// Passes on to the next supervisor what has come before another program takes this one's place, which knows of nothing
+    /// that was said to the supervisor before.
     pub(super) fn pass_on(&mut self, supervisor: Identity) {
+        self.repeat_to(supervisor);
         while let Some(signal) = self.signals.next_that_came() {
             self.hear(signal, supervisor);
+        }
+    }
+
+    /// One that came when the supervisor before was just ending was heard by nobody.
+    fn repeat_to(&self, supervisor: Identity) {
+        if let Some(signal) = self.asked_to_end {
+            let _ = signal::send(supervisor, signal);
         }
     }
 
@@ -118,5 +127,32 @@ impl<'a> Watch<'a> {
         if let Err(error) = detach::reopen_removed_output(&self.paths.supervisor_log) {
             tracing::warn!(%error, "cannot go on with the log in its place");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::Watch;
+    use crate::rundir::paths::Paths;
+    use crate::sys::fork::Signals;
+    use crate::sys::lock::FileLock;
+    use crate::sys::process;
+    use crate::vocab::identity::Pid;
+    use crate::vocab::signal::Signal;
+
+    #[test]
+    fn what_the_supervisor_before_was_asked_when_it_was_ending_the_next_one_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::new(&dir.path().join("services.toml"), dir.path());
+        let lock = FileLock::try_take(&dir.path().join("lock")).unwrap().unwrap().keep();
+        let signals = Signals::hold(&[]).unwrap();
+        let asked_to_end = Some(Signal::TERM);
+        let mut watch = Watch { paths: &paths, lock, signals, ear: None, asked_to_end };
+        let mut next = Command::new("sleep").arg("20").spawn().unwrap();
+        watch.pass_on(process::identify(Pid::new(next.id().try_into().unwrap()).unwrap()).unwrap());
+        assert_eq!(next.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
     }
 }
