@@ -47,11 +47,29 @@ impl Leavers {
 
     /// A service was the one before a change, and is the other after it.
     pub(super) fn turn(&mut self, before: &Leaver, after: &Leaver) {
-        if before == after {
+        // Each change of any service comes by here: whole specs are not compared.
+        let is_same = match (before, after) {
+            (None, None) => true,
+            (Some(before), Some(after)) => Arc::ptr_eq(before, after),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        if is_same {
             return;
         }
-        for (spec, needed) in before.iter().flat_map(|spec| spec.depends_on.keys().map(move |it| (spec, it)))
-        {
+        before.iter().for_each(|spec| self.count_out(spec));
+        after.iter().for_each(|spec| self.count_in(spec));
+    }
+
+    fn count_in(&mut self, spec: &spec::service::Service) {
+        for needed in spec.depends_on.keys() {
+            self.before.entry(needed.clone()).or_default().insert(spec.name.clone());
+        }
+        *self.ranks.entry(spec.priority).or_default() += 1;
+        self.needy += usize::from(!spec.depends_on.is_empty());
+    }
+
+    fn count_out(&mut self, spec: &spec::service::Service) {
+        for needed in spec.depends_on.keys() {
             if let Some(leavers) = self.before.get_mut(needed) {
                 leavers.remove(&spec.name);
                 if leavers.is_empty() {
@@ -59,17 +77,6 @@ impl Leavers {
                 }
             }
         }
-        for (spec, needed) in after.iter().flat_map(|spec| spec.depends_on.keys().map(move |it| (spec, it))) {
-            self.before.entry(needed.clone()).or_default().insert(spec.name.clone());
-        }
-        before.iter().for_each(|spec| self.count_out(spec));
-        if let Some(spec) = after {
-            *self.ranks.entry(spec.priority).or_default() += 1;
-            self.needy += usize::from(!spec.depends_on.is_empty());
-        }
-    }
-
-    fn count_out(&mut self, spec: &spec::service::Service) {
         self.needy -= usize::from(!spec.depends_on.is_empty());
         if let Some(count) = self.ranks.get_mut(&spec.priority) {
             *count -= 1;

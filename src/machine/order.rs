@@ -73,8 +73,10 @@ impl<'a> Order<'a> {
     pub(super) fn next_to_end(self) -> impl Iterator<Item = &'a ServiceName> {
         let waits = move |(_, it): &(&ServiceName, &Service)| it.phase.is_up() && it.is_leaving();
         let next = self.leavers.rank_max().filter(|_| self.goes_by_priority());
-        let waiting = self.services.iter().filter(waits);
-        waiting.filter(move |(_, it)| Some(it.spec.priority) == next).map(|(name, _)| name)
+        next.into_iter().flat_map(move |rank| {
+            let waiting = self.services.iter().filter(waits);
+            waiting.filter(move |(_, it)| it.spec.priority == rank).map(|(name, _)| name)
+        })
     }
 
     fn unmet_of(self, name: &ServiceName, bond: Bond) -> impl Iterator<Item = (&'a ServiceName, Condition)> {
