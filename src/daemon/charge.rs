@@ -68,12 +68,15 @@ impl Charge {
 #[derive(Debug)]
 pub struct Lead {
     first: Identity,
+    /// The process that the run began with, of a run that this process started: our own child holds its numbers until it is
+    /// reaped, which it is when it is not the main one any more, or the run is over.
+    own: Option<Stem>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct State {
-    main: Stem,
+    main: Identity,
     span: Span,
 }
 
@@ -88,21 +91,21 @@ enum Span {
 impl Lead {
     /// A run that has just begun with this process.
     pub fn of_new_run(first: Identity) -> Self {
-        Self::new(first, Stem::of_leader(first))
+        Self::new(first, first, Some(Stem::of_leader(first)))
     }
 
     /// A run that began with `first` under an earlier supervisor, and has this main process.
     pub fn of_old_run(main: Identity, first: Identity) -> Self {
-        Self::new(first, Stem::find(main, first))
+        Self::new(main, first, None)
     }
 
-    fn new(first: Identity, main: Stem) -> Self {
-        Self { first, state: Mutex::new(State { main, span: Span::GoesOn }) }
+    fn new(main: Identity, first: Identity, own: Option<Stem>) -> Self {
+        Self { first, own, state: Mutex::new(State { main, span: Span::GoesOn }) }
     }
 
     /// The main process.
     pub fn main(&self) -> Identity {
-        self.state().main.identity
+        self.state().main
     }
 
     /// The process that the run began with.
@@ -112,13 +115,14 @@ impl Lead {
 
     /// What the tree of the run hangs from: the main process, and the one that it began with while that is there.
     pub fn stems(&self) -> Vec<Stem> {
-        let main = self.state().main;
-        if main.identity == self.first {
-            return vec![main];
+        let main = self.main();
+        if let Some(own) = self.own.filter(|own| own.identity == main) {
+            return vec![own];
         }
-        // It may have gone to another session since it was named.
-        let main = Stem::of_present(main.identity, self.first).unwrap_or(main);
-        std::iter::once(main).chain(Stem::of_present(self.first, self.first)).collect()
+        // It may have gone to another session since it was named, or be gone, and its numbers others'.
+        let before = Some(self.first).filter(|first| *first != main);
+        let before = before.and_then(|first| Stem::of_present(first, first));
+        std::iter::once(Stem::find(main, self.first)).chain(before).collect()
     }
 
     /// Whether another may be named still.
@@ -127,14 +131,14 @@ impl Lead {
     }
 
     /// Another process of the run is its main one.
-    pub(super) fn follow(&self, main: &Process) {
-        self.state().main = Stem::of(main, self.first);
+    pub(super) fn follow(&self, main: Identity) {
+        self.state().main = main;
     }
 
     /// This process has ended, and with it the run, if it is the main one still; says whether it was.
     pub(super) fn ends_with(&self, ended: Identity) -> bool {
         let mut state = self.state();
-        if state.main.identity == ended {
+        if state.main == ended {
             state.span = Span::Over;
         }
         state.span == Span::Over
@@ -150,7 +154,8 @@ impl Lead {
 mod tests {
     use super::Lead;
     use crate::sys::process;
-    use crate::vocab::identity::{Identity, StartTime};
+    use crate::sys::tree::Stem;
+    use crate::vocab::identity::{Identity, Pid, StartTime};
 
     #[test]
     fn a_run_ends_with_the_process_that_was_named_last_and_follows_nobody_after_that() {
@@ -158,10 +163,26 @@ mod tests {
         let first = Identity { started: StartTime(1), ..own.identity };
         let lead = Lead::of_new_run(first);
         assert_eq!((lead.main(), lead.stems().len()), (first, 1));
-        lead.follow(&own);
+        lead.follow(own.identity);
         assert!(!lead.ends_with(first) && !lead.is_over());
         let stems: Vec<Identity> = lead.stems().iter().map(|stem| stem.identity).collect();
         assert_eq!((stems, lead.first()), (vec![own.identity], first), "the first one has gone");
         assert!(lead.ends_with(own.identity) && lead.is_over());
+    }
+
+    #[test]
+    fn of_a_main_process_that_is_gone_and_was_not_started_here_no_numbers_are_used() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::new(child.id().try_into().unwrap()).unwrap();
+        let main = process::read(pid).unwrap();
+        let first = Identity { started: StartTime(1), ..main.identity };
+        let (old, new) = (Lead::of_old_run(main.identity, main.identity), Lead::of_new_run(first));
+        new.follow(main.identity);
+        assert_eq!(old.stems(), [Stem::of(&main, main.identity)]);
+        assert_eq!(new.stems(), [Stem::of(&main, first)]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(old.stems(), [Stem::of_gone(main.identity, main.identity)]);
+        assert_eq!(new.stems(), [Stem::of_gone(main.identity, first)]);
     }
 }

@@ -87,7 +87,7 @@ impl Warden {
 
     /// Watches another process of the run in the place of its main one.
     pub(super) fn follow(&self, main: &Process) {
-        self.charge.lead.follow(main);
+        self.charge.lead.follow(main.identity);
         self.reins.give(Order::Follow);
     }
 }

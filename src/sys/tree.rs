@@ -41,8 +41,12 @@ impl Stem {
 
     /// The same of a process that may be gone.
     pub fn find(identity: Identity, first: Identity) -> Self {
-        let gone = Self { identity, numbers: None, since: first.started };
-        Self::of_present(identity, first).unwrap_or(gone)
+        Self::of_present(identity, first).unwrap_or_else(|| Self::of_gone(identity, first))
+    }
+
+    /// The same of a process that is gone.
+    pub fn of_gone(identity: Identity, first: Identity) -> Self {
+        Self { identity, numbers: None, since: first.started }
     }
 
     /// The numbers of its session and group, as far as they are its own.
