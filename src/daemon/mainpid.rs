@@ -53,7 +53,7 @@ impl Engine {
         let Some(warden) = self.wardens.get(&run).filter(|_| is_followed) else { return };
         let before = warden.charge().lead.main();
         tracing::info!(service = %warden.charge().tag.service, %before, %main, "another process is its main one");
-        warden.follow(process);
+        warden.follow(main);
         self.leaders.send_modify(|leaders| {
             leaders.remove(&before.pid);
             leaders.insert(main.pid);

@@ -86,9 +86,28 @@ impl Warden {
     }
 
     /// Watches another process of the run in the place of its main one.
-    pub(super) fn follow(&self, main: &Process) {
-        self.charge.lead.follow(main.identity);
+    pub(super) fn follow(&self, main: Identity) {
+        self.charge.lead.follow(main);
         self.reins.give(Order::Follow);
+    }
+}
+
+/// Whom a signal reaches that asks a run to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    Process(Identity),
+    /// By its number.
+    Group(i32),
+}
+
+impl Reached {
+    /// The group of a main process that is gone is nobody's.
+    fn by(asks: Asked, main: Identity) -> Self {
+        let found = || process::read(main.pid).filter(|found| found.identity == main);
+        match asks {
+            Asked::Main => Self::Process(main),
+            Asked::Group => found().map_or(Self::Process(main), |found| Self::Group(found.group)),
+        }
     }
 }
 
@@ -97,8 +116,8 @@ struct Watch {
     reins: Arc<Reins>,
     pump: Pump,
     manner: Manner,
-    /// The main process that was asked to end, and how.
-    asked: Option<(Identity, Signal)>,
+    /// Who was asked to end, and how.
+    asked: Option<(Reached, Stop)>,
 }
 
 impl Watch {
@@ -206,28 +225,30 @@ impl Watch {
             Order::Signal(signal) => self.send(main, signal),
             Order::Stop(stop) => {
                 self.manner = Manner::Asking(stop.signal);
-                match stop.asks {
-                    Asked::Main => {
-                        self.asked = Some((main, stop.signal));
-                        self.send(main, stop.signal);
-                    }
-                    Asked::Group => self.send_group(stop.signal),
-                }
-                // A stopped process (SIGSTOP) takes no signal but SIGKILL until it goes on.
-                self.send(main, Signal::CONT);
+                self.ask(main, stop);
             }
             Order::Kill => {
                 self.manner = Manner::AtOnce;
                 self.send(main, Signal::KILL);
             }
-            // What the one before was asked alone, it is asked as well.
+            // What the one before was asked, it is asked as well, unless that has reached it: twice can mean haste.
             Order::Follow => {
-                if let Some((_, signal)) = self.asked.filter(|(asked, _)| *asked != main) {
-                    self.asked = Some((main, signal));
-                    self.send(main, signal);
+                let is_reached = |before: Reached, stop: Stop| before == Reached::by(stop.asks, main);
+                if let Some((_, stop)) = self.asked.filter(|(before, stop)| !is_reached(*before, *stop)) {
+                    self.ask(main, stop);
                 }
             }
         }
+    }
+
+    fn ask(&mut self, main: Identity, stop: Stop) {
+        self.asked = Some((Reached::by(stop.asks, main), stop));
+        match stop.asks {
+            Asked::Main => self.send(main, stop.signal),
+            Asked::Group => self.send_group(main, stop.signal),
+        }
+        // A stopped process (SIGSTOP) takes no signal but SIGKILL until it goes on.
+        self.send(main, Signal::CONT);
     }
 
     fn send(&self, to: Identity, signal: Signal) {
@@ -236,8 +257,7 @@ impl Watch {
         }
     }
 
-    fn send_group(&self, signal: Signal) {
-        let main = self.charge.lead.main();
+    fn send_group(&self, main: Identity, signal: Signal) {
         if let Err(error) = signal::send_group(main, signal) {
             tracing::debug!(to = %main, %signal, %error, "signal not sent to the group");
         }

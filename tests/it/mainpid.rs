@@ -114,6 +114,25 @@ fn a_stop_is_the_main_processs_and_ends_all() {
 }
 
 #[test]
+fn a_stop_of_a_group_asks_a_main_process_that_is_named_then_and_is_in_another_group() {
+    let fleet = Fleet::new(
+        "[services.api]\ncommand = [\"sh\", \"api.sh\"]\nhealth = { notify = true }\n\
+         stop_asks = \"group\"\nstop_timeout = \"30s\"\n",
+    );
+    let puppet = fleet.puppet().display().to_string();
+    let script = format!(
+        "trap 'setsid {puppet} notify MAINPID=@ touch said stay & \
+         until test -e said; do sleep 0.02; done; exit 0' TERM\n\
+         {puppet} notify READY=1\nwhile :; do sleep 0.02; done\n"
+    );
+    fs::write(fleet.path().join("api.sh"), script).unwrap();
+    fleet.run("up -q").expect(0);
+    let first = fleet.pid("api");
+    fleet.run("stop api").expect(0);
+    assert_eq!((fleet.service("api").exit, is_alive(first)), (Some(Outcome::Signal(TERM)), false));
+}
+
+#[test]
 fn a_successor_takes_over_the_main_process_and_whoever_was_it_before() {
     let fleet = fleet_of(SUCCESSION);
     fleet.run("up -q").expect(0);
