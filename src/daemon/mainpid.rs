@@ -35,18 +35,26 @@ impl Engine {
             return;
         }
         let found = if charge.lead.main().pid == named { Ok(None) } else { proven(charge, named).map(Some) };
-        let refused = found.as_ref().err().map(|why| (named, *why));
-        let (service, before) = (charge.tag.service.clone(), charge.notebook.refuse(refused));
-        match (found, refused.filter(|refused| before != Some(*refused))) {
-            (Ok(Some(main)), _) => self.follow(run, &main),
-            (Err(_), Some(refused)) => self.note_refusal(run, service, refused),
-            (Ok(None) | Err(_), _) => (),
+        let (service, notebook) = (charge.tag.service.clone(), charge.notebook.clone());
+        match found {
+            Ok(main) => {
+                if notebook.relent() {
+                    self.note_refusal(run, service, None);
+                }
+                if let Some(main) = main {
+                    self.follow(run, main);
+                }
+            }
+            Err(why) => {
+                if notebook.refuse((named, why)) {
+                    self.note_refusal(run, service, Some((named, why)));
+                }
+            }
         }
     }
 
     /// The machine is told first: it follows nobody out of a run that was sent SIGKILL.
-    fn follow(&mut self, run: RunId, process: &Process) {
-        let main = process.identity;
+    fn follow(&mut self, run: RunId, main: Identity) {
         self.feed(Event::HandedOver { run, main });
         let live = self.fleet.service_of(run).and_then(|service| service.live(run));
         let is_followed = live.is_some_and(|live| live.identity == main);
@@ -65,12 +73,13 @@ impl Engine {
 
 /// The process with this pid, if it lives and is one of the run's tree. A stranger stays one: it is not looked for again and
 /// again, however often it is named.
-fn proven(charge: &Charge, named: Pid) -> Result<Process, Refusal> {
+fn proven(charge: &Charge, named: Pid) -> Result<Identity, Refusal> {
     let found = process::read(named).filter(Process::is_alive).ok_or(Refusal::Gone)?;
-    let stranger = Refusal::Stranger(found.identity);
-    if charge.notebook.refused() == Some((named, stranger)) {
+    let main = found.identity;
+    let stranger = Refusal::Stranger(main);
+    if charge.notebook.has_refused(&(named, stranger)) {
         return Err(stranger);
     }
-    let is_it = |process: &Process| process.identity == found.identity;
-    charge.tree().into_iter().find(is_it).ok_or(stranger)
+    let is_in_tree = charge.tree().iter().any(|process| process.identity == main);
+    if is_in_tree { Ok(main) } else { Err(stranger) }
 }

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,10 +26,15 @@ struct Pages {
     words: Words,
     /// The process that it names as its main one and that is not, and why.
     refused: Option<(Pid, Refusal)>,
+    /// Whoever it named and was refused, the last ones: each is told of once, and looked for once.
+    refused_ever: VecDeque<(Pid, Refusal)>,
     /// Where its output begins.
     beginnings: Vec<Scan>,
     search: Option<Box<Search>>,
 }
+
+/// So many processes that a run names and that are refused are remembered.
+const REFUSED_MAX: usize = 8;
 
 /// A search for a line.
 #[derive(Debug)]
@@ -57,7 +63,8 @@ impl Notebook {
 
     fn begin(since: Moment, beginnings: Vec<Scan>) -> Self {
         let (pulse, words) = (Pulse::new(since), Words::new(clock::now()));
-        Self(Arc::new(Mutex::new(Pages { pulse, words, refused: None, beginnings, search: None })))
+        let (refused, refused_ever, search) = (None, VecDeque::new(), None);
+        Self(Arc::new(Mutex::new(Pages { pulse, words, refused, refused_ever, beginnings, search })))
     }
 
     /// A look ends at the worst with the whole supervisor, so that what it left is whole.
@@ -80,9 +87,28 @@ impl Notebook {
         self.pages().refused
     }
 
-    /// Notes that, or that there is none; says what was noted before.
-    pub(super) fn refuse(&self, named: Option<(Pid, Refusal)>) -> Option<(Pid, Refusal)> {
-        std::mem::replace(&mut self.pages().refused, named)
+    /// Whether that was refused before.
+    pub(super) fn has_refused(&self, named: &(Pid, Refusal)) -> bool {
+        self.pages().refused_ever.contains(named)
+    }
+
+    /// Notes that; says whether it is news.
+    pub(super) fn refuse(&self, named: (Pid, Refusal)) -> bool {
+        let mut pages = self.pages();
+        if pages.refused_ever.contains(&named) {
+            return false;
+        }
+        if pages.refused_ever.len() == REFUSED_MAX {
+            pages.refused_ever.pop_front();
+        }
+        pages.refused_ever.push_back(named);
+        pages.refused = Some(named);
+        true
+    }
+
+    /// Notes that it names its main process; says whether that is news.
+    pub(super) fn relent(&self) -> bool {
+        self.pages().refused.take().is_some()
     }
 
     /// What its own word is worth for one aspect.
@@ -129,12 +155,29 @@ fn files_of(service: &Service) -> impl Iterator<Item = &Arc<Path>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Notebook;
+    use super::{Notebook, Refusal};
     use crate::machine::event::Finding;
     use crate::spec::health::Pattern;
     use crate::spec::service::{Command, Service};
     use crate::sys::clock;
+    use crate::vocab::identity::Pid;
     use crate::vocab::name::ServiceName;
+
+    #[test]
+    fn who_is_named_and_refused_is_news_once_whoever_else_is_named_between() {
+        let command = Command::new(vec!["true".to_owned()]).unwrap();
+        let service = Service::plain(ServiceName::parse("api").unwrap(), command, "/".into());
+        let book = Notebook::of_new_run(&service);
+        let gone = |pid| (Pid::new(pid).unwrap(), Refusal::Gone);
+        assert!(!book.relent() && book.refuse(gone(2)) && book.refuse(gone(3)));
+        assert!(!book.refuse(gone(2)) && book.refused() == Some(gone(3)));
+        assert!(book.relent() && !book.relent() && book.refused().is_none());
+        assert!(!book.refuse(gone(3)) && book.has_refused(&gone(2)));
+        for pid in 4..100 {
+            assert!(book.refuse(gone(pid)));
+        }
+        assert!(!book.has_refused(&gone(2)) && book.has_refused(&gone(99)), "what is remembered has a bound");
+    }
 
     #[test]
     fn a_check_that_a_run_of_before_gets_later_sees_what_it_writes_from_then_on() {

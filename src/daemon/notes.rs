@@ -163,11 +163,11 @@ impl Engine {
         self.keep_notes(live.run, name.clone(), notes);
     }
 
-    /// Notes what a run was refused, as soon as that is so.
-    pub(super) fn note_refusal(&mut self, run: RunId, service: ServiceName, refused: (Pid, Refusal)) {
+    /// Notes what a run was refused, or that it names nobody any more who is refused, as soon as that is so.
+    pub(super) fn note_refusal(&mut self, run: RunId, service: ServiceName, refused: Option<(Pid, Refusal)>) {
         let mut notes = self.noted.get(&run).cloned().unwrap_or_default();
         notes.retain(|note| !matches!(note, Note::NotFollowed(..)));
-        notes.push(Note::NotFollowed(refused.0, refused.1));
+        notes.extend(refused.map(|(pid, why)| Note::NotFollowed(pid, why)));
         self.keep_notes(run, service, notes);
     }
 

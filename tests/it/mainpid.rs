@@ -168,18 +168,24 @@ fn a_main_process_that_is_named_while_no_supervisor_lives_is_followed_by_the_nex
 
 #[test]
 fn a_process_that_is_not_the_services_own_is_refused_and_that_is_said_once() {
-    let stranger = Beside::start(std::process::Command::new("sleep").arg("600"));
-    let pid = stranger.pid();
+    let sleeper = || Beside::start(std::process::Command::new("sleep").arg("600"));
+    let (stranger, another) = (sleeper(), sleeper());
+    let (pid, other) = (stranger.pid(), another.pid());
     let fleet = Fleet::new(&format!(
         "[services.other]\ncommand = \"{{puppet}} stay\"\n\
-         [services.api]\ncommand = \"{{puppet}} notify READY=1 notify-each 10 MAINPID={pid} stop wait-for go notify-each 10 MAINPID=@ over stay\"\n\
+         [services.api]\ncommand = \"{{puppet}} notify READY=1 notify-each 10 MAINPID={pid} stop wait-for go-on notify-each 10 MAINPID={other} stop \
+         wait-for go notify-each 10 MAINPID=@ over stay\"\n\
          health = {{ notify = true }}\n"
     ));
     fleet.run("up -q").expect(0);
-    let why =
-        format!("says MAINPID={pid}, which is not followed: nothing proves that it is a process of this run");
-    wait_until("that is noted", || fleet.service("api").notes.contains(&why).then_some(()));
-    assert_ne!(fleet.pid("api"), pid);
+    for stranger in [pid, other] {
+        let why = format!(
+            "says MAINPID={stranger}, which is not followed: nothing proves that it is a process of this run"
+        );
+        wait_until("that is noted", || fleet.service("api").notes.contains(&why).then_some(()));
+        assert_ne!(fleet.pid("api"), stranger);
+        fs::write(fleet.path().join("go-on"), "").unwrap();
+    }
     wait_until("it has been said many times", || {
         (fleet.service("api").uptime_s.is_some_and(|uptime| uptime > 0.5)).then_some(())
     });
@@ -188,9 +194,9 @@ fn a_process_that_is_not_the_services_own_is_refused_and_that_is_said_once() {
     wait_until("nothing is noted of who names itself", || {
         fleet.service("api").notes.is_empty().then_some(())
     });
-    assert_eq!(fs::read_to_string(fleet.paths().supervisor_log).unwrap().matches("says MAINPID").count(), 1);
+    assert_eq!(fs::read_to_string(fleet.paths().supervisor_log).unwrap().matches("says MAINPID").count(), 2);
     fleet.run("stop api").expect(0);
-    assert!(stranger.is_alive());
+    assert!(stranger.is_alive() && another.is_alive());
 }
 
 #[test]
