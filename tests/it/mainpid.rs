@@ -123,7 +123,7 @@ fn a_stop_of_a_group_asks_a_main_process_that_is_named_then_and_is_in_another_gr
     let script = format!(
         "trap 'setsid {puppet} notify MAINPID=@ touch said stay & \
          until test -e said; do sleep 0.02; done; exit 0' TERM\n\
-         {puppet} notify READY=1\nwhile :; do sleep 0.02; done\n"
+         {puppet} notify READY=1 stay &\nwhile :; do sleep 0.02; done\n"
     );
     fs::write(fleet.path().join("api.sh"), script).unwrap();
     fleet.run("up -q").expect(0);
