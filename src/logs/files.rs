@@ -92,9 +92,14 @@ pub(super) fn modified(found: &Metadata) -> Modified {
 }
 
 impl Found {
-    fn at(path: PathBuf) -> Option<Self> {
+    /// What has this name, if anything has.
+    pub(super) fn at(path: PathBuf) -> Option<Self> {
         let found = fs::metadata(&path).ok().filter(Metadata::is_file)?;
-        Some(Self { path, inode: found.ino(), modified: modified(&found) })
+        Some(Self::of(path, &found))
+    }
+
+    pub(super) fn of(path: PathBuf, found: &Metadata) -> Self {
+        Self { path, inode: found.ino(), modified: modified(found) }
     }
 }
 

@@ -175,7 +175,11 @@ impl Track {
             return Ok(None);
         }
         let Some(to) = place::line_end(&self.source, times, run_ends)? else { return Ok(None) };
-        if from.as_ref().is_some_and(|from| from.inode == to.inode && from.offset >= to.offset) {
+        let is_read = |from: &Place| match from.inode == to.inode {
+            true => from.offset >= to.offset,
+            false => to.is_earlier(from),
+        };
+        if from.as_ref().is_some_and(is_read) {
             return Ok(None);
         }
         let from = from.map_or(From::Since(self.since_ms), From::Place);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::files::{self, Found};
 use super::piece::PieceEnd;
-use super::plan::of_file;
+use super::plan::{TRIES, of_file};
 use super::query::Source;
 use super::run_ends::RunEnds;
 use super::tap::whole_characters;
@@ -33,8 +33,10 @@ const BLOCK_BYTES: u64 = 64 * 1024;
 impl Place {
     /// The end of the newest file of a stream; none where it has no file.
     fn end_of(source: &Source, times: &Path) -> io::Result<Option<Self>> {
-        for found in files::newest_first(&source.file, 0) {
-            let end = Self::end_in(&found, times).map_err(|error| of_file(&found.path, &error))?;
+        for _ in 0..TRIES {
+            // Where the file has moved on before it is opened, what lies behind it is older: the search begins again.
+            let Some(found) = files::newest_first(&source.file, 0).next() else { return Ok(None) };
+            let end = Self::end_in(&found.path, times).map_err(|error| of_file(&found.path, &error))?;
             if end.is_some() {
                 return Ok(end);
             }
@@ -42,21 +44,18 @@ impl Place {
         Ok(None)
     }
 
-    /// None where rotation has given its name to another file meanwhile.
-    fn end_in(found: &Found, times: &Path) -> io::Result<Option<Self>> {
-        let file = match File::open(&found.path) {
+    /// None where no file has that name. One that rotation has given it to is a newer one.
+    fn end_in(path: &Path, times: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
         let opened = file.metadata()?;
-        if opened.ino() != found.inode {
-            return Ok(None);
-        }
-        let Found { path, inode, .. } = found;
+        let inode = opened.ino();
         // How much a compressed file holds is known when it has been read.
         let offset = if files::is_pressed(path) { u64::MAX } else { opened.len() };
-        let (file, path, line_end) = (Arc::new(file), path.clone(), PieceEnd::Open);
-        Ok(Some(Self { file, path, inode: *inode, offset, line_end, before: times::before(times, *inode) }))
+        let (file, path, line_end) = (Arc::new(file), path.to_owned(), PieceEnd::Open);
+        Ok(Some(Self { file, path, inode, offset, line_end, before: times::before(times, inode) }))
     }
 
     /// Goes back to the end of the last line that is whole, or whose run has ended.
@@ -110,6 +109,12 @@ impl Place {
             (Some(other), Some(own)) => other >= own + size,
             (Some(_) | None, _) => self.modified().is_none_or(|own| other.modified > own),
         }
+    }
+
+    /// Whether its file comes before that of another place, by all that is known of both.
+    pub(super) fn is_earlier(&self, other: &Self) -> bool {
+        let may_be = self.before.zip(other.before).is_none_or(|(own, other)| own < other);
+        may_be && self.modified() < other.modified()
     }
 
     fn modified(&self) -> Option<files::Modified> {

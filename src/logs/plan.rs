@@ -1,6 +1,5 @@
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,7 +30,7 @@ enum Hold {
 }
 
 /// A file that is moved between finding and opening it is looked for so often.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 impl Plan {
     /// The files from one place on, or all of them, up to the one that another place is in.
@@ -66,22 +65,30 @@ impl Plan {
             }
             Hold::Aside { modified } => *modified,
         };
-        for path in (0..TRIES).map_while(|_| self.find(planned, modified)) {
+        for _ in 0..TRIES {
+            let Some(path) = self.find(planned, modified) else { continue };
             let Some(file) = if_there(File::open(&path))? else { continue };
             let found = file.metadata()?;
-            if planned.is(&path, &found, modified) {
+            if planned.is(&Found::of(path.clone(), &found), modified) {
                 return Ok(Some((Content::of(&path, &Arc::new(file)), found)));
             }
         }
         Ok(None)
     }
 
-    /// Where a file set aside lies.
+    /// Where a file set aside lies. A list of the names that there are would not do: by the time it is looked through, the file
+    /// may have one that is not in it.
     fn find(&self, planned: &Planned, modified: Modified) -> Option<PathBuf> {
-        let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| planned.is(path, &found, modified));
-        let moved = || files::set_aside(&self.series).into_values();
-        Some(planned.path.clone()).filter(is_it).or_else(|| moved().find(is_it))
+        let is_it = |found: &Found| planned.is(found, modified);
+        let moved = || files::newest_first(&self.series, highest(&self.series)).find(is_it);
+        let found = Found::at(planned.path.clone()).filter(is_it).or_else(moved);
+        found.map(|found| found.path)
     }
+}
+
+/// The highest number that a file set aside has.
+fn highest(series: &Path) -> u32 {
+    files::set_aside(series).last_key_value().map_or(0, |(number, _)| *number)
 }
 
 /// The files between those of two places, newest first. Where somebody moved one of these out of the series, or rotation has
@@ -90,7 +97,7 @@ fn between(series: &Path, times: &Path, from: Option<&Place>, to: &Place) -> Vec
     // Who goes on from somewhere comes to that soon.
     let least = match from {
         Some(_) => 0,
-        None => files::set_aside(series).last_key_value().map_or(0, |(number, _)| *number),
+        None => highest(series),
     };
     let mut is_met = false;
     let is_behind_from = |found: &Found| {
@@ -119,9 +126,9 @@ impl Planned {
     }
 
     /// Whether it is what was found, or that was made of it.
-    fn is(&self, path: &Path, found: &Metadata, modified: Modified) -> bool {
-        let is_made_of_it = files::is_pressed(path) && !files::is_pressed(&self.path);
-        (found.ino() == self.inode || is_made_of_it) && files::modified(found) == modified
+    fn is(&self, found: &Found, modified: Modified) -> bool {
+        let is_made_of_it = files::is_pressed(&found.path) && !files::is_pressed(&self.path);
+        (found.inode == self.inode || is_made_of_it) && found.modified == modified
     }
 }
 

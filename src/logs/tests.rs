@@ -26,6 +26,7 @@ mod follow;
 mod long;
 mod making;
 mod marks;
+mod moving;
 mod rotated;
 mod targets;
 mod transits;
