@@ -22,8 +22,7 @@ impl<P: FnMut() -> Option<Vec<Source>>> Feed for LogFeed<P> {
     }
 
     fn roster(&mut self) -> Option<Roster> {
-        let since_ms = self.marks.roster_news()?;
-        let sources = (self.pick)()?;
+        let (sources, since_ms) = self.marks.roster_news(&mut self.pick)?;
         self.marks.include(sources.iter().map(|source| &source.service), since_ms);
         Some(Roster { sources, since_ms })
     }

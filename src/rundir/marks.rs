@@ -45,9 +45,10 @@ impl Marks {
         }
     }
 
-    /// Since when the supervisor may have other services, in milliseconds since 1970 UTC, if that was not told.
-    pub fn roster_news(&mut self) -> Option<u64> {
-        self.watch.news()
+    /// What `act` makes of it that the supervisor may have other services, if that was not told, and since when, in milliseconds
+    /// since 1970 UTC. What it makes nothing of is told again.
+    pub fn roster_news<T>(&mut self, act: impl FnOnce() -> Option<T>) -> Option<(T, u64)> {
+        self.watch.news(act)
     }
 
     /// What was not told yet, in the order of its times.

@@ -26,6 +26,8 @@ use crate::vocab::selection::Selection;
 
 /// Shows logs straight from their files, with or without a supervisor.
 pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Failure> {
+    // Before the services are known: what changes after that is news.
+    let mut marks = Marks::new(&context.paths, []);
     let fleet = context.known()?;
     let picked = fleet.pick(&Selection::of(args.services.iter().cloned())).map_err(|missing| {
         let names: Vec<&str> = fleet.services().keys().map(ServiceName::as_str).collect();
@@ -61,7 +63,8 @@ pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Fa
         return Err(Failure::Usage("cannot show logs: --until is not after --since".to_owned()));
     }
     let pick = || Some(streams_of(&context.in_force()?, &args.services, streams));
-    let mut feed = LogFeed::new(Marks::new(&context.paths, &picked), pick);
+    marks.include(&picked, 0);
+    let mut feed = LogFeed::new(marks, pick);
     let session = Session {
         query: &query,
         going: if args.follow { Going::On } else { Going::AsFarAsItIs },
