@@ -41,7 +41,7 @@ impl RosterWatch {
         };
         let made = act()?;
         self.seen = Some(look);
-        // The last of several changes tells nothing of those before it, and a clock that was set back nothing of the look.
+        // The last of several changes tells nothing of when the first one was.
         let since_ms = look.modified_ms.min(self.unchanged_ms);
         self.unchanged_ms = unix_ms;
         Some((made, since_ms))
