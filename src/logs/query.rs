@@ -53,7 +53,8 @@ pub struct Line {
     pub service: ServiceName,
     /// Where to.
     pub stream: Stream,
-    /// When it arrived, in milliseconds since 1970 UTC: to 100 ms when lines are few, to 20 ms when they are many.
+    /// When it arrived, in milliseconds since 1970 UTC: to a second when lines are few, to 100 or 20 ms when they
+    /// are many.
     pub unix_ms: u64,
     /// Its bytes without the newline: all of them, or a piece of a line that is very long. Pieces of a line follow each other.
     pub bytes: Vec<u8>,

@@ -27,11 +27,9 @@ pub struct Entry {
     pub unix_ms: u64,
 }
 
-/// A new entry is due after this many milliseconds, …
-const SPAN_MS: u64 = 100;
-/// … or after this many, when so many bytes have come that it is a small part of what lies on the disk.
-const BUSY_SPAN_MS: u64 = 20;
-const BUSY_BYTES: u64 = 512;
+/// A new entry is due after so many milliseconds in which so many bytes have come, so that it is a small part of what lies on
+/// the disk; also of who writes little, the times are known to the second.
+const DUE: [(u64, u64); 3] = [(1000, 0), (100, 128), (20, 512)];
 
 const ENTRY_BYTES: u64 = 16;
 
@@ -139,7 +137,7 @@ impl Recorder {
                 (entry.unix_ms.abs_diff(last.unix_ms), entry.offset.saturating_sub(last.offset));
             // Where somebody cut the file short, what was noted of its end tells nothing of what comes.
             let is_cut_short = entry.offset < last.offset;
-            is_cut_short || age >= SPAN_MS || (age >= BUSY_SPAN_MS && bytes >= BUSY_BYTES)
+            is_cut_short || DUE.iter().any(|(age_min, bytes_min)| age >= *age_min && bytes >= *bytes_min)
         });
         let Some(file) = self.file.as_mut().filter(|_| is_due) else { return };
         entry.unix_ms = self.ended_ms.take().map_or(entry.unix_ms, |ended| entry.unix_ms.max(ended + 1));
@@ -172,4 +170,29 @@ fn go_on(path: &Path) -> io::Result<File> {
         file.set_len(length - length % ENTRY_BYTES)?;
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Recorder, read};
+
+    #[test]
+    fn an_index_is_a_small_part_of_its_log_and_still_tells_times_to_the_second() {
+        let check = |pause_ms: u64, line_bytes: u64, expected: u64| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut recorder = Recorder::open(dir.path(), 7, 0, 0);
+            for number in 0..=1000 {
+                recorder.note(Entry { offset: number * line_bytes, unix_ms: number * pause_ms });
+            }
+            let times = read(dir.path(), 7).into_iter().map(|entry| entry.unix_ms);
+            let expected: Vec<u64> = (0..=1000 * pause_ms).step_by(expected as usize).collect();
+            assert_eq!(times.collect::<Vec<_>>(), expected, "{line_bytes} bytes each {pause_ms} ms");
+        };
+        check(100, 1, 1000);
+        check(100, 16, 800);
+        check(100, 128, 100);
+        check(10, 30, 100);
+        check(1, 100, 20);
+        check(2000, 1, 2000);
+    }
 }
