@@ -245,8 +245,9 @@ impl Worker {
     fn take_on(&mut self, key: StreamKey, stream: Stream) {
         let token = self.next_token;
         self.next_token += 1;
-        // What is in it already makes an event as well.
-        let wait = wait(&stream, token, Next::Event, &mut self.arrivals);
+        // Of what an earlier supervisor left on its way nobody tells: that is in a pipe that no service writes into.
+        let next = if stream.waiting() > 0 { Next::At(Instant::now()) } else { Next::Event };
+        let wait = wait(&stream, token, next, &mut self.arrivals);
         if let Wait::Until(at) = wait {
             self.timers.insert((at, token));
         }

@@ -29,6 +29,8 @@ fn what_a_supervisor_left_between_pipe_and_file_comes_first() {
     let stash = left(&rig.path("transits"), "one\ntw");
     (rig.pump, rig.heard) = pump(rig.dir.path(), &stash);
     let mut writer = rig.stream("a", rotation(8, 10));
+    // Though its service writes nothing.
+    wait_until(|| whole(&rig.path("logs").join("a")) == "one\ntw");
     writer.write_all(b"o\nthree\n").unwrap();
     rig.drain("a");
     assert_eq!(whole(&rig.path("logs").join("a")), "one\ntwo\nthree\n");

@@ -86,9 +86,10 @@ impl Arrivals {
     pub(in crate::sys) fn listen(&mut self, pipe: BorrowedFd<'_>, token: usize) -> io::Result<()> {
         send_signals_here(pipe.as_raw_fd())?;
         set_async(pipe.as_raw_fd(), libc::O_ASYNC)?;
-        self.tokens.insert(pipe.as_raw_fd(), token);
         // Asked after the signals are on: what comes in between is told of twice, and nothing never.
-        if bytes_waiting(&pipe)? > 0 {
+        let waiting = bytes_waiting(&pipe).inspect_err(|_| drop(set_async(pipe.as_raw_fd(), 0)))?;
+        self.tokens.insert(pipe.as_raw_fd(), token);
+        if waiting > 0 {
             self.early.push(pipe.as_raw_fd());
         }
         Ok(())
@@ -103,7 +104,12 @@ impl Arrivals {
         let mut told: BTreeSet<usize> = early.into_iter().filter_map(|pipe| self.take(pipe)).collect();
         let mut limit = if told.is_empty() { timeout } else { Some(Duration::ZERO) };
         for _ in 0..NEWS_MAX {
-            match next(limit)? {
+            let news = match next(limit) {
+                // Nobody listens any more to those that are known: they are not to be lost.
+                Err(_) if !told.is_empty() => break,
+                news => news?,
+            };
+            match news {
                 Some(News::Of(pipe)) => told.extend(self.take(pipe)),
                 Some(News::OfAny) => {
                     let pipes: Vec<RawFd> = self.tokens.keys().copied().collect();
