@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -42,6 +42,9 @@ pub(super) struct Pressed {
     /// Where its compressed form lies.
     pub(super) made: PathBuf,
 }
+
+/// So many bytes are compressed, in a millisecond or two, before others have their turn.
+const TURN_BYTES: u64 = 64 << 10;
 
 /// A follower reads the last of a file within this time after it was set aside.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -92,7 +95,10 @@ pub(super) fn press(file: &File, job: &Job) -> io::Result<Pressed> {
     let mut options = OpenOptions::new();
     let made = options.write(true).create(true).truncate(true).mode(0o640).open(&job.made)?;
     let mut encoder = GzEncoder::new(BufWriter::new(made), Compression::default());
-    io::copy(&mut BufReader::with_capacity(256 * 1024, file), &mut encoder)?;
+    let mut reader = BufReader::with_capacity(256 * 1024, file);
+    while io::copy(&mut reader.by_ref().take(TURN_BYTES), &mut encoder)? > 0 {
+        sys::thread::give_way();
+    }
     let mut writer = encoder.finish()?;
     writer.flush()?;
     let made = writer.get_ref();
