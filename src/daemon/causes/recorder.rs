@@ -166,7 +166,7 @@ impl Desk {
 
     fn read(&mut self, service: &ServiceName) -> Vec<Record> {
         if !self.books.contains_key(service) {
-            let opened = self.earlier.open(&self.paths, service).map(drop);
+            let opened = self.book(service).map(drop);
             self.judge_disk(opened);
         }
         history::read(&self.paths, service).unwrap_or_else(|error| {
