@@ -102,6 +102,13 @@ impl Place {
         }
     }
 
+    /// Whether the indexes say that another file holds what came after this one's.
+    pub(super) fn is_known_to_precede(&self, other: &Found, times: &Path) -> bool {
+        // That of a file which was just made may have been written since.
+        let own = self.before.or_else(|| times::before(times, self.inode));
+        own.zip(times::before(times, other.inode)).is_some_and(|(own, other)| own < other)
+    }
+
     pub(super) fn is_before(&self, other: &Found, times: &Path) -> bool {
         let size = self.file.metadata().map_or(0, |found| found.len());
         match (times::before(times, other.inode), self.before) {

@@ -106,7 +106,11 @@ fn between(series: &Path, times: &Path, from: Option<&Place>, to: &Place) -> Vec
     };
     let mut found: Vec<Found> = files::newest_first(series, least).take_while(is_behind_from).collect();
     match found.iter().position(|found| found.inode == to.inode) {
-        Some(at) => drop(found.drain(..=at)),
+        Some(at) => {
+            found.drain(..=at);
+            // A search that rotation overtakes meets files that are newer than where it began.
+            found.retain(|found| !to.is_known_to_precede(found, times));
+        }
         None => found.retain(|found| to.is_after(found, times)),
     }
     if let Some(from) = from.filter(|_| !is_met) {
