@@ -121,7 +121,7 @@ impl Place {
     /// Whether its file comes before that of another place, by all that is known of both.
     pub(super) fn is_earlier(&self, other: &Self) -> bool {
         let may_be = self.before.zip(other.before).is_none_or(|(own, other)| own < other);
-        may_be && self.modified() < other.modified()
+        self.inode != other.inode && may_be && self.modified() < other.modified()
     }
 
     fn modified(&self) -> Option<files::Modified> {

@@ -82,7 +82,7 @@ fn the_end_of_a_stream_never_goes_back_while_its_files_are_moved() {
         let mut last = end(&source, &times);
         while !writes.is_finished() {
             let next = end(&source, &times);
-            assert!(!next.is_earlier(&last));
+            assert!(!next.is_earlier(&last), "{next:?} after {last:?}");
             // How much came before a file is known a moment after its name.
             if next.reached().is_some() {
                 assert!(next.reached() >= last.reached(), "{:?} after {:?}", next.path, last.path);
