@@ -64,7 +64,11 @@ fn main() {
         procman.say("procman");
         procman.beside("cat > file", load, &of_cat);
         procman.beside("supervisord", load, &of_supervisord);
-        procman.beside("procman with a follower", load, &of_followed);
+        if !of_followed.is_empty() {
+            let followed = Figures::of(load, &of_followed);
+            followed.say("procman with a follower");
+            followed.compare("with a follower beside none", &procman);
+        }
     }
 }
 
@@ -93,13 +97,14 @@ impl Figures {
         }
         let other = Self::of(load, rounds);
         other.say(name);
+        self.compare(&format!("procman beside {name}"), &other);
+    }
+
+    fn compare(&self, name: &str, other: &Self) {
         let speed = self.gib_per_s / other.gib_per_s;
         let best = self.gib_per_s_best / other.gib_per_s_best;
         let cost = self.busy_s_per_gib / other.busy_s_per_gib;
-        figures::line(
-            &format!("procman beside {name}"),
-            &format!("speed x{speed:.2} (best x{best:.2})   CPU x{cost:.2}"),
-        );
+        figures::line(name, &format!("speed x{speed:.2} (best x{best:.2})   CPU x{cost:.2}"));
     }
 }
 

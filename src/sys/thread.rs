@@ -17,8 +17,11 @@ pub(in crate::sys) struct Used {
     pub(in crate::sys) preemptions: u64,
 }
 
-/// Where others want the processors, a thread that stands back rests so many times as long as it has worked, …
-const REST_RATIO: u32 = 9;
+/// A thread that stands back rests so many times as long as it has worked: who shares caches and memory with it is slowed down by its
+/// work also where each has a processor.
+const REST_RATIO: u32 = 3;
+/// Where others want the processors it rests so many times as long, …
+const REST_RATIO_AMONG_OTHERS: u32 = 9;
 /// … but no longer than this at once.
 const REST_MAX: Duration = Duration::from_millis(100);
 
@@ -28,14 +31,13 @@ pub fn stand_back() {
     STANDS_BACK.set(os::rest::used());
 }
 
-/// A thread that stands back says by this, every millisecond or so, that it could rest. It does where somebody waits for a
-/// processor: niceness alone is not enough, since Linux weighs whole sessions and control groups against each other first (sched(7),
-/// autogroups).
+/// A thread that stands back says by this, every millisecond or so, that it could rest. It does, and longer where somebody waits
+/// for a processor: niceness alone is not enough, since Linux weighs whole sessions and control groups against each other first
+/// (sched(7), autogroups).
 pub fn give_way() {
     let (Some(before), Some(now)) = (STANDS_BACK.get(), os::rest::used()) else { return };
-    if now.preemptions > before.preemptions {
-        thread::sleep((now.cpu.saturating_sub(before.cpu) * REST_RATIO).min(REST_MAX));
-    }
+    let ratio = if now.preemptions > before.preemptions { REST_RATIO_AMONG_OTHERS } else { REST_RATIO };
+    thread::sleep((now.cpu.saturating_sub(before.cpu) * ratio).min(REST_MAX));
     // The rest is no preemption.
     STANDS_BACK.set(os::rest::used());
 }
