@@ -47,7 +47,7 @@ struct Lane {
 enum Wait {
     Event,
     Until(Instant),
-    /// It was told, and has not had its turn.
+    /// It has its turn before it waits again.
     Turn,
 }
 
@@ -189,16 +189,24 @@ impl Worker {
     }
 
     fn wait_for(&mut self, token: usize, next: Next) {
-        let Some(lane) = self.lanes.get_mut(&token) else { return };
-        match lane.wait {
-            Wait::Event if next == Next::Event => return,
-            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe, token)),
-            Wait::Until(at) => drop(self.timers.remove(&(at, token))),
-            Wait::Turn => (),
+        let Some(lane) = self.lanes.get(&token) else { return };
+        if matches!((lane.wait, next), (Wait::Event, Next::Event)) {
+            return;
         }
+        self.end_wait(token);
+        let Some(lane) = self.lanes.get_mut(&token) else { return };
         lane.wait = wait(&lane.stream, token, next, &mut self.arrivals);
         if let Wait::Until(at) = lane.wait {
             self.timers.insert((at, token));
+        }
+    }
+
+    fn end_wait(&mut self, token: usize) {
+        let Some(lane) = self.lanes.get_mut(&token) else { return };
+        match std::mem::replace(&mut lane.wait, Wait::Turn) {
+            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe, token)),
+            Wait::Until(at) => drop(self.timers.remove(&(at, token))),
+            Wait::Turn => (),
         }
     }
 
@@ -247,12 +255,9 @@ impl Worker {
         self.next_token += 1;
         // Of what an earlier supervisor left on its way nobody tells: that is in a pipe that no service writes into.
         let next = if stream.waiting() > 0 { Next::At(Instant::now()) } else { Next::Event };
-        let wait = wait(&stream, token, next, &mut self.arrivals);
-        if let Wait::Until(at) = wait {
-            self.timers.insert((at, token));
-        }
-        self.lanes.insert(token, Box::new(Lane { stream, wait, alarm: None }));
+        self.lanes.insert(token, Box::new(Lane { stream, wait: Wait::Turn, alarm: None }));
         self.tokens.insert(key, token);
+        self.wait_for(token, next);
         self.look_after(token);
     }
 
@@ -293,12 +298,8 @@ impl Worker {
     fn detach(&mut self, key: &StreamKey) {
         let Some(token) = self.tokens.remove(key) else { return };
         self.empty(token, Company::Alone, (self.ground.unix_ms)());
+        self.end_wait(token);
         let Some(lane) = self.lanes.remove(&token) else { return };
-        match lane.wait {
-            Wait::Event => lane.stream.pipe().into_iter().for_each(|pipe| self.arrivals.ignore(pipe, token)),
-            Wait::Until(at) => drop(self.timers.remove(&(at, token))),
-            Wait::Turn => (),
-        }
         lane.alarm.map(|at_ms| self.alarms.remove(&(at_ms, token)));
         let bytes = lane.stream.waiting();
         if bytes > 0 {

@@ -55,9 +55,13 @@ pub fn open_read_write(path: &Path, waiting: Waiting) -> io::Result<OwnedFd> {
 /// Opens the reading end of a named pipe; reads never wait. What is in it stays in it as long as somebody has
 /// it open, at whichever end.
 pub fn open_for_reading(path: &Path) -> io::Result<OwnedFd> {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    open_reading_end(path, libc::O_NOFOLLOW)
+}
+
+fn open_reading_end(path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
     let mut options = OpenOptions::new();
-    Ok(options.read(true).write(os::rest::READS_AS_WRITER).custom_flags(flags).open(path)?.into())
+    options.read(true).write(os::rest::READS_AS_WRITER).custom_flags(flags | libc::O_NONBLOCK);
+    Ok(options.open(path)?.into())
 }
 
 /// Opens the named pipe that a descriptor of a process leads to, if that pipe was at `path` and was removed from there; none
@@ -67,11 +71,7 @@ pub fn open_removed(pid: Pid, descriptor: i32, path: &Path) -> Option<OwnedFd> {
     let removed = format!("{} (deleted)", path.display());
     fs::read_link(&link).ok().filter(|target| *target == Path::new(&removed))?;
     let is_pipe = fs::metadata(&link).is_ok_and(|found| found.file_type().is_fifo());
-    let open = || {
-        let mut options = OpenOptions::new();
-        options.read(true).write(os::rest::READS_AS_WRITER).custom_flags(libc::O_NONBLOCK).open(&link)
-    };
-    is_pipe.then(open)?.ok().map(OwnedFd::from)
+    is_pipe.then(|| open_reading_end(&link, 0))?.ok()
 }
 
 /// From here on this process gets SIGIO when something can be read from this pipe, or its other end is closed (fcntl(2),
