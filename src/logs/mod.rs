@@ -39,6 +39,8 @@ mod content;
 mod current;
 /// Whether the disk takes what comes.
 mod disk;
+/// Files that there is no room for.
+mod disposal;
 /// When a file is set aside by the time.
 mod due;
 /// Where runs end in what waits.

@@ -124,7 +124,7 @@ pub(super) struct TimedLine {
 }
 
 /// So many bytes are read at once.
-const BLOCK_BYTES: u64 = 256 * 1024;
+const BLOCK_BYTES: u64 = 64 * 1024;
 
 /// Longer lines are handed over in pieces of about this many bytes.
 pub(super) const PIECE_BYTES: usize = 1 << 20;

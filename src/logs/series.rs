@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::calendar;
 use super::current::{self, Current, LineEnd, Place, Portion};
+use super::disposal::Disposal;
 use super::due::Due;
 use super::press::{self, Job, Pressed};
 use super::pump::{Destination, SetAside};
@@ -21,6 +22,7 @@ pub struct Series {
     /// How many bytes of the stream came before its next file.
     before: u64,
     failed: Option<Failed>,
+    disposal: Disposal,
     due: Due,
     /// Whether a file was set aside since somebody took note of that.
     has_rotated: bool,
@@ -64,9 +66,8 @@ impl Series {
     pub fn new(destination: Destination, times: impl Into<Arc<Path>>) -> Self {
         let times = times.into();
         let has_rotated = true;
-        let (current, failed) = (None, None);
-        let mut series =
-            Self { destination, times, current, before: 0, failed, due: Due::NEVER, has_rotated };
+        let (current, failed, disposal, due) = (None, None, Disposal::default(), Due::NEVER);
+        let mut series = Self { destination, times, current, before: 0, failed, disposal, due, has_rotated };
         series.due = series.due_of_file();
         series
     }
@@ -368,7 +369,8 @@ impl Series {
     }
 
     fn shelf(&self) -> Shelf<'_> {
-        Shelf { path: &self.destination.file, keep: self.destination.rotation.keep, times: &self.times }
+        let Destination { file, rotation, .. } = &self.destination;
+        Shelf { path: file, keep: rotation.keep, times: &self.times, disposal: &self.disposal }
     }
 }
 

@@ -3,6 +3,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::disposal::Disposal;
 use super::files::{self, inode, on_its_way_path, pressed_path, set_aside_path};
 use super::times;
 
@@ -14,6 +15,8 @@ pub(super) struct Shelf<'a> {
     pub(super) keep: u32,
     /// Where time indexes lie.
     pub(super) times: &'a Path,
+    /// Where those go that there is no room for.
+    pub(super) disposal: &'a Disposal,
 }
 
 impl Shelf<'_> {
@@ -110,10 +113,7 @@ impl Shelf<'_> {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let removed = inode(path);
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => (),
-        }
+        self.disposal.remove(path)?;
         self.forget_times(removed);
         Ok(())
     }

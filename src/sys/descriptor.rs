@@ -1,4 +1,8 @@
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
@@ -14,4 +18,9 @@ pub fn out_of_the_way(fd: OwnedFd) -> OwnedFd {
         Ok(raw) => unsafe { OwnedFd::from_raw_fd(raw) },
         Err(_) => fd,
     }
+}
+
+/// Opens what is at a path for reading: not through a link, and without waiting, as for the writer of a named pipe.
+pub fn open_itself(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
 }

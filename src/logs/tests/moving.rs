@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::{name, rotation, series};
+use crate::logs::disposal::Disposal;
 use crate::logs::place::{Place, ends};
 use crate::logs::plan::Plan;
 use crate::logs::query::Source;
@@ -57,7 +58,8 @@ fn a_file_is_found_however_often_rotation_moves_it_on() {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let shelf = Shelf { path: &file, keep: 100_000, times: &times };
+            let disposal = Disposal::default();
+            let shelf = Shelf { path: &file, keep: 100_000, times: &times, disposal: &disposal };
             for _ in 0..1000 {
                 fs::write(&file, "more\n").unwrap();
                 shelf.set_aside().unwrap();
