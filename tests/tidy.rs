@@ -1,4 +1,5 @@
-//! The house rules that a machine can hold: arrows between rooms, sizes, and words that do not belong.
+//! The house rules that a machine can hold: arrows between rooms, sizes, words that do not belong, and tests that documents
+//! name.
 
 #![expect(clippy::unwrap_used, reason = "a rule that cannot be checked fails")]
 
@@ -68,7 +69,12 @@ impl Source {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources_of("src")
+}
+
+/// The sources in a directory of the repository, with their paths from there.
+fn sources_of(directory: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut found = Vec::new();
     let mut open = vec![root.clone()];
     while let Some(directory) = open.pop() {
@@ -231,6 +237,74 @@ fn a_table_of_contents_is_only_that() {
             if !is_content {
                 offences.push(format!("{}:{}: {line}", source.path.display(), number + 1));
             }
+        }
+    }
+    none(offences);
+}
+
+/// Where each function and each module is, part by part from the root of the repository: of a function its file, of a module
+/// its own path.
+fn places() -> BTreeMap<String, Vec<Vec<String>>> {
+    let mut places: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
+    for root in ["src", "tests"] {
+        for source in sources_of(root) {
+            let path = Path::new(root).join(&source.path).with_extension("");
+            let parts = path.iter().map(|part| part.to_str().unwrap().to_owned());
+            let module: Vec<String> = parts.filter(|part| part != "mod").collect();
+            for (_, rest) in
+                source.text.lines().filter(|line| is_code(line)).filter_map(|line| line.split_once("fn "))
+            {
+                let name = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                places.entry(name).or_default().push(module.clone());
+            }
+            places.entry(module.last().unwrap().clone()).or_default().push(module);
+        }
+    }
+    places
+}
+
+/// What the last cell of a table's row names, each behind the place that the word before its list tells, `it:`, say. A word
+/// alone may be a command or a key as well as a module, and is passed over, and so are types.
+fn named(row: &str) -> Vec<Vec<&str>> {
+    let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+    let mut home: &[&str] = &[];
+    let mut named = Vec::new();
+    for pair in cell.split('`').collect::<Vec<_>>().chunks_exact(2) {
+        home = match pair[0].split_whitespace().last() {
+            Some("it:") => &["tests", "it"],
+            Some("unit:") => &["src"],
+            Some("sim:") => &["src", "machine", "sim"],
+            Some("tidy:") => &["tests", "tidy"],
+            _ => home,
+        };
+        let parts: Vec<&str> = pair[1].split("::").collect();
+        let is_name = parts.iter().all(|part| part.chars().all(|c| c.is_alphanumeric() || c == '_'));
+        let is_type = |part: &&str| part.starts_with(char::is_uppercase);
+        if is_name && pair[1].contains(['_', ':']) && !parts.last().is_some_and(is_type) {
+            named.push([home, &parts.into_iter().filter(|part| !is_type(part)).collect::<Vec<_>>()].concat());
+        }
+    }
+    named
+}
+
+/// A test that is renamed takes its line in the documents along. `machine::rolling::NAME` may stand in
+/// `src/machine/tests/rolling.rs`: what a document leaves out of a path is no offence.
+#[test]
+fn what_the_documents_name_as_proof_is_there() {
+    let places = places();
+    let is_there = |name: &[&str]| {
+        let (last, above) = name.split_last().unwrap();
+        places.get(*last).into_iter().flatten().any(|place| {
+            let mut parts = place.iter();
+            above.iter().all(|part| parts.any(|it| it == part))
+        })
+    };
+    let mut offences = Vec::new();
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/faults.md"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
+        for (number, row) in text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
+            let missing = named(row).into_iter().filter(|name| !is_there(name));
+            offences.extend(missing.map(|name| format!("{document}:{}: {}", number + 1, name.join("::"))));
         }
     }
     none(offences);
