@@ -7,7 +7,7 @@ _list:
 up *arguments:
     cargo run --release -- up {{ arguments }}
 
-# Run every test, or those that match
+# Run the tests but `frameworks`, or those that match
 test *arguments:
     cargo test {{ arguments }}
 

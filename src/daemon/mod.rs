@@ -1,5 +1,7 @@
-//! The async shell around the pure machine: it does what the machine decides and tells it what happens. One thread, one
-//! owner of all state (the engine), messages between the rest. Deliberately absent: decisions.
+//! The async shell around the pure machine: it does what the machine decides and tells it what happens. One event loop, one
+//! owner of all state (the engine), messages between the rest; what may wait for a disk has threads beside it: the pump of
+//! `logs`, the records of runs, readers of logs. It may use vocab, spec, protocol, sys, config, machine, rundir, ports, logs
+//! and probe. Deliberately absent: decisions.
 
 /// From a config file to a running engine, or to the reason why not.
 pub mod boot;

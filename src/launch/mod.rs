@@ -1,6 +1,6 @@
-//! Starts a supervisor in the background and waits until it says that it is ready, or why it is not; and becomes a
-//! command in a service's place. It may use vocab,
-//! sys and rundir. Deliberately absent: talking to it afterwards, which is the client's.
+//! Starts a supervisor in the background and waits until it says that it is ready, or why it is not; is its guardian; and
+//! becomes a command in a service's place. It may use vocab, sys and rundir. Deliberately absent: talking to the supervisor
+//! afterwards, which is the client's.
 
 /// Becoming a command.
 pub mod attached;

@@ -1,5 +1,6 @@
 //! What crosses the control socket: the JSON of `/v1`, and the XML-RPC of `/RPC2`. Client and daemon share these types, so
-//! they cannot disagree. Fields are added, never renamed or removed. Deliberately absent: HTTP itself, and any decision.
+//! they cannot disagree. Fields are added, never renamed or removed. It may use vocab. Deliberately absent: HTTP itself, and
+//! any decision.
 
 /// What a client may ask for.
 pub mod command;

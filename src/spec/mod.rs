@@ -1,6 +1,6 @@
-//! The validated fleet. If you hold one of these types, it is legal: durations are positive, names exist, the graph
-//! has no cycle, no two services but replicas share a port. Constructors refuse; nobody re-checks. Reading files is
-//! `config`'s job.
+//! The validated fleet. If you hold one of these types, it is legal: durations are positive, names exist, the graph has no
+//! cycle, no two services but replicas share a port. Constructors refuse; nobody re-checks. It may use vocab. Deliberately
+//! absent: reading files, which is `config`'s.
 
 /// How old a run may become.
 pub mod age;

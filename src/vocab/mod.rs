@@ -1,5 +1,5 @@
-//! Words that every room shares. They mean one thing each, refuse what is not legal when they are made, and
-//! know nothing of the operating system: no calls, no clocks, no files.
+//! Words that every room shares. They mean one thing each, and refuse what is not legal when they are made. It may use no
+//! other room. Deliberately absent: the operating system, with its calls, clocks and files.
 
 /// Pieces of process trees.
 pub mod branch;
