@@ -11,8 +11,19 @@ use regex_syntax::hir::{Hir, HirKind};
 #[derive(Debug, Clone)]
 pub struct Pattern {
     matcher: RegexMatcher,
-    /// What each match contains, where looking for that is faster than looking for how a match begins.
-    contained: Option<Finder<'static>>,
+    sieve: Sieve,
+}
+
+/// How the lines of a block are found that may match.
+#[derive(Debug, Clone)]
+enum Sieve {
+    /// Each match contains this, and looking for it is faster than looking for how a match begins.
+    Contained(Box<Finder<'static>>),
+    /// The matcher looks through many lines at once.
+    Matcher,
+    /// Each line may match, since the pattern asks where a text begins or ends (`\A`, `\z`): that is each line of its own, and
+    /// for a matcher that looks through many lines it is the first one's beginning and the last one's end alone.
+    EachLine,
 }
 
 /// A text that is no regular expression.
@@ -31,8 +42,12 @@ impl Pattern {
         let mut lines = RegexMatcherBuilder::new();
         let matcher = lines.multi_line(true).line_terminator(Some(b'\n')).build(text);
         let matcher = matcher.map_err(|error| bad(&error))?;
-        let contained = contained(&pattern).map(|text| Finder::new(&text).into_owned());
-        Ok(Self { matcher, contained })
+        let sieve = match (contained(&pattern), matcher.line_terminator()) {
+            (Some(text), _) => Sieve::Contained(Box::new(Finder::new(&text).into_owned())),
+            (None, Some(_)) => Sieve::Matcher,
+            (None, None) => Sieve::EachLine,
+        };
+        Ok(Self { matcher, sieve })
     }
 
     /// Whether a line without its newline matches.
@@ -45,11 +60,12 @@ impl Pattern {
     pub(super) fn find_line(&self, block: &[u8]) -> Option<Range<usize>> {
         let mut from = 0;
         while from < block.len() {
-            let at = match &self.contained {
-                Some(contained) => contained.find(&block[from..])?,
-                None => match self.matcher.find_candidate_line(&block[from..]).ok()?? {
+            let at = match &self.sieve {
+                Sieve::Contained(text) => text.find(&block[from..])?,
+                Sieve::Matcher => match self.matcher.find_candidate_line(&block[from..]).ok()?? {
                     LineMatchKind::Confirmed(at) | LineMatchKind::Candidate(at) => at,
                 },
+                Sieve::EachLine => 0,
             };
             // An empty match may lie behind the last newline, where no line is.
             let at = (from + at).min(block.len() - 1);
@@ -105,7 +121,8 @@ mod tests {
             lines in proptest::collection::vec("[ab \r]{0,4}", 0..12),
             pattern in prop_oneof![
                 Just("a"), Just("^a"), Just("a$"), Just("^$"), Just(""), Just("a\\s+b"), Just("[^a]b"), Just("a.*bb"), Just("[ab]+ab$"), Just("(a|b) b"), Just("b\\b"),
-                Just("(?s)a.*b"), Just("(?i)A b"), Just("(?m)^b"), Just("a|b$"),
+                Just("(?s)a.*b"), Just("(?i)A b"), Just("(?m)^b"), Just("a|b$"), Just("a\\z"), Just("\\Aa"), Just("\\A[ab]"), Just("(?-m)a$"), Just("\\Ab|aa"),
+                Just("[ab]bb\\z"), Just("a\\b{start-half}|\\Ab"), Just("\\Bb"), Just("[ab] *ab*\\z"),
             ],
         ) {
             let pattern = Pattern::parse(pattern).unwrap();
