@@ -60,11 +60,21 @@ pub fn on_the_wire(item: Item) -> LogItem {
         }),
         Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),
         Item::Note(Note { service, unix_ms, told }) => {
-            let (note, stream, bytes) = match told {
-                Told::Missing { stream, bytes } => (NoteKind::Missing, Some(stream), Some(bytes)),
-                Told::Removed => (NoteKind::Removed, None, None),
-            };
-            LogItem::Note(LogNote { service, note, time: rfc_3339(unix_ms), stream, bytes })
+            let time = rfc_3339(unix_ms);
+            let note =
+                |note| LogNote { service, note, time, stream: None, bytes: None, file: None, detail: None };
+            LogItem::Note(match told {
+                Told::Missing { stream, bytes } => {
+                    LogNote { stream: Some(stream), bytes: Some(bytes), ..note(NoteKind::Missing) }
+                }
+                Told::Unreadable { stream, file, why } => LogNote {
+                    stream: Some(stream),
+                    file: Some(file),
+                    detail: Some(why),
+                    ..note(NoteKind::Unreadable)
+                },
+                Told::Removed => note(NoteKind::Removed),
+            })
         }
     }
 }

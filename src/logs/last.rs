@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
 use super::content::Content;
-use super::reader::Stretch;
+use super::open::Stretch;
 
 /// Where the last `count` lines of a stretch begin, and how many there are of them.
 pub(super) fn lines(content: Content, stretch: &Stretch, count: usize) -> io::Result<(u64, usize)> {

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
@@ -5,7 +6,7 @@ use super::pattern::Pattern;
 use super::piece::PieceEnd;
 use super::place::Place;
 use super::query::{Item, Line, Note, Source, Told};
-use super::reader::{From, Passage, Reader, Scope, TimedLine};
+use super::reader::{From, Passage, Reader, Scope, TimedLine, Unreadable};
 use super::run_ends::RunEnds;
 
 /// The next line of each stream; the earliest of them is the next of all.
@@ -13,6 +14,8 @@ pub(super) struct Merge {
     lanes: Vec<Lane>,
     /// Whose line goes on.
     unfinished: Option<usize>,
+    /// What is to be known of lines that were passed over.
+    notes: VecDeque<Note>,
 }
 
 /// What of a stream is read.
@@ -70,9 +73,9 @@ impl Merge {
             lane.advance()?;
             lanes.push(lane);
         }
-        let mut merge = Self { lanes, unfinished: None };
+        let mut merge = Self { lanes, unfinished: None, notes: VecDeque::new() };
         // Each stream has its own last lines; which of them are the last of all tell their times.
-        merge.pass_over(last.map_or(0, |count| lines.saturating_sub(count)))?;
+        merge.notes = merge.pass_over(last.map_or(0, |count| lines.saturating_sub(count)))?;
         Ok(merge)
     }
 
@@ -83,6 +86,9 @@ impl Merge {
 
     /// The next line, or the next piece of one that is long, or that some are missing.
     pub(super) fn next(&mut self) -> io::Result<Option<Item>> {
+        if let Some(note) = self.notes.pop_front() {
+            return Ok(Some(Item::Note(note)));
+        }
         let times =
             self.lanes.iter().enumerate().filter_map(|(at, lane)| Some((lane.next.as_ref()?.unix_ms, at)));
         let earliest = times.min().map(|(_, at)| at);
@@ -92,15 +98,15 @@ impl Merge {
         lane.advance()?;
         let Source { service, stream, .. } = &lane.source;
         let (service, stream) = (service.clone(), *stream);
+        let mut tell = |told| {
+            self.unfinished = None;
+            Ok(Some(Item::Note(Note { service: service.clone(), unix_ms, told })))
+        };
         let TimedLine { bytes, end, .. } = match passage {
             Passage::Line(line) => line,
-            Passage::Missing(bytes) => {
-                self.unfinished = None;
-                return Ok(Some(Item::Note(Note {
-                    service,
-                    unix_ms,
-                    told: Told::Missing { stream, bytes },
-                })));
+            Passage::Missing(bytes) => return tell(Told::Missing { stream, bytes }),
+            Passage::Unreadable(Unreadable { file, why, .. }) => {
+                return tell(Told::Unreadable { stream, file, why });
             }
         };
         // Where lines are searched for, the pieces that match need not follow each other. A file that somebody cut short
@@ -110,16 +116,18 @@ impl Merge {
         Ok(Some(Item::Line(Line { service, stream, unix_ms, bytes, end })))
     }
 
-    fn pass_over(&mut self, lines: usize) -> io::Result<()> {
+    fn pass_over(&mut self, lines: usize) -> io::Result<VecDeque<Note>> {
+        let mut notes = VecDeque::new();
         for _ in 0..lines {
             while let Some(item) = self.next()? {
                 match item {
                     Item::Line(_) if !self.is_in_midst_of_line() => break,
-                    Item::Line(_) | Item::Note(_) | Item::Mark(_) => (),
+                    Item::Note(note) => notes.push_back(note),
+                    Item::Line(_) | Item::Mark(_) => (),
                 }
             }
         }
-        Ok(())
+        Ok(notes)
     }
 }
 
@@ -129,6 +137,7 @@ impl Lane {
         let unix_ms = match &passage {
             Passage::Line(line) => line.unix_ms,
             Passage::Missing(_) => self.reader.next_ms().unwrap_or(0),
+            Passage::Unreadable(unreadable) => unreadable.unix_ms,
         };
         self.latest_ms = self.latest_ms.max(unix_ms);
         self.next = Some(Next { unix_ms: self.latest_ms, passage });

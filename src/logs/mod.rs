@@ -59,6 +59,8 @@ mod gap;
 mod last;
 /// Lines of several streams in one order.
 mod merge;
+/// Lines of one file.
+mod open;
 /// Lines and marks on their way to whoever reads.
 mod outlet;
 /// When a stream is looked at next.

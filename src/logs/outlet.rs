@@ -7,7 +7,7 @@ use crate::vocab::name::ServiceName;
 
 /// Hands on what was found: all of it, or the last lines with what stands between them. Marks before the first line are left
 /// out, but the last one of all: where nothing was written, it tells how the last run went. The beginning of what a service
-/// has is no place between two runs.
+/// has is no place between two runs. No note is left out: what could not be read may have had any line.
 pub(super) struct Outlet<S> {
     last: Option<usize>,
     kept: VecDeque<Item>,
@@ -27,20 +27,37 @@ impl<S: FnMut(Item) -> ControlFlow<()>> Outlet<S> {
         if !self.is_between_runs(&item) {
             return ControlFlow::Continue(());
         }
-        self.lines += usize::from(is_line(&item));
         if self.last.is_none() && self.lines > 0 {
-            self.kept.clear();
             return (self.sink)(item);
         }
+        if self.lines == 0 && !is_note(&item) {
+            self.kept.retain(is_note);
+        }
+        self.lines += usize::from(is_line(&item));
         self.kept.push_back(item);
-        if self.last.is_some_and(|last| self.lines > last) {
-            self.lines -= 1;
-            self.kept.pop_front();
+        match self.last {
+            None if self.lines > 0 => self.kept.drain(..).try_for_each(&mut self.sink),
+            Some(last) if self.lines > last => {
+                self.drop_first_line();
+                ControlFlow::Continue(())
+            }
+            None | Some(_) => ControlFlow::Continue(()),
         }
-        while self.kept.len() > 1 && self.kept.front().is_some_and(|first| !is_line(first)) {
-            self.kept.pop_front();
+    }
+
+    /// And the marks before the next one.
+    fn drop_first_line(&mut self) {
+        let Some(first) = self.kept.iter().position(is_line) else { return };
+        self.kept.remove(first);
+        self.lines -= 1;
+        let mut at = first;
+        while let Some(item) = self.kept.get(at).filter(|item| !is_line(item)) {
+            if is_note(item) {
+                at += 1;
+            } else {
+                self.kept.remove(at);
+            }
         }
-        ControlFlow::Continue(())
     }
 
     /// There is something of this service before what is wanted.
@@ -72,5 +89,12 @@ fn is_line(item: &Item) -> bool {
     match item {
         Item::Line(_) => true,
         Item::Mark(_) | Item::Note(_) => false,
+    }
+}
+
+fn is_note(item: &Item) -> bool {
+    match item {
+        Item::Note(_) => true,
+        Item::Line(_) | Item::Mark(_) => false,
     }
 }

@@ -85,7 +85,7 @@ pub struct Note {
 }
 
 /// What notes tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// Lines are missing here: the service wrote so much that rotation dropped them before they were read.
     Missing {
@@ -93,6 +93,15 @@ pub enum Told {
         stream: Stream,
         /// So many bytes.
         bytes: u64,
+    },
+    /// Lines may be missing here: the rest of a file cannot be read. Those of other files are all there.
+    Unreadable {
+        /// Of which stream.
+        stream: Stream,
+        /// Which file, by the name that it had.
+        file: PathBuf,
+        /// Why.
+        why: String,
     },
     /// The service has ended, and the config has it no more.
     Removed,
@@ -136,7 +145,7 @@ pub fn sources<'a>(services: impl IntoIterator<Item = &'a Service>, streams: Str
 /// them. Who searches for lines, or wants none, gets no marks.
 ///
 /// # Errors
-/// A file that is there cannot be read. Files that are not there are empty.
+/// A file that is there cannot be opened. Files that are not there are empty; of one that cannot be read to its end, a note tells.
 pub fn read(
     query: &Query,
     ends: &[Option<Place>],

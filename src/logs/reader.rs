@@ -1,17 +1,15 @@
-use std::io::{self, Read};
-use std::ops::Range;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::content::Content;
 use super::last;
+use super::open::{Open, Opened, Stretch};
 use super::pattern::Pattern;
 use super::piece::PieceEnd;
 use super::place::Place;
 use super::plan::{Plan, of_file};
-use super::tap::whole_characters;
-use super::times::{self, Entry};
-use crate::sys::thread;
+use super::times;
 
 /// The lines of one stream, through all its files, as those were when it was made.
 pub(super) struct Reader {
@@ -67,53 +65,22 @@ impl From {
     }
 }
 
-/// What of a file is of interest.
-#[derive(Debug)]
-pub(super) struct Stretch {
-    /// Lines from there on; all when it lies in the midst of one, that one is left out.
-    pub(super) from: u64,
-    /// Lines that begin before this count.
-    pub(super) to: u64,
-    /// No more is read than that.
-    limit: u64,
-    /// How a line ends there that goes on beyond it.
-    line_end: PieceEnd,
-    /// Where lines end that have no newline: their runs have ended.
-    pub(super) cuts: Vec<u64>,
-}
-
-/// A file before it is read.
-struct Opened {
-    content: Content,
-    stretch: Stretch,
-    times: Vec<Entry>,
-    modified_ms: u64,
-    before: Option<u64>,
-}
-
-struct Open {
-    file: io::Take<Content>,
-    /// Bytes that were read; those from `start` on have not been handed over, and those before `whole` are whole lines.
-    block: Vec<u8>,
-    start: usize,
-    whole: usize,
-    /// Where `start` lies in the file.
-    offset: u64,
-    /// Where the file is read to at first: its end, or that of a run.
-    section_end: u64,
-    stretch: Stretch,
-    times: Vec<Entry>,
-    modified_ms: u64,
-    /// How many bytes of the stream came before those of the file, where that is known.
-    before: Option<u64>,
-}
-
 /// What a stream has.
 pub(super) enum Passage {
     /// A line.
     Line(TimedLine),
     /// So many bytes are missing before what comes next: rotation dropped their file before they were read.
     Missing(u64),
+    /// What follows in a file cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// A file that cannot be read to its end.
+pub(super) struct Unreadable {
+    pub(super) file: PathBuf,
+    pub(super) why: String,
+    /// When that arrived which cannot be read.
+    pub(super) unix_ms: u64,
 }
 
 /// A line with the time at which it arrived, or a piece of one.
@@ -122,9 +89,6 @@ pub(super) struct TimedLine {
     pub(super) bytes: Vec<u8>,
     pub(super) end: PieceEnd,
 }
-
-/// So many bytes are read at once.
-const BLOCK_BYTES: u64 = 64 * 1024;
 
 /// Longer lines are handed over in pieces of about this many bytes.
 pub(super) const PIECE_BYTES: usize = 1 << 20;
@@ -139,20 +103,37 @@ impl Reader {
         Self { plan, at: 0, start, times_dir: times_dir.to_owned(), open: None, reached, scope }
     }
 
-    /// Passes over all but the last `count` lines, without reading what lies before them; says how many it found.
+    /// Passes over all but the last `count` lines, without reading what lies before them; says how many it found. Those are
+    /// more where they begin in a file that cannot be read to its end.
     pub(super) fn skip_to_last(&mut self, count: usize) -> io::Result<usize> {
         let mut found = 0;
         for at in (0..self.plan.count()).rev() {
             let Some(Opened { content, stretch, .. }) = self.opened(at)? else { continue };
-            let lines = last::lines(content, &stretch, count - found);
-            let (start, lines) = lines.map_err(|error| of_file(self.plan.path(at), &error))?;
+            let (start, lines) = match last::lines(content, &stretch, count - found) {
+                Ok((start, lines)) => (Some(start), lines),
+                Err(_) => (None, self.readable_lines(at)?),
+            };
             found += lines;
-            if found == count {
-                (self.at, self.start) = (at, Some(start));
+            if found >= count {
+                (self.at, self.start) = (at, start);
                 break;
             }
         }
         Ok(found)
+    }
+
+    /// How many lines a file has up to where it cannot be read.
+    fn readable_lines(&self, at: usize) -> io::Result<usize> {
+        let Some(opened) = self.opened(at)? else { return Ok(0) };
+        let to = opened.stretch.to;
+        let mut open = Open::at(None, opened);
+        let mut lines = 0;
+        while open.offset < to
+            && let Some(piece) = open.next(None)
+        {
+            lines += usize::from(piece.end != PieceEnd::GoesOn);
+        }
+        Ok(lines)
     }
 
     /// Whether it gives every line, and not those alone that match.
@@ -162,14 +143,14 @@ impl Reader {
 
     /// What comes next; none at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Passage>> {
-        let pattern = self.scope.pattern.as_ref();
         loop {
-            if let Some(open) = &mut self.open {
-                if let Some(line) = open.next(pattern)? {
-                    return Ok(Some(Passage::Line(line)));
-                }
-                self.reached = open.before.map(|before| before + open.offset);
-                self.open = None;
+            if let Some(open) = &mut self.open
+                && let Some(line) = open.next(self.scope.pattern.as_ref())
+            {
+                return Ok(Some(Passage::Line(line)));
+            }
+            if let Some(unreadable) = self.open.take().and_then(|open| self.leave(open)) {
+                return Ok(Some(Passage::Unreadable(unreadable)));
             }
             if self.at == self.plan.count() {
                 return Ok(None);
@@ -177,14 +158,24 @@ impl Reader {
             let start = self.start.take();
             let opened = self.opened(self.at)?;
             let before = opened.as_ref().and_then(|opened| opened.before).filter(|_| start.is_none());
-            let open = opened.map(|opened| Open::at(start, opened)).transpose();
-            self.open = open.map_err(|error| of_file(self.plan.path(self.at), &error))?;
+            self.open = opened.map(|opened| Open::at(start, opened));
             self.at += 1;
             let missing = before.zip(self.reached).map_or(0, |(to, from)| to.saturating_sub(from));
             if missing > 0 {
                 return Ok(Some(Passage::Missing(missing)));
             }
         }
+    }
+
+    /// What was open has no more; tells what of it could not be read.
+    fn leave(&mut self, open: Open) -> Option<Unreadable> {
+        let unix_ms = open.time();
+        // How much of a stream cannot be read is not known, and none of that was dropped.
+        self.reached = open.before.map(|before| before + open.offset).filter(|_| open.failure.is_none());
+        let why = open.failure?.to_string();
+        // What is open comes before what is next.
+        let file = self.plan.path(self.at.saturating_sub(1)).to_owned();
+        Some(Unreadable { file, why, unix_ms })
     }
 
     /// When that arrived which comes next, as far as that is known before it is read.
@@ -208,155 +199,10 @@ impl Reader {
         let held = [self.scope.from.place(), Some(&self.scope.to)].into_iter().flatten();
         let held = held.into_iter().find(|place| place.inode == found.ino());
         let before = held.map_or_else(|| times::before(&self.times_dir, found.ino()), |place| place.before);
-        let stretch = Stretch::new(&self.scope, &times, limit, modified_ms);
-        let line_end = to.map_or(PieceEnd::Open, |to| to.line_end);
-        let stretch = stretch.map(|stretch| Stretch { line_end, ..stretch });
-        Ok(stretch.map(|stretch| Opened { content, stretch, times, modified_ms, before }))
+        let Some(mut stretch) = Stretch::new(&self.scope, &times, limit, modified_ms) else {
+            return Ok(None);
+        };
+        stretch.line_end = to.map_or(PieceEnd::Open, |to| to.line_end);
+        Ok(Some(Opened { content, stretch, times, modified_ms, before }))
     }
-}
-
-impl Stretch {
-    /// None where nothing is.
-    fn new(scope: &Scope, times: &[Entry], limit: u64, modified_ms: u64) -> Option<Self> {
-        let first_since = |unix_ms: u64| times::first_since(times, unix_ms, modified_ms);
-        let from = scope.from.since_ms().map_or(Some(0), first_since).filter(|from| *from < limit)?;
-        let to = scope.until_ms.and_then(first_since).map_or(limit, |to| to.min(limit));
-        let cuts = times::cuts(times, &scope.run_ends_ms, limit);
-        Some(Self { from, to, limit, line_end: PieceEnd::Open, cuts })
-    }
-
-    /// Where what lies at an offset ends at the latest.
-    fn section_end(&self, offset: u64) -> u64 {
-        let behind = self.cuts.partition_point(|cut| *cut <= offset);
-        self.cuts.get(behind).map_or(self.limit, |cut| self.limit.min(*cut))
-    }
-}
-
-impl Open {
-    /// From this offset, or from the first line of interest.
-    fn at(start: Option<u64>, opened: Opened) -> io::Result<Self> {
-        let Opened { content, stretch, times, modified_ms, before } = opened;
-        let (block, file, from) = (Vec::new(), content.take(0), stretch.from);
-        let (start, whole, offset, section_end) = (start.filter(|at| *at <= stretch.limit), 0, 0, 0);
-        let mut open =
-            Self { file, block, start: 0, whole, offset, section_end, stretch, times, modified_ms, before };
-        match start {
-            Some(start) => open.go_to(start)?,
-            None => open.skip_to(from)?,
-        }
-        Ok(open)
-    }
-
-    /// Goes to an offset, or behind the line that it lies in the midst of.
-    fn skip_to(&mut self, offset: u64) -> io::Result<()> {
-        self.go_to(offset.saturating_sub(1))?;
-        if offset > 0 {
-            while self.next(None)?.is_some_and(|piece| piece.end == PieceEnd::GoesOn) {}
-        }
-        Ok(())
-    }
-
-    fn go_to(&mut self, offset: u64) -> io::Result<()> {
-        self.file.get_mut().skip_to(offset)?;
-        self.offset = offset;
-        self.begin_section();
-        Ok(())
-    }
-
-    /// What was read is handed over, and what follows is of another run, if anything is; says whether it is.
-    fn begin_section(&mut self) -> bool {
-        self.section_end = self.stretch.section_end(self.offset);
-        self.file.set_limit(self.section_end.saturating_sub(self.offset));
-        self.section_end > self.offset
-    }
-
-    fn next(&mut self, pattern: Option<&Pattern>) -> io::Result<Option<TimedLine>> {
-        loop {
-            let lines = &self.block[self.start..self.whole];
-            let found = match pattern {
-                Some(pattern) => pattern.find_line(lines),
-                None => memchr::memchr(b'\n', lines).map(|end| 0..end),
-            };
-            if let Some(found) = found {
-                return Ok(Some(self.take(found, PieceEnd::Line)));
-            }
-            self.pass(lines.len());
-            let (length, end) = match self.fill()? {
-                Filled::Lines => continue,
-                // There is more of this line: that much is not all that was read.
-                Filled::Piece => (whole_characters(&self.block[..PIECE_BYTES]).len(), PieceEnd::GoesOn),
-                Filled::Rest => (self.block.len(), self.rest_end()),
-            };
-            if length == 0 {
-                // A file that somebody cut short ends before its section does.
-                let is_whole = self.offset == self.section_end;
-                if is_whole && self.begin_section() {
-                    continue;
-                }
-                return Ok(None);
-            }
-            if pattern.is_none_or(|pattern| pattern.is_match(&self.block[..length])) {
-                return Ok(Some(self.take(0..length, end)));
-            }
-            self.pass(length);
-        }
-    }
-
-    /// How what was read ends that has no newline.
-    fn rest_end(&self) -> PieceEnd {
-        let end = self.offset + u64::try_from(self.block.len()).unwrap_or_default();
-        if end == self.stretch.limit { self.stretch.line_end } else { PieceEnd::Open }
-    }
-
-    /// Hands over a line that `found` tells from what was not handed over, and passes it and its newline.
-    fn take(&mut self, found: Range<usize>, end: PieceEnd) -> TimedLine {
-        self.pass(found.start);
-        let line = self.start..self.start + found.len();
-        let taken = TimedLine { unix_ms: self.time(), bytes: self.block[line].to_vec(), end };
-        self.pass(found.len() + usize::from(end == PieceEnd::Line));
-        taken
-    }
-
-    fn pass(&mut self, count: usize) {
-        self.start += count;
-        self.whole = self.whole.max(self.start);
-        self.offset += u64::try_from(count).unwrap_or_default();
-    }
-
-    /// Reads on until there is a whole line, more than a piece, or no more.
-    fn fill(&mut self) -> io::Result<Filled> {
-        thread::give_way();
-        self.block.drain(..self.start);
-        self.start = 0;
-        self.whole = 0;
-        loop {
-            let known = self.block.len();
-            if known > PIECE_BYTES {
-                return Ok(Filled::Piece);
-            }
-            if self.file.by_ref().take(BLOCK_BYTES).read_to_end(&mut self.block)? == 0 {
-                return Ok(Filled::Rest);
-            }
-            if let Some(newline) = memchr::memrchr(b'\n', &self.block[known..]) {
-                self.whole = known + newline + 1;
-                return Ok(Filled::Lines);
-            }
-        }
-    }
-
-    /// When the byte at the offset arrived: by the index, else by when the file was last written.
-    fn time(&self) -> u64 {
-        times::at(&self.times, self.offset).unwrap_or(self.modified_ms)
-    }
-}
-
-/// What was read that was not handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Filled {
-    /// Whole lines first.
-    Lines,
-    /// More than a piece of one line.
-    Piece,
-    /// All that is left.
-    Rest,
 }

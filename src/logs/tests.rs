@@ -30,6 +30,7 @@ mod moving;
 mod rotated;
 mod targets;
 mod transits;
+mod unreadable;
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()

@@ -123,6 +123,13 @@ pub struct LogNote {
     /// How many bytes are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// The file that cannot be read to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub file: Option<PathBuf>,
+    /// Why it cannot be, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What a note tells.
@@ -131,6 +138,8 @@ pub struct LogNote {
 pub enum NoteKind {
     /// Lines are missing here: the service wrote so much that rotation dropped them before they were read.
     Missing,
+    /// Lines may be missing here: a file is damaged, and the rest of it cannot be read. Those of other files are all there.
+    Unreadable,
     /// The service has ended, and the config has it no more: nothing of it follows unless it comes back.
     Removed,
 }

@@ -220,3 +220,35 @@ fn who_follows_all_services_hears_of_those_that_come_and_is_told_of_those_that_g
     );
     let _ = (follower.kill(), follower.wait());
 }
+
+#[test]
+fn a_damaged_log_file_is_named_and_hides_no_line_of_another() {
+    let fleet = Fleet::new("[services.a]\ncommand = \"true\"\n[services.b]\ncommand = \"true\"\n");
+    let write = |file: &str, text: &str| std::fs::write(fleet.path().join("logs").join(file), text).unwrap();
+    std::fs::create_dir_all(fleet.path().join("logs")).unwrap();
+    write("a.out.log.2.gz", "");
+    write("a.out.log.1", "needle 1\n");
+    write("a.out.log", "needle 2\n");
+    write("b.out.log", "needle 3\n");
+    for asked in ["logs", "logs --grep needle", "logs -n 9 --grep needle"] {
+        let text = fleet.run(asked).expect(0).stdout;
+        assert_eq!(text.matches("needle").count(), 3, "{asked}: {text}");
+        assert_eq!(text.matches("cannot read ").count(), 1, "{asked}: {text}");
+        assert!(
+            text.contains("logs/a.out.log.2.gz from here on: unexpected end of file."),
+            "{asked}: {text}"
+        );
+    }
+    let raw = fleet.run("logs a --raw").expect(0).says(&["a: ", "a.out.log.2.gz from here on"]);
+    assert_eq!(raw.stdout, "needle 1\nneedle 2\n");
+    let json = fleet.run("logs --json").expect(0).stdout;
+    let notes: Vec<serde_json::Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|item: &serde_json::Value| item["note"] == "unreadable")
+        .collect();
+    assert_eq!(notes.len(), 1, "{json}");
+    assert_eq!((notes[0]["service"].as_str(), notes[0]["stream"].as_str()), (Some("a"), Some("stdout")));
+    assert!(notes[0]["file"].as_str().unwrap().ends_with("logs/a.out.log.2.gz"), "{json}");
+    assert_eq!(notes[0]["detail"], "unexpected end of file");
+}

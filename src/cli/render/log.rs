@@ -106,14 +106,20 @@ fn words(turn: &Turn) -> String {
 /// What a note tells, for people.
 pub(in crate::cli) fn told(note: &Note) -> String {
     let at = cause::local(note.unix_ms);
-    match note.told {
+    match &note.told {
         Told::Missing { stream, bytes } => {
             let stream = match stream {
                 Stream::Stdout => "stdout",
                 Stream::Stderr => "stderr",
             };
-            let bytes = Bytes(bytes);
+            let bytes = Bytes(*bytes);
             format!("{at} {bytes} of {stream} are missing here: rotation dropped them before they were read")
+        }
+        Told::Unreadable { file, why, stream: _ } => {
+            let file = file.display();
+            format!(
+                "{at} cannot read {file} from here on: {why}. Other files are read: restore this one, or move it away"
+            )
         }
         Told::Removed => format!("{at} removed: the config has no such service any more"),
     }
@@ -135,7 +141,7 @@ fn end(record: &Record) -> String {
 mod tests {
     use super::{LogText, Pieces};
     use crate::logs::piece::PieceEnd;
-    use crate::logs::query::{Item, Line};
+    use crate::logs::query::{Item, Line, Note, Told};
     use crate::vocab::identity::Pid;
     use crate::vocab::mark::{Began, Mark, Turn};
     use crate::vocab::name::ServiceName;
@@ -168,6 +174,16 @@ mod tests {
         let marked = LogText::new(&names[..1], Pieces::Joined).of(&mark);
         assert!(marked.starts_with("\x1b[2m--- 2025-11-2"), "{marked}");
         assert!(marked.ends_with(" run 7 began (pid 42) ---\x1b[0m\n"), "{marked}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_what_to_do() {
+        let (service, file, why) = (name("api"), "/logs/api.out.log.7.gz".into(), "it ends early".to_owned());
+        let told = Told::Unreadable { stream: Stream::Stdout, file, why };
+        let note = Item::Note(Note { service, unix_ms: 1_764_118_731_042, told });
+        let text = LogText::new(&[name("api")], Pieces::Joined).of(&note);
+        let words = "cannot read /logs/api.out.log.7.gz from here on: it ends early. Other files are read: restore this one, or move it away ---";
+        assert!(text.contains(words), "{text}");
     }
 
     #[test]

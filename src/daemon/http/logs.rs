@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::framing::Framing;
@@ -60,14 +59,12 @@ pub async fn stream(
     let read = move || {
         let mut feed = LogFeed::new(marks, again);
         let session = Session { query: &query, going, unix_ms: clock::unix_ms, feed: &mut feed };
-        if let Err(error) = session.run(&mut pass_on) {
-            tracing::debug!(%error, "cannot read logs for a client");
-        }
-        let _ = pass_on.send();
+        let read = session.run(&mut pass_on);
+        pass_on.end(read);
     };
     let thread = thread::Builder::new().name("log-reader".to_owned()).spawn(read);
     thread.map_err(|error| no_thread(&error))?;
-    let body = Bytes::from_stream(ReceiverStream::new(body).map(Ok::<_, Infallible>));
+    let body = Bytes::from_stream(ReceiverStream::new(body));
     Ok(([(header::CONTENT_TYPE, framing.content_type())], body).into_response())
 }
 
@@ -110,7 +107,7 @@ async fn watch_end(ended: impl Future<Output = ()>, done: oneshot::Receiver<()>,
 
 /// Lines on their way to one client.
 struct PassOn {
-    frames: mpsc::Sender<String>,
+    frames: mpsc::Sender<io::Result<String>>,
     framing: Framing,
     frame: String,
     /// Whether the supervisor ends.
@@ -130,9 +127,21 @@ impl PassOn {
     /// Waits until there is room.
     fn send(&mut self) -> ControlFlow<()> {
         let frame = std::mem::take(&mut self.frame);
-        match frame.is_empty() || self.frames.blocking_send(frame).is_ok() {
+        match frame.is_empty() || self.frames.blocking_send(Ok(frame)).is_ok() {
             true => ControlFlow::Continue(()),
             false => ControlFlow::Break(()),
+        }
+    }
+
+    /// Ends the answer. One that is not whole is broken off, so that no client takes it for all that there is: its last chunk is
+    /// missing (RFC 9112, section 8).
+    fn end(mut self, read: io::Result<()>) {
+        let sent = self.send();
+        if let Err(error) = read {
+            tracing::warn!(%error, "cannot read logs for a client");
+            if sent.is_continue() {
+                let _ = self.frames.blocking_send(Err(error));
+            }
         }
     }
 }
@@ -170,10 +179,59 @@ fn too_many() -> Refusal {
     })
 }
 
-fn no_thread(error: &std::io::Error) -> Refusal {
+fn no_thread(error: &io::Error) -> Refusal {
     Refusal(Problem {
         kind: Kind::Busy,
         what: format!("cannot make a thread that reads logs: {error}"),
         hint: Some("`procman logs` reads the files itself".to_owned()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use axum::body::{Body, to_bytes};
+    use tokio::sync::{mpsc, oneshot};
+    use tokio_stream::wrappers::ReceiverStream;
+
+    use super::{FRAMES_AHEAD, PassOn, READERS};
+    use crate::daemon::http::framing::Framing;
+    use crate::logs::piece::PieceEnd;
+    use crate::logs::query::{Item, Line};
+    use crate::logs::session::Listener;
+    use crate::vocab::name::ServiceName;
+    use crate::vocab::stream::Stream;
+
+    /// What a client gets of a line and an end.
+    fn answer(read: io::Result<()>) -> Result<String, axum::Error> {
+        let (frames, body) = mpsc::channel(FRAMES_AHEAD);
+        let (still_read, _done) = oneshot::channel();
+        let mut pass_on = PassOn {
+            frames,
+            framing: Framing::Lines,
+            frame: String::new(),
+            over: Arc::new(AtomicBool::new(false)),
+            _still_read: still_read,
+            _reader: READERS.try_acquire().unwrap(),
+        };
+        let (service, bytes) = (ServiceName::parse("a").unwrap(), b"hello".to_vec());
+        let line = Line { service, stream: Stream::Stdout, unix_ms: 1, bytes, end: PieceEnd::Line };
+        assert!(pass_on.hear(Item::Line(line)).is_continue());
+        pass_on.end(read);
+        let body = Body::from_stream(ReceiverStream::new(body));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bytes = runtime.block_on(to_bytes(body, usize::MAX))?;
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_does_not_end_like_one_that_is() {
+        let whole = answer(Ok(())).unwrap();
+        assert!(whole.contains("\"hello\"") && whole.ends_with("}\n"), "{whole}");
+        let broken_off = answer(Err(io::Error::other("a disk that fails"))).unwrap_err().to_string();
+        assert!(broken_off.contains("a disk that fails"), "{broken_off}");
+    }
 }

@@ -19,6 +19,7 @@ fn rest(reader: &mut Reader) -> String {
     let next = || match reader.next().unwrap()? {
         Passage::Line(line) => Some(String::from_utf8(line.bytes).unwrap()),
         Passage::Missing(bytes) => Some(format!("<{bytes} missing>")),
+        Passage::Unreadable(unreadable) => panic!("{}", unreadable.why),
     };
     std::iter::from_fn(next).collect::<Vec<_>>().join(" ")
 }
