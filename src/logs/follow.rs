@@ -174,7 +174,12 @@ impl Track {
         {
             return Ok(None);
         }
-        let Some(to) = place::line_end(&self.source, times, run_ends)? else { return Ok(None) };
+        let Some(newest) = place::line_end(&self.source, times, run_ends)? else { return Ok(None) };
+        let to = match &from {
+            // All that it holds is in the file that is held open.
+            Some(from) if newest.is_made_of(from) => from.at_end()?,
+            Some(_) | None => newest,
+        };
         let is_read = |from: &Place| match from.inode == to.inode {
             true => from.offset >= to.offset,
             false => to.is_earlier(from),

@@ -124,6 +124,17 @@ impl Place {
         self.inode != other.inode && may_be && self.modified() < other.modified()
     }
 
+    /// Whether its file is the compressed form of that of another place.
+    pub(super) fn is_made_of(&self, other: &Self) -> bool {
+        let may_be = self.before.zip(other.before).is_none_or(|(own, other)| own == other);
+        self.is_pressed() && !other.is_pressed() && may_be && self.modified() == other.modified()
+    }
+
+    /// The end of its file.
+    pub(super) fn at_end(&self) -> io::Result<Self> {
+        Ok(Self { offset: self.file.metadata()?.len(), line_end: PieceEnd::Open, ..self.clone() })
+    }
+
     fn modified(&self) -> Option<files::Modified> {
         self.file.metadata().ok().map(|found| files::modified(&found))
     }

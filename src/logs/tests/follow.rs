@@ -2,12 +2,14 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::rotated::compress_all;
 use super::{name, rotation, series, written};
 use crate::logs::envelope::OpenLines;
 use crate::logs::follow::Follower;
 use crate::logs::place::ends;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::session::{Going, Listener, Session};
+use crate::logs::{files, times};
 use crate::vocab::stream::Stream;
 
 /// What a follower says in three looks at a line that begins before the first and ends before the last of them, a second and more later.
@@ -120,4 +122,39 @@ fn a_follower_that_is_far_behind_hears_of_several_streams_in_the_order_of_their_
     let heard = HearsLines::of(&query, 18 + 3 * LINES as usize, write);
     let numbers: Vec<u64> = heard[18..].iter().map(|line| line[..8].parse().unwrap()).collect();
     assert_eq!(numbers, (0..3 * LINES).collect::<Vec<_>>());
+}
+
+/// What a follower hears of a quiet stream, which writes `last` and whose file is then set aside and compressed, and of a busy one
+/// that writes into a file which it had not.
+fn heard_of_quiet_and_busy(last: &str, is_index_kept: bool) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let query = written(dir.path());
+    let query = Query { sources: vec![query.sources[0].clone()], ..query };
+    let quiet = query.sources[0].file.clone();
+    let busy = Source { service: name("busy"), stream: Stream::Stdout, file: dir.path().join("logs/busy") };
+    let lines = 6 + last.lines().count() + 1;
+    let (last, times_dir) = (last.to_owned(), query.times.clone());
+    let sources = vec![query.sources[0].clone(), busy.clone()];
+    let happens = move || {
+        let writer = |file| series(file, rotation(100_000, 50), times_dir.clone());
+        let mut writes = writer(&quiet);
+        writes.append(last.as_bytes(), 90_000).unwrap();
+        writes.set_aside_now(90_000);
+        compress_all(&quiet, &times_dir);
+        assert!(!quiet.exists() && files::pressed_path(&quiet, 1).exists());
+        if !is_index_kept {
+            let inode = files::inode(&files::pressed_path(&quiet, 1)).unwrap();
+            fs::remove_file(times::path(&times_dir, inode)).unwrap();
+        }
+        writer(&busy.file).append(b"news\n", 100_000).unwrap();
+    };
+    HearsLines::of(&Query { sources, ..query }, lines, happens).split_off(6)
+}
+
+#[test]
+fn what_a_follower_has_read_comes_no_second_time_when_its_file_is_compressed() {
+    assert_eq!(heard_of_quiet_and_busy("", true), ["news"]);
+    assert_eq!(heard_of_quiet_and_busy("", false), ["news"], "compressed by somebody else");
+    assert_eq!(heard_of_quiet_and_busy("late\nlast\n", true), ["late", "last", "news"]);
+    assert_eq!(heard_of_quiet_and_busy("late\nlast\n", false), ["late", "last", "news"]);
 }

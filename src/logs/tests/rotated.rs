@@ -133,7 +133,7 @@ fn a_file_that_was_cut_short_is_read_from_its_beginning() {
 }
 
 /// As the pump does it.
-fn compress_all(file: &Path, times: &Path) {
+pub(super) fn compress_all(file: &Path, times: &Path) {
     while let Some(job) = press::next(file, times) {
         let aside = fs::File::open(&job.path).unwrap();
         press::press(&aside, &job).unwrap();
