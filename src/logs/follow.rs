@@ -37,6 +37,8 @@ pub struct Fresh {
 
 struct Track {
     source: Source,
+    /// Whose file it is when its service has left.
+    heir: Option<Source>,
     /// How far its file is read; none as long as it has none.
     place: Option<Place>,
     /// Where it begins that had no file at first, in milliseconds since 1970 UTC.
@@ -75,18 +77,34 @@ impl Follower {
     pub(super) fn adopt(&mut self, roster: Roster) -> BTreeSet<ServiceName> {
         let stay: BTreeSet<ServiceName> =
             roster.sources.iter().map(|source| source.service.clone()).collect();
+        self.tracks.iter_mut().for_each(|track| track.heir = None);
         for source in roster.sources {
             // The last lines of a stream that goes to another file may not be read yet, so the track of the old one stays.
-            if !self.tracks.iter().any(|track| track.source == source) {
-                self.tracks.push(Track::new(source, None, Some(roster.since_ms)));
+            if self.tracks.iter().any(|track| track.source == source) {
+                continue;
+            }
+            let is_handed_on = |track: &&mut Track| {
+                let is_left = !stay.contains(&track.source.service) && track.heir.is_none();
+                track.source.file == source.file && (is_left || track.source.service == source.service)
+            };
+            // No line of a file is of two streams.
+            match self.tracks.iter_mut().find(is_handed_on) {
+                Some(track) if track.source.service == source.service => track.source = source,
+                Some(track) => track.heir = Some(source),
+                None => self.tracks.push(Track::new(source, None, Some(roster.since_ms))),
             }
         }
         let services = self.tracks.iter().map(|track| &track.source.service);
         services.filter(|service| !stay.contains(*service)).cloned().collect()
     }
 
-    /// Follows a service no more.
+    /// Follows a service no more. Who gets its file goes on where it ended.
     pub(super) fn leave(&mut self, service: &ServiceName) {
+        for track in self.tracks.iter_mut().filter(|track| track.source.service == *service) {
+            if let Some(heir) = track.heir.take() {
+                track.source = heir;
+            }
+        }
         self.tracks.retain(|track| track.source.service != *service);
     }
 
@@ -137,7 +155,7 @@ impl Follower {
 
 impl Track {
     fn new(source: Source, place: Option<Place>, since_ms: Option<u64>) -> Self {
-        Self { source, place, since_ms, open_line: Vec::new(), grown_ms: 0 }
+        Self { source, heir: None, place, since_ms, open_line: Vec::new(), grown_ms: 0 }
     }
 
     fn go_to(&mut self, place: Option<Place>) {

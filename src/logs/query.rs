@@ -9,6 +9,7 @@ use super::piece::PieceEnd;
 use super::place::Place;
 use super::reader::From;
 use super::run_ends::RunEnds;
+use super::times::KNOWN_TO_MS;
 use crate::spec::service::Service;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::Mark;
@@ -218,7 +219,8 @@ pub(super) fn read_on(
                 return Ok(ControlFlow::Break(()));
             }
         }
-        if sink(item).is_break() {
+        let is_early = matches!(&item, Item::Line(line) if query.is_early(line));
+        if !is_early && sink(item).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -280,6 +282,11 @@ impl Query {
         }
         outlet.pass_over(mark.service);
         ControlFlow::Continue(())
+    }
+
+    /// Whether a line that has come arrived before the wanted time, also if it did as late as may be.
+    pub(super) fn is_early(&self, line: &Line) -> bool {
+        self.since_ms.is_some_and(|since| line.unix_ms.saturating_add(KNOWN_TO_MS) <= since)
     }
 
     /// Whether a mark stands between lines that are wanted.

@@ -23,9 +23,6 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// So much is read by one search: whoever writes faster than that is looked through later.
 const SEARCH_BYTES_MAX: u64 = 4 << 20;
 
-/// How far apart the times are that are known of a file's bytes.
-const KNOWN_TO_MS: u64 = 1000;
-
 impl Scan {
     /// Behind all that was written so far.
     pub fn at_end_of(path: &Arc<Path>) -> Self {
@@ -40,7 +37,7 @@ impl Scan {
         let mut oldest = None;
         for Found { inode, .. } in readable(path) {
             let entries = times::read(times_dir, inode);
-            let is_late = |entry: &&times::Entry| entry.unix_ms + KNOWN_TO_MS >= unix_ms;
+            let is_late = |entry: &&times::Entry| entry.unix_ms + times::KNOWN_TO_MS >= unix_ms;
             let first = entries.iter().find(is_late).map(|entry| entry.offset);
             let begins_before = entries.first().is_some_and(|entry| !is_late(&entry));
             match first {

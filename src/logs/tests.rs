@@ -28,6 +28,7 @@ mod making;
 mod marks;
 mod moving;
 mod rotated;
+mod streams;
 mod targets;
 mod transits;
 mod unreadable;

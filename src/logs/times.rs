@@ -29,7 +29,10 @@ pub struct Entry {
 
 /// A new entry is due after so many milliseconds in which so many bytes have come, so that it is a small part of what lies on
 /// the disk; also of who writes little, the times are known to the second.
-const DUE: [(u64, u64); 3] = [(1000, 0), (100, 128), (20, 512)];
+const DUE: [(u64, u64); 3] = [(KNOWN_TO_MS, 0), (100, 128), (20, 512)];
+
+/// How much later than its entry a byte may have arrived, at most.
+pub(super) const KNOWN_TO_MS: u64 = 1000;
 
 const ENTRY_BYTES: u64 = 16;
 

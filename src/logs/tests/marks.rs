@@ -17,12 +17,12 @@ use crate::vocab::mark::{Began, Mark, Turn};
 use crate::vocab::run::RunId;
 use crate::vocab::stream::Stream;
 
-fn began(service: &str, run: u64, unix_ms: u64) -> Mark {
+pub(super) fn began(service: &str, run: u64, unix_ms: u64) -> Mark {
     let began = Began { v: 1, began: RunId(run), unix_ms, pid: Pid::new(4711).unwrap() };
     Mark { service: name(service), turn: Turn::Began(began) }
 }
 
-fn ended(service: &str, run: u64, unix_ms: u64) -> Mark {
+pub(super) fn ended(service: &str, run: u64, unix_ms: u64) -> Mark {
     let record = Record::blank(RunId(run), unix_ms);
     Mark { service: name(service), turn: Turn::Ended(Box::new(record)) }
 }
