@@ -25,7 +25,7 @@ pub struct Query {
     pub times: PathBuf,
     /// How many of the last of all that fit otherwise.
     pub last: LineCount,
-    /// Only those that arrived at or after this time, in milliseconds since 1970 UTC.
+    /// Only those that arrived at or after this time, in milliseconds since 1970 UTC, or may have by what is known of that.
     pub since_ms: Option<u64>,
     /// Only those that arrived before this time, in milliseconds since 1970 UTC.
     pub until_ms: Option<u64>,

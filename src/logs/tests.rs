@@ -12,6 +12,7 @@ use super::query::{self, Item, Query, Source};
 use super::series::Series;
 use super::tap::Heard;
 use super::transits::Transits;
+use super::{files, times};
 use crate::spec::log::Rotation;
 use crate::sys::pipe::{self, Waiting};
 use crate::sys::stash::Stash;
@@ -312,9 +313,42 @@ fn only_lines_that_begin_in_the_wanted_time_are_read() {
     };
     check(None, None, "one two three four");
     check(Some(10_000), None, "one two three four");
-    check(Some(10_001), None, "three four");
-    check(Some(20_001), Some(30_000), "");
+    check(Some(11_000), None, "three four");
+    check(Some(21_000), Some(30_000), "");
     check(Some(30_000), None, "four");
-    check(Some(30_001), None, "");
+    check(Some(31_000), None, "");
     check(None, Some(20_000), "one two");
+}
+
+#[test]
+fn a_line_that_may_have_arrived_in_the_wanted_time_is_not_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let times = dir.path().join("times");
+    fs::create_dir_all(&times).unwrap();
+    let file = dir.path().join("a");
+    let mut series = series(&file, Rotation::default(), times.clone());
+    // The index has an entry for the first and the last of them.
+    for (text, unix_ms) in [("one\n", 10_000), ("two\n", 10_999), ("three\n", 12_000)] {
+        series.append(text.as_bytes(), unix_ms).unwrap();
+    }
+    assert_eq!(times::read(&times, files::inode(&file).unwrap()).len(), 2);
+    let query = Query {
+        sources: vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }],
+        times,
+        last: LineCount::All,
+        since_ms: None,
+        until_ms: None,
+        pattern: None,
+    };
+    let check = |since_ms, expected: &str| {
+        assert_eq!(lines(&Query { since_ms: Some(since_ms), ..query.clone() }), expected, "{since_ms}");
+    };
+    check(10_500, "one two three");
+    check(10_999, "one two three");
+    check(11_000, "three");
+    check(12_999, "three");
+    check(13_000, "");
+    let written = std::time::UNIX_EPOCH + Duration::from_millis(12_000);
+    File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
+    check(12_999, "");
 }

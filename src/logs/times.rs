@@ -34,6 +34,9 @@ const DUE: [(u64, u64); 3] = [(KNOWN_TO_MS, 0), (100, 128), (20, 512)];
 /// How much later than its entry a byte may have arrived, at most.
 pub(super) const KNOWN_TO_MS: u64 = 1000;
 
+/// A file's time is that of the kernel's last tick, which come a hundred times a second or more often.
+const TICK_MS: u64 = 10;
+
 const ENTRY_BYTES: u64 = 16;
 
 /// The offset of the entry that tells how many bytes came before the file.
@@ -105,6 +108,19 @@ pub(super) fn first_since(entries: &[Entry], since_ms: u64, modified_ms: u64) ->
         return Some(0);
     }
     entries.iter().find(|entry| entry.unix_ms >= since_ms).map(|entry| entry.offset)
+}
+
+/// From when on the entries of a file tell of bytes that may have arrived at or after a time: those behind the last entry before it
+/// may be late by as much as is not known, but not later than their run's end, or than the file was last written.
+pub(super) fn noted_since(entries: &[Entry], run_ends_ms: &[u64], since_ms: u64, modified_ms: u64) -> u64 {
+    let behind = entries.iter().position(|entry| entry.unix_ms >= since_ms);
+    let is_written = behind.is_some() || modified_ms.saturating_add(TICK_MS) >= since_ms;
+    let before = behind.unwrap_or(entries.len()).checked_sub(1).and_then(|at| entries.get(at));
+    let may_be_late = |entry: &&Entry| {
+        let is_over = run_ends_ms.iter().any(|ended| (entry.unix_ms..since_ms).contains(ended));
+        is_written && !is_over && since_ms.saturating_sub(entry.unix_ms) < KNOWN_TO_MS
+    };
+    before.filter(may_be_late).map_or(since_ms, |entry| entry.unix_ms)
 }
 
 /// When the first byte of a log file arrived; by when it was last written where there is no index.

@@ -101,14 +101,8 @@ fn a_service_that_gets_the_log_file_of_another_is_heard_of_when_all_of_that_was(
         1 => news.marks = vec![ended("api", 1, 25_000), began("web", 2, 25_001)],
         _ => writer.append(b"three\n", 30_000).unwrap(),
     });
-    let expected = [
-        "api Stdout: one",
-        "api Stdout: two",
-        "api ended",
-        "web began",
-        "api removed",
-        "web Stdout: three",
-    ];
+    let expected =
+        ["api Stdout: one", "api Stdout: two", "api ended", "web began", "api removed", "web Stdout: three"];
     assert_eq!(heard, expected);
 }
 
