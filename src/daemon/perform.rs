@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::hangs;
 use super::holdings;
 use super::hooks::Call;
-use super::last_words::Beginning;
+use super::last_words::{self, Beginning};
 use super::look::{Look, look};
 use super::mailbox::Message;
 use super::notebook::Notebook;
@@ -300,11 +300,11 @@ impl Engine {
         let Some(service) = self.fleet.services().get(service) else { return Vec::new() };
         let warden = service.phase().live().and_then(|live| self.wardens.get(&live.run));
         match warden {
-            Some(warden) => warden.charge().beginning.lines_since(LINES),
-            None if service.last().is_some() => {
-                const BYTES: u64 = 64 * 1024;
-                crate::logs::tail::last_lines(&service.spec().logs.stderr, LINES, BYTES).unwrap_or_default()
+            Some(warden) => {
+                let lines = warden.charge().beginning.lines_since(LINES);
+                lines.iter().map(|line| last_words::shortened(line)).collect()
             }
+            None if service.last().is_some() => last_words::last_lines(&service.spec().logs.stderr, LINES),
             None => Vec::new(),
         }
     }

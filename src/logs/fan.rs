@@ -228,7 +228,7 @@ impl Fan {
             if let Some(last) = &mut self.last {
                 last.extend_from_slice(raw);
                 if last.len() > 2 * LAST_BYTES {
-                    last.drain(..last.len() - LAST_BYTES);
+                    last.splice(..last.len() - LAST_BYTES, "…".bytes());
                 }
             }
             self.owed += raw.len();

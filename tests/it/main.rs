@@ -42,6 +42,7 @@ mod soak;
 mod socket;
 mod supervisord;
 mod targets;
+mod told;
 mod trees;
 mod unseen;
 mod upgrade;

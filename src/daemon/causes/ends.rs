@@ -7,6 +7,7 @@ use super::classify::{Deed, Facts, Memory, Merit, blame};
 use super::recorder::{Draft, Why};
 use super::said::Said;
 use crate::daemon::engine::Engine;
+use crate::daemon::last_words::shortened;
 use crate::daemon::notes;
 use crate::daemon::view::round;
 use crate::machine::event::{End, Event, Obstacle};
@@ -37,8 +38,7 @@ pub struct Ended {
     pub memory: Memory,
 }
 
-/// A line is kept up to so many bytes, and all of a record up to so many.
-const LINE_BYTES_MAX: usize = 500;
+/// All lines of a record take so many bytes at most.
 const STDERR_BYTES_MAX: usize = 4000;
 
 /// How long the records may take to be read when somebody asks why.
@@ -202,17 +202,10 @@ fn last_of(lines: &[String]) -> Vec<String> {
     kept
 }
 
-fn shortened(line: &str) -> String {
-    if line.len() <= LINE_BYTES_MAX {
-        return line.to_owned();
-    }
-    let end = (0..=LINE_BYTES_MAX).rev().find(|at| line.is_char_boundary(*at)).unwrap_or_default();
-    format!("{}…", &line[..end])
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{LINE_BYTES_MAX, STDERR_BYTES_MAX, last_of};
+    use super::{STDERR_BYTES_MAX, last_of};
+    use crate::daemon::last_words::LINE_BYTES_MAX;
     use crate::vocab::cause::Record;
 
     #[test]
