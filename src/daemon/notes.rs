@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::mainpid::Refusal;
 use super::scene::Scene;
 use super::warden::Warden;
-use crate::logs::loss::Lost;
+use crate::logs::loss::{Copies, Lost, Missing, Place};
 use crate::machine::phase::Phase;
 use crate::protocol::event::{Event, What};
 use crate::spec::log::{Logs, OnFull};
@@ -91,15 +91,21 @@ pub(super) fn of_logs(logs: &Logs, waits: Vec<(Stream, String)>) -> impl Iterato
     })
 }
 
-/// That lines are missing, in words that go on after the service's name; none where none are.
-pub(super) fn of_lost(lost: Lost) -> Option<String> {
-    let Lost { lines, bytes } = lost;
-    let lines = match lines {
-        0 => return None,
-        1 => "1 line".to_owned(),
-        _ => format!("{lines} lines"),
-    };
-    Some(format!("lost {lines} of its output ({}) where there was no room", Bytes(bytes)))
+/// Where lines are missing, in words that go on after the service's name. What a log file could not take may be what other
+/// targets lost.
+pub(super) fn of_missing(missing: &[(Place, Missing)]) -> impl Iterator<Item = String> {
+    let is_file_whole = missing.iter().all(|(place, _)| *place != Place::File);
+    missing.iter().map(move |(place, Missing { lost: Lost { lines, bytes }, why, copies })| {
+        let lines = match lines {
+            1 => "1 line".to_owned(),
+            _ => format!("{lines} lines"),
+        };
+        let copies = match copies {
+            Copies::InFile if is_file_whole => "; its log file has all of it",
+            Copies::InFile | Copies::Nowhere => "",
+        };
+        format!("lost {lines} ({}) on the way to {place}: {why}{copies}", Bytes(*bytes))
+    })
 }
 
 /// The runs that are to be looked at a while after their start, in the order of time. A task with a timer for each would take

@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::mailbox::Detail;
 use super::notes;
 use super::scene::{Found, Scene};
+use crate::logs::loss::Lost;
 use crate::machine::exchange::Second;
 use crate::protocol::status::{
     Does, Part, PortView, ScheduleView, SecondView, ServicePort, ServiceView, Status, SupervisorView,
@@ -69,8 +70,9 @@ impl Engine {
         let spec = service.spec();
         let mut noted = self.noted_of(name).map_or_else(Vec::new, notes::words);
         noted.extend(notes::of_logs(&spec.logs, self.pump.waits_of(name)));
-        let lost = self.pump.lost(name);
-        noted.extend(notes::of_lost(lost));
+        let missing = self.pump.missing_of(name);
+        noted.extend(notes::of_missing(&missing));
+        let lost: Lost = missing.iter().map(|(_, missing)| missing.lost).sum();
         let is_replicated = replicated.contains(&spec.replica.of);
         ServiceView {
             name: name.clone(),

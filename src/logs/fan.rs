@@ -3,7 +3,6 @@ use std::io;
 
 use super::envelope::{self, OpenLines, Origin, Piece, Wrapper};
 use super::escapes::Filter;
-use super::loss::Loss;
 use super::pump::{Destination, Ground};
 use super::series::{Series, Taken};
 use super::sink::{Sent, Sink};
@@ -60,8 +59,7 @@ const LAST_BYTES: usize = 16 * 1024;
 impl Fan {
     pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Self {
         let key = origin.key();
-        let loss = || Loss::new(&ground.tally, &origin.service);
-        let sink = |target: &Target| Sink::new(*target, origin, to, loss());
+        let sink = |target: &Target| Sink::new(*target, origin, to, &ground.tally);
         let filter = (to.delivery.escapes == Escapes::Stripped).then(Filter::default);
         let mut fan = Self {
             sinks: to.targets.iter().filter_map(sink).collect(),

@@ -23,7 +23,8 @@ pub(super) struct Gap {
 const LOOK_BYTES: usize = 64 * 1024;
 
 impl Gap {
-    pub(super) fn new(origin: Origin, loss: Loss) -> Self {
+    pub(super) fn new(origin: Origin, mut loss: Loss) -> Self {
+        loss.because("it could not be written");
         Self { origin, loss, lines: 0, bytes: 0, note: Vec::new() }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc as bounded, oneshot};
 
-use super::loss::{Lost, Tally};
+use super::loss::{Missing, Place, Tally};
 use super::press::Pressed;
 use super::tap::{self, Heard};
 use super::transits::Transits;
@@ -164,9 +164,9 @@ impl Pump {
         Ok((Self { threads, tally, transits }, heard))
     }
 
-    /// What of a service's output was lost since the pump began.
-    pub fn lost(&self, service: &ServiceName) -> Lost {
-        self.tally.of(service)
+    /// What of a service's output was lost since the pump began, and on its way to where.
+    pub fn missing_of(&self, service: &ServiceName) -> Vec<(Place, Missing)> {
+        self.tally.missing_of(service)
     }
 
     /// Which streams of a service wait for their files at this moment, and why.

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::envelope::{Origin, Piece};
-use super::loss::Loss;
+use super::loss::{Copies, Loss, Place, Tally};
 use super::pump::Destination;
 use crate::spec::log::{OnFull, Target};
 use crate::vocab::stream::Stream;
@@ -76,16 +76,18 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 impl Sink {
     /// None for a file, which is written otherwise.
-    pub(super) fn new(target: Target, origin: &Origin, to: &Destination, loss: Loss) -> Option<Self> {
-        let (sockets, on_full) = (&to.sockets, to.delivery.on_full);
+    pub(super) fn new(target: Target, origin: &Origin, to: &Destination, tally: &Tally) -> Option<Self> {
         let daemon = |protocol, path: &Path| Way::Daemon { protocol, path: path.to_owned(), socket: None };
-        let way = match target {
-            Target::File => return None,
-            Target::Inherit => Way::Inherit(Outlet { stream: origin.stream, written: 0, is_cut: false }),
-            Target::Syslog => daemon(Protocol::Syslog, &sockets.syslog),
-            Target::Journald => daemon(Protocol::Journald, &sockets.journald),
+        let place = Place::of(target, &to.sockets);
+        let way = match &place {
+            Place::File => return None,
+            Place::Inherit => Way::Inherit(Outlet { stream: origin.stream, written: 0, is_cut: false }),
+            Place::Syslog(socket) => daemon(Protocol::Syslog, socket),
+            Place::Journald(socket) => daemon(Protocol::Journald, socket),
         };
-        Some(Self { way, loss, on_full, state: State::Well, missing: 0 })
+        let copies = if to.targets.contains(&Target::File) { Copies::InFile } else { Copies::Nowhere };
+        let loss = Loss::new(tally, &origin.service, place, copies);
+        Some(Self { way, loss, on_full: to.delivery.on_full, state: State::Well, missing: 0 })
     }
 
     /// Sends a line, without ever waiting.
@@ -101,7 +103,7 @@ impl Sink {
             if let Err(error) = sent {
                 return self.fail(piece, &error);
             }
-            tracing::info!(service = %origin.service, to = self.way.name(), lines = self.missing, "its lines are taken again; some are lost");
+            tracing::info!(service = %origin.service, to = %self.loss.place(), lines = self.missing, "its lines are taken again; some are lost");
             self.missing = 0;
         }
         match self.way.send(origin, piece.bytes, unix_ms) {
@@ -125,13 +127,15 @@ impl Sink {
             (true, OnFull::Block, State::Full(since)) if now < since + PATIENCE => Sent::Later,
             (true, OnFull::Block | OnFull::Drop, State::Well | State::Full(_) | State::Lost(_)) => {
                 self.state = State::Lost(None);
+                self.loss.because("it had no room for them");
                 self.lose(piece)
             }
             (false, OnFull::Block | OnFull::Drop, State::Well | State::Full(_) | State::Lost(_)) => {
                 self.way.let_go();
                 self.state = State::Lost(Some(now + AGAIN));
+                self.loss.because(error);
                 if self.missing == 0 {
-                    tracing::warn!(to = self.way.name(), %error, "nobody takes the lines of a service; they are lost");
+                    tracing::warn!(to = %self.loss.place(), %error, "nobody takes the lines of a service; they are lost");
                 }
                 self.lose(piece)
             }
@@ -147,14 +151,6 @@ impl Sink {
 }
 
 impl Way {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Inherit(_) => "inherit",
-            Self::Daemon { protocol: Protocol::Syslog, .. } => "syslog",
-            Self::Daemon { protocol: Protocol::Journald, .. } => "journald",
-        }
-    }
-
     /// The next line finds the daemon afresh.
     fn let_go(&mut self) {
         match self {
@@ -261,7 +257,7 @@ fn journald(origin: &Origin, line: &[u8]) -> Vec<u8> {
 mod tests {
     use super::{Outlet, Sent, Sink, Way, journald, syslog};
     use crate::logs::envelope::{Origin, Piece};
-    use crate::logs::loss::{Loss, Tally};
+    use crate::logs::loss::{Copies, Missing, Place, Tally};
     use crate::logs::piece::PieceEnd;
     use crate::logs::pump::Destination;
     use crate::spec::log::{OnFull, Rotation, Sockets, Target};
@@ -280,14 +276,17 @@ mod tests {
     fn sink(dir: &Path, on_full: OnFull) -> (Sink, Tally) {
         let tally = Tally::default();
         let sockets = Sockets { syslog: dir.join("log"), journald: dir.join("journal") }.into();
-        let loss = Loss::new(&tally, &origin().service);
         let mut to = Destination::file(dir.join("a"), Rotation::default());
         (to.sockets, to.delivery.on_full) = (sockets, on_full);
-        (Sink::new(Target::Journald, &origin(), &to, loss).unwrap(), tally)
+        (Sink::new(Target::Journald, &origin(), &to, &tally).unwrap(), tally)
     }
 
     fn send(sink: &mut Sink, line: &str) -> Sent {
         sink.send(&origin(), Piece { bytes: line.as_bytes(), end: PieceEnd::Line }, 1)
+    }
+
+    fn lines_lost(tally: &Tally) -> u64 {
+        tally.missing_of(&origin().service).iter().map(|(_, missing)| missing.lost.lines).sum()
     }
 
     fn received(daemon: &UnixDatagram) -> Option<String> {
@@ -313,7 +312,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut sink, tally) = sink(dir.path(), OnFull::Block);
         assert_eq!((send(&mut sink, "one"), send(&mut sink, "two")), (Sent::Done, Sent::Done));
-        assert_eq!(tally.of(&origin().service).lines, 2);
+        assert_eq!(lines_lost(&tally), 2);
+        let [(place, Missing { why, copies, .. })] = &tally.missing_of(&origin().service)[..] else {
+            panic!("one target lost something")
+        };
+        assert_eq!((place, *copies), (&Place::Journald(dir.path().join("journal")), Copies::InFile));
+        assert!(why.contains("No such file or directory"), "{why}");
         let daemon = UnixDatagram::bind(dir.path().join("journal")).unwrap();
         daemon.set_nonblocking(true).unwrap();
         // It is looked for again after a while.
@@ -326,7 +330,7 @@ mod tests {
             }
             std::thread::sleep(Duration::from_millis(20));
         };
-        let missing = tally.of(&origin().service).lines;
+        let missing = lines_lost(&tally);
         assert_eq!(first, format!("MESSAGE=procman: {missing} lines are missing here: nobody took them"));
         assert_eq!(received(&daemon).unwrap(), "MESSAGE=more");
     }
@@ -377,15 +381,15 @@ mod tests {
             let daemon = UnixDatagram::bind(dir.path().join("journal")).unwrap();
             let (mut sink, tally) = sink(dir.path(), on_full);
             let line = "x".repeat(4000);
-            let first_that_waits = (0..100_000)
-                .find(|_| send(&mut sink, &line) == Sent::Later || tally.of(&origin().service).lines > 0);
+            let first_that_waits =
+                (0..100_000).find(|_| send(&mut sink, &line) == Sent::Later || lines_lost(&tally) > 0);
             assert!(first_that_waits.is_some());
-            let lost = tally.of(&origin().service).lines;
+            let lost = lines_lost(&tally);
             assert_eq!(lost, if on_full == OnFull::Drop { 1 } else { 0 });
             received(&daemon).unwrap();
             received(&daemon).unwrap();
             assert_eq!(send(&mut sink, "after"), Sent::Done);
-            assert_eq!(tally.of(&origin().service).lines, lost);
+            assert_eq!(lines_lost(&tally), lost);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::ending::{Company, Ending, Endings};
 use super::envelope::{OpenLines, Origin};
 use super::fan::{Fan, Portion};
 use super::gap::Gap;
-use super::loss::Loss;
+use super::loss::{Copies, Loss, Place};
 use super::pace::{LARGE_BYTES, Look, Next, Pace};
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
@@ -87,7 +87,8 @@ impl Stream {
         if let Some(transit) = ground.transits.existing(key) {
             source.go_through(transit);
         }
-        let gap = Gap::new(origin.clone(), Loss::new(&ground.tally, &key.service));
+        let loss = Loss::new(&ground.tally, &key.service, Place::File, Copies::Nowhere);
+        let gap = Gap::new(origin.clone(), loss);
         Self {
             sources: VecDeque::from([source]),
             taken_before: 0,

@@ -153,7 +153,8 @@ pub struct ServiceView {
     /// What is notable of it beyond its state: ports that are not as it declares, each in words that go on after its name.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// How many of its lines were not written, for one of its targets, since the supervisor began: there was no room for them.
+    /// How many of its lines were not written, for one of its targets, since the supervisor began: there was no room for
+    /// them, or nobody took them; `notes` says which.
     #[serde(default)]
     pub dropped_lines: u64,
     /// How many bytes these were.

@@ -57,7 +57,7 @@ fn a_daemon_that_is_not_there_is_named_before_anything_starts_and_lines_reach_on
     kill(Pid::from_raw(fleet.pid("a")), Signal::SIGKILL).unwrap();
     wait_until("what is lost is counted", || (fleet.service("a").dropped_lines == 1).then_some(()));
     assert_eq!(fleet.service("a").dropped_bytes, 6);
-    assert!(fleet.run("status").stdout.contains("a lost 1 line of its output (6 B) where there was no room"));
+    assert!(fleet.run("status").stdout.contains("a lost 1 line (6 B) on the way to syslog on "));
     let metrics = body_of(&fleet, "/metrics");
     let counted = "procman_service_log_dropped_lines_total{service=\"a\",group=\"\"} 1";
     assert!(metrics.contains(counted), "{metrics}");

@@ -1,8 +1,11 @@
 //! What people are told of lines that are long, lost, removed or nowhere.
 
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+
 use procman::vocab::state::State;
 
-use crate::harness::Fleet;
+use crate::harness::{Fleet, wait_until};
 
 #[test]
 fn a_last_line_of_any_length_leaves_room_for_the_rest_of_what_is_told() {
@@ -22,4 +25,34 @@ fn a_last_line_of_any_length_leaves_room_for_the_rest_of_what_is_told() {
             assert!(said.contains(told) && said.len() < 3000, "{words}: {} bytes", said.len());
         }
     }
+}
+
+#[test]
+fn lines_that_a_daemon_did_not_take_are_told_with_its_name_the_cause_and_what_has_them() {
+    let fleet = Fleet::new(
+        "[supervisor]\nsyslog_socket = \"dev-log\"\njournald_socket = \"journal\"\n\
+         [services.a]\ncommand = \"{puppet} out hello wait-for go out more stay\"\nmin_uptime = \"1ms\"\n\
+         stdout = [\"file\", \"syslog\", \"journald\"]\nstderr = \"null\"\n\
+         [services.b]\ncommand = \"{puppet} wait-for go out more stay\"\nmin_uptime = \"1ms\"\nstdout = \"syslog\"\n",
+    );
+    let daemon = UnixDatagram::bind(fleet.path().join("dev-log")).unwrap();
+    let _journal = UnixDatagram::bind(fleet.path().join("journal")).unwrap();
+    fleet.run("up -q").expect(0);
+    wait_until("it has written", || (fleet.read("logs/a.out.log") == "hello\n").then_some(()));
+    assert_eq!(fleet.service("a").notes, Vec::<String>::new());
+    let socket = fleet.path().join("dev-log");
+    drop(daemon);
+    // A child that another test is forking at this moment may have it for a while.
+    wait_until("nobody listens", || UnixDatagram::unbound().unwrap().connect(&socket).is_err().then_some(()));
+    fs::write(fleet.path().join("go"), "").unwrap();
+    let notes_of = |name: &str| {
+        wait_until("it is noted", || Some(fleet.service(name).notes).filter(|notes| !notes.is_empty()))
+    };
+    let lost = format!("lost 1 line (5 B) on the way to syslog on {}: ", socket.display());
+    let [of_a, of_b] = ["a", "b"].map(notes_of).map(|notes| notes.join("\n"));
+    assert!(of_a.starts_with(&lost) && of_a.contains("Connection refused"), "{of_a}");
+    assert!(of_a.ends_with("; its log file has all of it") && !of_a.contains('\n'), "{of_a}");
+    assert!(of_b.starts_with(&lost) && of_b.ends_with("(os error 111)"), "{of_b}");
+    assert_eq!(fleet.read("logs/a.out.log"), "hello\nmore\n");
+    assert_eq!(fleet.service("a").dropped_lines, 1);
 }
