@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::engine::Engine;
 use super::mailbox::Detail;
@@ -13,6 +14,7 @@ use crate::sys::{clock, process, tree};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Verdict, Whose};
+use crate::vocab::stream::Stream;
 
 impl Engine {
     /// How things stand, looked at afresh.
@@ -108,8 +110,8 @@ impl Engine {
             notes: noted,
             dropped_lines: lost.lines,
             dropped_bytes: lost.bytes,
-            stdout_log: spec.logs.stdout.to_path_buf(),
-            stderr_log: spec.logs.stderr.to_path_buf(),
+            stdout_log: spec.logs.written(Stream::Stdout).map(Path::to_path_buf),
+            stderr_log: spec.logs.written(Stream::Stderr).map(Path::to_path_buf),
         }
     }
 

@@ -160,12 +160,14 @@ pub struct ServiceView {
     /// How many bytes these were.
     #[serde(default)]
     pub dropped_bytes: u64,
-    /// The file of its standard output.
-    #[schema(value_type = String)]
-    pub stdout_log: PathBuf,
-    /// The file of its standard error.
-    #[schema(value_type = String)]
-    pub stderr_log: PathBuf,
+    /// The file of its standard output; none if that goes into no file.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub stdout_log: Option<PathBuf>,
+    /// The file of its standard error, which may be that of its standard output; none if that goes into no file.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub stderr_log: Option<PathBuf>,
 }
 
 /// The times of a service's schedule.

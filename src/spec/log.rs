@@ -181,6 +181,15 @@ impl Logs {
         self.files().find(|(of, _)| *of == stream).map(|(_, file)| file)
     }
 
+    /// The file that a stream is written into, which may be that of the other one.
+    pub fn written(&self, stream: Stream) -> Option<&Path> {
+        let (file, to) = match stream {
+            Stream::Stdout => (&self.stdout, &self.stdout_to),
+            Stream::Stderr => (&self.stderr, &self.stderr_to),
+        };
+        to.contains(&Target::File).then_some(&**file)
+    }
+
     /// Files of another service beside these of `service`: named after it where these are, else with its name before.
     pub(super) fn renamed(&self, service: &ServiceName, other: &ServiceName) -> Self {
         let beside = |file: &Path| {

@@ -194,7 +194,7 @@ fn scaling_touches_only_the_difference_and_is_remembered() {
     assert!(String::from_utf8_lossy(&environment).contains("PROCMAN_REPLICA=4\0"));
     let third = fleet.service("web-3");
     assert_eq!((third.replica_of.unwrap().as_str(), third.replica), ("web", 3));
-    assert!(third.stdout_log.ends_with("logs/web-3.out.log"));
+    assert!(third.stdout_log.unwrap().ends_with("logs/web-3.out.log"));
     fleet.run("restart web-3 -q").expect(0);
     let four = pids(&fleet);
     kill_supervisor(&fleet);

@@ -28,6 +28,26 @@ fn a_last_line_of_any_length_leaves_room_for_the_rest_of_what_is_told() {
 }
 
 #[test]
+fn of_a_stream_that_goes_nowhere_no_file_is_named_and_what_to_write_for_one() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} out hello err oh stay\"\nmin_uptime = \"1ms\"\nstdout = \"null\"\n\
+         [services.b]\ncommand = \"{puppet} stay\"\nstderr = \"stdout\"\n",
+    );
+    let check = || {
+        let (a, b) = (fleet.service("a"), fleet.service("b"));
+        assert_eq!(a.stdout_log, None);
+        assert!(a.stderr_log.unwrap().ends_with("logs/a.err.log"));
+        assert_eq!(b.stdout_log, b.stderr_log);
+        assert!(b.stderr_log.unwrap().ends_with("logs/b.out.log"));
+    };
+    check();
+    fleet.run("up -q").expect(0);
+    check();
+    let said = fleet.run("logs a --stdout").expect(0).stderr;
+    assert!(said.contains("goes nowhere (the config may name \"file\" in place of \"null\")"), "{said}");
+}
+
+#[test]
 fn lines_that_a_daemon_did_not_take_are_told_with_its_name_the_cause_and_what_has_them() {
     let fleet = Fleet::new(
         "[supervisor]\nsyslog_socket = \"dev-log\"\njournald_socket = \"journal\"\n\

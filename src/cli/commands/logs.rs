@@ -115,10 +115,13 @@ fn elsewhere(service: &Service, streams: Streams) -> Option<String> {
         Streams::Stderr => stderr_to.clone(),
     };
     let places: Vec<&str> = targets.iter().map(|target| place(*target)).collect();
-    let places = if places.is_empty() { "nowhere".to_owned() } else { places.join(" and ") };
+    let (places, way_out) = match places.len() {
+        0 => ("nowhere".to_owned(), "in place of \"null\""),
+        _ => (places.join(" and "), "as well"),
+    };
     let name = &service.name;
     Some(format!(
-        "`{name}` has no log file to show: its output goes {places} (the config may name \"file\" as well)"
+        "`{name}` has no log file to show: its output goes {places} (the config may name \"file\" {way_out})"
     ))
 }
 

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::status::Detail;
@@ -14,6 +15,7 @@ use crate::spec::service::Service;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::{Endpoint, HeldBy, Verdict, Whose};
 use crate::vocab::state::{Goal, Health, State};
+use crate::vocab::stream::Stream;
 
 /// How things stand when no supervisor says so: who holds each assigned port, and which processes of an earlier run live.
 pub(in crate::cli) fn status(
@@ -186,7 +188,7 @@ fn view(service: &Service, seen: &Seen<'_>) -> ServiceView {
         notes: Vec::new(),
         dropped_lines: 0,
         dropped_bytes: 0,
-        stdout_log: service.logs.stdout.to_path_buf(),
-        stderr_log: service.logs.stderr.to_path_buf(),
+        stdout_log: service.logs.written(Stream::Stdout).map(Path::to_path_buf),
+        stderr_log: service.logs.written(Stream::Stderr).map(Path::to_path_buf),
     }
 }
