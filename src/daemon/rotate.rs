@@ -29,18 +29,38 @@ impl Engine {
         for service in names.iter().filter_map(|name| self.fleet.spec().service(name)) {
             for (stream, file) in service.logs.files() {
                 let key = StreamKey { service: service.name.clone(), stream };
-                asked.push((key.clone(), file.to_owned(), self.pump.set_aside(key)));
+                let keep = service.logs.rotation.keep;
+                asked.push((key.clone(), file.to_owned(), keep, self.pump.set_aside(key)));
             }
         }
         tokio::spawn(async move {
             let deadline = Instant::now() + LIMIT;
             let mut results = Vec::with_capacity(asked.len());
-            for (StreamKey { service, stream }, file, answer) in asked {
-                let (outcome, note) = outcome(answer, deadline).await;
+            for (StreamKey { service, stream }, file, keep, answer) in asked {
+                let (outcome, note) = as_kept(keep, outcome(answer, deadline).await);
                 results.push(Rotated { service, stream, file, outcome, note });
             }
             let _ = reply.send(Ok(RotateReport { results }));
         });
+    }
+}
+
+/// What that means where so many files set aside are kept.
+fn as_kept(keep: u32, (outcome, note): (RotateOutcome, Option<String>)) -> (RotateOutcome, Option<String>) {
+    match (outcome, keep) {
+        (RotateOutcome::Rotated, 0) => (RotateOutcome::Removed, note),
+        (RotateOutcome::AtLineEnd, 0) => {
+            let removed = "it is removed then, for `keep` is 0";
+            (outcome, Some(note.map_or_else(|| removed.to_owned(), |note| format!("{removed}; {note}"))))
+        }
+        (
+            RotateOutcome::Rotated
+            | RotateOutcome::Removed
+            | RotateOutcome::Empty
+            | RotateOutcome::AtLineEnd
+            | RotateOutcome::Failed,
+            _,
+        ) => (outcome, note),
     }
 }
 

@@ -229,6 +229,8 @@ pub struct Rotated {
 pub enum RotateOutcome {
     /// It is.
     Rotated,
+    /// It is removed: none that is set aside is kept.
+    Removed,
     /// There is nothing in it.
     Empty,
     /// It will be when the line ends that is being written.

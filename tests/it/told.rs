@@ -48,6 +48,28 @@ fn of_a_stream_that_goes_nowhere_no_file_is_named_and_what_to_write_for_one() {
 }
 
 #[test]
+fn of_files_that_are_not_kept_it_is_told_that_they_are_removed() {
+    let fleet = Fleet::new(
+        "[defaults]\nmin_uptime = \"1ms\"\nstderr = \"stdout\"\nlog = { keep = 0 }\n\
+         [services.a]\ncommand = \"{puppet} out hello stay\"\n\
+         [services.b]\ncommand = \"sh -c 'printf oh; exec sleep 600'\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    wait_until("they have written", || {
+        (fleet.read("logs/a.out.log") == "hello\n" && fleet.read("logs/b.out.log") == "oh").then_some(())
+    });
+    let said = fleet.run("logs --rotate-now b").expect(0).stdout;
+    assert!(said.ends_with("as soon as its last line ends: it is removed then, for `keep` is 0\n"), "{said}");
+    let said = fleet.run("logs --rotate-now a").expect(0).stdout;
+    assert!(said.ends_with("a.out.log: removed (`keep` is 0)\n") && !said.contains("aside"), "{said}");
+    assert!(!fleet.path().join("logs/a.out.log").exists());
+    let said = fleet.run("logs a").expect(0).stderr;
+    assert!(said.contains("`a` has no log file at the moment: none that is set aside is kept"), "{said}");
+    let again = fleet.run("logs --rotate-now a --json").expect(0).stdout;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&again).unwrap()["results"][0]["outcome"], "empty");
+}
+
+#[test]
 fn lines_that_a_daemon_did_not_take_are_told_with_its_name_the_cause_and_what_has_them() {
     let fleet = Fleet::new(
         "[supervisor]\nsyslog_socket = \"dev-log\"\njournald_socket = \"journal\"\n\

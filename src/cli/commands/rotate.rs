@@ -17,6 +17,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Logs) -> Result<(), Failure>
         for result in &report.results {
             let said = match result.outcome {
                 RotateOutcome::Rotated => "set aside",
+                RotateOutcome::Removed => "removed (`keep` is 0)",
                 RotateOutcome::Empty => "nothing to set aside",
                 RotateOutcome::AtLineEnd => "set aside as soon as its last line ends",
                 RotateOutcome::Failed => "cannot set it aside",
