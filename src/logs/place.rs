@@ -31,11 +31,14 @@ const LOOK_BYTES: u64 = 1 << 20;
 const BLOCK_BYTES: u64 = 64 * 1024;
 
 impl Place {
-    /// The end of the newest file of a stream; none where it has no file.
+    /// The end of the newest file of a stream; none where it has no file. Where that cannot be told, that is an error.
     fn end_of(source: &Source, times: &Path) -> io::Result<Option<Self>> {
         for _ in 0..TRIES {
             // Where the file has moved on before it is opened, what lies behind it is older: the search begins again.
-            let Some(found) = files::newest_first(&source.file, 0).next() else { return Ok(None) };
+            let Some(found) = files::newest_first(&source.file, 0).next() else {
+                let told = source.file.try_exists().map_err(|error| of_file(&source.file, &error));
+                return told.map(|_| None);
+            };
             let end = Self::end_in(&found.path, times).map_err(|error| of_file(&found.path, &error))?;
             if end.is_some() {
                 return Ok(end);
@@ -143,7 +146,7 @@ impl Place {
 /// Where each source ends at this moment.
 ///
 /// # Errors
-/// A file that is there cannot be opened.
+/// A file that is there cannot be opened, or nobody can tell whether one is there.
 pub(super) fn ends(sources: &[Source], times: &Path) -> io::Result<Vec<Option<Place>>> {
     sources.iter().map(|source| Place::end_of(source, times)).collect()
 }
@@ -151,7 +154,7 @@ pub(super) fn ends(sources: &[Source], times: &Path) -> io::Result<Vec<Option<Pl
 /// Where the last line of a source ends that is whole or whose run has ended: a follower goes on from there.
 ///
 /// # Errors
-/// A file that is there cannot be opened.
+/// As with [`ends`].
 pub(super) fn line_end(source: &Source, times: &Path, run_ends: &RunEnds) -> io::Result<Option<Place>> {
     let Some(mut place) = Place::end_of(source, times)? else { return Ok(None) };
     // One that cannot be read is for the reader to tell.

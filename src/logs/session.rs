@@ -92,7 +92,7 @@ impl Session<'_> {
     /// Hands over lines, and marks between them, until nobody wants more. It waits on the calling thread.
     ///
     /// # Errors
-    /// A file that is there cannot be read.
+    /// A file that is there cannot be read, or nobody can tell whether one is there.
     pub fn run(mut self, listener: &mut (impl Listener + Send)) -> io::Result<()> {
         // Each stream has two files open at most, and there may be many.
         limits::raise_open_files();

@@ -70,6 +70,24 @@ fn of_files_that_are_not_kept_it_is_told_that_they_are_removed() {
 }
 
 #[test]
+fn logs_that_nobody_can_look_for_are_not_said_to_be_empty() {
+    let fleet = Fleet::new("[services.a]\ncommand = \"{puppet} out hello stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    wait_until("it has written", || (fleet.read("logs/a.out.log") == "hello\n").then_some(()));
+    fleet.run("down").expect(0);
+    // Root may enter every directory, but not one that is a link to itself.
+    fs::rename(fleet.path().join("logs"), fleet.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("logs", fleet.path().join("logs")).unwrap();
+    for words in ["logs", "logs -n 2", "logs a", "logs a --json", "logs a -f", "logs a --grep hello"] {
+        let ran = fleet.run(words).expect(1).says(&["cannot read the logs", "logs/a.out.log: "]);
+        assert!(!ran.stderr.contains("nothing yet"), "{words}: {}", ran.stderr);
+    }
+    fs::remove_file(fleet.path().join("logs")).unwrap();
+    fs::rename(fleet.path().join("elsewhere"), fleet.path().join("logs")).unwrap();
+    assert!(fleet.run("logs a").expect(0).stdout.contains("hello"));
+}
+
+#[test]
 fn lines_that_a_daemon_did_not_take_are_told_with_its_name_the_cause_and_what_has_them() {
     let fleet = Fleet::new(
         "[supervisor]\nsyslog_socket = \"dev-log\"\njournald_socket = \"journal\"\n\

@@ -128,7 +128,8 @@ fn elsewhere(service: &Service, streams: Streams) -> Option<String> {
 /// That a service has no log at all, if it could have one. Where no file set aside is kept, that tells nothing of what it wrote.
 fn unwritten(service: &Service) -> Option<String> {
     let sources = query::sources([service], Streams::Both);
-    let is_there = |source: &Source| files::all(&source.file).iter().any(|path| path.exists());
+    let is_there =
+        |source: &Source| files::all(&source.file).iter().any(|path| path.try_exists().unwrap_or(true));
     let name = &service.name;
     (!sources.iter().any(is_there)).then(|| match service.logs.rotation.keep {
         0 => format!("`{name}` has no log file at the moment: none that is set aside is kept (`keep` is 0)"),
