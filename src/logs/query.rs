@@ -104,7 +104,7 @@ pub enum Told {
         /// Why.
         why: String,
     },
-    /// The service has ended, and the config has it no more.
+    /// The service has ended, and is no more: a config or a count of replicas is without it.
     Removed,
 }
 

@@ -140,7 +140,7 @@ pub enum NoteKind {
     Missing,
     /// Lines may be missing here: a file is damaged, and the rest of it cannot be read. Those of other files are all there.
     Unreadable,
-    /// The service has ended, and the config has it no more: nothing of it follows unless it comes back.
+    /// The service has ended, and a config or a count of replicas is without it: nothing of it follows unless it comes back.
     Removed,
 }
 

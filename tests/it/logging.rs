@@ -199,7 +199,7 @@ fn who_follows_all_services_hears_of_those_that_come_and_is_told_of_those_that_g
         lines.iter().any(|line| line.contains("later-says"))
             && lines.iter().any(|line| line.contains(removed))
     };
-    while !is_all(&told, "removed: the config has no such service any more") {
+    while !is_all(&told, "removed: there is no such service any more") {
         told.push(lines.next().unwrap());
     }
     while !is_all(&heard, "\"note\":\"removed\"") {

@@ -1,6 +1,7 @@
 //! What people are told of lines that are long, lost, removed or nowhere.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 
 use procman::vocab::state::State;
@@ -85,6 +86,47 @@ fn logs_that_nobody_can_look_for_are_not_said_to_be_empty() {
     fs::remove_file(fleet.path().join("logs")).unwrap();
     fs::rename(fleet.path().join("elsewhere"), fleet.path().join("logs")).unwrap();
     assert!(fleet.run("logs a").expect(0).stdout.contains("hello"));
+}
+
+#[test]
+fn a_reload_says_what_it_did_not_apply() {
+    let config = |level: &str, count: u32| {
+        format!(
+            "[supervisor]\nlog_level = \"{level}\"\n\
+             [services.a]\ncommand = \"{{puppet}} stay\"\nmin_uptime = \"{count}ms\"\n"
+        )
+    };
+    let fleet = Fleet::new(&config("info", 1));
+    fleet.run("up -q").expect(0);
+    let check = |level: &str, count, words: &str, last: &str| {
+        fleet.configure(&config(level, count));
+        let ran = fleet.run(words).expect(0);
+        assert_eq!(ran.stderr.trim_end(), last, "{}", ran.stdout);
+    };
+    check("warn", 1, "reload --dry-run", "nothing was touched");
+    check("warn", 1, "reload", "nothing else differs");
+    check("warn", 1, "reload", "nothing differs");
+    check("warn", 2, "reload", "applied");
+    check("debug", 3, "reload", "the rest is applied");
+}
+
+#[test]
+fn a_follower_is_told_of_what_scaling_removed_and_the_config_never_had() {
+    let fleet = Fleet::new(
+        "[services.tick]\ncommand = \"{puppet} out hello stay\"\nmin_uptime = \"1ms\"\nreplicas = 2\n",
+    );
+    fleet.run("up -q").expect(0);
+    wait_until("it has written", || (fleet.read("logs/tick-2.out.log") == "hello\n").then_some(()));
+    let mut follower = fleet.spawn("logs -f");
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "tick-2 | hello"));
+    fleet.run("scale tick=1").expect(0);
+    let removed = lines.find(|line| line.contains("removed: ")).unwrap();
+    assert!(
+        removed.starts_with("tick-2 |") && removed.contains("there is no such service any more"),
+        "{removed}"
+    );
+    let _ = (follower.kill(), follower.wait());
 }
 
 #[test]

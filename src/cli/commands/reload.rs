@@ -5,6 +5,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt::unless_interrupted;
 use crate::cli::output;
 use crate::protocol::command::{Rehearsal, ReloadOrder};
+use crate::protocol::reply::ReloadReport;
 
 /// Shows the difference between what runs and the file, and applies it unless asked only to look.
 pub(in crate::cli) fn run(context: &Context, args: &Reload) -> Result<(), Failure> {
@@ -32,11 +33,17 @@ pub(in crate::cli) fn run(context: &Context, args: &Reload) -> Result<(), Failur
     for line in report.differences.iter().chain(&report.needs_restart) {
         output::line(line)?;
     }
-    let is_same = report.differences.is_empty() && report.needs_restart.is_empty();
-    context.say(match (is_same, run) {
-        (true, _) => "nothing differs",
-        (false, Rehearsal::Dry) => "nothing was touched",
-        (false, Rehearsal::Real) => "applied",
-    });
+    context.say(said(&report, run));
     Ok(())
+}
+
+/// What came of what differs.
+fn said(report: &ReloadReport, run: Rehearsal) -> &'static str {
+    match (run, report.differences.is_empty(), report.needs_restart.is_empty()) {
+        (Rehearsal::Dry | Rehearsal::Real, true, true) => "nothing differs",
+        (Rehearsal::Dry, _, _) => "nothing was touched",
+        (Rehearsal::Real, false, true) => "applied",
+        (Rehearsal::Real, false, false) => "the rest is applied",
+        (Rehearsal::Real, true, false) => "nothing else differs",
+    }
 }

@@ -121,7 +121,7 @@ pub(in crate::cli) fn told(note: &Note) -> String {
                 "{at} cannot read {file} from here on: {why}. Other files are read: restore this one, or move it away"
             )
         }
-        Told::Removed => format!("{at} removed: the config has no such service any more"),
+        Told::Removed => format!("{at} removed: there is no such service any more"),
     }
 }
 
