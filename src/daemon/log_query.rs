@@ -5,6 +5,7 @@ use super::engine::Engine;
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
 use crate::logs::query::{self, Item, Line, Note, Query, Streams, Told};
+use crate::logs::wanted::Wanted;
 use crate::protocol::logs::{LogItem, LogLine, LogMark, LogNote, LogsQuery, NoteKind, rfc_3339};
 use crate::protocol::problem::{Kind, Problem};
 use crate::rundir::marks::Marks;
@@ -36,6 +37,7 @@ impl Engine {
             since_ms,
             until_ms,
             pattern,
+            wanted: Wanted::default(),
         };
         if asked.follow && until_ms.is_some() {
             return Err(bad("cannot follow logs: `until` says where they end".to_owned()));

@@ -5,12 +5,18 @@ use std::os::unix::fs::FileExt;
 
 use super::content::Content;
 use super::open::Stretch;
+use super::wanted::Wanted;
 
 /// Where the last `count` lines of a stretch begin, and how many there are of them.
-pub(super) fn lines(content: Content, stretch: &Stretch, count: usize) -> io::Result<(u64, usize)> {
+pub(super) fn lines(
+    content: Content,
+    stretch: &Stretch,
+    count: usize,
+    wanted: &Wanted,
+) -> io::Result<(u64, usize)> {
     match content {
-        Content::Plain(plain) => backwards(&plain.file, stretch, count),
-        Content::Pressed(decoder) => forwards(decoder, stretch, count),
+        Content::Plain(plain) => backwards(&plain.file, stretch, count, wanted),
+        Content::Pressed(decoder) => forwards(decoder, stretch, count, wanted),
     }
 }
 
@@ -18,12 +24,13 @@ pub(super) fn lines(content: Content, stretch: &Stretch, count: usize) -> io::Re
 const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Reads from the end, and no more than it needs.
-fn backwards(file: &File, stretch: &Stretch, count: usize) -> io::Result<(u64, usize)> {
+fn backwards(file: &File, stretch: &Stretch, count: usize, wanted: &Wanted) -> io::Result<(u64, usize)> {
     let mut found = 0;
     let mut block = vec![0; BLOCK_BYTES];
     // A line begins behind the last byte of the one before.
     let (first, mut end) = (stretch.from.saturating_sub(1), stretch.to.saturating_sub(1));
     while end > first {
+        wanted.check()?;
         let start = first.max(end.saturating_sub(BLOCK_BYTES as u64));
         let block = &mut block[..usize::try_from(end - start).unwrap_or(BLOCK_BYTES)];
         file.read_exact_at(block, start)?;
@@ -40,7 +47,12 @@ fn backwards(file: &File, stretch: &Stretch, count: usize) -> io::Result<(u64, u
 }
 
 /// Reads what can be read only from its beginning to its end.
-fn forwards(mut content: impl Read, stretch: &Stretch, count: usize) -> io::Result<(u64, usize)> {
+fn forwards(
+    mut content: impl Read,
+    stretch: &Stretch,
+    count: usize,
+    wanted: &Wanted,
+) -> io::Result<(u64, usize)> {
     let mut last = VecDeque::new();
     let mut add = |begin: u64| {
         if begin >= stretch.from && begin < stretch.to {
@@ -55,6 +67,7 @@ fn forwards(mut content: impl Read, stretch: &Stretch, count: usize) -> io::Resu
     let mut block = vec![0; BLOCK_BYTES];
     let mut offset = 0;
     while offset < stretch.to {
+        wanted.check()?;
         let length = content.read(&mut block)?;
         if length == 0 {
             break;

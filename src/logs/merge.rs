@@ -8,6 +8,7 @@ use super::place::Place;
 use super::query::{Item, Line, Note, Source, Told};
 use super::reader::{From, Passage, Reader, Scope, TimedLine, Unreadable};
 use super::run_ends::RunEnds;
+use super::wanted::Wanted;
 
 /// The next line of each stream; the earliest of them is the next of all.
 pub(super) struct Merge {
@@ -36,6 +37,8 @@ pub(super) struct Interest<'a> {
     pub(super) pattern: Option<&'a Pattern>,
     /// When runs ended.
     pub(super) run_ends: &'a RunEnds,
+    /// As long as somebody waits for it.
+    pub(super) wanted: &'a Wanted,
 }
 
 struct Lane {
@@ -64,6 +67,7 @@ impl Merge {
                 until_ms: interest.until_ms,
                 run_ends_ms: interest.run_ends.of(&source.service).to_vec(),
                 pattern: interest.pattern.cloned(),
+                wanted: interest.wanted.clone(),
             };
             let mut reader = Reader::new(&source.file, interest.times, scope);
             if let Some(count) = last {

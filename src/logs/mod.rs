@@ -30,6 +30,8 @@ pub mod tap;
 pub mod times;
 /// Second pipes for those who bring much.
 pub mod transits;
+/// Whether somebody waits for what is read.
+pub mod wanted;
 
 /// Parts of a day.
 mod calendar;

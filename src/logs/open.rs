@@ -7,6 +7,7 @@ use super::piece::PieceEnd;
 use super::reader::{PIECE_BYTES, Scope, TimedLine};
 use super::tap::whole_characters;
 use super::times::{self, Entry};
+use super::wanted::Wanted;
 use crate::sys::thread;
 
 /// What of a file is of interest.
@@ -32,6 +33,8 @@ pub(super) struct Opened {
     pub(super) modified_ms: u64,
     /// How many bytes of the stream came before those of the file, where that is known.
     pub(super) before: Option<u64>,
+    /// As long as somebody waits for it.
+    pub(super) wanted: Wanted,
 }
 
 /// A file that is read.
@@ -52,6 +55,7 @@ pub(super) struct Open {
     pub(super) before: Option<u64>,
     /// Why no more of it can be read.
     pub(super) failure: Option<io::Error>,
+    wanted: Wanted,
 }
 
 /// So many bytes are read at once.
@@ -79,7 +83,7 @@ impl Stretch {
 impl Open {
     /// From this offset, or from the first line of interest.
     pub(super) fn at(start: Option<u64>, opened: Opened) -> Self {
-        let Opened { content, stretch, times, modified_ms, before } = opened;
+        let Opened { content, stretch, times, modified_ms, before, wanted } = opened;
         let (block, file, from) = (Vec::new(), content.take(0), stretch.from);
         let (start, whole, offset, section_end) = (start.filter(|at| *at <= stretch.limit), 0, 0, 0);
         let mut open = Self {
@@ -94,6 +98,7 @@ impl Open {
             modified_ms,
             before,
             failure: None,
+            wanted,
         };
         match start {
             Some(start) => open.go_to(start),
@@ -192,6 +197,10 @@ impl Open {
         self.block.drain(..self.start);
         self.start = 0;
         self.whole = 0;
+        if self.wanted.is_over() {
+            self.block.clear();
+            return Filled::Rest;
+        }
         loop {
             let known = self.block.len();
             if known > PIECE_BYTES {

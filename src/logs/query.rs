@@ -10,6 +10,7 @@ use super::place::Place;
 use super::reader::From;
 use super::run_ends::RunEnds;
 use super::times::KNOWN_TO_MS;
+use super::wanted::Wanted;
 use crate::spec::service::Service;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::Mark;
@@ -31,6 +32,8 @@ pub struct Query {
     pub until_ms: Option<u64>,
     /// Only those that match.
     pub pattern: Option<Pattern>,
+    /// As long as somebody waits for them.
+    pub wanted: Wanted,
 }
 
 /// So many lines are wanted when nothing narrows them.
@@ -146,7 +149,8 @@ pub fn sources<'a>(services: impl IntoIterator<Item = &'a Service>, streams: Str
 /// them. Who searches for lines, or wants none, gets no marks.
 ///
 /// # Errors
-/// A file that is there cannot be opened. Files that are not there are empty; of one that cannot be read to its end, a note tells.
+/// A file that is there cannot be opened, or nobody waits for the rest. Files that are not there are empty; of one that cannot be
+/// read to its end, a note tells.
 pub fn read(
     query: &Query,
     ends: &[Option<Place>],
@@ -254,7 +258,7 @@ impl Query {
 
     fn interest<'a>(&'a self, run_ends: &'a RunEnds) -> Interest<'a> {
         let (until_ms, pattern) = (self.until_ms, self.pattern.as_ref());
-        Interest { times: &self.times, until_ms, pattern, run_ends }
+        Interest { times: &self.times, until_ms, pattern, run_ends, wanted: &self.wanted }
     }
 
     /// How many of the last lines are wanted, where each line counts: those are found from the end.

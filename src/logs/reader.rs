@@ -10,6 +10,7 @@ use super::piece::PieceEnd;
 use super::place::Place;
 use super::plan::{Plan, of_file};
 use super::times;
+use super::wanted::Wanted;
 
 /// The lines of one stream, through all its files, as those were when it was made.
 pub(super) struct Reader {
@@ -38,6 +39,8 @@ pub(super) struct Scope {
     pub(super) run_ends_ms: Vec<u64>,
     /// Only those that match.
     pub(super) pattern: Option<Pattern>,
+    /// As long as somebody waits for them.
+    pub(super) wanted: Wanted,
 }
 
 /// Where reading begins.
@@ -108,8 +111,9 @@ impl Reader {
     pub(super) fn skip_to_last(&mut self, count: usize) -> io::Result<usize> {
         let mut found = 0;
         for at in (0..self.plan.count()).rev() {
+            self.scope.wanted.check()?;
             let Some(Opened { content, stretch, .. }) = self.opened(at)? else { continue };
-            let (start, lines) = match last::lines(content, &stretch, count - found) {
+            let (start, lines) = match last::lines(content, &stretch, count - found, &self.scope.wanted) {
                 Ok((start, lines)) => (Some(start), lines),
                 Err(_) => (None, self.readable_lines(at)?),
             };
@@ -149,6 +153,8 @@ impl Reader {
             {
                 return Ok(Some(Passage::Line(line)));
             }
+            // What nobody waits for is not read to its end.
+            self.scope.wanted.check()?;
             if let Some(unreadable) = self.open.take().and_then(|open| self.leave(open)) {
                 return Ok(Some(Passage::Unreadable(unreadable)));
             }
@@ -203,6 +209,7 @@ impl Reader {
             return Ok(None);
         };
         stretch.line_end = to.map_or(PieceEnd::Open, |to| to.line_end);
-        Ok(Some(Opened { content, stretch, times, modified_ms, before }))
+        let wanted = self.scope.wanted.clone();
+        Ok(Some(Opened { content, stretch, times, modified_ms, before, wanted }))
     }
 }

@@ -12,6 +12,7 @@ use super::query::{self, Item, Query, Source};
 use super::series::Series;
 use super::tap::Heard;
 use super::transits::Transits;
+use super::wanted::Wanted;
 use super::{files, times};
 use crate::spec::log::Rotation;
 use crate::sys::pipe::{self, Waiting};
@@ -33,6 +34,7 @@ mod streams;
 mod targets;
 mod transits;
 mod unreadable;
+mod wanted;
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
@@ -255,6 +257,7 @@ fn written(dir: &Path) -> Query {
         since_ms: None,
         until_ms: None,
         pattern: None,
+        wanted: Wanted::default(),
     }
 }
 
@@ -308,7 +311,15 @@ fn only_lines_that_begin_in_the_wanted_time_are_read() {
     let source = Source { service: name("a"), stream: Stream::Stdout, file };
     let check = |since_ms, until_ms, expected: &str| {
         let (times, sources) = (dir.path().join("times"), vec![source.clone()]);
-        let query = Query { sources, times, last: LineCount::All, since_ms, until_ms, pattern: None };
+        let query = Query {
+            sources,
+            times,
+            last: LineCount::All,
+            since_ms,
+            until_ms,
+            pattern: None,
+            wanted: Wanted::default(),
+        };
         assert_eq!(lines(&query), expected, "{since_ms:?} {until_ms:?}");
     };
     check(None, None, "one two three four");
@@ -339,6 +350,7 @@ fn a_line_that_may_have_arrived_in_the_wanted_time_is_not_left_out() {
         since_ms: None,
         until_ms: None,
         pattern: None,
+        wanted: Wanted::default(),
     };
     let check = |since_ms, expected: &str| {
         assert_eq!(lines(&Query { since_ms: Some(since_ms), ..query.clone() }), expected, "{since_ms}");

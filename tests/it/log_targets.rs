@@ -144,3 +144,29 @@ fn the_supervisor_s_own_log_is_json_if_asked_for_and_tells_more_at_run_time() {
     fleet.run("down").expect(0);
     fleet.run("log-level info").expect(4);
 }
+
+#[test]
+fn searches_end_when_their_clients_leave_and_make_room_for_others() {
+    let fleet = Fleet::new("[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n");
+    fleet.run("up -q").expect(0);
+    // A file that has much and takes no room.
+    std::fs::create_dir_all(fleet.path().join("logs")).unwrap();
+    let much = std::fs::File::create(fleet.path().join("logs/a.out.log.1")).unwrap();
+    much.set_len(1 << 40).unwrap();
+    let status = || {
+        let mut answer = get(&fleet, "/v1/logs?grep=nowhere");
+        let mut line = String::new();
+        answer.read_line(&mut line).unwrap();
+        (line, answer)
+    };
+    let searches: Vec<_> = (0..32).map(|_| status()).collect();
+    assert!(searches.iter().all(|(status, _)| status.starts_with("HTTP/1.1 200")));
+    assert!(status().0.starts_with("HTTP/1.1 503"), "no room is left");
+    drop(searches);
+    wait_until("there is room again", || status().0.starts_with("HTTP/1.1 200").then_some(()));
+    let (_, mut search) = status();
+    fleet.run("down").expect(0);
+    let mut rest = String::new();
+    let _ = search.read_to_string(&mut rest);
+    assert!(!rest.ends_with("0\r\n\r\n"), "what was broken off does not end like a whole answer: {rest}");
+}

@@ -16,6 +16,7 @@ use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd;
 use crate::logs::query::{self, Item, Query, Source, Streams};
 use crate::logs::session::{Going, Listener, Session};
+use crate::logs::wanted::Wanted;
 use crate::rundir::marks::Marks;
 use crate::spec::fleet::Fleet;
 use crate::spec::log::{Logs, Target};
@@ -57,6 +58,7 @@ pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Fa
         since_ms: args.since.map(|when| when.unix_ms(&now)),
         until_ms: args.until.map(|when| when.unix_ms(&now)),
         pattern,
+        wanted: Wanted::default(),
     };
     let query = query.with_lines(args.lines);
     if query.is_void() {

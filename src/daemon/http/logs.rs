@@ -1,7 +1,5 @@
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use axum::Json;
@@ -19,8 +17,9 @@ use super::refusal::{self, Body, Refusal};
 use crate::daemon::log_feed::LogFeed;
 use crate::daemon::log_query;
 use crate::daemon::mailbox::{Mailbox, Message};
-use crate::logs::query::{Item, Source};
+use crate::logs::query::{Item, Query, Source};
 use crate::logs::session::{Going, Listener, Session};
+use crate::logs::wanted::Wanted;
 use crate::protocol::logs::{LogItem, LogsQuery, RotateOrder, RotateReport};
 use crate::protocol::problem::{Kind, Problem};
 use crate::sys::clock;
@@ -51,11 +50,12 @@ pub async fn stream(
     let (query, marks) = query.map_err(Refusal)?;
     let framing = Framing::of(&headers);
     let (frames, body) = mpsc::channel(FRAMES_AHEAD);
-    let over = Arc::new(AtomicBool::new(false));
+    let wanted = Wanted::default();
+    let query = Query { wanted: wanted.clone(), ..query };
     let (still_read, done) = oneshot::channel();
-    tokio::spawn(watch_end(ended, done, Arc::clone(&over)));
+    tokio::spawn(watch_end(ended, frames.clone(), done, wanted.clone()));
     let mut pass_on =
-        PassOn { frames, framing, frame: String::new(), over, _still_read: still_read, _reader: reader };
+        PassOn { frames, framing, frame: String::new(), wanted, _still_read: still_read, _reader: reader };
     let read = move || {
         let mut feed = LogFeed::new(marks, again);
         let session = Session { query: &query, going, unix_ms: clock::unix_ms, feed: &mut feed };
@@ -97,10 +97,16 @@ pub async fn rotate(
     report.map(Json).map_err(Refusal)
 }
 
-/// Nobody waits for a client when the supervisor ends: its stream ends first.
-async fn watch_end(ended: impl Future<Output = ()>, done: oneshot::Receiver<()>, over: Arc<AtomicBool>) {
+/// Nobody reads on for a client that has left, and nobody waits for one when the supervisor ends: its stream ends first.
+async fn watch_end(
+    ended: impl Future<Output = ()>,
+    frames: mpsc::Sender<io::Result<String>>,
+    done: oneshot::Receiver<()>,
+    wanted: Wanted,
+) {
     tokio::select! {
-        () = ended => over.store(true, Ordering::Relaxed),
+        () = ended => wanted.end(),
+        () = frames.closed() => wanted.end(),
         _ = done => (),
     }
 }
@@ -110,20 +116,13 @@ struct PassOn {
     frames: mpsc::Sender<io::Result<String>>,
     framing: Framing,
     frame: String,
-    /// Whether the supervisor ends.
-    over: Arc<AtomicBool>,
+    wanted: Wanted,
     /// Tells its end by being dropped.
     _still_read: oneshot::Sender<()>,
     _reader: SemaphorePermit<'static>,
 }
 
 impl PassOn {
-    /// Whether somebody listens, and the supervisor does not end.
-    fn goes_on(&self) -> ControlFlow<()> {
-        let is_over = self.frames.is_closed() || self.over.load(Ordering::Relaxed);
-        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
     /// Waits until there is room.
     fn send(&mut self) -> ControlFlow<()> {
         let frame = std::mem::take(&mut self.frame);
@@ -138,7 +137,11 @@ impl PassOn {
     fn end(mut self, read: io::Result<()>) {
         let sent = self.send();
         if let Err(error) = read {
-            tracing::warn!(%error, "cannot read logs for a client");
+            if self.wanted.is_over() {
+                tracing::debug!(%error, "logs were not read to their end for a client");
+            } else {
+                tracing::warn!(%error, "cannot read logs for a client");
+            }
             if sent.is_continue() {
                 let _ = self.frames.blocking_send(Err(error));
             }
@@ -153,13 +156,11 @@ impl Listener for PassOn {
         if self.frame.len() < FRAME_BYTES {
             return ControlFlow::Continue(());
         }
-        self.send()?;
-        self.goes_on()
+        self.send()
     }
 
     fn rest(&mut self) -> ControlFlow<()> {
-        self.goes_on()?;
-        self.send()
+        if self.wanted.is_over() { ControlFlow::Break(()) } else { self.send() }
     }
 }
 
@@ -190,8 +191,6 @@ fn no_thread(error: &io::Error) -> Refusal {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
 
     use axum::body::{Body, to_bytes};
     use tokio::sync::{mpsc, oneshot};
@@ -202,6 +201,7 @@ mod tests {
     use crate::logs::piece::PieceEnd;
     use crate::logs::query::{Item, Line};
     use crate::logs::session::Listener;
+    use crate::logs::wanted::Wanted;
     use crate::vocab::name::ServiceName;
     use crate::vocab::stream::Stream;
 
@@ -213,7 +213,7 @@ mod tests {
             frames,
             framing: Framing::Lines,
             frame: String::new(),
-            over: Arc::new(AtomicBool::new(false)),
+            wanted: Wanted::default(),
             _still_read: still_read,
             _reader: READERS.try_acquire().unwrap(),
         };

@@ -6,6 +6,7 @@ use super::{Rig, lines, name, wait_until};
 use crate::logs::files;
 use crate::logs::pattern::Pattern;
 use crate::logs::query::{Query, Source};
+use crate::logs::wanted::Wanted;
 use crate::spec::log::{Compression, Rotation};
 use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
@@ -30,6 +31,7 @@ fn written() -> (Rig, Query) {
         since_ms: None,
         until_ms: None,
         pattern: None,
+        wanted: Wanted::default(),
     };
     (rig, query)
 }

@@ -5,6 +5,7 @@ use super::{Rig, lines, name, wait_until, whole};
 use crate::logs::pump::{Destination, SetAside, StreamKey};
 use crate::logs::query::{Query, Source};
 use crate::logs::tap::{Heard, Part, WAITING_MAX};
+use crate::logs::wanted::Wanted;
 use crate::spec::log::{OutputEvents, Rotation};
 use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
@@ -69,6 +70,7 @@ fn a_run_that_ends_in_the_midst_of_a_message_has_that_in_its_log_by_its_end() {
         since_ms: None,
         until_ms: Some(ended_ms + 1),
         pattern: None,
+        wanted: Wanted::default(),
     };
     assert_eq!(lines(&query), "cut off <!--XSUP", "the rest came after the end");
 }

@@ -8,6 +8,7 @@ use crate::logs::piece::PieceEnd;
 use crate::logs::place::ends;
 use crate::logs::query::{self, Item, Query, Source};
 use crate::logs::reader::PIECE_BYTES;
+use crate::logs::wanted::Wanted;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
@@ -24,6 +25,7 @@ fn query(dir: &Path, files: &[(&str, &[u8])]) -> Query {
         since_ms: None,
         until_ms: None,
         pattern: None,
+        wanted: Wanted::default(),
     }
 }
 

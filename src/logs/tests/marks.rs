@@ -9,6 +9,7 @@ use crate::logs::pattern::Pattern;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::series::Series;
 use crate::logs::session::{Going, Listener, Session};
+use crate::logs::wanted::Wanted;
 use crate::spec::log::Rotation;
 use crate::vocab::cause::Record;
 use crate::vocab::identity::Pid;
@@ -71,6 +72,7 @@ fn what_the_next_run_writes_while_the_disk_is_stuck_came_after_the_end_of_the_ru
         since_ms: Some(ended_ms + 1),
         until_ms: None,
         pattern: None,
+        wanted: Wanted::default(),
     };
     assert_eq!(items(&query, vec![ended("a", 1, ended_ms)]), "two");
 }
@@ -114,6 +116,7 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
         since_ms: None,
         until_ms: None,
         pattern: None,
+        wanted: Wanted::default(),
     };
     let mut writer = series(Path::new(&file), Rotation::default(), times);
     writer.append(b"one\n", 10_000).unwrap();
@@ -150,7 +153,15 @@ fn runs_without_newlines(dir: &Path) -> (Query, Series, Vec<Mark>) {
     let marks =
         vec![ended("a", 1, 10_005), began("a", 2, 10_006), ended("a", 2, 20_005), ended("a", 3, 30_005)];
     let (since_ms, until_ms, pattern) = (None, None, None);
-    let query = Query { sources: vec![source], times, last: LineCount::All, since_ms, until_ms, pattern };
+    let query = Query {
+        sources: vec![source],
+        times,
+        last: LineCount::All,
+        since_ms,
+        until_ms,
+        pattern,
+        wanted: Wanted::default(),
+    };
     (query, writer, marks)
 }
 

@@ -7,6 +7,7 @@ use crate::logs::place::{Place, ends};
 use crate::logs::query::Source;
 use crate::logs::reader::{From, Passage, Reader, Scope};
 use crate::logs::series::Series;
+use crate::logs::wanted::Wanted;
 use crate::logs::{files, press};
 use crate::spec::log::{Compression, Rotation};
 use crate::vocab::stream::Stream;
@@ -53,7 +54,14 @@ impl Log {
     }
 
     fn reader(&self, from: From, to: Place) -> Reader {
-        let scope = Scope { from, to, until_ms: None, run_ends_ms: Vec::new(), pattern: None };
+        let scope = Scope {
+            from,
+            to,
+            until_ms: None,
+            run_ends_ms: Vec::new(),
+            pattern: None,
+            wanted: Wanted::default(),
+        };
         Reader::new(&self.source.file, &self.times, scope)
     }
 

@@ -8,6 +8,7 @@ use super::{name, series};
 use crate::logs::query::{Item, Note, Query, Source, Told};
 use crate::logs::series::Series;
 use crate::logs::session::{Feed, Going, Listener, Roster, Session};
+use crate::logs::wanted::Wanted;
 use crate::spec::log::Rotation;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::{Mark, Turn};
@@ -70,7 +71,15 @@ fn heard(
     let mut writer = series(&file, Rotation::default(), times.clone());
     writer.append(b"one\n", 10_000).unwrap();
     let sources = vec![Source { service: name(service), stream, file: file.clone() }];
-    let query = Query { sources, times, last: LineCount::All, since_ms, until_ms: None, pattern: None };
+    let query = Query {
+        sources,
+        times,
+        last: LineCount::All,
+        since_ms,
+        until_ms: None,
+        pattern: None,
+        wanted: Wanted::default(),
+    };
     let told = &Mutex::new(News { marks: vec![began("api", 1, 10_000)], roster: None });
     let mut step = |number| {
         let mut news = told.lock().unwrap();

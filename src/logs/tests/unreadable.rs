@@ -10,6 +10,7 @@ use super::name;
 use crate::logs::pattern::Pattern;
 use crate::logs::place::ends;
 use crate::logs::query::{self, Item, Query, Source};
+use crate::logs::wanted::Wanted;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
@@ -61,6 +62,7 @@ impl Logs {
             since_ms: None,
             until_ms: None,
             pattern: None,
+            wanted: Wanted::default(),
         };
         Self { _dir: dir, query }
     }
