@@ -104,6 +104,11 @@ impl Context {
         load::load(&self.config, &self.environment)
     }
 
+    /// Whether the config is a file of supervisord's.
+    pub(super) fn is_of_supervisord(&self) -> bool {
+        load::read_text(&self.config).is_ok_and(|text| dialect::is_dialect(&self.config, &text))
+    }
+
     /// What the file asks for and does not get.
     pub(super) fn remarks(&self) -> Vec<String> {
         match load::read_text(&self.config) {

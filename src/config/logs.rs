@@ -1,9 +1,7 @@
 use std::collections::BTreeSet;
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::access;
-use super::load::Machine;
 use super::service::Context;
 use super::table::Section;
 use super::value::Value;
@@ -57,19 +55,13 @@ fn output(
     let mut output = Output { to: BTreeSet::new(), ..usual.clone() };
     for member in &members {
         let Some(text) = member.text() else { continue };
-        let (target, sockets) = (target(&text), &context.supervisor.log_sockets);
-        match (text.as_str(), stdout, target) {
+        match (text.as_str(), stdout, target(&text)) {
             ("null" | "stdout", _, _) if members.len() > 1 => {
                 member.add(format!("`{text}` does not go with others"), "write it alone");
             }
             ("null", _, _) => (),
             ("stdout", Some(stdout), _) => return stdout.clone(),
             (_, _, Some(target)) => {
-                match target {
-                    Target::Syslog => prove(context, member, &text, &sockets.syslog),
-                    Target::Journald => prove(context, member, &text, &sockets.journald),
-                    Target::File | Target::Inherit => (),
-                }
                 output.to.insert(target);
             }
             (_, _, None) => {
@@ -91,19 +83,6 @@ fn target(word: &str) -> Option<Target> {
         "syslog" => Some(Target::Syslog),
         "journald" => Some(Target::Journald),
         _ => None,
-    }
-}
-
-/// Notes that nobody listens where lines are to go.
-fn prove(context: &Context<'_>, value: &Value<'_>, daemon: &str, socket: &Path) {
-    if context.machine == Machine::Trusted {
-        return;
-    }
-    if let Err(error) = UnixDatagram::unbound().and_then(|own| own.connect(socket)) {
-        value.add(
-            format!("nobody takes lines for {daemon} on {}: {error}", socket.display()),
-            format!("start that daemon, name its socket by `{daemon}_socket` of [supervisor], or write to a \"file\""),
-        );
     }
 }
 

@@ -84,6 +84,8 @@ pub enum Config {
 pub enum Start {
     /// Nothing: somebody will ask.
     Nothing,
+    /// What the supervisor before it had up or was to have up.
+    AsBefore,
     /// These, with all that they need; every service with `autostart` when nothing narrows it.
     Services(Selection),
 }
@@ -262,7 +264,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     engine.declare(&fleet);
     past.end_strays();
     engine.cgroups.iter().for_each(Home::sweep);
-    let start = past.what_to_start(boot.config, boot.start);
+    let start = past.what_to_start(boot.start);
     let over = past.take_over(&mut engine);
     engine.begin(&fleet, over).await;
     let (end, ending) = oneshot::channel();
@@ -271,7 +273,7 @@ async fn supervise(boot: Boot, ground: Ground, ready: &mut Option<File>) -> Resu
     tokio::spawn(mending::keep_whole(engine.paths.clone(), mailbox.clone()));
     say_ready(ready);
     engine.log_begin();
-    if let Start::Services(selection) = start {
+    if let Some(selection) = start {
         tokio::spawn(bring_up(mailbox.clone(), selection));
     }
     // The runtime looks for events before it polls the future that it blocks on, and not before it runs a task.

@@ -47,6 +47,8 @@ pub mod http;
 pub mod last_words;
 /// Services that are told of events.
 pub mod listeners;
+/// Log daemons that services write to, and that are not there.
+pub mod log_daemons;
 /// What a reading of logs is told beside the files.
 pub mod log_feed;
 /// Which lines of the logs a client means, and how they cross the socket.

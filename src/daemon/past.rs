@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::boot::{Config, Start};
+use super::boot::Start;
 use super::charge::Lead;
 use super::diary;
 use super::engine::Engine;
@@ -82,15 +82,16 @@ impl Past {
         end_all(&self.strays);
     }
 
-    /// A successor goes on with what the journal says was wanted. Where that is lost, all that is started by itself is
-    /// wanted: better one that somebody had stopped than none at all.
-    pub(super) fn what_to_start(&self, config: Config, start: Start) -> Start {
-        match (config, self.memory) {
-            (Config::AsApplied, Memory::Lost) => {
+    /// What is started beside what the journal says was wanted. Where that is lost, a successor starts all that is started
+    /// by itself: better one that somebody had stopped than none at all.
+    pub(super) fn what_to_start(&self, start: Start) -> Option<Selection> {
+        match (start, self.memory) {
+            (Start::Services(selection), Memory::Kept | Memory::Lost) => Some(selection),
+            (Start::AsBefore, Memory::Lost) => {
                 tracing::warn!("what was wanted of the services is not known any more; starting all of them");
-                Start::Services(Selection::all())
+                Some(Selection::all())
             }
-            (Config::AsApplied, Memory::Kept) | (Config::File, Memory::Kept | Memory::Lost) => start,
+            (Start::AsBefore, Memory::Kept) | (Start::Nothing, Memory::Kept | Memory::Lost) => None,
         }
     }
 

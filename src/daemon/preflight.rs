@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::causes::askers::Asker;
 use super::engine::{Engine, ending_problem};
+use super::log_daemons;
 use super::mailbox::Message;
 use crate::config::change::{Changed, Difference, Effect};
 use crate::config::environment::Environment;
@@ -122,9 +123,11 @@ impl Engine {
         services.retain(|service| service.preflight);
         let environment = self.environment.clone();
         let unobtainable = self.unobtainable(&services);
+        let away = log_daemons::away(&services, &self.fleet.spec().supervisor().log_sockets);
         async move {
             let mut found = foresee_all(services, &environment).await;
             add(&mut found, unobtainable);
+            remark(&mut found, away);
             found
         }
     }
@@ -233,6 +236,13 @@ impl Engine {
 pub fn add(found: &mut Foresights, problems: Vec<(ServiceName, String)>) {
     for (service, problem) in problems {
         found.entry(service).or_default().problems.push(problem);
+    }
+}
+
+/// Adds what keeps nobody from starting.
+pub fn remark(found: &mut Foresights, remarks: Vec<(ServiceName, String)>) {
+    for (service, remark) in remarks {
+        found.entry(service).or_default().remarks.push(remark);
     }
 }
 

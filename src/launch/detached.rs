@@ -24,6 +24,17 @@ pub struct Request<'a> {
     pub config: &'a Path,
     /// Where its files lie.
     pub paths: &'a Paths,
+    /// Which text it goes by.
+    pub text: Text,
+}
+
+/// Which text of its config a supervisor goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// What the file says.
+    File,
+    /// What the supervisor before it acted on, whatever has become of the file; the file if that is not to be had.
+    AsApplied,
 }
 
 /// Why no supervisor is running.
@@ -59,7 +70,11 @@ const READY_MAX: Duration = Duration::from_secs(30);
 pub fn start(request: &Request<'_>) -> Result<Identity, LaunchError> {
     request.paths.prepare()?;
     let log = &request.paths.supervisor_log;
-    let arguments = ["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
+    let mut arguments = vec!["supervise".into(), "--config".into(), request.config.as_os_str().to_owned()];
+    match request.text {
+        Text::File => (),
+        Text::AsApplied => arguments.push("--as-applied".into()),
+    }
     let file = open_log(log).map_err(LaunchError::Spawn)?;
     let (read, write) = io::pipe().map_err(LaunchError::Spawn)?;
     let process = Process {

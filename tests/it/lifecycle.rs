@@ -279,6 +279,50 @@ fn down_stops_services_whose_supervisor_died_and_cleans_up_after_it() {
 }
 
 #[test]
+fn services_without_a_supervisor_are_stopped_as_they_were_started_whatever_the_file_says_meanwhile() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = ['sh', '-c', 'trap \"echo asked > asked; exit\" USR1; echo > traps; while :; do sleep 0.02; done']\n\
+         stop_signal = \"USR1\"\nmin_uptime = \"1ms\"\n",
+    );
+    let good = fleet.read("services.toml");
+    let other = "[services.b]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n";
+    for (file, command) in
+        [("[services.a\ncommand = \"no", "down"), (other, "down"), (other, "restart --quick")]
+    {
+        fleet.configure(&good);
+        let _ = std::fs::remove_file(fleet.path().join("traps"));
+        let _ = std::fs::remove_file(fleet.path().join("asked"));
+        fleet.run("up -q").expect(0);
+        wait_until("it waits for its signal", || fleet.path().join("traps").exists().then_some(()));
+        fleet.behead();
+        fleet.configure(file);
+        fleet.run(command).expect(0);
+        assert!(fleet.path().join("asked").exists(), "{command}: it was not asked to end in its way");
+        assert!(fleet.family("a").is_empty());
+        fleet.configure(other);
+        fleet.run("down").expect(0);
+        fleet.wait_until_nothing_lives();
+    }
+}
+
+#[test]
+fn down_that_can_stop_nothing_says_that_services_go_on_and_what_to_do() {
+    let fleet = Fleet::new("[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n");
+    let good = fleet.read("services.toml");
+    fleet.run("up -q").expect(0);
+    let pid = fleet.pid("a");
+    fleet.behead();
+    std::fs::remove_file(fleet.paths().applied).unwrap();
+    fleet.configure("[services.a]\ncommand = 3\n");
+    let down = fleet.run("down").expect(1).says(&["they go on running", "services.toml", "hint: mend"]);
+    assert!(!down.stderr.contains("are stopped"), "{}", down.stderr);
+    assert!(is_alive(pid));
+    fleet.configure(&good);
+    fleet.run("down").expect(0);
+    assert!(!is_alive(pid));
+}
+
+#[test]
 fn down_goes_on_when_nobody_waits_for_it() {
     let fleet = Fleet::new(
         "[services.a]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\ndepends_on = [\"b\"]\n\

@@ -39,8 +39,13 @@ fn a_daemon_that_is_not_there_is_named_before_anything_starts_and_lines_reach_on
          [services.a]\ncommand = \"{puppet} out hello err 'oh no' stay\"\nmin_uptime = \"1ms\"\n\
          stdout = [\"file\", \"syslog\"]\nstderr = \"null\"\n",
     );
-    fleet.run("check").expect(2).says(&["nobody takes lines for syslog", "dev-log", "syslog_socket"]);
-    fleet.run("up").expect(2).says(&["nobody takes lines for syslog"]);
+    let checked = fleet.run("check").expect(1).stdout;
+    assert!(checked.contains("problem: a: nobody takes lines for syslog on "), "{checked}");
+    assert!(checked.contains("dev-log") && checked.contains("syslog_socket"), "{checked}");
+    for up in ["up", "up --foreground"] {
+        fleet.run(up).expect(1).says(&["nothing was started", "a: nobody takes lines for syslog on "]);
+        assert!(fleet.processes().is_empty());
+    }
     let daemon = UnixDatagram::bind(fleet.path().join("dev-log")).unwrap();
     daemon.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     fleet.run("up -q").expect(0);
@@ -53,7 +58,7 @@ fn a_daemon_that_is_not_there_is_named_before_anything_starts_and_lines_reach_on
     assert_eq!(fleet.service("a").dropped_lines, 0);
     // The daemon goes, and what it does not take is counted.
     drop(daemon);
-    fleet.run("check").expect(2).says(&["nobody takes lines"]);
+    assert!(fleet.run("check").expect(1).stdout.contains("nobody takes lines"));
     kill(Pid::from_raw(fleet.pid("a")), Signal::SIGKILL).unwrap();
     wait_until("what is lost is counted", || (fleet.service("a").dropped_lines == 1).then_some(()));
     assert_eq!(fleet.service("a").dropped_bytes, 6);
@@ -62,6 +67,38 @@ fn a_daemon_that_is_not_there_is_named_before_anything_starts_and_lines_reach_on
     let counted = "procman_service_log_dropped_lines_total{service=\"a\",group=\"\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
     assert_eq!(fleet.read("logs/a.out.log"), "hello\nhello\n");
+}
+
+#[test]
+fn a_log_daemon_that_goes_away_keeps_no_service_down_and_no_command_from_its_work() {
+    let config = "[supervisor]\nsyslog_socket = \"dev-log\"\n[defaults]\nmin_uptime = \"1ms\"\n\
+         [services.sys]\ncommand = \"{puppet} out hello stay\"\nstdout = [\"file\", \"syslog\"]\n\
+         [services.plain]\ncommand = \"{puppet} out hello stay\"\n";
+    let fleet = Fleet::new(config);
+    // What does not write there is not concerned.
+    fleet.run("up plain -q").expect(0);
+    let daemon = UnixDatagram::bind(fleet.path().join("dev-log")).unwrap();
+    fleet.run("up -q").expect(0);
+    drop(daemon);
+    for command in ["restart plain", "restart sys", "stop sys", "start sys", "status", "flush"] {
+        fleet.run(command).expect(0);
+    }
+    fleet.configure(&config.replace("1ms", "2ms"));
+    fleet.run("reload").expect(0).says(&["applied"]);
+    let away = "sys: nobody takes lines for syslog on ";
+    for command in ["restart --quick", "restart"] {
+        fleet.run(command).expect(0).says(&[away]);
+    }
+    fleet.run("restart --emergency").expect(0);
+    fleet.behead();
+    let lives = fleet.family("sys");
+    fleet.run("up").expect(0).says(&[away]);
+    assert_eq!(fleet.family("sys"), lives);
+    fleet.behead();
+    fleet.run("down").expect(0);
+    assert!(fleet.processes().is_empty());
+    let logs = fleet.run("logs plain").expect(0).stdout;
+    assert!(logs.contains("hello"), "{logs}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
 use crate::client::ask::AskError;
 use crate::client::connection::Unreachable;
+use crate::launch::detached::Text;
 use crate::protocol::command::{Fate, ShutdownOrder};
 use crate::protocol::problem::Kind;
 use crate::protocol::status::{ServiceView, Status, Survivor};
@@ -45,11 +46,11 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
         }
         // Services that live without a supervisor are given one: it stops them in order, each in its own way.
         Err(Failure::Unreachable(Unreachable::Absent)) => {
-            context.say("no supervisor is running; its services are, and are stopped");
+            context.say("no supervisor is running, and its services are; starting one that stops them");
             say_at_interrupt(
                 "interrupted; what runs has not been stopped\nhint: `procman down` goes on".to_owned(),
             );
-            up::launch(context)?;
+            up::launch(context, Text::AsApplied).map_err(|failure| cannot_stop(&failure))?;
             let down = runtime.block_on(shut_down(context, args));
             say_at_interrupt(String::new());
             down?;
@@ -75,6 +76,14 @@ pub(in crate::cli) fn run(context: &Context, args: &Down) -> Result<(), Failure>
         "{} processes are left\nhint: `procman restart --emergency` ends them",
         left.len()
     )))
+}
+
+/// What keeps a supervisor from starting says of itself that nothing was touched, and not that services live.
+fn cannot_stop(failure: &Failure) -> Failure {
+    Failure::NotReached(format!(
+        "cannot start a supervisor that stops them; they go on running\n{failure}\n\
+         hint: mend that and try again; `procman restart --emergency` ends them without one"
+    ))
 }
 
 /// Files of a supervisor that was killed; not those of one that is just starting.

@@ -14,6 +14,7 @@ use crate::emergency::execute;
 use crate::emergency::observe::{Suspects, Victim, Why, observe};
 use crate::emergency::plan::{Plan, Target, plan};
 use crate::emergency::program;
+use crate::launch::detached::Text;
 use crate::ports::flush::{Fate, Force, Foreign, Own, Plan as FlushPlan, Request};
 use crate::spec::fleet::Fleet;
 use crate::vocab::name::ServiceName;
@@ -63,7 +64,7 @@ pub(in crate::cli) fn run(context: &Context, args: &Restart) -> Result<(), Failu
         Ok::<_, Failure>(((), system::flushed_words(ended, ports.len())))
     })?;
     steps.step(Step::StartSupervisor, || {
-        up::launch(context)?;
+        up::launch(context, Text::File)?;
         Ok::<_, Failure>(((), "done".to_owned()))
     })?;
     restart::finish(context, &runtime()?, &steps, &Ending { wanted, args })

@@ -6,7 +6,8 @@ use tokio::runtime::Runtime;
 use super::offline;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::daemon::preflight::{Foresights, add, foresee_all, lines};
+use crate::daemon::log_daemons;
+use crate::daemon::preflight::{self, Foresights, add, foresee_all, lines};
 use crate::protocol::status::{PortView, Status};
 use crate::spec::fleet::Fleet;
 use crate::spec::policy::PortConflict;
@@ -77,10 +78,11 @@ pub(in crate::cli) fn rehearse(
     refuse(context, &looked(context, runtime, services, taken))
 }
 
-/// What would keep any service from starting, but for its ports.
+/// What would keep any service from starting, or its lines from where they are to go, but for its ports.
 pub(in crate::cli) fn problems(context: &Context, runtime: &Runtime, fleet: &Fleet) -> Vec<String> {
     let services = fleet.services().values().filter(|service| service.preflight).cloned().collect();
-    let found = looked(context, runtime, services, Vec::new());
+    let mut found = runtime.block_on(foresee_all(services, &context.environment));
+    add(&mut found, log_daemons::away(fleet.services().values(), &context.supervisor.log_sockets));
     remark(context, &found);
     lines(&found)
 }
@@ -92,8 +94,10 @@ fn looked(
     services: Vec<Arc<Service>>,
     taken: Vec<(ServiceName, String)>,
 ) -> Foresights {
+    let away = log_daemons::away(&services, &context.supervisor.log_sockets);
     let mut found = runtime.block_on(foresee_all(services, &context.environment));
     add(&mut found, taken);
+    preflight::remark(&mut found, away);
     found
 }
 

@@ -24,17 +24,21 @@ pub(in crate::cli) fn run_detached(context: &Context, args: &Supervise) -> Resul
     log(context, Stage::Background);
     detached::leave_services();
     let ready = detached::take_ready_pipe();
+    let first = First {
+        start: Start::Nothing,
+        config: if args.as_applied { Config::AsApplied } else { Config::File },
+    };
     match args.under {
         Some(guardian) => {
             let post = Post::under(guardian).map_err(cannot_restart)?;
-            be_supervisor(context, ready, Start::Nothing, post)
+            be_supervisor(context, ready, first, post)
         }
         None => {
             let (charge, ready) = match (args.guard, args.watch, ready) {
                 (_, Some(orphan), Some(pipe)) => (Some(Charge::Orphan(orphan, pipe)), None),
                 (guard, _, ready) => (guard.map(Charge::Child), ready),
             };
-            be_guarded(context, ready, Start::Nothing, charge)
+            be_guarded(context, ready, first, charge)
         }
     }
 }
@@ -44,13 +48,20 @@ pub(in crate::cli) fn run_attached(context: &Context, services: Selection) -> Re
     become_marked(context)?;
     detached::keep_inherited_descriptors();
     log(context, Stage::Foreground);
-    be_guarded(context, None, Start::Services(services), None)
+    let first = First { start: Start::Services(services), config: Config::File };
+    be_guarded(context, None, first, None)
+}
+
+/// What the first supervisor under a guardian goes by; those after it go on as it did.
+struct First {
+    start: Start,
+    config: Config,
 }
 
 fn be_guarded(
     context: &Context,
     mut ready: Option<File>,
-    start: Start,
+    first: First,
     charge: Option<Charge>,
 ) -> Result<(), Failure> {
     let program = Program::this(&context.config).map_err(cannot_restart)?;
@@ -63,7 +74,7 @@ fn be_guarded(
         least: &context.supervisor.least,
     };
     match guardian::guard(&context.paths, beginning) {
-        Ok(Role::Supervisor(post)) => be_supervisor(context, ready, start, post),
+        Ok(Role::Supervisor(post)) => be_supervisor(context, ready, first, post),
         Ok(Role::Over(0)) => Ok(()),
         Ok(Role::Over(code)) => Err(Failure::Said(code)),
         Err(error) => {
@@ -74,10 +85,10 @@ fn be_guarded(
     }
 }
 
-fn be_supervisor(context: &Context, ready: Option<File>, start: Start, post: Post) -> Result<(), Failure> {
-    let (start, config) = match post.turn {
-        Turn::First => (start, Config::File),
-        Turn::Successor => (Start::Nothing, Config::AsApplied),
+fn be_supervisor(context: &Context, ready: Option<File>, first: First, post: Post) -> Result<(), Failure> {
+    let First { start, config } = match post.turn {
+        Turn::First => first,
+        Turn::Successor => First { start: Start::AsBefore, config: Config::AsApplied },
     };
     let word = LastWord::default();
     let boot = Boot {

@@ -13,6 +13,7 @@ use crate::cli::output;
 use crate::cli::render::progress::Progress;
 use crate::client::ask::AskError;
 use crate::client::connection::{Client, Unreachable};
+use crate::launch::detached::Text;
 use crate::ports::flush::{self, Fate, Force, Foreign, Plan, Request, Step};
 use crate::ports::verdict::Ours;
 use crate::protocol::command::{Command, Fate as Leaving, Order, Pace, Sequel, ShutdownOrder};
@@ -173,6 +174,11 @@ pub(in crate::cli) fn wanted(context: &Context, fleet: &Fleet) -> Selection {
     }
     let meant = fleet.services().values().filter(|service| service.autostart || is_beside(service));
     Selection::of(meant.map(|service| service.name.as_str()))
+}
+
+/// Whether nothing of this fleet has run in this boot, or all of it has ended in peace.
+pub(in crate::cli) fn is_at_rest(context: &Context) -> bool {
+    matches!(Journal::read_of_this_boot(&context.paths.journal), Ok(None))
 }
 
 fn journal(context: &Context) -> Option<Journal> {
@@ -346,5 +352,5 @@ pub(in crate::cli) async fn replace_supervisor(context: &Context) -> Result<(), 
     }
     // What the file says holds from here on.
     applied::forget(&context.paths);
-    up::launch_or_join(context).await
+    up::launch_or_join(context, Text::File).await
 }

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{order, status, supervise};
+use super::{order, status, supervise, system};
 use crate::cli::args::Up;
 use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
@@ -9,10 +10,14 @@ use crate::cli::interrupt::{say_at_interrupt, unless_interrupted};
 use crate::cli::render::progress::Progress;
 use crate::cli::render::report;
 use crate::client::connection::{Client, Unreachable};
-use crate::launch::detached::{self, Request};
+use crate::daemon::log_daemons;
+use crate::launch::detached::{self, Request, Text};
 use crate::protocol::command::{Command, Order};
 use crate::protocol::reply::Report;
+use crate::spec::fleet::Fleet;
+use crate::spec::service::Service;
 use crate::vocab::measure::millis;
+use crate::vocab::name::ServiceName;
 use crate::vocab::selection::Selection;
 
 /// How often a supervisor that is on its way out is looked at.
@@ -22,7 +27,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
     let fleet = context.prove_as_scaled()?;
     let selection = Selection::of(args.services.iter().cloned());
-    fleet.pick(&selection)?;
+    let picked = fleet.pick(&selection)?;
+    look_for_log_daemons(context, &fleet, &picked, args)?;
     if args.foreground {
         return supervise::run_attached(context, selection);
     }
@@ -45,6 +51,34 @@ pub(in crate::cli) fn run(context: &Context, args: &Up) -> Result<(), Failure> {
         }
         Err(Failure::NotReached(format!("started, and not as it should be any more: {}", missed.join(", "))))
     })
+}
+
+/// A log daemon that is not there may be named wrongly, which is found before anything of the fleet runs. Later, and with a
+/// file of supervisord's, which minds none, lines are what is lost by it, and no service is kept down for that.
+fn look_for_log_daemons(
+    context: &Context,
+    fleet: &Fleet,
+    picked: &[ServiceName],
+    args: &Up,
+) -> Result<(), Failure> {
+    let is_meant = |service: &&Arc<Service>| !args.services.is_empty() || service.autostart;
+    let meant = picked.iter().filter_map(|name| fleet.service(name)).filter(is_meant);
+    let meant: Vec<ServiceName> = meant.map(|service| service.name.clone()).collect();
+    let started = fleet.graph().with_needs(&meant);
+    let started = started.iter().filter_map(|name| fleet.service(name));
+    let away = log_daemons::away(started, &context.supervisor.log_sockets);
+    let lines: Vec<String> = away.into_iter().map(|(name, words)| format!("{name}: {words}")).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    if system::is_at_rest(context) && !context.is_of_supervisord() {
+        return Err(Failure::NotReached(format!(
+            "cannot start: lines would be lost; nothing was started\n{}",
+            lines.join("\n")
+        )));
+    }
+    lines.iter().for_each(|line| context.say(&format!("warning: {line}; until then its lines are lost")));
+    Ok(())
 }
 
 fn is_meant(report: &Report, service: &crate::protocol::status::ServiceView) -> bool {
@@ -79,7 +113,7 @@ async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
                  hint: `procman status` shows how things stand; `procman up` goes on, `procman down` ends it"
                     .to_owned(),
             );
-            let launched = launch_or_join(context).await;
+            let launched = launch_or_join(context, Text::File).await;
             say_at_interrupt(String::new());
             launched
         }
@@ -88,18 +122,19 @@ async fn ensure_supervisor(context: &Context) -> Result<(), Failure> {
 }
 
 /// Starts a supervisor, unless somebody else has started one in the same moment.
-pub(in crate::cli) async fn launch_or_join(context: &Context) -> Result<(), Failure> {
-    match launch(context) {
+pub(in crate::cli) async fn launch_or_join(context: &Context, text: Text) -> Result<(), Failure> {
+    match launch(context, text) {
         Ok(()) => Ok(()),
         Err(failure) => Client::connect(&context.paths).await.map(drop).map_err(|_| failure),
     }
 }
 
 /// Starts a supervisor and waits until it is ready.
-pub(in crate::cli) fn launch(context: &Context) -> Result<(), Failure> {
+pub(in crate::cli) fn launch(context: &Context, text: Text) -> Result<(), Failure> {
     let executable: PathBuf = std::env::current_exe()
         .map_err(|error| Failure::System(format!("cannot tell where procman itself lies: {error}")))?;
-    detached::start(&Request { executable: &executable, config: &context.config, paths: &context.paths })?;
+    let Context { config, paths, .. } = context;
+    detached::start(&Request { executable: &executable, config, paths, text })?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::render::steps::Steps;
 use crate::cli::restart_args::Restart;
+use crate::launch::detached::Text;
 use crate::ports::flush::{self, Force, Foreign, Own, Plan, Request};
 use crate::protocol::status::Status;
 use crate::rundir::leftovers;
@@ -136,7 +137,7 @@ impl Whole<'_> {
             if system::leftovers(self.context).is_empty() {
                 return Ok((Vec::new(), "nothing is running".to_owned()));
             }
-            runtime.block_on(up::launch_or_join(self.context))?;
+            runtime.block_on(up::launch_or_join(self.context, Text::AsApplied))?;
             status = runtime.block_on(system::status_if_any(self.context))?;
         }
         let services = status.iter().flat_map(|status| &status.services);
