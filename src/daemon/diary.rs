@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::machine::fall::Fall;
 use crate::machine::fleet::{Fleet, Revision};
-use crate::machine::memory::{LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
+use crate::machine::memory::{self, LastMemory, LiveMemory, Progress, SecondMemory, SecondPlan, Survivor};
 use crate::machine::phase::{self, Live};
 use crate::machine::schedule::{Plan, Queue};
 use crate::machine::startup::Startup;
 use crate::machine::trouble::{self, Condemned};
 use crate::rundir::journal::{
-    CondemnedEntry, Entry, FallEntry, Journal, LiveEntry, PlanEntry, Remedy, Rest, SecondEntry, SecondStage,
-    Stage, StartupEntry,
+    CondemnedEntry, Entry, FallEntry, GaveUp, Journal, LastEntry, LiveEntry, PlanEntry, Remedy, Rest,
+    SecondEntry, SecondStage, Stage, StartupEntry,
 };
 use crate::vocab::identity::Identity;
 use crate::vocab::state::Goal;
@@ -125,7 +125,8 @@ impl Diary {
 }
 
 fn matters(entry: &Entry) -> bool {
-    entry.processes().next().is_some() || entry.goal != Goal::Down || entry.restarts > 0
+    let is_wanted = entry.goal != Goal::Down;
+    is_wanted || entry.processes().next().is_some() || entry.restarts > 0 || entry.last.is_some()
 }
 
 fn entry(memory: Survivor) -> Entry {
@@ -145,6 +146,16 @@ fn entry(memory: Survivor) -> Entry {
         }),
         fallen_with: memory.fallen_with.map(|Fall { by, how }| FallEntry { by, how }),
         condemned: memory.condemned.map(condemned_entry),
+        gave_up: memory.gave_up.map(|gave_up| match gave_up {
+            memory::GaveUp::NotSpawned(why) => GaveUp::NotSpawned(why),
+            memory::GaveUp::StartedTooOften => GaveUp::StartedTooOften,
+        }),
+        last: memory.last.map(|LastMemory { run, outcome, last_words, lasted }| LastEntry {
+            run,
+            outcome,
+            last_words,
+            lasted,
+        }),
         live: memory.live.map(|LiveMemory { live, progress }| LiveEntry {
             run: live.run,
             identity: live.identity,
@@ -199,6 +210,16 @@ pub fn survivor(entry: &Entry) -> Survivor {
         }),
         fallen_with: entry.fallen_with.clone().map(|FallEntry { by, how }| Fall { by, how }),
         condemned: entry.condemned.clone().map(condemned),
+        gave_up: entry.gave_up.clone().map(|gave_up| match gave_up {
+            GaveUp::NotSpawned(why) => memory::GaveUp::NotSpawned(why),
+            GaveUp::StartedTooOften => memory::GaveUp::StartedTooOften,
+        }),
+        last: entry.last.clone().map(|LastEntry { run, outcome, last_words, lasted }| LastMemory {
+            run,
+            outcome,
+            last_words,
+            lasted,
+        }),
         live: entry.live.map(|LiveEntry { run, identity, first, since, stage }| LiveMemory {
             live: Live { run, identity, first: first.unwrap_or(identity), since },
             progress: match stage {
@@ -260,13 +281,14 @@ fn plan(entry: PlanEntry) -> Plan {
 mod tests {
     use super::{entry, survivor};
     use crate::machine::fall::Fall;
-    use crate::machine::memory::Survivor;
+    use crate::machine::memory::{GaveUp, LastMemory, Survivor};
     use crate::machine::phase::Rest;
     use crate::machine::schedule::{Plan, Queue};
     use crate::machine::startup::Startup;
     use crate::machine::trouble::{Condemned, Remedy};
     use crate::vocab::moment::Moment;
     use crate::vocab::name::ServiceName;
+    use crate::vocab::outcome::Outcome;
     use crate::vocab::run::RunId;
     use crate::vocab::state::Goal;
     use std::time::Duration;
@@ -281,8 +303,14 @@ mod tests {
             let (run, ready) = (RunId(7), Some(begun));
             let startup = Some(Startup { run, begun, spawned: Some(begun), ready, completed: None });
             let starts = vec![begun];
+            let (outcome, lasted) = (Outcome::Code(3), Duration::from_micros(76_250));
+            let last = Some(LastMemory { run, outcome, last_words: Some("disk on fire".to_owned()), lasted });
             let known =
-                Survivor { restarts: 2, failures: 1, starts, plan, ..Survivor::new(service, Goal::Up) };
+                Survivor { restarts: 2, failures: 1, starts, plan, last, ..Survivor::new(service, Goal::Up) };
+            for gave_up in [GaveUp::NotSpawned("no such file".to_owned()), GaveUp::StartedTooOften] {
+                let memory = Survivor { rest, gave_up: Some(gave_up), ..known.clone() };
+                assert_eq!(survivor(&entry(memory.clone())), memory);
+            }
             let fallen_with =
                 Some(Fall { by: ServiceName::parse("db").unwrap(), how: "was stopped".to_owned() });
             for remedy in [Remedy::Restart, Remedy::Stop, Remedy::Fail, Remedy::Renew] {

@@ -116,7 +116,9 @@ impl Past {
         }
         // The config may have changed while nobody was in charge.
         engine.limit_cpu_anew(|_| true);
-        let matters = |survivor: &Survivor| survivor.goal != Goal::Down || survivor.runs().next().is_some();
+        let matters = |survivor: &Survivor| {
+            survivor.goal != Goal::Down || survivor.runs().next().is_some() || survivor.last.is_some()
+        };
         if self.survivors.iter().any(matters) {
             engine.feed(Event::Resumed(self.survivors));
             engine.ask_hanging_to_end();

@@ -1,14 +1,21 @@
+use std::time::Duration;
+
+use super::blame::Blame;
 use super::drain::Draining;
+use super::event::{End, Obstacle};
 use super::exchange::{Second, Trial};
+use super::explain;
 use super::fall::Fall;
 use super::hooks::Hold;
 use super::phase::{Live, Phase, Rest};
 use super::schedule::Plan;
-use super::service::Service;
+use super::service::{LastRun, Service};
 use super::startup::Startup;
 use super::trouble::{Condemned, Remedy, Trouble};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
+use crate::vocab::run::RunId;
 use crate::vocab::state::Goal;
 
 /// What is remembered of a service from one supervisor to the next.
@@ -32,6 +39,10 @@ pub struct Survivor {
     pub fallen_with: Option<Fall>,
     /// Why its run ends or has ended for good, if that was wanted.
     pub condemned: Option<Condemned>,
+    /// Why it was given up, if that was not for the end of a run.
+    pub gave_up: Option<GaveUp>,
+    /// The run that ended last, if one has.
+    pub last: Option<LastMemory>,
     /// Its process, if one lives.
     pub live: Option<LiveMemory>,
     /// Its second process, if one lives.
@@ -43,7 +54,7 @@ pub struct Survivor {
 impl Survivor {
     /// A service of which nothing else is remembered.
     pub fn new(service: ServiceName, goal: Goal) -> Self {
-        let (rest, live, second, startup) = (None, None, None, None);
+        let (rest, gave_up, last, live, second, startup) = (None, None, None, None, None, None);
         let (starts, plan, fallen_with, condemned) = (Vec::new(), Plan::default(), None, None);
         Self {
             service,
@@ -55,6 +66,8 @@ impl Survivor {
             rest,
             fallen_with,
             condemned,
+            gave_up,
+            last,
             live,
             second,
             startup,
@@ -65,13 +78,68 @@ impl Survivor {
     fn trouble(&self) -> Option<Trouble> {
         let is_to_rest = self.live.is_some() && self.rest == Some(Rest::Fatal);
         let unsaid = || Condemned { cause: "its check failed".to_owned(), remedy: Remedy::Stop };
-        self.condemned.clone().or_else(|| is_to_rest.then(unsaid)).map(Trouble::Condemned)
+        let condemned = self.condemned.clone().or_else(|| is_to_rest.then(unsaid)).map(Trouble::Condemned);
+        condemned.or_else(|| self.gave_up.clone().map(GaveUp::trouble))
     }
 
     /// Its runs.
     pub fn runs(&self) -> impl Iterator<Item = Live> {
         let live = self.live.map(|memory| memory.live);
         live.into_iter().chain(self.second.map(|memory| memory.live))
+    }
+}
+
+/// Why a service was given up that no end of a run tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GaveUp {
+    /// Its process could not be made, in words.
+    NotSpawned(String),
+    /// It was started as often as it may be.
+    StartedTooOften,
+}
+
+impl GaveUp {
+    fn of(trouble: &Trouble) -> Option<Self> {
+        match trouble {
+            Trouble::NotSpawned(obstacle) => Some(Self::NotSpawned(explain::obstacle_words(obstacle))),
+            Trouble::StartedTooOften => Some(Self::StartedTooOften),
+            Trouble::Unfit(_) | Trouble::Condemned(_) => None,
+        }
+    }
+
+    fn trouble(self) -> Trouble {
+        match self {
+            Self::NotSpawned(why) => Trouble::NotSpawned(Obstacle::Refused { why }),
+            Self::StartedTooOften => Trouble::StartedTooOften,
+        }
+    }
+}
+
+/// A run that has ended as it is remembered. What was left alive of its tree is ended as a stray when the next supervisor
+/// begins, and what follows from its end has been decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastMemory {
+    /// The run.
+    pub run: RunId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The last line of its standard error, if it wrote any.
+    pub last_words: Option<String>,
+    /// How long it had run.
+    pub lasted: Duration,
+}
+
+impl LastMemory {
+    fn of(last: &LastRun) -> Self {
+        let End { outcome, last_words, left: _, taken: _, blame: _ } = &last.end;
+        let LastRun { run, lasted, .. } = *last;
+        Self { run, outcome: *outcome, last_words: last_words.clone(), lasted }
+    }
+
+    fn recalled(&self) -> LastRun {
+        let Self { run, outcome, last_words, lasted } = self.clone();
+        let end = End { outcome, last_words, left: Vec::new(), taken: None, blame: Blame::Nothing };
+        LastRun { run, end, lasted }
     }
 }
 
@@ -172,6 +240,12 @@ impl Service {
             },
             fallen_with: self.fallen_with.clone(),
             condemned,
+            gave_up: self
+                .trouble
+                .as_ref()
+                .filter(|_| self.phase == Phase::Resting(Rest::Fatal))
+                .and_then(GaveUp::of),
+            last: self.last().map(LastMemory::of),
             live: self.phase.live().map(|live| LiveMemory { live: *live, progress }),
             second: self.second.as_ref().and_then(SecondMemory::of),
             startup: self.startup,
@@ -188,6 +262,7 @@ impl Service {
         // A time that queued is nothing to a service that the config has no schedule for any more.
         self.plan = self.spec.schedule.as_ref().map_or_else(Plan::default, |_| memory.plan);
         self.fallen_with.clone_from(&memory.fallen_with);
+        self.last = memory.last.as_ref().map(|last| Box::new(last.recalled()));
         self.phase = match (memory.live, memory.goal, memory.rest) {
             (Some(run), _, _) => {
                 self.trouble = memory.trouble();

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use crate::sys::clock;
 use crate::vocab::identity::Identity;
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::state::Goal;
 
@@ -24,7 +26,7 @@ pub struct Journal {
     pub last_run: RunId,
     /// How often the supervisor was replaced since the services were first brought up.
     pub takeovers: u64,
-    /// Every service that was ever wanted up, or was stopped by hand.
+    /// Every service that was ever wanted up, was stopped by hand, or has run.
     pub services: Vec<Entry>,
 }
 
@@ -54,6 +56,12 @@ pub struct Entry {
     /// Why its run was to end, or has ended for good. Journals of earlier versions do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condemned: Option<CondemnedEntry>,
+    /// Why it was given up, if that was not for the end of a run. Journals of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<GaveUp>,
+    /// Its run that ended last, if one has. Journals of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastEntry>,
     /// Its live run.
     pub live: Option<LiveEntry>,
     /// The run beside that, in the middle of a rolling exchange. Journals of earlier versions have none.
@@ -116,6 +124,29 @@ pub enum Remedy {
     Fail,
     /// Another run, and nothing has failed.
     Renew,
+}
+
+/// Why a service was given up that no end of a run tells of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GaveUp {
+    /// Its process could not be made, in words.
+    NotSpawned(String),
+    /// It was started as often as it may be.
+    StartedTooOften,
+}
+
+/// A run that has ended, in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastEntry {
+    /// Which.
+    pub run: RunId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The last line of its standard error, if it wrote any.
+    pub last_words: Option<String>,
+    /// How long it had run.
+    pub lasted: Duration,
 }
 
 /// How a service rests by itself.

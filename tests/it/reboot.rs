@@ -37,6 +37,8 @@ fn journal(identity: Identity) -> Journal {
         rest: None,
         fallen_with: None,
         condemned: None,
+        gave_up: None,
+        last: None,
         live,
         second: None,
         startup: None,

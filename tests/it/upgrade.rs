@@ -11,6 +11,9 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::harness::{Fleet, free_port, procman, wait_until};
 
 /// A fleet that runs under a procman of its own, so that this one can be replaced.
@@ -153,4 +156,40 @@ fn an_upgrade_works_with_a_guardian_that_was_replaced() {
     assert_ne!(new.pid, old.pid);
     own.fleet.run("down").expect(0);
     own.fleet.wait_until_nothing_lives();
+}
+
+#[test]
+fn why_a_service_is_down_is_known_to_every_supervisor_that_follows() {
+    let fleet = Fleet::new(
+        "[services.once]\ncommand = \"{puppet} err 'disk on fire' exit 3\"\nrestart = \"never\"\n\
+         [services.loops]\ncommand = \"{puppet} err 'no licence' exit 4\"\n\
+         backoff = { initial = \"1ms\", max_retries = 1 }\n\
+         [services.stopped]\ncommand = \"{puppet} stay\"\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(1);
+    fleet.run("stop stopped").expect(0);
+    let words = || {
+        let services = fleet.status().services.into_iter();
+        let told = services.map(|it| (it.name.to_string(), it.state, it.exit, it.reason));
+        told.collect::<Vec<_>>()
+    };
+    let before = words();
+    let reason = |at: usize| before[at].3.clone().unwrap_or_default();
+    let (loops, once) = (reason(0), reason(1));
+    assert!(loops.contains(": no licence (given up after 2 quick failures)"), "{before:?}");
+    assert!(once.starts_with("exited with code 3 after ") && once.ends_with(": disk on fire"), "{before:?}");
+    assert!(before.iter().all(|(_, _, exit, _)| exit.is_some()), "{before:?}");
+    fleet.run("upgrade").expect(0);
+    assert_eq!(words(), before);
+    let supervisor = fleet.supervisor_pid();
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    wait_until("another supervisor is in charge", || {
+        fleet.supervisor_pid_if_any().filter(|pid| *pid != supervisor)
+    });
+    assert_eq!(words(), before);
+    fleet.behead();
+    fleet.run("start stopped").expect(4);
+    // One that is started anew says as much of those that nobody asks for.
+    fleet.run("up stopped -q").expect(0);
+    assert_eq!(words()[..2], before[..2]);
 }

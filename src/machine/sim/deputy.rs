@@ -201,7 +201,8 @@ impl World {
         }
         let memories = supervisor.fleet.services().values().map(|service| service.memory());
         let matters = |memory: &Survivor| {
-            memory.runs().next().is_some() || memory.goal != Goal::Down || memory.restarts > 0
+            let is_known = memory.runs().next().is_some() || memory.last.is_some();
+            is_known || memory.goal != Goal::Down || memory.restarts > 0
         };
         let survivors: Vec<Survivor> = memories.filter(matters).collect();
         let last_run = supervisor.fleet.last_run();

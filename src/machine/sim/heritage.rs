@@ -47,7 +47,11 @@ impl World {
                 || is_replaced
                 || !is_ending
                 || memory.condemned == survivor.condemned;
-            let keeps_why = keeps_fall && keeps_cause;
+            // What was taken over may have ended in the same breath.
+            let keeps_last = survivor.last.as_ref().is_none_or(|known| {
+                memory.last.as_ref().is_some_and(|last| last.run > known.run || last == known)
+            });
+            let keeps_why = keeps_fall && keeps_cause && keeps_last;
             require(keeps_goal && keeps_count && keeps_rest && keeps_processes && keeps_why, || {
                 format!("{survivor:?} is taken over as {service:?}")
             })?;

@@ -1,10 +1,11 @@
 use super::{
-    CondemnedEntry, Entry, FallEntry, Journal, LiveEntry, Remedy, Rest, SecondEntry, SecondStage, Stage,
-    Unreadable, decode,
+    CondemnedEntry, Entry, FallEntry, GaveUp, Journal, LastEntry, LiveEntry, Remedy, Rest, SecondEntry,
+    SecondStage, Stage, Unreadable, decode,
 };
 use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::moment::Moment;
 use crate::vocab::name::ServiceName;
+use crate::vocab::outcome::Outcome;
 use crate::vocab::run::RunId;
 use crate::vocab::state::Goal;
 use std::time::Duration;
@@ -25,6 +26,8 @@ fn journal() -> Journal {
         rest: None,
         fallen_with: None,
         condemned: None,
+        gave_up: None,
+        last: None,
         live,
         second: None,
         startup: None,
@@ -85,6 +88,19 @@ fn version_1_is_written_and_read_as_ever() {
     let fixture = include_bytes!("../../../tests/fixtures/journal/version-1");
     assert_eq!(journal().encode().unwrap(), fixture);
     assert_eq!(decode(fixture), Ok(journal()));
+}
+
+#[test]
+fn why_a_service_is_down_is_written_and_read_as_ever() {
+    let mut journal = journal();
+    let last_words = Some("disk on fire".to_owned());
+    let (outcome, lasted) = (Outcome::Code(3), Duration::from_millis(76));
+    journal.services[0].last = Some(LastEntry { run: RunId(6), outcome, last_words, lasted });
+    journal.services[1].gave_up = Some(GaveUp::StartedTooOften);
+    journal.services[2].gave_up = Some(GaveUp::NotSpawned("there is no program `gone`".to_owned()));
+    let fixture = include_bytes!("../../../tests/fixtures/journal/version-1-ended");
+    assert_eq!(String::from_utf8_lossy(&journal.encode().unwrap()), String::from_utf8_lossy(fixture));
+    assert_eq!(decode(fixture), Ok(journal));
 }
 
 fn check_seconds(stages: &[SecondStage], fixture: &[u8]) {
