@@ -139,11 +139,11 @@ fn settings(old: &Supervisor, new: &Supervisor) -> Vec<String> {
     keys.chain(targets).collect()
 }
 
+/// What [`Supervisor::as_run_by`] leaves as it is. A log directory is that of its services' files, which differ with it.
 fn supervisor_keys(old: &Fleet, new: &Fleet) -> Vec<&'static str> {
     let (old, new) = (old.supervisor(), new.supervisor());
     let differs = [
         ("state_dir", old.state_dir != new.state_dir),
-        ("log_dir", old.log_dir != new.log_dir),
         ("log_level", old.log.level != new.log.level),
         ("log_format", old.log.format != new.log.format),
         ("pidfile", old.pid_file != new.pid_file),

@@ -17,6 +17,8 @@ use crate::spec::fleet::Fleet;
 pub(super) struct Disk {
     /// The env files as they were when the config was applied.
     applied: Stamps,
+    /// Whether it has what only another supervisor takes over.
+    awaits_restart: bool,
     /// What was found last.
     found: Option<Found>,
 }
@@ -43,9 +45,10 @@ struct Compared {
 type Stamps = BTreeMap<PathBuf, Option<(u64, u64, i64, i64, i64)>>;
 
 impl Disk {
-    /// A config that was just applied.
-    pub(super) fn new(fleet: &Fleet) -> Self {
-        Self { applied: stamps(fleet), found: None }
+    /// A config that is applied to what runs.
+    pub(super) fn new(fleet: &Fleet, running: &Fleet) -> Self {
+        let awaits_restart = !change::difference(running, fleet).supervisor.is_empty();
+        Self { applied: stamps(fleet), awaits_restart, found: None }
     }
 }
 
@@ -65,7 +68,8 @@ impl Engine {
             Err(problems) => return Some(ConfigChange::broken(problems.to_string())),
         };
         let env_files = stamps(self.fleet.spec());
-        if self.applied.is_whole() && text == self.applied.text && env_files == self.disk.applied {
+        let is_applied = self.applied.is_whole() && !self.disk.awaits_restart;
+        if is_applied && text == self.applied.text && env_files == self.disk.applied {
             return None;
         }
         let found = self.disk.found.take().filter(|found| found.text == text && found.env_files == env_files);
@@ -98,7 +102,8 @@ impl Engine {
         let differences = self.reload_lines(difference, fresh);
         let needs_restart = difference.lines_for_supervisor();
         (!difference.is_empty()).then(|| ConfigChange {
-            differences: differences.into_iter().chain(needs_restart).collect(),
+            differences: differences.into_iter().chain(needs_restart.iter().cloned()).collect(),
+            needs_restart,
             problems: None,
         })
     }

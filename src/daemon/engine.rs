@@ -185,7 +185,7 @@ impl Engine {
     /// An engine at rest.
     pub fn new(parts: Parts) -> Self {
         let config = parts.fleet.spec().supervisor().config.clone();
-        let disk = Disk::new(parts.fleet.spec());
+        let disk = Disk::new(parts.fleet.spec(), parts.fleet.spec());
         Self {
             fleet: parts.fleet,
             paths: parts.paths,

@@ -154,7 +154,7 @@ impl Engine {
         };
         if let Some(pending) = pending.filter(is_all) {
             self.applied = Applied { text: pending.text.clone(), ..Applied::default() };
-            self.disk = Disk::new(&pending.fleet);
+            self.disk = Disk::new(&pending.fleet, self.fleet.spec());
         }
         keep_applied(&self.paths, &self.applied);
         let groups = self.active_groups();

@@ -191,7 +191,9 @@ impl Engine {
             preflight: lines(found),
             problems: None,
         };
-        let is_applied = reading.order.run == Rehearsal::Real && !difference.is_empty();
+        // What the next supervisor goes by may differ from the file where what runs does not.
+        let is_news = !difference.is_empty() || reading.text != self.applied.text;
+        let is_applied = reading.order.run == Rehearsal::Real && is_news;
         if self.is_ending() {
             report = ReloadReport { problems: Some(ending_problem().what), ..ReloadReport::default() };
         } else if is_applied && report.preflight.is_empty() {

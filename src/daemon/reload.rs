@@ -79,8 +79,9 @@ impl Engine {
         self.pending = None;
         self.applied = Applied { text: reading.text, ..Applied::default() };
         keep_applied(&self.paths, &self.applied);
-        let fleet = Arc::new(reading.fleet);
-        self.disk = Disk::new(&fleet);
+        self.disk = Disk::new(&reading.fleet, self.fleet.spec());
+        let supervisor = reading.fleet.supervisor().as_run_by(self.fleet.spec().supervisor());
+        let fleet = Arc::new(reading.fleet.with_supervisor(supervisor));
         self.keep_targets(&fleet);
         self.feed(Event::Reconfigured(Arc::clone(&fleet)));
         self.limit_cpu_anew(|service| limited.contains(service));

@@ -67,8 +67,11 @@ pub struct SupervisorView {
 /// How the config on disk differs from what runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConfigChange {
-    /// What a reload would do, as lines to read.
+    /// What a reload would do, and what it leaves, as lines to read.
     pub differences: Vec<String>,
+    /// Those of them that only another supervisor takes over.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
     /// What is wrong with the file, rendered to read; then nothing else can be said of it.
     pub problems: Option<String>,
 }
@@ -76,7 +79,7 @@ pub struct ConfigChange {
 impl ConfigChange {
     /// A file that is not right.
     pub fn broken(problems: String) -> Self {
-        Self { differences: Vec::new(), problems: Some(problems) }
+        Self { differences: Vec::new(), needs_restart: Vec::new(), problems: Some(problems) }
     }
 }
 

@@ -40,6 +40,20 @@ pub struct Supervisor {
     pub stops: StopOrder,
 }
 
+impl Supervisor {
+    /// These settings as far as a supervisor takes them over that runs by others: the rest is as it is there.
+    pub fn as_run_by(&self, running: &Self) -> Self {
+        Self {
+            state_dir: running.state_dir.clone(),
+            pid_file: running.pid_file.clone(),
+            log: running.log.clone(),
+            least: running.least,
+            log_sockets: Arc::clone(&running.log_sockets),
+            ..self.clone()
+        }
+    }
+}
+
 /// Who is stopped before whom, of services that are to end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StopOrder {

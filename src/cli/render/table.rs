@@ -236,17 +236,18 @@ fn supervisor(view: &SupervisorView) -> String {
 
 /// That the config on disk is not what runs, if it is not.
 fn config_words(change: &ConfigChange) -> String {
-    match (&change.problems, change.differences.len()) {
-        (Some(_), _) => {
-            "the config on disk has problems, and is not what runs: `procman check` tells them".to_owned()
-        }
-        (None, 1) => {
-            "the config on disk is not what runs (1 difference): `procman reload` applies it".to_owned()
-        }
-        (None, count) => {
-            format!("the config on disk is not what runs ({count} differences): `procman reload` applies it")
-        }
+    if change.problems.is_some() {
+        return "the config on disk has problems, and is not what runs: `procman check` tells them"
+            .to_owned();
     }
+    let count = change.differences.len();
+    let differences = if count == 1 { "1 difference".to_owned() } else { format!("{count} differences") };
+    let way_out = match change.needs_restart.len() {
+        left if left == count => "`procman restart` takes it over",
+        0 => "`procman reload` applies it",
+        _ => "`procman reload` applies it, but for what only `procman restart` takes over",
+    };
+    format!("the config on disk is not what runs ({differences}): {way_out}")
 }
 
 /// What a target could not be told, if anything.
