@@ -8,7 +8,7 @@ use super::disk::{Disk, Whose};
 use super::ending::{Company, Ending, Endings};
 use super::envelope::{OpenLines, Origin};
 use super::fan::{Fan, Portion};
-use super::gap::Gap;
+use super::gap::{Filling, Gap};
 use super::loss::{Copies, Loss, Place};
 use super::pace::{LARGE_BYTES, Look, Next, Pace};
 use super::pump::{Destination, Ground, StreamKey};
@@ -68,7 +68,7 @@ const TURN_BYTES: usize = 1 << 20;
 
 /// How large a pipe that fills up may become: what an unprivileged process may have at most on Linux
 /// (`/proc/sys/fs/pipe-max-size`). The kernel takes the memory only as bytes arrive.
-const PIPE_BYTES: usize = 1 << 20;
+pub(super) const PIPE_BYTES: usize = 1 << 20;
 
 /// How long a target that has no room is let make some.
 const FULL_PAUSE: Duration = Duration::from_millis(2);
@@ -363,12 +363,14 @@ impl Stream {
         match self.delivery.on_full {
             OnFull::Block => End::Stuck(retry_at),
             OnFull::Drop => {
-                if let Some(source) = self.sources.front_mut() {
-                    // What cannot be read out of the pipe is tried again in a moment.
-                    let _ = self.fan.as_mut().map_or(Ok(()), |fan| fan.let_go_of_pipe(source));
-                    let _ = self.gap.shed(source, side);
-                }
-                End::Stuck(retry_at.min(Instant::now() + SHED_PAUSE))
+                let Some(source) = self.sources.front_mut() else { return End::Stuck(retry_at) };
+                // What cannot be read out of the pipe is tried again in a moment.
+                let _ = self.fan.as_mut().map_or(Ok(()), |fan| fan.let_go_of_pipe(source));
+                let again_after = match self.gap.shed(source, side) {
+                    Ok(Filling::Fast) => Duration::ZERO,
+                    Ok(Filling::Slow) | Err(_) => SHED_PAUSE,
+                };
+                End::Stuck(retry_at.min(Instant::now() + again_after))
             }
         }
     }
