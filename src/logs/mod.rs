@@ -65,6 +65,8 @@ mod merge;
 mod open;
 /// Lines and marks on their way to whoever reads.
 mod outlet;
+/// The way of lines to where the supervisor's own output goes.
+mod own_output;
 /// When a stream is looked at next.
 mod pace;
 /// Where somebody goes on.

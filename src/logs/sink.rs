@@ -1,5 +1,4 @@
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,10 +6,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::envelope::{Origin, Piece};
 use super::loss::{Copies, Loss, Place, Tally};
+use super::own_output::OwnOutput;
 use super::pump::Destination;
 use crate::spec::log::{OnFull, Target};
 use crate::vocab::stream::Stream;
@@ -28,18 +27,8 @@ pub(super) struct Sink {
 
 #[derive(Debug)]
 enum Way {
-    Inherit(Outlet),
+    Inherit(OwnOutput),
     Daemon { protocol: Protocol, path: PathBuf, socket: Option<UnixDatagram> },
-}
-
-/// The supervisor's own output, which takes lines piece by piece.
-#[derive(Debug)]
-struct Outlet {
-    stream: Stream,
-    /// So many bytes of the line that comes next are written.
-    written: usize,
-    /// The rest of the line that was written last was lost, its end with it.
-    is_cut: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +70,7 @@ impl Sink {
         let place = Place::of(target, &to.sockets);
         let way = match &place {
             Place::File => return None,
-            Place::Inherit => Way::Inherit(Outlet { stream: origin.stream, written: 0, is_cut: false }),
+            Place::Inherit => Way::Inherit(OwnOutput::new(origin.stream)),
             Place::Syslog(socket) => daemon(Protocol::Syslog, socket),
             Place::Journald(socket) => daemon(Protocol::Journald, socket),
         };
@@ -151,10 +140,10 @@ impl Sink {
 }
 
 impl Way {
-    /// The next line finds the daemon afresh.
+    /// The next line finds it afresh.
     fn let_go(&mut self) {
         match self {
-            Self::Inherit(_) => (),
+            Self::Inherit(own) => own.let_go(),
             Self::Daemon { socket, .. } => *socket = None,
         }
     }
@@ -162,17 +151,14 @@ impl Way {
     /// The rest of the line that it has taken a part of does not come.
     fn give_up(&mut self) {
         match self {
-            Self::Inherit(outlet) => outlet.is_cut |= std::mem::take(&mut outlet.written) > 0,
+            Self::Inherit(own) => own.give_up(),
             Self::Daemon { .. } => (),
         }
     }
 
     fn send(&mut self, origin: &Origin, line: &[u8], unix_ms: u64) -> io::Result<()> {
         match self {
-            Self::Inherit(outlet) => match outlet.stream {
-                Stream::Stdout => outlet.print(io::stdout(), line),
-                Stream::Stderr => outlet.print(io::stderr(), line),
-            },
+            Self::Inherit(own) => own.send(line),
             Self::Daemon { protocol, path, socket } => {
                 let socket = match socket {
                     Some(socket) => socket,
@@ -193,29 +179,6 @@ fn connect(path: &Path) -> io::Result<UnixDatagram> {
     socket.connect(path)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
-}
-
-impl Outlet {
-    /// Writes what is left of a line, as far as there is room for it at once: into a pipe that can be written to, PIPE_BUF
-    /// bytes go at once and whole (pipe(7)). The descriptor is shared with others and must not be made one that never waits.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is no room for all of it; the next call goes on behind what is written.
-    fn print(&mut self, output: impl AsFd, line: &[u8]) -> io::Result<()> {
-        const AT_ONCE: usize = 4096;
-        let before: &[u8] = if self.is_cut { b"\n" } else { b"" };
-        let text = [before, line, b"\n"].concat();
-        while self.written < text.len() {
-            let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
-            if poll(&mut fds, PollTimeout::ZERO)? == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            let piece = &text[self.written..text.len().min(self.written + AT_ONCE)];
-            self.written += nix::unistd::write(&output, piece)?;
-        }
-        (self.written, self.is_cut) = (0, false);
-        Ok(())
-    }
 }
 
 /// The facility `daemon`, and the severity `info` for standard output, `err` for standard error.
@@ -255,7 +218,7 @@ fn journald(origin: &Origin, line: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outlet, Sent, Sink, Way, journald, syslog};
+    use super::{Sent, Sink, journald, syslog};
     use crate::logs::envelope::{Origin, Piece};
     use crate::logs::loss::{Copies, Missing, Place, Tally};
     use crate::logs::piece::PieceEnd;
@@ -263,8 +226,6 @@ mod tests {
     use crate::spec::log::{OnFull, Rotation, Sockets, Target};
     use crate::vocab::name::ServiceName;
     use crate::vocab::stream::Stream;
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    use std::io::{PipeWriter, Read, Write};
     use std::os::unix::net::UnixDatagram;
     use std::path::Path;
     use std::time::{Duration, Instant};
@@ -333,45 +294,6 @@ mod tests {
         let missing = lines_lost(&tally);
         assert_eq!(first, format!("MESSAGE=procman: {missing} lines are missing here: nobody took them"));
         assert_eq!(received(&daemon).unwrap(), "MESSAGE=more");
-    }
-
-    #[test]
-    fn a_long_line_that_finds_no_room_goes_on_where_it_stopped_and_one_that_is_given_up_is_ended() {
-        let (mut reader, writer) = std::io::pipe().unwrap();
-        let filled = fill(&writer);
-        let mut read = |bytes: usize| {
-            let mut text = vec![0; bytes];
-            reader.read_exact(&mut text).unwrap();
-            text
-        };
-        let full = read(8192).len();
-        let mut outlet = Outlet { stream: Stream::Stdout, written: 0, is_cut: false };
-        let long = vec![b'x'; 20_000];
-        let is_full = |sent: std::io::Result<()>| sent.unwrap_err().kind() == std::io::ErrorKind::WouldBlock;
-        assert!(is_full(outlet.print(&writer, &long)));
-        assert_eq!(outlet.written, full);
-        // What filled it goes out first.
-        read(filled - full);
-        outlet.print(&writer, &long).unwrap();
-        assert_eq!(read(20_001), [long.as_slice(), b"\n"].concat());
-
-        let filled = fill(&writer);
-        read(4096);
-        assert!(is_full(outlet.print(&writer, &long)));
-        let mut way = Way::Inherit(outlet);
-        way.give_up();
-        way.give_up();
-        let Way::Inherit(mut outlet) = way else { panic!("it is what it was") };
-        read(filled - 4096);
-        outlet.print(&writer, b"next").unwrap();
-        outlet.print(&writer, b"one more").unwrap();
-        assert_eq!(read(4096 + 15), [&long[..4096], b"\nnext\none more\n"].concat());
-    }
-
-    /// Writes until there is no room; says how much it was.
-    fn fill(mut pipe: &PipeWriter) -> usize {
-        fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        std::iter::from_fn(|| pipe.write(&[b'.'; 4096]).ok()).sum()
     }
 
     #[test]

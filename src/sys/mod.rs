@@ -39,6 +39,8 @@ pub mod lock;
 pub mod memory;
 /// Datagrams of sd_notify(3), with their senders.
 pub mod notify;
+/// Outputs that others write to as well.
+pub mod output;
 /// Two sockets that outlive the process that made them.
 mod pair;
 /// Named pipes.

@@ -1,8 +1,8 @@
 use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::linux::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
@@ -54,6 +54,27 @@ pub(in crate::sys) fn grow_pipe(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<
 pub(in crate::sys) fn pipe_capacity(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let size = fcntl(fd, FcntlArg::F_GETPIPE_SZ)?;
     Ok(usize::try_from(size).unwrap_or_default())
+}
+
+/// The way to what a descriptor of this process leads to (proc_pid_fd(5)). There is none to the end of a terminal that its emulator
+/// has (`/dev/ptmx`, pts(4)): whoever opens that gets another terminal.
+pub(in crate::sys) fn way_to(fd: BorrowedFd<'_>, rdev: libc::dev_t) -> io::Result<PathBuf> {
+    const EMULATORS: (u64, u64) = (5, 2);
+    if (major(rdev), minor(rdev)) == EMULATORS {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())))
+}
+
+/// RWF_NOWAIT of pwritev2(2): pipes that pipe(2) made know it since Linux 6.4.
+pub(in crate::sys) fn write_at_once(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
+    let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // Where the file is, in two halves: a pipe is nowhere else.
+    const HERE: libc::c_long = -1;
+    let (fd, flags) = (fd.as_raw_fd(), libc::RWF_NOWAIT);
+    // SAFETY: the one part describes the slice, which outlives the call, and the kernel reads from it alone.
+    let written = unsafe { libc::syscall(libc::SYS_pwritev2, fd, &raw const part, 1, HERE, HERE, flags) };
+    nix::errno::Errno::result(written).map(|count| usize::try_from(count).unwrap_or_default())
 }
 
 /// FALLOC_FL_KEEP_SIZE of fallocate(2), on ext4.

@@ -1,6 +1,6 @@
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::socket::MsgFlags;
 use tokio::io::Interest;
@@ -45,6 +45,16 @@ pub(in crate::sys) fn grow_pipe(_fd: BorrowedFd<'_>, _bytes: usize) -> io::Resul
 /// What a pipe grows to (bsd/kern/sys_pipe.c).
 pub(in crate::sys) fn pipe_capacity(_fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(64 * 1024)
+}
+
+/// Terminals have names; what else is opened by the number of a descriptor is the same open file (fd(4)).
+pub(in crate::sys) fn way_to(fd: BorrowedFd<'_>, _rdev: libc::dev_t) -> io::Result<PathBuf> {
+    Ok(nix::unistd::ttyname(fd)?)
+}
+
+/// There is no such call.
+pub(in crate::sys) fn write_at_once(_fd: BorrowedFd<'_>, _bytes: &[u8]) -> nix::Result<usize> {
+    Err(nix::errno::Errno::EOPNOTSUPP)
 }
 
 /// APFS writes what it is given at once to places that it chooses then.
