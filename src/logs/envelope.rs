@@ -41,7 +41,8 @@ pub(super) fn next(bytes: &[u8], open_lines: OpenLines) -> Option<Piece<'_>> {
     }
     match open_lines {
         OpenLines::Flushed if !bytes.is_empty() => Some(Piece { bytes, end: PieceEnd::Open }),
-        OpenLines::Flushed | OpenLines::Awaited => None,
+        OpenLines::Cut if !bytes.is_empty() => Some(Piece { bytes, end: PieceEnd::GoesOn }),
+        OpenLines::Flushed | OpenLines::Cut | OpenLines::Awaited => None,
     }
 }
 
@@ -52,6 +53,8 @@ pub(super) enum OpenLines {
     Awaited,
     /// It is passed on as it is.
     Flushed,
+    /// It is passed on as a piece: it goes on, but there is no room for more of it.
+    Cut,
 }
 
 /// Whose lines they are.
@@ -157,6 +160,7 @@ mod tests {
         let cut = [(PIECE_BYTES, GoesOn), (PIECE_BYTES, GoesOn), (5, Line)];
         assert_eq!(pieces(&long, OpenLines::Awaited), cut);
         assert_eq!(pieces(&long, OpenLines::Flushed), [cut.as_slice(), &[(3, Open)]].concat());
+        assert_eq!(pieces(&long, OpenLines::Cut), [cut.as_slice(), &[(3, GoesOn)]].concat());
         assert_eq!(pieces(b"a\n\nbc\n", OpenLines::Awaited), [(1, Line), (0, Line), (2, Line)]);
         let whole = [vec![b'x'; PIECE_BYTES], b"\n".to_vec()].concat();
         assert_eq!(pieces(&whole, OpenLines::Awaited), [(PIECE_BYTES, Line)], "it just fits");

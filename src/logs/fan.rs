@@ -113,7 +113,8 @@ impl Fan {
     /// Passes on what can be had at once.
     ///
     /// # Errors
-    /// `WouldBlock` when the pipe holds no whole line, or nothing where open lines are flushed; anything else is the disk's, and
+    /// `WouldBlock` when the pipe holds no whole line and has room for more of it, or nothing where open lines are flushed; anything
+    /// else is the disk's, and
     /// nothing is lost.
     pub(super) fn take(
         &mut self,
@@ -142,7 +143,9 @@ impl Fan {
                 Sent::Done
             }
             (Some(_) | None, _) => match self.pass(&bytes, at_end(lines), unix_ms) {
-                Sent::Done if self.owed == 0 => self.pass(&bytes, lines, unix_ms),
+                Sent::Done if self.owed == 0 && (!is_all || source.may_be_full()) => {
+                    self.pass(tap::whole_characters(&bytes), OpenLines::Cut, unix_ms)
+                }
                 sent => sent,
             },
         };

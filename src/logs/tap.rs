@@ -114,7 +114,7 @@ impl Tap {
             let Some((at, mark)) = found else {
                 let held = match open_lines {
                     OpenLines::Awaited => mark.map_or(0, |mark| beginning_at_end(rest, mark)),
-                    OpenLines::Flushed => 0,
+                    OpenLines::Flushed | OpenLines::Cut => 0,
                 };
                 let text = &rest[..rest.len() - held];
                 self.pass(text, log, parts);

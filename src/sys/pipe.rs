@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::descriptor::open_again;
 use super::{clock, os};
 use crate::vocab::identity::Pid;
 
@@ -106,6 +107,16 @@ pub fn bytes_waiting(pipe: &impl AsFd) -> io::Result<usize> {
     let done = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
     Errno::result(done)?;
     Ok(usize::try_from(count).unwrap_or_default())
+}
+
+/// Whether the writers of a pipe wait for room. It may have some for few bytes: each write(2) can begin a page.
+///
+/// # Errors
+/// The system does not say that to a reader (macOS), or not without /proc.
+pub fn is_full(pipe: &impl AsFd) -> io::Result<bool> {
+    let writer = open_again(pipe.as_fd())?;
+    let mut fds = [PollFd::new(writer.as_fd(), PollFlags::POLLOUT)];
+    Ok(poll(&mut fds, PollTimeout::ZERO)? == 0)
 }
 
 /// All that comes out of a pipe until its last writer closes it; none when that takes longer than `limit`.

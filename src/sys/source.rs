@@ -96,6 +96,12 @@ impl Source {
         self.capacity
     }
 
+    /// Whether its writer may wait for room. Of a pipe that does not tell, that is so when it has less than a page.
+    pub fn may_be_full(&self) -> bool {
+        let by_bytes = || self.waiting() >= self.capacity.saturating_sub(pipe::SMALLEST_BYTES);
+        pipe::is_full(&self.inner.pipe()).unwrap_or_else(|_| by_bytes())
+    }
+
     /// Asks for a pipe of four times the size, `bytes_max` at most. A system or user that has no more to give is asked
     /// once.
     pub fn grow(&mut self, bytes_max: usize) {

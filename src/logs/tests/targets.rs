@@ -1,11 +1,14 @@
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::{Rig, name, wait_until, whole};
 use crate::logs::loss::Lost;
 use crate::logs::pump::Destination;
 use crate::spec::log::{Delivery, Envelope, Escapes, OnFull, Rotation, Sockets, Target};
+use crate::sys::pipe::{self, Waiting};
 
 /// A destination `logs/a` with daemons that listen in the rig's own directory.
 fn destination(rig: &Rig, delivery: Delivery) -> Destination {
@@ -85,6 +88,68 @@ fn enveloped_lines_are_whole_through_rotations_and_long_ones_are_cut() {
         }
     }
     assert_eq!(text, expected);
+}
+
+/// Attaches a stream with an envelope whose pipe holds so many bytes; its writer.
+#[cfg(target_os = "linux")]
+fn with_small_pipe(rig: &Rig, bytes: i32) -> File {
+    pipe::make_fifo(&rig.fifo("a")).unwrap();
+    let writer: File = pipe::open_read_write(&rig.fifo("a"), Waiting::Allowed).unwrap().into();
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(bytes)).unwrap();
+    rig.attach_to("a", destination(rig, Delivery { envelope: Envelope::Timestamp, ..Delivery::default() }));
+    writer
+}
+
+/// Waits until the log has all of this, in pieces or not.
+#[cfg(target_os = "linux")]
+fn wait_for_text(rig: &Rig, expected: &str) {
+    let log = rig.path("logs").join("a");
+    wait_until(|| {
+        let mut text = String::new();
+        for line in fs::read_to_string(&log).unwrap_or_default().lines() {
+            let (piece, goes_on) = (&line["2025-11-26T00:58:51.042Z+".len()..], line.as_bytes()[24] == b'+');
+            text.push_str(piece);
+            text.push_str(if goes_on { "" } else { "\n" });
+        }
+        text == expected
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_line_that_fills_its_pipe_is_passed_in_pieces_and_its_writer_goes_on() {
+    let texts = [
+        vec![format!("{}\n", "x".repeat(30_000))],
+        vec!["\u{20ac}".repeat(10_000), "\n".to_owned()],
+        // What is left of the first line's page has no room for the second one, and nobody else has.
+        vec![format!("{}\n{}", "x".repeat(4089), "y".repeat(910)), format!("{}\n", "z".repeat(3999))],
+    ];
+    for text in texts {
+        let rig = Rig::new();
+        let mut writer = with_small_pipe(&rig, 8192);
+        let written = text.clone();
+        let writes = std::thread::spawn(move || {
+            for part in written {
+                writer.write_all(part.as_bytes()).unwrap();
+            }
+        });
+        wait_for_text(&rig, &text.concat());
+        writes.join().unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_line_in_more_pieces_than_a_look_can_see_comes_through() {
+    let rig = Rig::new();
+    let mut writer = with_small_pipe(&rig, 1 << 20);
+    // Each write has a page of the pipe for itself.
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_DIRECT)).unwrap();
+    for _ in 0..200 {
+        writer.write_all(b"0123456789").unwrap();
+    }
+    writer.write_all(b"\n").unwrap();
+    wait_for_text(&rig, &format!("{}\n", "0123456789".repeat(200)));
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Source {
         _side: &mut SidePipe,
     ) -> io::Result<usize> {
         let Target { file, offset, bytes_max } = target;
-        self.fill()?;
+        self.fill(1)?;
         let written = file.write_at(&self.held[..bytes_max.min(self.held.len())], offset)?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -69,22 +69,22 @@ impl Source {
     }
 
     pub(in crate::sys) fn look(&mut self, bytes_max: usize, _side: &mut SidePipe) -> io::Result<Vec<u8>> {
-        self.fill()?;
+        self.fill(bytes_max)?;
         Ok(self.held[..bytes_max.min(self.held.len())].to_vec())
     }
 
-    /// Reads when nothing is held.
-    fn fill(&mut self) -> io::Result<()> {
-        if !self.held.is_empty() {
+    /// Reads what there is while less than that is held.
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        if !self.held.is_empty() && self.held.len() >= wanted.min(READ_BYTES) {
             return Ok(());
         }
-        let mut buffer = vec![0; READ_BYTES];
+        let mut buffer = vec![0; READ_BYTES - self.held.len()];
         loop {
             match nix::unistd::read(&self.pipe, &mut buffer) {
+                Ok(0) | Err(Errno::EAGAIN) if !self.held.is_empty() => return Ok(()),
                 Ok(0) => return Err(io::ErrorKind::WouldBlock.into()),
                 Ok(count) => {
-                    buffer.truncate(count);
-                    self.held = buffer;
+                    self.held.extend_from_slice(&buffer[..count]);
                     return Ok(());
                 }
                 Err(Errno::EINTR) => (),
