@@ -38,6 +38,12 @@ impl Endings {
         self.0.front().copied()
     }
 
+    /// What would come of the next one behind so many bytes is that of another run, if one goes on; says whether that is so.
+    pub(super) fn leave_to_other(&mut self, taken: u64) -> bool {
+        let is_beside = |next: &&mut Ending| next.company == Company::Other && next.at > taken;
+        self.0.front_mut().filter(is_beside).map(|next| next.at = taken).is_some()
+    }
+
     /// The next one has come.
     pub(super) fn pop(&mut self) {
         self.0.pop_front();

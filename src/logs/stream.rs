@@ -301,6 +301,11 @@ impl Stream {
     fn take(&mut self, side: &mut SidePipe, reach: Reach, unix_ms: u64) -> io::Result<Taken> {
         self.finish_runs()?;
         let taken = self.take_bytes(side, reach, unix_ms);
+        let is_empty = taken.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        // What is held then may be the beginning of a mark that another run writes the rest of.
+        if is_empty && self.sources.len() == 1 && self.endings.leave_to_other(self.taken()) {
+            return self.take(side, reach, unix_ms);
+        }
         self.finish_runs()?;
         taken
     }

@@ -128,6 +128,21 @@ fn a_message_goes_on_when_another_run_ends_or_a_hook_does() {
 }
 
 #[test]
+fn a_message_whose_mark_is_half_written_goes_on_when_another_run_ends() {
+    let mut rig = Rig::new();
+    let mut writer = capturing(&rig);
+    for other_run in [name("a"), name("a")] {
+        rig.pump.begin_run(other_run);
+    }
+    writer.write_all(&[b"text\n", &BEGIN[..9]].concat()).unwrap();
+    rig.end_run("a");
+    assert_eq!(log(&rig), "text\n");
+    writer.write_all(&[&BEGIN[9..], b"the message", END, b"after\n"].concat()).unwrap();
+    wait_until(|| log(&rig) == "text\nafter\n");
+    assert_eq!(parts(&rig.heard.try_recv().unwrap()), [(true, "the message".to_owned())]);
+}
+
+#[test]
 fn a_message_goes_on_through_a_reload_and_a_rotation_that_cut_its_marks() {
     let mut rig = Rig::new();
     let mut writer = capturing(&rig);
