@@ -167,8 +167,9 @@ impl Track {
     fn is_behind(&mut self) -> io::Result<bool> {
         // The name is looked at first: nothing is written to a file after it was set aside, so what is there then is all of it.
         let named = place::named(&self.source.file);
-        let Some(place) = &mut self.place else { return Ok(named.is_some()) };
-        if named.is_some_and(|(inode, _)| inode != place.inode) {
+        let other = |inode| named.is_some_and(|(named, size)| Some(named) != inode && size > 0);
+        let Some(place) = &mut self.place else { return Ok(other(None)) };
+        if other(Some(place.inode)) {
             return Ok(true);
         }
         if place.is_pressed() {

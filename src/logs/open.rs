@@ -67,7 +67,7 @@ impl Stretch {
         let first_since = |unix_ms: u64| times::first_since(times, unix_ms, modified_ms);
         let noted = |unix_ms: u64| times::noted_since(times, &scope.run_ends_ms, unix_ms, modified_ms);
         let from =
-            scope.from.since_ms().map(noted).map_or(Some(0), first_since).filter(|from| *from < limit)?;
+            scope.from.since_ms().map(noted).map_or(Some(0), first_since).filter(|from| *from <= limit)?;
         let to = scope.until_ms.and_then(first_since).map_or(limit, |to| to.min(limit));
         let cuts = times::cuts(times, &scope.run_ends_ms, limit);
         Some(Self { from, to, limit, line_end: PieceEnd::Open, cuts })

@@ -34,12 +34,15 @@ impl Place {
     /// The end of the newest file of a stream; none where it has no file. Where that cannot be told, that is an error.
     fn end_of(source: &Source, times: &Path) -> io::Result<Option<Self>> {
         for _ in 0..TRIES {
+            let mut ends = files::newest_first(&source.file, 0)
+                .map(|found| Self::end_in(&found.path, times).map_err(|error| of_file(&found.path, &error)));
+            let is_made =
+                |end: &io::Result<Option<Self>>| !matches!(end, Ok(Some(end)) if end.is_being_made());
             // Where the file has moved on before it is opened, what lies behind it is older: the search begins again.
-            let Some(found) = files::newest_first(&source.file, 0).next() else {
+            let Some(end) = ends.find(is_made).transpose()? else {
                 let told = source.file.try_exists().map_err(|error| of_file(&source.file, &error));
                 return told.map(|_| None);
             };
-            let end = Self::end_in(&found.path, times).map_err(|error| of_file(&found.path, &error))?;
             if end.is_some() {
                 return Ok(end);
             }
@@ -59,6 +62,12 @@ impl Place {
         let offset = if files::is_pressed(path) { u64::MAX } else { opened.len() };
         let (file, path, line_end) = (Arc::new(file), path.to_owned(), PieceEnd::Open);
         Ok(Some(Self { file, path, inode, offset, line_end, before: times::before(times, inode) }))
+    }
+
+    /// Whether it holds nothing, and what came before it is not known yet. Who went on from there would not be told of what was
+    /// dropped on the way.
+    fn is_being_made(&self) -> bool {
+        self.offset == 0 && self.before.is_none()
     }
 
     /// Goes back to the end of the last line that is whole, or whose run has ended.

@@ -19,6 +19,8 @@ fn told(open_lines: OpenLines) -> Vec<Vec<String>> {
     fs::write(&file, "").unwrap();
     let sources = vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }];
     let times = dir.path().join("times");
+    fs::create_dir(&times).unwrap();
+    let _index = times::Recorder::open(&times, files::inode(&file).unwrap(), 0, 0);
     let ends = ends(&sources, &times).unwrap();
     let mut follower = Follower::new(sources, ends, open_lines, times);
     let writes = [(1_000, "con"), (2_000, ""), (2_500, "nected\n")];
@@ -157,4 +159,21 @@ fn what_a_follower_has_read_comes_no_second_time_when_its_file_is_compressed() {
     assert_eq!(heard_of_quiet_and_busy("", false), ["news"], "compressed by somebody else");
     assert_eq!(heard_of_quiet_and_busy("late\nlast\n", true), ["late", "last", "news"]);
     assert_eq!(heard_of_quiet_and_busy("late\nlast\n", false), ["late", "last", "news"]);
+}
+
+#[test]
+fn a_follower_is_not_behind_for_a_file_that_holds_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let query = written(dir.path());
+    let source = query.sources[0].clone();
+    let mut place = ends(std::slice::from_ref(&source), &query.times).unwrap();
+    fs::rename(&source.file, files::set_aside_path(&source.file, 1)).unwrap();
+    for place in [None, place.pop().unwrap()] {
+        fs::write(&source.file, "").unwrap();
+        let mut follower =
+            Follower::new(vec![source.clone()], vec![place], OpenLines::Flushed, query.times.clone());
+        assert!(!follower.is_behind().unwrap());
+        fs::write(&source.file, "x").unwrap();
+        assert!(follower.is_behind().unwrap());
+    }
 }

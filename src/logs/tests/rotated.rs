@@ -7,6 +7,7 @@ use crate::logs::place::{Place, ends};
 use crate::logs::query::Source;
 use crate::logs::reader::{From, Passage, Reader, Scope};
 use crate::logs::series::Series;
+use crate::logs::times::Recorder;
 use crate::logs::wanted::Wanted;
 use crate::logs::{files, press};
 use crate::spec::log::{Compression, Rotation};
@@ -103,6 +104,29 @@ fn who_goes_on_when_files_were_dropped_is_told_how_many_bytes_are_missing() {
         // The file of the place is held open, and of those behind it one was dropped.
         assert_eq!(log.since(place), format!("0003 <10 missing> {}", numbers(6..11)), "{is_compressed}");
     }
+}
+
+#[test]
+fn who_goes_on_to_a_file_that_holds_nothing_yet_is_told_what_was_dropped_before_it() {
+    let mut log = Log::new(Rotation { keep: 0, ..SMALL });
+    log.write(0..1);
+    let place = log.end();
+    log.write(1..5);
+    fs::File::options().write(true).open(&log.source.file).unwrap().set_len(0).unwrap();
+    assert_eq!(log.since(place), "0001 <10 missing>");
+}
+
+#[test]
+fn a_stream_does_not_end_in_a_file_of_which_it_is_not_known_yet_what_came_before() {
+    let mut log = Log::new(SMALL);
+    log.write(0..3);
+    log.writer.set_aside_now(3);
+    fs::write(&log.source.file, "").unwrap();
+    assert_eq!(log.end().reached(), Some(15));
+    let inode = files::inode(&log.source.file).unwrap();
+    assert_ne!(log.end().inode, inode);
+    let _index = Recorder::open(&log.times, inode, 0, 15);
+    assert_eq!((log.end().inode, log.end().reached()), (inode, Some(15)));
 }
 
 #[test]
