@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -19,6 +20,7 @@ use crate::spec::policy::PortConflict;
 use crate::spec::replicas::Replica;
 use crate::spec::service::{Service, User};
 use crate::sys::listeners::{self, Held, Index, Listener};
+use crate::sys::writable;
 use crate::vocab::name::ServiceName;
 use crate::vocab::port::Whose;
 use crate::vocab::run::{Instance, Tag};
@@ -68,6 +70,12 @@ pub(super) fn environment_of(supervisor: &Environment, service: &Service) -> BTr
     environment.insert("PROCMAN_SERVICE".to_owned(), service.name.to_string());
     environment.insert(Replica::VARIABLE.to_owned(), service.replica.number.to_string());
     environment
+}
+
+/// Why no log files can be made in a directory, and the way out, if that can be told.
+pub fn closed_log_dir(directory: &Path) -> Option<String> {
+    let closed = writable::look_at_directory(directory).err()?.words();
+    Some(format!("the log directory {closed}; name another by `log_dir` of [supervisor]"))
 }
 
 /// The problems of all, a line each.

@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::{AccessFlags, access};
 use tokio::task::JoinSet;
 
 use super::compile::{Interpreter, Trouble, compile};
 use crate::spec::script::{Language, script_of};
 use crate::spec::service::Service;
+use crate::sys::writable;
 use crate::vocab::measure::Brief;
 
 /// What can be told of a start before there is one.
@@ -119,12 +119,15 @@ fn look(service: &Service, environment: &BTreeMap<String, String>) -> (Foresight
     (found, Some(Question { interpreter, script: script.file, file }))
 }
 
-/// A file that is there must be writable; one that is not is made, so its nearest directory must be.
+/// A file that is there must be writable; one that is not is made in its directory.
 fn closed_log(file: &Path) -> Option<String> {
-    let nearest = file.ancestors().find(|it| it.exists())?;
-    let is_writable = access(nearest, AccessFlags::W_OK).is_ok() && (nearest != file || file.is_file());
-    let what = if nearest == file { "file" } else { "directory" };
-    (!is_writable).then(|| format!("its log {what} {} cannot be written", nearest.display()))
+    let (what, looked) = if file.exists() {
+        ("file", writable::look_at_file(file))
+    } else {
+        ("directory", writable::look_at_directory(file.parent()?))
+    };
+    let closed = looked.err()?.words();
+    Some(format!("its log {what} {closed}; name another by `stdout`, `stderr` or `log_dir` of [supervisor]"))
 }
 
 /// Whether another user may read it is seen by trying as that user.
@@ -223,6 +226,6 @@ mod tests {
         assert!(seen(&gone).problems[0].contains("gone does not exist"));
         fs::create_dir_all(dir.path().join("logs/api.err.log")).unwrap();
         let found = seen(&service(dir.path(), "sleep 9"));
-        assert!(found.problems[0].contains("api.err.log cannot be written"), "{found:?}");
+        assert!(found.problems[0].contains("api.err.log cannot be written: is a directory; "), "{found:?}");
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::sys;
+use crate::sys::writable::{self, Closed};
 use crate::vocab::listen::ListenAddress;
 use crate::vocab::name::ServiceName;
 use crate::vocab::run::Instance;
@@ -85,14 +86,9 @@ pub enum Unusable {
     },
     /// It is not there, and cannot be made.
     #[error(
-        "cannot make the state directory {path}: {parent} is not writable\nhint: set another `state_dir`"
+        "cannot use the state directory: {}\nhint: set another `state_dir`", .0.words()
     )]
-    NotWritable {
-        /// The directory.
-        path: PathBuf,
-        /// The nearest directory that is there.
-        parent: PathBuf,
-    },
+    NotWritable(Closed),
 }
 
 impl Paths {
@@ -238,12 +234,7 @@ fn refuse(path: &Path, is_open: impl Fn(u32) -> bool) -> Result<(), Unusable> {
 }
 
 fn refuse_unwritable(path: &Path) -> Result<(), Unusable> {
-    let parent = path.ancestors().find(|it| it.exists()).unwrap_or(Path::new("/"));
-    let is_writable = nix::unistd::access(parent, nix::unistd::AccessFlags::W_OK).is_ok();
-    if is_writable {
-        return Ok(());
-    }
-    Err(Unusable::NotWritable { path: path.to_owned(), parent: parent.to_owned() })
+    writable::look_at_directory(path).map_err(Unusable::NotWritable)
 }
 
 #[cfg(test)]

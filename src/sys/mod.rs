@@ -67,6 +67,8 @@ pub mod thread;
 pub mod tree;
 /// Users.
 pub mod user;
+/// Whether files can be written, before they are.
+pub mod writable;
 
 #[cfg(target_os = "linux")]
 #[path = "linux/mod.rs"]

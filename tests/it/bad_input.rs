@@ -162,3 +162,39 @@ fn what_runs_can_be_looked_at_while_its_config_has_problems() {
     fleet.run("down").expect(0);
     fleet.run("logs api").expect(2).says(&["did you mean `command`?"]);
 }
+
+#[test]
+fn check_names_logs_and_state_that_can_never_be_written_with_the_cause_and_the_way_out() {
+    let check = |keys: &str, told: &[&str]| {
+        let fleet = Fleet::new(&keys.replace("SERVICE", "[services.a]\ncommand = \"{puppet} stay\""));
+        std::fs::create_dir_all(fleet.path().join("logs/a.err.log")).unwrap();
+        std::fs::write(fleet.path().join("file"), "").unwrap();
+        let found = fleet.run("check").expect(1).stdout;
+        for told in told {
+            assert!(found.contains(told), "{keys}: `{told}` is not in\n{found}");
+        }
+    };
+    check(
+        "SERVICE",
+        &["problem: a: its log file ", "logs/a.err.log cannot be written: is a directory; name another"],
+    );
+    check(
+        "SERVICE\nstdout = \"file/x.log\"\nstderr = \"stdout\"",
+        &["a: its log directory ", "file cannot be written: not a directory; "],
+    );
+    check(
+        "[supervisor]\nlog_dir = \"file/logs\"\nSERVICE",
+        &["problem: the log directory ", "`log_dir` of [supervisor]"],
+    );
+    check(
+        "[supervisor]\nstate_dir = \"file/x\"\nSERVICE",
+        &["cannot use the state directory: ", "not a directory", "`state_dir`"],
+    );
+    if cfg!(target_os = "linux") {
+        check(
+            "[supervisor]\nlog_dir = \"/proc/nope\"\nSERVICE",
+            &["the log directory /proc/nope cannot be made in /proc: ", "problem: a: "],
+        );
+        check("SERVICE\nstdout = \"/proc/x.log\"", &["a: its log directory /proc cannot be written: "]);
+    }
+}

@@ -9,6 +9,7 @@ use crate::cli::context::{Context, runtime};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::config::problem::Placed;
+use crate::daemon::preflight::closed_log_dir;
 use crate::protocol::status::PortView;
 use crate::spec::fleet::Fleet;
 use crate::spec::service::Service;
@@ -43,7 +44,7 @@ pub(in crate::cli) fn run(context: Result<Context, Failure>, args: &Check) -> Re
     let context = &context;
     let ports = offline::ports(context, &fleet)?;
     let state_dir = context.paths.look().err().map(|error| error.to_string());
-    let log_dir = unwritable(&context.supervisor.log_dir);
+    let log_dir = closed_log_dir(&context.supervisor.log_dir);
     let starts = preflight::problems(context, &runtime()?, &fleet);
     let machine: Vec<String> =
         ports.iter().filter_map(taken).chain(state_dir).chain(log_dir).chain(starts).collect();
@@ -89,11 +90,4 @@ fn taken(port: &PortView) -> Option<String> {
     let (number, service, holder) = (port.port, &port.service, preflight::holder(port));
     let plain = number.port;
     Some(format!("port {number} of `{service}` is held by {holder}; `procman flush {plain}` frees it"))
-}
-
-/// A directory that is there must be writable; one that is not is made, so its nearest parent must be.
-fn unwritable(directory: &std::path::Path) -> Option<String> {
-    let nearest = directory.ancestors().find(|it| it.exists())?;
-    let is_writable = nix::unistd::access(nearest, nix::unistd::AccessFlags::W_OK).is_ok();
-    (!is_writable).then(|| format!("the directory {} is not writable", nearest.display()))
 }

@@ -9,7 +9,10 @@ use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::MsgFlags;
 use nix::sys::stat::{major, minor};
-use nix::sys::statfs::{EXT4_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{
+    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, DEVPTS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType,
+    PROC_SUPER_MAGIC, SECURITYFS_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, fstatfs, statfs,
+};
 use nix::sys::time::TimeValLike;
 use tokio::io::Interest;
 
@@ -84,6 +87,23 @@ pub(in crate::sys) fn reserve(fd: BorrowedFd<'_>, from: u64, bytes: u64) -> io::
     }
     let [from, bytes] = [from, bytes].map(|it| it.try_into().map_err(io::Error::other));
     Ok(fallocate(fd, FallocateFlags::FALLOC_FL_KEEP_SIZE, from?, bytes?)?)
+}
+
+/// File systems in which the kernel shows itself, and in which nobody can make a file.
+const KERNELS: [FsType; 8] = [
+    PROC_SUPER_MAGIC,
+    SYSFS_MAGIC,
+    CGROUP_SUPER_MAGIC,
+    CGROUP2_SUPER_MAGIC,
+    DEBUGFS_MAGIC,
+    DEVPTS_SUPER_MAGIC,
+    SECURITYFS_MAGIC,
+    TRACEFS_MAGIC,
+];
+
+/// By the type of its file system (statfs(2)).
+pub(in crate::sys) fn shows_the_kernel(path: &Path) -> bool {
+    statfs(path).is_ok_and(|found| KERNELS.contains(&found.filesystem_type()))
 }
 
 /// PR_SET_TIMERSLACK of prctl(2) on this thread.
