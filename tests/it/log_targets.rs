@@ -5,6 +5,8 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -117,6 +119,24 @@ fn lines_of_a_service_come_out_where_a_supervisor_in_the_foreground_writes() {
     fleet.run("down").expect(0);
     assert!(up.wait().unwrap().success());
     assert!(!fleet.path().join("logs/a.out.log").exists());
+}
+
+#[test]
+fn a_terminal_that_shows_nothing_holds_up_no_service_and_no_end() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = \"{puppet} numbered 0 20000 touch written stay\"\nmin_uptime = \"1ms\"\n\
+         stdout = \"inherit\"\nlog = { on_full = \"drop\" }\n",
+    );
+    let terminal = openpty(None, None).unwrap();
+    let flags = || fcntl(&terminal.slave, FcntlArg::F_GETFL).unwrap();
+    let before = flags();
+    let mut up = fleet.command("up -n");
+    let mut up = up.stdout(terminal.slave.try_clone().unwrap()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("all is written", || fleet.path().join("written").exists().then_some(()));
+    wait_until("what is lost is counted", || (fleet.service("a").dropped_lines > 10_000).then_some(()));
+    assert_eq!(flags(), before, "who shares the terminal has it as it was");
+    fleet.run("down").expect(0);
+    assert!(up.wait().unwrap().success());
 }
 
 #[test]

@@ -74,9 +74,10 @@ pub(in crate::sys) fn write_at_once(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Re
     let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // Where the file is, in two halves: a pipe is nowhere else.
     const HERE: libc::c_long = -1;
+    const PARTS: libc::c_ulong = 1;
     let (fd, flags) = (fd.as_raw_fd(), libc::RWF_NOWAIT);
     // SAFETY: the one part describes the slice, which outlives the call, and the kernel reads from it alone.
-    let written = unsafe { libc::syscall(libc::SYS_pwritev2, fd, &raw const part, 1, HERE, HERE, flags) };
+    let written = unsafe { libc::syscall(libc::SYS_pwritev2, fd, &raw const part, PARTS, HERE, HERE, flags) };
     nix::errno::Errno::result(written).map(|count| usize::try_from(count).unwrap_or_default())
 }
 
