@@ -10,6 +10,7 @@ use crate::config::environment::Environment;
 use crate::config::find;
 use crate::config::load::{self, Machine};
 use crate::config::problem::Problems;
+use crate::config::shared_logs;
 use crate::config::shell_words;
 use crate::config::supervisord::load as dialect;
 use crate::rundir::applied::Applied;
@@ -60,7 +61,7 @@ impl Context {
     /// Proves the whole config; what starts by itself is as people have said since.
     pub(super) fn prove(&self) -> Result<Fleet, Failure> {
         let fleet = self.load().map_err(Failure::Config)?;
-        for remark in self.remarks() {
+        for remark in self.remarks(&fleet) {
             self.say(&format!("warning: {remark}"));
         }
         Ok(fleet.overruled(&enabled::read(&self.paths)))
@@ -109,13 +110,18 @@ impl Context {
         load::read_text(&self.config).is_ok_and(|text| dialect::is_dialect(&self.config, &text))
     }
 
-    /// What the file asks for and does not get.
-    pub(super) fn remarks(&self) -> Vec<String> {
+    /// What the file asks for and does not get, or gets otherwise than people may think.
+    pub(super) fn remarks(&self, fleet: &Fleet) -> Vec<String> {
         match load::read_text(&self.config) {
             Ok(text) if dialect::is_dialect(&self.config, &text) => {
                 dialect::remarks(&text, &self.config, &self.environment)
             }
-            Ok(text) => shell_words::remarks(&self.config.display().to_string(), &text),
+            Ok(text) => {
+                let file = self.config.display().to_string();
+                let mut remarks = shell_words::remarks(&file, &text);
+                remarks.extend(shared_logs::remarks(&file, &text, fleet));
+                remarks
+            }
             Err(_) => Vec::new(),
         }
     }

@@ -15,6 +15,8 @@ pub mod foreign;
 pub mod load;
 /// What is wrong with a file.
 pub mod problem;
+/// Log files of several services.
+pub mod shared_logs;
 /// Words of commands that only a shell understands.
 pub mod shell_words;
 /// supervisord's own configuration.

@@ -193,6 +193,19 @@ pub(super) fn make(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode).open(path)
 }
 
+/// How many of the next bytes still go into a file that has no room for all of them, so that it ends with a line.
+pub(super) fn cut(next: &[u8], room: usize, line_end: LineEnd, size: u64) -> usize {
+    let after_last_line_that_fits = next[..room].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+    match (after_last_line_that_fits, line_end) {
+        (Some(cut), _) => cut,
+        (None, LineEnd::Whole) if size > 0 => 0,
+        // A line that does not fit goes on where it is, and the file ends with it.
+        (None, LineEnd::Whole | LineEnd::Open) => {
+            next.iter().position(|byte| *byte == b'\n').map_or(next.len(), |at| at + 1)
+        }
+    }
+}
+
 impl Drop for Current {
     fn drop(&mut self) {
         self.give_back();

@@ -5,6 +5,7 @@ use super::envelope::{self, OpenLines, Origin, Piece, Wrapper};
 use super::escapes::Filter;
 use super::pump::{Destination, Ground};
 use super::series::{Series, Taken};
+use super::share::Writers;
 use super::sink::{Sent, Sink};
 use super::tap::{self, Tap};
 use crate::spec::log::{Envelope, Escapes, Target};
@@ -17,6 +18,7 @@ use crate::vocab::stream::Stream;
 pub(super) struct Fan {
     origin: Origin,
     targets: BTreeSet<Target>,
+    writers: Writers,
     envelope: Envelope,
     /// Where control sequences are taken out: where it is in one.
     filter: Option<Filter>,
@@ -57,7 +59,8 @@ const OUT_BYTES_KEPT: usize = 8 * LOOK_BYTES;
 const LAST_BYTES: usize = 16 * 1024;
 
 impl Fan {
-    pub(super) fn new(origin: &Origin, to: &Destination, ground: &Ground) -> Self {
+    /// The way to a destination whose file has so many writers.
+    pub(super) fn new(origin: &Origin, to: &Destination, writers: Writers, ground: &Ground) -> Self {
         let key = origin.key();
         let sink = |target: &Target| Sink::new(*target, origin, to, &ground.tally);
         let filter = (to.delivery.escapes == Escapes::Stripped).then(Filter::default);
@@ -66,6 +69,7 @@ impl Fan {
             tap: Tap::new(key, to.events, ground.ears.clone()).map(|tap| tap.filtered(filter)),
             origin: origin.clone(),
             targets: to.targets.clone(),
+            writers,
             envelope: to.delivery.envelope,
             filter,
             out: Vec::new(),
@@ -83,12 +87,17 @@ impl Fan {
     /// Whether bytes go as they are into one file.
     fn is_plain(&self) -> bool {
         let goes_to_file_alone = self.sinks.is_empty() && self.targets.contains(&Target::File);
-        goes_to_file_alone && self.tap.is_none() && self.filter.is_none() && self.envelope == Envelope::None
+        let has_file_alone = goes_to_file_alone && self.writers == Writers::One;
+        has_file_alone && self.tap.is_none() && self.filter.is_none() && self.envelope == Envelope::None
     }
 
     /// Whether bytes need more than to go as they are into one file.
     pub(super) fn is_needed(&self) -> bool {
         !self.is_plain() || !self.out.is_empty() || self.owed > 0
+    }
+
+    pub(super) fn if_needed(self) -> Option<Box<Self>> {
+        Some(self).filter(Self::is_needed).map(Box::new)
     }
 
     /// Takes the place of an earlier one. A capture goes on if it can; otherwise it goes where bytes went so far, and so does

@@ -79,12 +79,16 @@ mod press;
 mod reader;
 /// When runs ended.
 mod run_ends;
+/// Who writes which file.
+mod share;
 /// The files of a series as rotation moves them.
 mod shelf;
 /// Where lines go beside a file.
 mod sink;
 /// One stream's way through the pump.
 mod stream;
+/// How far a stream's turn goes, and what comes of it.
+mod turn;
 /// New lines with marks between them.
 mod weave;
 /// What a thread of the pump does.

@@ -3,7 +3,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(super) struct Job {
     pub(super) path: PathBuf,
     pub(super) made: PathBuf,
     pub(super) times: PathBuf,
+    /// While this is held, no other file of the series is compressed.
+    pub(super) turn: Arc<()>,
 }
 
 /// What came of a job.
@@ -41,6 +43,9 @@ pub(super) struct Pressed {
     pub(super) replaced: u64,
     /// Where its compressed form lies.
     pub(super) made: PathBuf,
+    /// That of the job, until what was made has its place.
+    #[expect(dead_code, reason = "it is held")]
+    pub(super) turn: Arc<()>,
 }
 
 /// So many bytes are compressed, in a millisecond or two, before others have their turn.
@@ -75,6 +80,7 @@ impl Press {
             thread::sleep(SETTLE);
             sys::thread::stand_back();
             let pressed = press(&file, &job).inspect_err(|_| drop(fs::remove_file(&job.made)));
+            drop(job);
             // A pump that has ended leaves the file for the next one.
             let _ = back.send(Request::Pressed(token, pressed));
             waker.wake();
@@ -111,11 +117,11 @@ pub(super) fn press(file: &File, job: &Job) -> io::Result<Pressed> {
         // An index of another file that had this inode says nothing about this one.
         let _ = fs::remove_file(&index);
     }
-    Ok(Pressed { replaced: found.ino(), made: job.made.clone() })
+    Ok(Pressed { replaced: found.ino(), made: job.made.clone(), turn: Arc::clone(&job.turn) })
 }
 
 /// The next file of a series to compress: the oldest, so that those that are not compressed are the youngest.
 pub(super) fn next(path: &Path, times: &Path) -> Option<Job> {
     let plain = files::set_aside(path).into_values().rev().find(|path| !files::is_pressed(path))?;
-    Some(Job { path: plain, made: files::pressing_path(path), times: times.to_owned() })
+    Some(Job { path: plain, made: files::pressing_path(path), times: times.to_owned(), turn: Arc::default() })
 }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc as bounded, oneshot};
 
 use super::loss::{Missing, Place, Tally};
 use super::press::Pressed;
+use super::share::Shares;
 use super::tap::{self, Heard};
 use super::transits::Transits;
 use super::worker::Worker;
@@ -119,6 +120,7 @@ pub(super) struct Ground {
     /// Where time indexes lie.
     pub(super) times: Arc<Path>,
     pub(super) transits: Transits,
+    pub(super) shares: Shares,
     pub(super) tally: Tally,
     /// The way to who is told of what streams say.
     pub(super) ears: bounded::Sender<Heard>,
@@ -157,8 +159,14 @@ impl Pump {
         let count = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
         let tally = Tally::default();
         let (ears, heard) = bounded::channel(tap::WAITING_MAX);
-        let ground =
-            Ground { times: times.into(), transits: transits.clone(), tally: tally.clone(), ears, unix_ms };
+        let ground = Ground {
+            times: times.into(),
+            transits: transits.clone(),
+            shares: Shares::default(),
+            tally: tally.clone(),
+            ears,
+            unix_ms,
+        };
         let start = |_| Thread::start(ground.clone());
         let threads = (0..count).map(start).collect::<io::Result<_>>()?;
         Ok((Self { threads, tally, transits }, heard))

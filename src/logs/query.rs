@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -122,9 +123,10 @@ pub enum Streams {
     Stderr,
 }
 
-/// The log files of services. Of two streams that go to one file, either one means that.
+/// The log files of services, each once: of services that share one it is the first's. Of two streams that go to one file, either
+/// one means that.
 pub fn sources<'a>(services: impl IntoIterator<Item = &'a Service>, streams: Streams) -> Vec<Source> {
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for service in services {
         let files = service.logs.files().filter(|(stream, _)| match (streams, stream) {
             (Streams::Both, _) | (Streams::Stdout, Stream::Stdout) | (Streams::Stderr, Stream::Stderr) => {
@@ -133,6 +135,7 @@ pub fn sources<'a>(services: impl IntoIterator<Item = &'a Service>, streams: Str
             (Streams::Stdout, Stream::Stderr) => false,
             (Streams::Stderr, Stream::Stdout) => service.logs.are_joined(),
         });
+        let files = files.filter(|(_, file)| seen.insert(*file));
         found.extend(files.map(|(stream, file)| Source {
             service: service.name.clone(),
             stream,

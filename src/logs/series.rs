@@ -1,13 +1,14 @@
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::calendar;
-use super::current::{self, Current, LineEnd, Place, Portion};
+use super::current::{self, Current, LineEnd, Place, Portion, cut};
 use super::disposal::Disposal;
 use super::due::Due;
 use super::press::{self, Job, Pressed};
 use super::pump::{Destination, SetAside};
+use super::share::Shares;
 use super::shelf::Shelf;
 use super::times;
 use crate::spec::log::{Compression, Making, Target};
@@ -16,7 +17,9 @@ use crate::sys::source::{SidePipe, Source};
 /// One stream's files: `FILE` is the current one, `FILE.1` the newest of those set aside, up to `FILE.keep`.
 #[derive(Debug)]
 pub struct Series {
-    destination: Destination,
+    destination: Arc<Destination>,
+    /// Those of other files.
+    shares: Shares,
     times: Arc<Path>,
     current: Option<Current>,
     /// How many bytes of the stream came before its next file.
@@ -26,6 +29,12 @@ pub struct Series {
     due: Due,
     /// Whether a file was set aside since somebody took note of that.
     has_rotated: bool,
+    /// Held by who compresses one.
+    pressing: Weak<()>,
+    /// Whether there may be files with higher numbers than are kept: an earlier config may have kept more.
+    may_exceed: bool,
+    /// Whether somebody was busy with the other stream's files when room was to be made for this one's.
+    is_untrimmed: bool,
 }
 
 /// A rotation that failed. The current file grows on, and before the next attempt it grows by a tenth of its largest
@@ -63,33 +72,44 @@ const BUSY_BYTES: usize = 256 * 1024;
 
 impl Series {
     /// The series of a file; nothing is opened yet. Time indexes lie in the directory `times`.
-    pub fn new(destination: Destination, times: impl Into<Arc<Path>>) -> Self {
-        let times = times.into();
-        let has_rotated = true;
-        let (current, failed, disposal, due) = (None, None, Disposal::default(), Due::NEVER);
-        let mut series = Self { destination, times, current, before: 0, failed, disposal, due, has_rotated };
+    pub fn new(destination: impl Into<Arc<Destination>>, times: impl Into<Arc<Path>>) -> Self {
+        let mut series = Self {
+            destination: destination.into(),
+            shares: Shares::default(),
+            times: times.into(),
+            current: None,
+            before: 0,
+            failed: None,
+            disposal: Disposal::default(),
+            due: Due::NEVER,
+            has_rotated: true,
+            pressing: Weak::new(),
+            may_exceed: true,
+            is_untrimmed: false,
+        };
         series.due = series.due_of_file();
         series
     }
 
-    /// Takes over another destination for all further bytes.
-    pub fn configure(&mut self, destination: Destination) {
+    /// The same beside those of other files.
+    pub(super) fn among(self, shares: Shares) -> Self {
+        Self { shares, ..self }
+    }
+
+    /// Takes over another destination with the same file for all further bytes.
+    pub fn configure(&mut self, destination: impl Into<Arc<Destination>>) {
+        let destination = destination.into();
         if destination == self.destination {
             return;
         }
-        if destination.file != self.destination.file {
-            self.current = None;
-            self.before = 0;
-            self.failed = None;
-        }
+        let keeps_less = destination.rotation.keep < self.destination.rotation.keep;
         self.destination = destination;
         self.due = self.due_of_file();
         self.has_rotated = true;
-    }
-
-    /// Whether bytes go there already.
-    pub(super) fn goes_to(&self, destination: &Destination) -> bool {
-        self.destination == *destination
+        self.may_exceed = true;
+        if keeps_less {
+            self.remove_excess();
+        }
     }
 
     /// When something is to be done with the current file though no bytes may come by then.
@@ -104,12 +124,17 @@ impl Series {
         is_news && self.destination.rotation.compression == Compression::Gzip
     }
 
-    /// What is to be compressed next.
-    pub(super) fn to_press(&self) -> Option<Job> {
-        match self.destination.rotation.compression {
-            Compression::None => None,
-            Compression::Gzip => press::next(&self.destination.file, &self.times),
-        }
+    /// What is to be compressed next; nothing while something is.
+    pub(super) fn begin_press(&mut self) -> Option<Job> {
+        let job = match self.destination.rotation.compression {
+            Compression::Gzip if self.pressing.strong_count() == 0 => {
+                press::next(&self.destination.file, &self.times)
+            }
+            // Who does that goes on with the next one.
+            Compression::Gzip | Compression::None => None,
+        }?;
+        self.pressing = Arc::downgrade(&job.turn);
+        Some(job)
     }
 
     /// Puts what was compressed into its place.
@@ -168,6 +193,9 @@ impl Series {
 
     /// Notices what others have done to the current file.
     fn look_again(&mut self) {
+        if self.is_untrimmed {
+            self.trim();
+        }
         let Some(current) = &mut self.current else { return };
         let place = current.look_again(&self.destination.file);
         if place == Place::Lost || current.size() == 0 {
@@ -255,7 +283,7 @@ impl Series {
 
     /// A run begins. What keeps its file from being made is said when there are bytes for it.
     pub(super) fn begin_run(&self) {
-        let Destination { file, targets, making, .. } = &self.destination;
+        let Destination { file, targets, making, .. } = &*self.destination;
         if let (Making::WithRun(mode), true) = (making, targets.contains(&Target::File)) {
             let _ = current::make(file, *mode);
         }
@@ -305,7 +333,7 @@ impl Series {
             if let (Err(error), None) = (self.shelf().finish(), self.failed) {
                 self.fail(&error, Failed { size: 0, unix_ms });
             }
-            let Destination { file, making, .. } = &self.destination;
+            let Destination { file, making, .. } = &*self.destination;
             self.current = Some(Current::open(file, making.mode(), &self.times, self.before)?);
         }
         self.current.as_mut().ok_or_else(|| io::Error::other("the log file was just opened"))
@@ -321,6 +349,7 @@ impl Series {
         if self.failed.take().is_some() {
             tracing::info!(file = %self.destination.file.display(), "a full log file can be set aside again");
         }
+        self.remove_excess();
         self.trim();
         Ok(())
     }
@@ -332,13 +361,24 @@ impl Series {
         }
     }
 
+    /// Removes files that an earlier config had room for.
+    fn remove_excess(&mut self) {
+        let may_exceed = std::mem::take(&mut self.may_exceed);
+        if let Some(Err(error)) = may_exceed.then(|| self.shelf().remove_excess()) {
+            tracing::warn!(file = %self.destination.file.display(), %error, "cannot remove old log files");
+        }
+    }
+
     /// What the current files may grow to is kept free.
-    fn trim(&self) {
-        let Destination { beside, rotation, .. } = &self.destination;
+    fn trim(&mut self) {
+        let Destination { beside, rotation, .. } = &*self.destination;
         let Some(total_max) = rotation.total_max else { return };
         let current_files = 1 + u64::from(beside.is_some());
         let bytes_max = total_max.saturating_sub(current_files.saturating_mul(rotation.size_max));
-        if let Err(error) = self.shelf().trim(beside.as_deref(), bytes_max) {
+        let beside = beside.as_deref();
+        let trimmed = self.shares.while_still(beside, || self.shelf().trim(beside, bytes_max));
+        self.is_untrimmed = trimmed.is_none();
+        if let Some(Err(error)) = trimmed {
             tracing::warn!(file = %self.destination.file.display(), %error, "cannot remove old log files");
         }
     }
@@ -350,40 +390,9 @@ impl Series {
         self.failed = Some(attempt);
     }
 
-    /// Takes these bytes through a pipe.
-    #[cfg(test)]
-    pub(super) fn append(&mut self, mut bytes: &[u8], unix_ms: u64) -> io::Result<()> {
-        use std::io::Write;
-        let (pipe, mut writer) = io::pipe()?;
-        nix::fcntl::fcntl(&pipe, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-        let (mut source, mut side) = (Source::new(pipe.into()), SidePipe::default());
-        while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(4096));
-            writer.write_all(now)?;
-            while source.waiting() > 0 {
-                self.take(&mut source, &mut side, Portion { bytes_max: usize::MAX, unix_ms })?;
-            }
-            bytes = later;
-        }
-        Ok(())
-    }
-
     fn shelf(&self) -> Shelf<'_> {
-        let Destination { file, rotation, .. } = &self.destination;
+        let Destination { file, rotation, .. } = &*self.destination;
         Shelf { path: file, keep: rotation.keep, times: &self.times, disposal: &self.disposal }
-    }
-}
-
-/// How many of the next bytes still go into a file that has no room for all of them, so that it ends with a line.
-fn cut(next: &[u8], room: usize, line_end: LineEnd, size: u64) -> usize {
-    let after_last_line_that_fits = next[..room].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-    match (after_last_line_that_fits, line_end) {
-        (Some(cut), _) => cut,
-        (None, LineEnd::Whole) if size > 0 => 0,
-        // A line that does not fit goes on where it is, and the file ends with it.
-        (None, LineEnd::Whole | LineEnd::Open) => {
-            next.iter().position(|byte| *byte == b'\n').map_or(next.len(), |at| at + 1)
-        }
     }
 }
 

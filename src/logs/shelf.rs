@@ -86,6 +86,14 @@ impl Shelf<'_> {
         self.remove(&path)
     }
 
+    /// Removes the files set aside whose numbers are higher than those that are kept.
+    pub(super) fn remove_excess(&self) -> io::Result<()> {
+        let aside = files::set_aside(self.path);
+        let excess =
+            aside.into_keys().filter(|number| *number > self.keep).flat_map(|number| self.of(number));
+        excess.into_iter().try_for_each(|path| self.remove(&path))
+    }
+
     /// Removes the oldest files set aside, of this series and of the one beside it, until what is left takes at most so many
     /// bytes.
     pub(super) fn trim(&self, beside: Option<&Path>, bytes_max: u64) -> io::Result<()> {

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::current;
@@ -13,6 +14,8 @@ use super::loss::{Copies, Loss, Place};
 use super::pace::{LARGE_BYTES, Look, Next, Pace};
 use super::pump::{Destination, Ground, StreamKey};
 use super::series::{Series, Taken};
+use super::share::Share;
+use super::turn::{End, Reach};
 use crate::spec::log::{Delivery, OnFull};
 use crate::sys::source::{SidePipe, Source};
 
@@ -24,7 +27,7 @@ pub(super) struct Stream {
     /// How many bytes have left the pipes before those.
     taken_before: u64,
     endings: Endings,
-    series: Series,
+    series: Share,
     /// Where bytes do not go as they are into one file.
     fan: Option<Box<Fan>>,
     gap: Gap,
@@ -37,30 +40,6 @@ pub(super) struct Stream {
     may_have_transit: bool,
     /// How long an open line was waited for at last.
     open_pause: Duration,
-}
-
-/// How far a turn goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    /// As far as the pace asks.
-    Paced,
-    /// Until the pipe is empty, or holds what is not whole yet.
-    Whole,
-    /// Until the pipe is empty of lines, also of one that has no end.
-    OpenLine,
-}
-
-/// What came of a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The pipe is empty, or what is in it may gather.
-    Done,
-    /// The turn was used up; there is more.
-    More,
-    /// The disk is stuck.
-    Stuck(Instant),
-    /// A target has no room.
-    Full,
 }
 
 /// A stream may move so many bytes before the others have their turn: as much as a pipe can be large.
@@ -87,15 +66,16 @@ impl Stream {
         if let Some(transit) = ground.transits.existing(key) {
             source.go_through(transit);
         }
+        let series = ground.shares.join(key.clone(), destination, &ground.times);
         let loss = Loss::new(&ground.tally, &key.service, Place::File, Copies::Nowhere);
         let gap = Gap::new(origin.clone(), loss);
         Self {
             sources: VecDeque::from([source]),
             taken_before: 0,
             endings: Endings::default(),
-            fan: Some(Fan::new(&origin, &destination, ground)).filter(Fan::is_needed).map(Box::new),
-            delivery: destination.delivery,
-            series: Series::new(destination, ground.times.clone()),
+            fan: Fan::new(&origin, series.destination(), series.writers(), ground).if_needed(),
+            delivery: series.destination().delivery,
+            series,
             gap,
             origin,
             ground: ground.clone(),
@@ -118,22 +98,27 @@ impl Stream {
     }
 
     /// Its files.
-    pub(super) fn series(&mut self) -> &mut Series {
-        &mut self.series
+    pub(super) fn series(&self) -> MutexGuard<'_, Series> {
+        self.series.series()
     }
 
     /// Takes over another destination for all further bytes.
     pub(super) fn configure(&mut self, destination: Destination, unix_ms: u64) {
-        if !self.series.goes_to(&destination) {
-            let mut fan = Fan::new(&self.origin, &destination, &self.ground);
-            if let (Some(earlier), Some(source)) = (self.fan.take(), self.sources.front_mut()) {
-                fan.succeed(*earlier, (&mut self.series, source, unix_ms));
-            }
-            self.fan = Some(fan).filter(Fan::is_needed).map(Box::new);
-            self.delivery = destination.delivery;
+        if **self.series.destination() != destination {
+            self.change_way(&destination, unix_ms);
+            self.series.configure(destination, &self.ground.times);
         }
-        self.series.configure(destination);
         self.retry_now();
+    }
+
+    /// What is on its way goes where it went so far.
+    fn change_way(&mut self, to: &Destination, unix_ms: u64) {
+        let mut fan = Fan::new(&self.origin, to, self.series.writers(), &self.ground);
+        if let (Some(earlier), Some(source)) = (self.fan.take(), self.sources.front_mut()) {
+            fan.succeed(*earlier, (&mut self.series.series(), source, unix_ms));
+        }
+        self.fan = fan.if_needed();
+        self.delivery = to.delivery;
     }
 
     /// A run has ended, and all that it wrote had arrived by this time. It is moved, and the run's end comes behind it, also
@@ -299,6 +284,9 @@ impl Stream {
 
     /// One step of the front pipe's bytes, and the end of a run behind its last one.
     fn take(&mut self, side: &mut SidePipe, reach: Reach, unix_ms: u64) -> io::Result<Taken> {
+        if self.series.has_other_writers() {
+            self.change_way(&Arc::clone(self.series.destination()), unix_ms);
+        }
         self.finish_runs()?;
         let taken = self.take_bytes(side, reach, unix_ms);
         let is_empty = taken.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
@@ -322,7 +310,7 @@ impl Stream {
                 Company::Other => (),
             }
             self.settle(unix_ms)?;
-            self.series.end_run(unix_ms);
+            self.series().end_run(unix_ms);
             self.endings.pop();
         }
         Ok(())
@@ -331,7 +319,7 @@ impl Stream {
     /// Writes what is in hand.
     fn settle(&mut self, unix_ms: u64) -> io::Result<()> {
         match (&mut self.fan, self.sources.front_mut()) {
-            (Some(fan), Some(source)) => fan.settle(&mut self.series, source, unix_ms),
+            (Some(fan), Some(source)) => fan.settle(&mut self.series.series(), source, unix_ms),
             (Some(_) | None, _) => Ok(()),
         }
     }
@@ -344,13 +332,13 @@ impl Stream {
         let unix_ms = ending.map_or(unix_ms, |ending| ending.unix_ms);
         if self.gap.is_open() {
             self.settle(unix_ms)?;
-            self.gap.tell(&mut self.series, self.delivery.envelope, unix_ms)?;
+            self.gap.tell(&mut self.series.series(), self.delivery.envelope, unix_ms)?;
         }
         let is_last = self.sources.len() == 1;
         let Some(source) = self.sources.front_mut() else { return Err(io::ErrorKind::WouldBlock.into()) };
         let Some(fan) = self.fan.as_mut().filter(|fan| fan.is_needed()) else {
             self.fan = None;
-            return self.series.take(source, side, current::Portion { bytes_max, unix_ms });
+            return self.series.series().take(source, side, current::Portion { bytes_max, unix_ms });
         };
         // No more comes into a pipe that another one follows, nor of a run that has ended.
         let open = |is_over: bool| if is_over || !is_last { OpenLines::Flushed } else { OpenLines::Awaited };
@@ -360,7 +348,7 @@ impl Stream {
             bytes_max,
             unix_ms,
         };
-        fan.take(&mut self.series, (source, side), portion)
+        fan.take(&mut self.series.series(), (source, side), portion)
     }
 
     /// Until then what comes waits in the pipe, or is dropped as far as the pipe would fill up.

@@ -30,6 +30,7 @@ mod making;
 mod marks;
 mod moving;
 mod rotated;
+mod sharing;
 mod streams;
 mod targets;
 mod transits;

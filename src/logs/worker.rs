@@ -155,7 +155,7 @@ impl Worker {
     fn press_next(&mut self) {
         while let Some(token) = self.press.next() {
             let Some(lane) = self.lanes.get_mut(&token) else { continue };
-            let Some(job) = lane.stream.series().to_press() else { continue };
+            let Some(job) = lane.stream.series().begin_press() else { continue };
             let path = job.path.clone();
             if let Err(error) = self.press.begin(token, job) {
                 tracing::warn!(file = %path.display(), %error, "cannot compress a log file");

@@ -36,6 +36,7 @@ mod rotation;
 mod rpc;
 mod schedule;
 mod servers;
+mod shared_logs;
 mod shims;
 mod sighup;
 mod soak;

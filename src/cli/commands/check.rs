@@ -54,7 +54,7 @@ pub(in crate::cli) fn run(context: Result<Context, Failure>, args: &Check) -> Re
     } else {
         let count = system::counted(fleet.services().len(), "service", "services");
         output::line(&format!("ok: {} ({count})", context.config.display()))?;
-        for remark in context.remarks() {
+        for remark in context.remarks(&fleet) {
             output::say(&format!("warning: {remark}"));
         }
         let free = ports.iter().filter(|port| port.held_by != HeldBy::Other).count();

@@ -98,14 +98,17 @@ impl Translator<'_> {
                 self.remark(program, format!("{stream} does not go to {file}; it {own}"));
                 vec!["file".to_owned()]
             }
-            Destination::File(file) if !self.logs.insert(self.place_of(file)) => {
-                self.remark(
-                    program,
-                    format!("{stream} does not go to {file}, which another writes to; it {own}"),
-                );
-                vec!["file".to_owned()]
+            Destination::File(file) => {
+                let place = self.place_of(file);
+                if !self.logs.insert(place.clone()) {
+                    let what = format!(
+                        "{stream} goes to {file}, as another program's does: every line is kept, and `procman logs` cannot tell whose \
+                         it is; a file of its own can be named by %(program_name)s and %(process_num)d"
+                    );
+                    self.remark(program, what);
+                }
+                vec![place]
             }
-            Destination::File(file) => vec![self.place_of(file)],
         };
         if output.syslog && is_told {
             let what = format!("{stream} does not go to syslog, for events are made of it; it {own}");

@@ -72,7 +72,7 @@ pub(super) struct Translator<'a> {
     purpose: Purpose,
     remarks: Vec<Remark>,
     refusals: Vec<Refusal>,
-    /// Log files that are taken.
+    /// Log files that somebody writes.
     pub(super) logs: BTreeSet<String>,
 }
 

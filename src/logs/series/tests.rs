@@ -1,5 +1,5 @@
 use super::{Destination, Portion, Series};
-use crate::logs::files::{all, set_aside_path};
+use crate::logs::files::{self, all, set_aside_path};
 use crate::logs::pump::SetAside;
 use crate::spec::log::{Every, Rotation};
 use crate::sys::source::{SidePipe, Source};
@@ -21,8 +21,26 @@ fn with(dir: &Path, rotation: Rotation) -> Series {
     Series::new(Destination::file(file, rotation), dir.join("times"))
 }
 
+impl Series {
+    /// Takes these bytes through a pipe.
+    pub(in crate::logs) fn append(&mut self, mut bytes: &[u8], unix_ms: u64) -> std::io::Result<()> {
+        let (pipe, mut writer) = std::io::pipe()?;
+        nix::fcntl::fcntl(&pipe, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+        let (mut source, mut side) = (Source::new(pipe.into()), SidePipe::default());
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(4096));
+            writer.write_all(now)?;
+            while source.waiting() > 0 {
+                self.take(&mut source, &mut side, Portion { bytes_max: usize::MAX, unix_ms })?;
+            }
+            bytes = later;
+        }
+        Ok(())
+    }
+}
+
 /// The files of a series, oldest first.
-fn files(path: &Path) -> Vec<Vec<u8>> {
+fn contents(path: &Path) -> Vec<Vec<u8>> {
     let aside = (1..1000).map(|number| set_aside_path(path, number)).take_while(|path| path.exists());
     let mut files: Vec<PathBuf> = aside.collect();
     files.reverse();
@@ -47,7 +65,7 @@ proptest! {
         for chunk in text.chunks(chunk) {
             series.append(chunk, 1).unwrap();
         }
-        let files = files(&path);
+        let files = contents(&path);
         prop_assert_eq!(files.concat(), text);
         for file in &files[..files.len() - 1] {
             prop_assert!(file.ends_with(b"\n"));
@@ -64,7 +82,7 @@ fn only_so_many_files_are_kept_and_their_indexes_go_with_them() {
     for number in 0..9 {
         series.append(format!("line {number}\n").as_bytes(), 1).unwrap();
     }
-    assert_eq!(files(&path).concat(), b"line 6\nline 7\nline 8\n");
+    assert_eq!(contents(&path).concat(), b"line 6\nline 7\nline 8\n");
     assert_eq!(fs::read_dir(dir.path().join("times")).unwrap().count(), 3);
 }
 
@@ -94,7 +112,7 @@ fn an_open_line_of_an_earlier_life_is_not_cut() {
     first.append(b"12345678", 1).unwrap();
     let (mut second, _) = series(dir.path(), 10, 2);
     second.append(b"9abc\nnext\n", 1).unwrap();
-    assert_eq!(files(&path), [b"123456789abc\n".to_vec(), b"next\n".to_vec()]);
+    assert_eq!(contents(&path), [b"123456789abc\n".to_vec(), b"next\n".to_vec()]);
 }
 
 fn is_quiet(dir: &Path) -> bool {
@@ -120,7 +138,7 @@ fn a_rotation_that_fails_doubles_nothing_holds_nothing_up_and_is_tried_again() {
     fs::remove_dir_all(&obstacle).unwrap();
     fs::remove_dir_all(set_aside_path(&path, 2)).unwrap();
     series.append(b"last\n", 1).unwrap();
-    assert_eq!(files(&path), [text, b"last\n".to_vec()]);
+    assert_eq!(contents(&path), [text, b"last\n".to_vec()]);
 }
 
 #[test]
@@ -162,6 +180,42 @@ fn a_rotation_that_always_fails_eats_no_history() {
     }
 }
 
+/// The numbers of files set aside that are there.
+fn numbers(path: &Path) -> Vec<u32> {
+    files::set_aside(path).into_keys().collect()
+}
+
+#[test]
+fn where_fewer_files_are_kept_than_before_the_older_ones_go_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut series, path) = series(dir.path(), 10, 10);
+    for number in 0..12 {
+        series.append(format!("line {number:04}\n").as_bytes(), 1).unwrap();
+    }
+    fs::write(files::pressed_path(&path, 12), "older").unwrap();
+    let keep = |keep| Destination::file(path.clone(), Rotation { size_max: 10, keep, ..Rotation::default() });
+    series.configure(keep(3));
+    assert_eq!(numbers(&path), [1, 2, 3]);
+    assert!(fs::read_to_string(set_aside_path(&path, 3)).unwrap().starts_with("line 0008"));
+    series.configure(keep(0));
+    assert_eq!(numbers(&path), [0_u32; 0]);
+    assert!(path.exists());
+}
+
+#[test]
+fn where_an_earlier_supervisor_kept_more_files_the_older_ones_go_at_the_first_rotation() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut series, path) = series(dir.path(), 10, 3);
+    series.append(b"line 0000\n", 1).unwrap();
+    for number in [1, 2, 3, 4, 9, 1000] {
+        fs::write(set_aside_path(&path, number), format!("older {number}\n")).unwrap();
+    }
+    fs::write(files::pressed_path(&path, 1000), "older").unwrap();
+    series.append(b"line 0001\n", 1).unwrap();
+    assert_eq!(contents(&path), [&b"older 2\n"[..], b"older 1\n", b"line 0000\n", b"line 0001\n"]);
+    assert_eq!(numbers(&path), [1, 2, 3]);
+}
+
 #[test]
 fn a_rotation_that_a_death_cut_short_is_finished() {
     let dir = tempfile::tempdir().unwrap();
@@ -173,7 +227,7 @@ fn a_rotation_that_a_death_cut_short_is_finished() {
     assert_eq!(all(&path).len(), 4, "readers see every file of it");
     series.append(b"three\n", 1).unwrap();
     assert!(is_quiet(dir.path()));
-    assert_eq!(files(&path).concat(), b"zero\none\ntwo\nthree\n");
+    assert_eq!(contents(&path).concat(), b"zero\none\ntwo\nthree\n");
 }
 
 const HOUR_MS: u64 = 3_600_000;
@@ -194,7 +248,7 @@ fn a_file_is_set_aside_at_a_line_s_end_when_its_part_of_the_day_is_over() {
     assert!(path.exists() && !set_aside_path(&path, 1).exists(), "its last line has no end");
     assert_eq!(series.alarm(), None, "nobody is woken for it again");
     series.append(b"o\nthree\n", end + 5).unwrap();
-    assert_eq!(files(&path), [b"one\ntwo\n".to_vec(), b"three\n".to_vec()]);
+    assert_eq!(contents(&path), [b"one\ntwo\n".to_vec(), b"three\n".to_vec()]);
     let end = series.alarm().unwrap();
     series.ring(end);
     assert_eq!(fs::read(set_aside_path(&path, 1)).unwrap(), b"three\n", "though no byte came");
@@ -223,9 +277,9 @@ fn what_is_set_aside_on_request_ends_with_a_line() {
     series.append(b"one\ntw", 1).unwrap();
     assert_eq!(series.set_aside_now(2), SetAside::AtLineEnd);
     series.append(b"o\nthree\n", 3).unwrap();
-    assert_eq!(files(&path), [b"one\ntwo\n".to_vec(), b"three\n".to_vec()]);
+    assert_eq!(contents(&path), [b"one\ntwo\n".to_vec(), b"three\n".to_vec()]);
     assert_eq!(series.set_aside_now(4), SetAside::Done);
-    assert_eq!(files(&path), [b"one\ntwo\n".to_vec(), b"three\n".to_vec()]);
+    assert_eq!(contents(&path), [b"one\ntwo\n".to_vec(), b"three\n".to_vec()]);
     fs::create_dir_all(path.with_file_name("a.out.log.rotating").join("x")).unwrap();
     series.append(b"four\n", 5).unwrap();
     assert!(matches!(series.set_aside_now(6), SetAside::Failed(_)));
@@ -245,7 +299,7 @@ fn both_files_of_a_service_together_stay_below_their_largest_size_and_the_oldest
         Series::new(destination, dir.path().join("times"))
     };
     let (mut to_out, mut to_err) = (of(&out, &err), of(&err, &out));
-    let total = || [&out, &err].iter().map(|path| files(path).concat().len()).sum::<usize>();
+    let total = || [&out, &err].iter().map(|path| contents(path).concat().len()).sum::<usize>();
     for number in 0..40 {
         to_out.append(format!("out {number:02} 56789\n").as_bytes(), 1).unwrap();
         assert!(total() <= 100, "{number}");
@@ -260,11 +314,11 @@ fn both_files_of_a_service_together_stay_below_their_largest_size_and_the_oldest
         assert!(total() <= 100, "{number}");
     }
     assert_eq!(
-        files(&out).concat(),
+        contents(&out).concat(),
         b"out 39 56789\n",
         "what was set aside of it is older than all of the other"
     );
-    assert!(files(&err).concat().ends_with(b"err 18 56789\nerr 19 56789\n"));
+    assert!(contents(&err).concat().ends_with(b"err 18 56789\nerr 19 56789\n"));
 }
 
 /// Brings so much at once that more is expected, where pipes hold so much; says what.
