@@ -140,6 +140,7 @@ impl Fan {
                 some => some,
             },
         };
+        let waiting = source.waiting().min(bytes_max);
         let bytes = source.look(LOOK_BYTES.min(bytes_max), side)?;
         // What a look shows may end in the midst of a line of which more is in the pipe.
         let is_all = source.waiting().min(bytes_max) <= bytes.len();
@@ -152,7 +153,12 @@ impl Fan {
                 Sent::Done
             }
             (Some(_) | None, _) => match self.pass(&bytes, at_end(lines), unix_ms) {
-                Sent::Done if self.owed == 0 && (!is_all || source.may_be_full()) => {
+                // The rest of a line that came since the look is for another one.
+                Sent::Done
+                    if self.owed == 0
+                        && (bytes.len() < waiting
+                            || source.may_be_full() && source.waiting().min(bytes_max) <= bytes.len()) =>
+                {
                     self.pass(tap::whole_characters(&bytes), OpenLines::Cut, unix_ms)
                 }
                 sent => sent,
