@@ -375,8 +375,8 @@ impl Series {
         let Some(total_max) = rotation.total_max else { return };
         let current_files = 1 + u64::from(beside.is_some());
         let bytes_max = total_max.saturating_sub(current_files.saturating_mul(rotation.size_max));
-        let beside = beside.as_deref();
-        let trimmed = self.shares.while_still(beside, || self.shelf().trim(beside, bytes_max));
+        let trimmed =
+            self.shares.while_still(beside.as_ref(), || self.shelf().trim(beside.as_deref(), bytes_max));
         self.is_untrimmed = trimmed.is_none();
         if let Some(Err(error)) = trimmed {
             tracing::warn!(file = %self.destination.file.display(), %error, "cannot remove old log files");

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -12,7 +12,7 @@ use crate::spec::log::Target;
 /// with: a lock is in the way of nobody who is alone, and a reload that makes services share a file moves none of them to another
 /// thread. Clones are cheap.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shares(Arc<Mutex<BTreeMap<PathBuf, Arc<Shared>>>>);
+pub(super) struct Shares(Arc<Mutex<BTreeMap<Arc<Path>, Arc<Shared>>>>);
 
 /// A stream's share in the series of its file.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Share {
     key: StreamKey,
     destination: Arc<Destination>,
     /// Where its file is.
-    place: PathBuf,
+    place: Arc<Path>,
     writers: Writers,
     shared: Arc<Shared>,
     shares: Shares,
@@ -39,8 +39,8 @@ pub(super) enum Writers {
 #[derive(Debug)]
 struct Shared {
     series: Mutex<Series>,
-    /// In the order of their names.
-    writers: Mutex<BTreeMap<StreamKey, Arc<Destination>>>,
+    /// In the order of their names. Nearly always it is one, for which a tree would take a node of eleven places.
+    writers: Mutex<Vec<(StreamKey, Arc<Destination>)>>,
     are_several: AtomicBool,
 }
 
@@ -56,8 +56,8 @@ impl Shares {
         };
         let place = place(&destination.file);
         let mut all = lock(&self.0);
-        let shared = Arc::clone(all.entry(place.clone()).or_insert_with(|| Arc::new(fresh)));
-        lock(&shared.writers).insert(key.clone(), Arc::clone(&destination));
+        let shared = Arc::clone(all.entry(Arc::clone(&place)).or_insert_with(|| Arc::new(fresh)));
+        shared.take_on(&key, &destination);
         drop(all);
         shared.agree();
         let writers = shared.count();
@@ -65,7 +65,7 @@ impl Shares {
     }
 
     /// Does something while nobody writes into a file or moves those of its series, unless somebody does just then.
-    pub(super) fn while_still<T>(&self, file: Option<&Path>, act: impl FnOnce() -> T) -> Option<T> {
+    pub(super) fn while_still<T>(&self, file: Option<&Arc<Path>>, act: impl FnOnce() -> T) -> Option<T> {
         let Some(file) = file else { return Some(act()) };
         // Who asks has the lock of a series, so that waiting for another one could be for ever.
         let found = try_lock(&self.0)?.get(&place(file)).cloned();
@@ -110,7 +110,7 @@ impl Share {
             return;
         }
         self.destination = Arc::new(destination);
-        lock(&self.shared.writers).insert(self.key.clone(), Arc::clone(&self.destination));
+        self.shared.take_on(&self.key, &self.destination);
         self.shared.agree();
     }
 }
@@ -119,10 +119,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut all = lock(&self.shares.0);
         let mut writers = lock(&self.shared.writers);
-        let is_own = |to: &Arc<Destination>| Arc::ptr_eq(to, &self.destination);
-        if writers.get(&self.key).is_some_and(is_own) {
-            writers.remove(&self.key);
-        }
+        writers.retain(|(_, to)| !Arc::ptr_eq(to, &self.destination));
         if writers.is_empty() {
             all.remove(&self.place);
             return;
@@ -133,6 +130,16 @@ impl Drop for Share {
 }
 
 impl Shared {
+    /// A writer goes there from here on, or goes there by another destination.
+    fn take_on(&self, key: &StreamKey, destination: &Arc<Destination>) {
+        let mut writers = lock(&self.writers);
+        let destination = Arc::clone(destination);
+        match writers.binary_search_by(|(other, _)| other.cmp(key)) {
+            Ok(at) => writers[at].1 = destination,
+            Err(at) => writers.insert(at, (key.clone(), destination)),
+        }
+    }
+
     fn count(&self) -> Writers {
         if self.are_several.load(Ordering::Relaxed) { Writers::Several } else { Writers::One }
     }
@@ -141,8 +148,9 @@ impl Shared {
     fn agree(&self) {
         let mut series = lock(&self.series);
         let writers = lock(&self.writers);
-        let mut writing = writers.values().filter(|to| to.targets.contains(&Target::File));
-        let first = writing.next().or_else(|| writers.values().next()).cloned();
+        let all = || writers.iter().map(|(_, to)| to);
+        let mut writing = all().filter(|to| to.targets.contains(&Target::File));
+        let first = writing.next().or_else(|| all().next()).cloned();
         self.are_several.store(writing.next().is_some(), Ordering::Relaxed);
         drop(writers);
         first.into_iter().for_each(|first| series.configure(first));
@@ -150,12 +158,13 @@ impl Shared {
 }
 
 /// A file by the name of its directory that it has without symbolic links, as far as that is there.
-fn place(file: &Path) -> PathBuf {
+fn place(file: &Arc<Path>) -> Arc<Path> {
     let real = |above: &Path| {
         let rest = file.strip_prefix(above).ok()?;
         fs::canonicalize(above).ok().map(|above| above.join(rest))
     };
-    file.ancestors().skip(1).find_map(real).unwrap_or_else(|| file.to_owned())
+    let found = file.ancestors().skip(1).find_map(real).filter(|found| *found != **file);
+    found.map_or_else(|| Arc::clone(file), Arc::from)
 }
 
 /// Whoever panicked with the lock had changed nothing, or everything.
