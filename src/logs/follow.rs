@@ -53,7 +53,7 @@ struct Track {
 pub const PAUSE: Duration = Duration::from_millis(50);
 
 /// The beginning of a line is handed over when no more of it came for so long: somebody may wait for an answer to it.
-const OPEN_LINE_MS: u64 = 1000;
+pub(super) const OPEN_LINE_MS: u64 = 1000;
 
 /// A look brings so many bytes of a stream. Who writes more is not to wait for a processor that its reader has.
 const LOOK_BYTES: u64 = 64 << 10;
@@ -118,14 +118,14 @@ impl Follower {
     }
 
     /// All whole lines that have come since the last look, and pieces of those that are long, or whose end does not come if
-    /// those are passed on; `unix_ms` is the time they are given.
+    /// those are passed on; `unix_ms` is the time they are given, or was at the look that found them.
     pub(super) fn look(&mut self, unix_ms: u64) -> io::Result<Vec<Fresh>> {
         let mut lines = Vec::new();
         for track in &mut self.tracks {
             track.read(unix_ms, &mut lines)?;
             let is_waited_for = unix_ms.saturating_sub(track.grown_ms) >= OPEN_LINE_MS;
             if self.open_lines == OpenLines::Flushed && is_waited_for {
-                lines.extend(track.hand_over_rest(unix_ms, PieceEnd::GoesOn));
+                lines.extend(track.hand_over_rest(track.grown_ms, PieceEnd::GoesOn));
             }
         }
         Ok(lines)
@@ -140,7 +140,7 @@ impl Follower {
 
     /// What has come since the last look, up to the last line of each stream that is whole or whose run has ended.
     pub(super) fn behind(&self, run_ends: &RunEnds) -> io::Result<Vec<Option<Span>>> {
-        self.tracks.iter().map(|track| track.behind(run_ends, &self.times)).collect()
+        self.tracks.iter().map(|track| track.behind(run_ends, &self.times, self.open_lines)).collect()
     }
 
     /// That was read.
@@ -183,7 +183,7 @@ impl Track {
         Ok(size - place.offset > LOOK_BYTES)
     }
 
-    fn behind(&self, run_ends: &RunEnds, times: &Path) -> io::Result<Option<Span>> {
+    fn behind(&self, run_ends: &RunEnds, times: &Path, open_lines: OpenLines) -> io::Result<Option<Span>> {
         let from = self.place.clone().map(|place| {
             let offset = place.offset.saturating_sub(length(&self.open_line));
             Place { offset, ..place }
@@ -193,7 +193,10 @@ impl Track {
         {
             return Ok(None);
         }
-        let Some(newest) = place::line_end(&self.source, times, run_ends)? else { return Ok(None) };
+        let is_new = self.place.is_none() && open_lines == OpenLines::Flushed;
+        let begun_before_ms = self.since_ms.filter(|_| is_new);
+        let newest = place::line_end(&self.source, times, run_ends, begun_before_ms)?;
+        let Some(newest) = newest else { return Ok(None) };
         let to = match &from {
             // All that it holds is in the file that is held open.
             Some(from) if newest.is_made_of(from) => from.at_end()?,

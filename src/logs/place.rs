@@ -70,8 +70,13 @@ impl Place {
         self.offset == 0 && self.before.is_none()
     }
 
-    /// Goes back to the end of the last line that is whole, or whose run has ended.
-    fn go_to_line_end(&mut self, times: &Path, run_ends_ms: &[u64]) -> io::Result<()> {
+    /// Goes back to the end of the last line that is whole, or whose run has ended, or that began before a time.
+    fn go_to_line_end(
+        &mut self,
+        times: &Path,
+        run_ends_ms: &[u64],
+        begun_before_ms: Option<u64>,
+    ) -> io::Result<()> {
         if self.is_pressed() {
             return Ok(());
         }
@@ -82,11 +87,15 @@ impl Place {
         }
         let times = times::read(times, self.inode);
         let cut = times::cuts(&times, run_ends_ms, size).pop();
-        if let Some(end) = whole.max(cut) {
+        let line_end = whole.max(cut);
+        let modified_ms = times::modified_ms(&self.file.metadata()?);
+        let begun_ms = line_end.and_then(|begin| times::at(&times, begin)).or(modified_ms);
+        let is_old = begun_before_ms.zip(begun_ms).is_some_and(|(before, begun)| begun < before);
+        if let Some(end) = line_end.filter(|end| *end == size || !is_old) {
             self.offset = end;
             return Ok(());
         }
-        // In the midst of a long line, and of no character.
+        // In the midst of a line that is long or old, and of no character.
         let mut last = [0; 4];
         let last = &mut last[..usize::try_from(size.min(4)).unwrap_or_default()];
         self.file.read_exact_at(last, size.saturating_sub(4))?;
@@ -160,14 +169,20 @@ pub(super) fn ends(sources: &[Source], times: &Path) -> io::Result<Vec<Option<Pl
     sources.iter().map(|source| Place::end_of(source, times)).collect()
 }
 
-/// Where the last line of a source ends that is whole or whose run has ended: a follower goes on from there.
+/// Where the last line of a source ends that is whole or whose run has ended: a follower goes on from there. What is there of a
+/// line that began before a time, in milliseconds since 1970 UTC, is a piece of its own, and the end of its rest is not awaited.
 ///
 /// # Errors
 /// As with [`ends`].
-pub(super) fn line_end(source: &Source, times: &Path, run_ends: &RunEnds) -> io::Result<Option<Place>> {
+pub(super) fn line_end(
+    source: &Source,
+    times: &Path,
+    run_ends: &RunEnds,
+    begun_before_ms: Option<u64>,
+) -> io::Result<Option<Place>> {
     let Some(mut place) = Place::end_of(source, times)? else { return Ok(None) };
     // One that cannot be read is for the reader to tell.
-    let _ = place.go_to_line_end(times, run_ends.of(&source.service));
+    let _ = place.go_to_line_end(times, run_ends.of(&source.service), begun_before_ms);
     Ok(Some(place))
 }
 

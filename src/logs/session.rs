@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::thread;
 
 use super::envelope::OpenLines;
-use super::follow::{Follower, PAUSE};
+use super::follow::{Follower, OPEN_LINE_MS, PAUSE};
 use super::merge::Span;
 use super::place::{self, Place};
 use super::query::{self, Item, Note, Query, Source, Told};
@@ -117,13 +117,8 @@ impl Session<'_> {
         run_ends: RunEnds,
         listener: &mut (impl Listener + Send),
     ) -> io::Result<()> {
-        // A line is searched as a whole; nobody waits for an answer to what was not found yet.
-        let open_lines = match self.query.pattern {
-            Some(_) => OpenLines::Awaited,
-            None => OpenLines::Flushed,
-        };
         let Query { sources, times, .. } = self.query.clone();
-        let follower = Follower::new(sources, ends, open_lines, times);
+        let follower = Follower::new(sources, ends, self.open_lines(), times);
         let (ended, leaving) = (BTreeSet::new(), BTreeSet::new());
         let mut course = Course { follower, held: Vec::new(), ended, leaving, run_ends };
         while listener.rest().is_continue() {
@@ -165,7 +160,23 @@ impl Session<'_> {
         let Query { sources, times, .. } = self.query;
         match self.going {
             Going::AsFarAsItIs => place::ends(sources, times),
-            Going::On => sources.iter().map(|source| place::line_end(source, times, run_ends)).collect(),
+            Going::On => {
+                let begun_before_ms = match self.open_lines() {
+                    OpenLines::Flushed => Some((self.unix_ms)().saturating_sub(OPEN_LINE_MS)),
+                    OpenLines::Awaited | OpenLines::Cut => None,
+                };
+                let line_end = |source| place::line_end(source, times, run_ends, begun_before_ms);
+                sources.iter().map(line_end).collect()
+            }
+        }
+    }
+
+    /// What becomes of a line whose end does not come. It is searched as a whole; nobody waits for an answer to what was not
+    /// found yet.
+    fn open_lines(&self) -> OpenLines {
+        match self.query.pattern {
+            Some(_) => OpenLines::Awaited,
+            None => OpenLines::Flushed,
         }
     }
 

@@ -29,6 +29,7 @@ mod long;
 mod making;
 mod marks;
 mod moving;
+mod open_lines;
 mod rotated;
 mod sharing;
 mod streams;

@@ -1,9 +1,12 @@
 //! Lines as services write them: very long, without an end, no text, or meant for a terminal.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use crate::harness::{Fleet, procman, wait_until};
+use crate::log_targets::get;
 
 const LONG: usize = 100_000_000;
 
@@ -59,6 +62,36 @@ fn a_line_whose_end_does_not_come_is_shown_all_the_same() {
     let mut seen = [0; 16];
     follower.stdout.take().unwrap().read_exact(&mut seen).unwrap();
     assert_eq!(&seen, b"hello\npassword: ");
+    let _ = (follower.kill(), follower.wait());
+}
+
+#[test]
+fn who_follows_is_told_when_an_old_line_without_an_end_arrived_and_then_of_its_rest_alone() {
+    let fleet = Fleet::new(
+        "[services.a]\ncommand = ['sh', '-c', 'echo hello; printf \"password: \"; \
+         while ! test -e go; do sleep 0.02; done; echo right; exec sleep 600']\nmin_uptime = \"1ms\"\n",
+    );
+    fleet.run("up -q").expect(0);
+    let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let mut asked = wait_until("it has asked for more than a second", || {
+        let asked = fleet.run("logs a --json -n 1").expect(0).stdout;
+        let asked = (!asked.is_empty()).then(|| parse(&asked)).filter(|it| it["line"] == "password: ")?;
+        let arrived: jiff::Timestamp = asked["time"].as_str()?.parse().ok()?;
+        (jiff::Timestamp::now().duration_since(arrived).as_millis() > 1100).then_some(asked)
+    });
+    asked["partial"] = true.into();
+    let mut follower = fleet.spawn("logs a -f --json -n 1");
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut socket = get(&fleet, "/v1/logs?services=a&follow=true&lines=1").lines().map_while(Result::ok);
+    let mut told = || {
+        let of_socket = socket.find(|line| line.starts_with('{')).unwrap();
+        [parse(&lines.next().unwrap()), parse(&of_socket)]
+    };
+    assert_eq!(told(), [asked.clone(), asked]);
+    std::fs::write(fleet.path().join("go"), "").unwrap();
+    for rest in told() {
+        assert_eq!((rest["line"].as_str(), rest.get("partial")), (Some("right"), None));
+    }
     let _ = (follower.kill(), follower.wait());
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::rotated::compress_all;
 use super::{name, rotation, series, written};
 use crate::logs::envelope::OpenLines;
-use crate::logs::follow::Follower;
+use crate::logs::follow::{Follower, Fresh};
 use crate::logs::place::ends;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::session::{Going, Listener, Session};
@@ -13,7 +13,7 @@ use crate::logs::{files, times};
 use crate::vocab::stream::Stream;
 
 /// What a follower says in three looks at a line that begins before the first and ends before the last of them, a second and more later.
-fn told(open_lines: OpenLines) -> Vec<Vec<String>> {
+fn told(open_lines: OpenLines) -> Vec<Vec<(u64, String)>> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.log");
     fs::write(&file, "").unwrap();
@@ -28,16 +28,16 @@ fn told(open_lines: OpenLines) -> Vec<Vec<String>> {
         let so_far = fs::read_to_string(&file).unwrap();
         fs::write(&file, so_far + text).unwrap();
         let lines = follower.look(*unix_ms).unwrap().into_iter();
-        lines.map(|fresh| String::from_utf8(fresh.line.bytes).unwrap()).collect()
+        lines.map(|Fresh { line, .. }| (line.unix_ms, String::from_utf8(line.bytes).unwrap())).collect()
     });
     looks.collect()
 }
 
 #[test]
 fn a_line_whose_end_is_late_is_shown_as_it_comes_and_searched_as_a_whole() {
-    let nothing = Vec::<String>::new;
-    assert_eq!(told(OpenLines::Flushed), [nothing(), vec!["con".to_owned()], vec!["nected".to_owned()]]);
-    assert_eq!(told(OpenLines::Awaited), [nothing(), nothing(), vec!["connected".to_owned()]]);
+    let line = |unix_ms: u64, text: &str| vec![(unix_ms, text.to_owned())];
+    assert_eq!(told(OpenLines::Flushed), [vec![], line(1_000, "con"), line(2_500, "nected")]);
+    assert_eq!(told(OpenLines::Awaited), [vec![], vec![], line(2_500, "connected")]);
 }
 
 /// Hears lines until it has so many, or a minute is over.
