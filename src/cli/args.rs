@@ -258,7 +258,7 @@ pub struct Logs {
     /// Only what was written before that
     #[arg(long, value_name = "WHEN", conflicts_with = "follow", allow_hyphen_values = true)]
     pub until: Option<When>,
-    /// Only lines that match
+    /// Only lines that match; in lines over 1 MiB, matches of up to 64 KiB are found
     #[arg(long, value_name = "REGEX")]
     pub grep: Option<String>,
     /// Only standard output

@@ -3,7 +3,7 @@ use jiff::{Timestamp, Zoned};
 
 use super::engine::Engine;
 use crate::logs::pattern::Pattern;
-use crate::logs::piece::PieceEnd;
+use crate::logs::piece::{PieceBegin, PieceEnd};
 use crate::logs::query::{self, Item, Line, Note, Query, Streams, Told};
 use crate::logs::wanted::Wanted;
 use crate::protocol::logs::{LogItem, LogLine, LogMark, LogNote, LogsQuery, NoteKind, rfc_3339};
@@ -53,11 +53,12 @@ impl Engine {
 /// An item as it crosses the socket, which is as `--json` has it.
 pub fn on_the_wire(item: Item) -> LogItem {
     match item {
-        Item::Line(Line { service, stream, unix_ms, bytes, end }) => LogItem::Line(LogLine {
+        Item::Line(Line { service, stream, unix_ms, bytes, begin, end }) => LogItem::Line(LogLine {
             service,
             stream,
             time: rfc_3339(unix_ms),
             line: String::from_utf8_lossy(&bytes).into_owned(),
+            continued: begin == PieceBegin::Midst,
             partial: end == PieceEnd::GoesOn,
         }),
         Item::Mark(mark) => LogItem::Mark(LogMark::new(mark)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::envelope::OpenLines;
 use super::merge::Span;
-use super::piece::PieceEnd;
+use super::piece::{PieceBegin, PieceEnd};
 use super::place::{self, Place};
 use super::query::{Line, Source};
 use super::reader::{From, PIECE_BYTES};
@@ -45,6 +45,8 @@ struct Track {
     since_ms: Option<u64>,
     /// The beginning of a line whose end has not come.
     open_line: Vec<u8>,
+    /// What stands before that.
+    begin: PieceBegin,
     /// When more of it came at last.
     grown_ms: u64,
 }
@@ -155,10 +157,12 @@ impl Follower {
 
 impl Track {
     fn new(source: Source, place: Option<Place>, since_ms: Option<u64>) -> Self {
-        Self { source, heir: None, place, since_ms, open_line: Vec::new(), grown_ms: 0 }
+        let begin = place.as_ref().map_or(PieceBegin::Line, Place::begin);
+        Self { source, heir: None, place, since_ms, open_line: Vec::new(), begin, grown_ms: 0 }
     }
 
     fn go_to(&mut self, place: Option<Place>) {
+        self.begin = place.as_ref().map_or(PieceBegin::Line, Place::begin);
         self.place = place;
         self.open_line.clear();
     }
@@ -178,6 +182,7 @@ impl Track {
         let size = place.file.metadata()?.len();
         if size < place.offset {
             place.offset = 0;
+            self.begin = PieceBegin::Line;
             self.open_line.clear();
         }
         Ok(size - place.offset > LOOK_BYTES)
@@ -260,7 +265,9 @@ impl Track {
         let rest = self.open_line.split_off(whole);
         let mut bytes = std::mem::replace(&mut self.open_line, rest);
         bytes.truncate(bytes.len() - usize::from(end == PieceEnd::Line));
-        Line { service: service.clone(), stream: *stream, unix_ms, bytes, end }
+        let after = if end == PieceEnd::GoesOn { PieceBegin::Midst } else { PieceBegin::Line };
+        let begin = std::mem::replace(&mut self.begin, after);
+        Line { service: service.clone(), stream: *stream, unix_ms, bytes, begin, end }
     }
 }
 

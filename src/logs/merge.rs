@@ -3,7 +3,7 @@ use std::io;
 use std::path::Path;
 
 use super::pattern::Pattern;
-use super::piece::PieceEnd;
+use super::piece::{PieceBegin, PieceEnd};
 use super::place::Place;
 use super::query::{Item, Line, Note, Source, Told};
 use super::reader::{From, Passage, Reader, Scope, TimedLine, Unreadable};
@@ -106,18 +106,17 @@ impl Merge {
             self.unfinished = None;
             Ok(Some(Item::Note(Note { service: service.clone(), unix_ms, told })))
         };
-        let TimedLine { bytes, end, .. } = match passage {
+        let TimedLine { bytes, begin, end, .. } = match passage {
             Passage::Line(line) => line,
             Passage::Missing(bytes) => return tell(Told::Missing { stream, bytes }),
             Passage::Unreadable(Unreadable { file, why, .. }) => {
                 return tell(Told::Unreadable { stream, file, why });
             }
         };
-        // Where lines are searched for, the pieces that match need not follow each other. A file that somebody cut short
-        // meanwhile has no more of its line.
-        let goes_on = end == PieceEnd::GoesOn && lane.next.is_some() && lane.reader.reads_all();
+        // A file that somebody cut short meanwhile has no more of its line.
+        let goes_on = end == PieceEnd::GoesOn && lane.is_in_midst_of_line();
         self.unfinished = goes_on.then_some(at);
-        Ok(Some(Item::Line(Line { service, stream, unix_ms, bytes, end })))
+        Ok(Some(Item::Line(Line { service, stream, unix_ms, bytes, begin, end })))
     }
 
     fn pass_over(&mut self, lines: usize) -> io::Result<VecDeque<Note>> {
@@ -136,6 +135,14 @@ impl Merge {
 }
 
 impl Lane {
+    /// Whether what comes next is no other line.
+    fn is_in_midst_of_line(&self) -> bool {
+        self.next.as_ref().is_some_and(|next| match &next.passage {
+            Passage::Line(line) => line.begin == PieceBegin::Midst,
+            Passage::Missing(_) | Passage::Unreadable(_) => true,
+        })
+    }
+
     fn advance(&mut self) -> io::Result<()> {
         let Some(passage) = self.reader.next()? else { return Ok(()) };
         let unix_ms = match &passage {

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::content::Content;
 use super::pattern::Pattern;
-use super::piece::PieceEnd;
+use super::piece::{PieceBegin, PieceEnd};
 use super::reader::{PIECE_BYTES, Scope, TimedLine};
 use super::tap::whole_characters;
 use super::times::{self, Entry};
@@ -44,6 +44,12 @@ pub(super) struct Open {
     block: Vec<u8>,
     start: usize,
     whole: usize,
+    /// How far the line is that lies at `start`.
+    line: Course,
+    /// The pieces of that line that were passed over before one of them was found to match.
+    earlier: Option<Box<Self>>,
+    /// What those were read from.
+    behind: Option<Content>,
     /// Where `start` lies in the file.
     pub(super) offset: u64,
     /// Where the file is read to at first: its end, or that of a run.
@@ -57,6 +63,24 @@ pub(super) struct Open {
     pub(super) failure: Option<io::Error>,
     wanted: Wanted,
 }
+
+/// How far a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// It begins.
+    Begins,
+    /// What lies before and from there on was not found to match.
+    PassedOver { from: u64 },
+    /// Its beginning was handed over, and so is the rest.
+    HandedOver,
+}
+
+/// So much of a piece that did not match is searched once more with the next one: a match of that length lies in one of them
+/// or in this.
+const OVERLAP_BYTES: usize = 64 * 1024;
+
+/// The longest character: what it is tells whether a word begins behind it.
+const CHARACTER_BYTES: usize = 4;
 
 /// So many bytes are read at once.
 const BLOCK_BYTES: u64 = 64 * 1024;
@@ -91,6 +115,9 @@ impl Open {
             block,
             start: 0,
             whole,
+            line: Course::Begins,
+            earlier: None,
+            behind: None,
             offset,
             section_end,
             stretch,
@@ -101,10 +128,22 @@ impl Open {
             wanted,
         };
         match start {
-            Some(start) => open.go_to(start),
+            Some(start) => {
+                open.go_to(start);
+                open.line = open.course_at(start);
+            }
             None => open.skip_to(from),
         }
         open
+    }
+
+    /// How far the line is that lies at an offset, if what is before that is not read.
+    fn course_at(&self, offset: u64) -> Course {
+        let is_cut = self.stretch.cuts.contains(&offset);
+        match !is_cut && self.file.get_ref().is_in_midst_of_line(offset) {
+            true => Course::PassedOver { from: offset },
+            false => Course::Begins,
+        }
     }
 
     /// Goes to an offset, or behind the line that it lies in the midst of.
@@ -132,30 +171,38 @@ impl Open {
 
     /// What was read is handed over, and what follows is of another run, if anything is; says whether it is.
     fn begin_section(&mut self) -> bool {
+        self.line = Course::Begins;
         self.section_end = self.stretch.section_end(self.offset);
         self.file.set_limit(self.section_end.saturating_sub(self.offset));
         self.section_end > self.offset
     }
 
-    /// The next line that matches, or the next piece of one.
+    /// The next line that matches, or the next piece of one. All pieces of a line are handed over when one of them matches.
     pub(super) fn next(&mut self, pattern: Option<&Pattern>) -> Option<TimedLine> {
         loop {
+            if let Some(piece) = self.next_earlier() {
+                return Some(piece);
+            }
             let lines = &self.block[self.start..self.whole];
             let found = match pattern {
-                Some(pattern) => pattern.find_line(lines),
-                None => memchr::memchr(b'\n', lines).map(|end| 0..end),
+                Some(pattern) if self.line == Course::Begins => pattern.find_line(lines),
+                Some(_) | None => memchr::memchr(b'\n', lines).map(|end| 0..end),
             };
-            if let Some(found) = found {
-                return Some(self.take(found, PieceEnd::Line));
-            }
-            self.pass(lines.len());
-            let (length, end) = match self.fill() {
-                Filled::Lines => continue,
-                // There is more of this line: that much is not all that was read.
-                Filled::Piece => (whole_characters(&self.block[..PIECE_BYTES]).len(), PieceEnd::GoesOn),
-                Filled::Rest => (self.block.len(), self.rest_end()),
+            let is_found = found.is_some() && self.line == Course::Begins;
+            let (found, end) = match found {
+                Some(found) => (found, PieceEnd::Line),
+                None => {
+                    self.pass(lines.len());
+                    let (length, end) = match self.fill() {
+                        Filled::Lines => continue,
+                        // There is more of this line: that much is not all that was read.
+                        Filled::Piece => (self.piece_length(), PieceEnd::GoesOn),
+                        Filled::Rest => (self.block.len() - self.start, self.rest_end()),
+                    };
+                    (0..length, end)
+                }
             };
-            if length == 0 {
+            if found.is_empty() && end != PieceEnd::Line {
                 // A file that somebody cut short ends before its section does.
                 let is_whole = self.offset == self.section_end && self.failure.is_none();
                 if is_whole && self.begin_section() {
@@ -163,16 +210,92 @@ impl Open {
                 }
                 return None;
             }
-            if pattern.is_none_or(|pattern| pattern.is_match(&self.block[..length])) {
-                return Some(self.take(0..length, end));
+            if !is_found && pattern.is_some_and(|pattern| !self.is_wanted(pattern, found.len(), end)) {
+                self.pass_over(found.len(), end);
+            } else if !self.look_back() {
+                return Some(self.take(found, end));
             }
-            self.pass(length);
         }
+    }
+
+    /// Whether the next piece matches, or its line did.
+    fn is_wanted(&self, pattern: &Pattern, length: usize, end: PieceEnd) -> bool {
+        let piece_end = self.start + length;
+        let (from, begin, before) = match self.line {
+            Course::HandedOver => return true,
+            Course::Begins => (self.start, PieceBegin::Line, 0),
+            // What lies before it was kept of the piece before, if that was read.
+            Course::PassedOver { .. } => (0, PieceBegin::Midst, CHARACTER_BYTES.min(self.start)),
+        };
+        let to = match end {
+            PieceEnd::GoesOn => self.block.len(),
+            PieceEnd::Line | PieceEnd::Open => piece_end,
+        };
+        let is_known_before = begin == PieceBegin::Line || before > 0;
+        let is_known_behind = end != PieceEnd::GoesOn || to > piece_end;
+        if is_known_before && is_known_behind {
+            return pattern.is_match_within(&self.block[from..to], before..piece_end - from);
+        }
+        pattern.is_match_alone(&self.block[from..piece_end], begin, end)
+    }
+
+    /// Passes a piece that does not match.
+    fn pass_over(&mut self, length: usize, end: PieceEnd) {
+        let from = match self.line {
+            Course::Begins | Course::HandedOver => self.offset,
+            Course::PassedOver { from } => from,
+        };
+        self.line = match end {
+            PieceEnd::GoesOn => Course::PassedOver { from },
+            PieceEnd::Line | PieceEnd::Open => Course::Begins,
+        };
+        self.pass(length + usize::from(end == PieceEnd::Line));
+    }
+
+    /// Pieces that were passed over come first; says whether there are any.
+    fn look_back(&mut self) -> bool {
+        let Course::PassedOver { from } = self.line else { return false };
+        self.line = Course::HandedOver;
+        if from == self.offset {
+            return false;
+        }
+        let content = self.behind.take().unwrap_or_else(|| self.file.get_ref().again());
+        let (limit, cuts) = (self.offset, self.stretch.cuts.clone());
+        let opened = Opened {
+            content,
+            stretch: Stretch { from, to: limit, limit, line_end: PieceEnd::GoesOn, cuts },
+            times: self.times.clone(),
+            modified_ms: self.modified_ms,
+            before: self.before,
+            wanted: self.wanted.clone(),
+        };
+        self.earlier = Some(Box::new(Self::at(Some(from), opened)));
+        true
+    }
+
+    /// The next of those.
+    fn next_earlier(&mut self) -> Option<TimedLine> {
+        let mut earlier = self.earlier.take()?;
+        let piece = earlier.next(None);
+        if piece.is_some() {
+            self.earlier = Some(earlier);
+            return piece;
+        }
+        if let Some(error) = earlier.failure {
+            self.give_up(error);
+        }
+        self.behind = Some(earlier.file.into_inner());
+        None
+    }
+
+    /// How long the next piece of a line is that goes on.
+    fn piece_length(&self) -> usize {
+        whole_characters(&self.block[self.start..self.start + PIECE_BYTES]).len()
     }
 
     /// How what was read ends that has no newline.
     fn rest_end(&self) -> PieceEnd {
-        let end = self.offset + u64::try_from(self.block.len()).unwrap_or_default();
+        let end = self.offset + u64::try_from(self.block.len() - self.start).unwrap_or_default();
         if end == self.stretch.limit { self.stretch.line_end } else { PieceEnd::Open }
     }
 
@@ -180,7 +303,15 @@ impl Open {
     fn take(&mut self, found: Range<usize>, end: PieceEnd) -> TimedLine {
         self.pass(found.start);
         let line = self.start..self.start + found.len();
-        let taken = TimedLine { unix_ms: self.time(), bytes: self.block[line].to_vec(), end };
+        let begin = match self.line {
+            Course::Begins => PieceBegin::Line,
+            Course::PassedOver { .. } | Course::HandedOver => PieceBegin::Midst,
+        };
+        let taken = TimedLine { unix_ms: self.time(), bytes: self.block[line].to_vec(), begin, end };
+        self.line = match end {
+            PieceEnd::GoesOn => Course::HandedOver,
+            PieceEnd::Line | PieceEnd::Open => Course::Begins,
+        };
         self.pass(found.len() + usize::from(end == PieceEnd::Line));
         taken
     }
@@ -194,16 +325,20 @@ impl Open {
     /// Reads on until there is a whole line, more than a piece, or no more.
     fn fill(&mut self) -> Filled {
         thread::give_way();
-        self.block.drain(..self.start);
-        self.start = 0;
-        self.whole = 0;
+        let kept = match self.line {
+            Course::Begins => 0,
+            Course::PassedOver { .. } | Course::HandedOver => self.start.min(OVERLAP_BYTES),
+        };
+        self.block.drain(..self.start - kept);
+        self.start = kept;
+        self.whole = kept;
         if self.wanted.is_over() {
-            self.block.clear();
+            self.block.truncate(kept);
             return Filled::Rest;
         }
         loop {
             let known = self.block.len();
-            if known > PIECE_BYTES {
+            if known - self.start > PIECE_BYTES {
                 return Filled::Piece;
             }
             // What was read before an error counts.

@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
+use super::piece::PieceBegin;
 use super::query::Item;
 use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::name::ServiceName;
@@ -12,14 +13,19 @@ pub(super) struct Outlet<S> {
     last: Option<usize>,
     kept: VecDeque<Item>,
     lines: usize,
+    /// How many pieces of the last line came.
+    pieces: usize,
     /// Who has something before what comes.
     known: BTreeSet<ServiceName>,
     sink: S,
 }
 
+/// Of each of the last lines so many pieces are kept, which is 16 MiB, and how those end tells that it goes on.
+const PIECES_MAX: usize = 16;
+
 impl<S: FnMut(Item) -> ControlFlow<()>> Outlet<S> {
     pub(super) fn new(last: Option<usize>, sink: S) -> Self {
-        Self { last, kept: VecDeque::new(), lines: 0, known: BTreeSet::new(), sink }
+        Self { last, kept: VecDeque::new(), lines: 0, pieces: 0, known: BTreeSet::new(), sink }
     }
 
     /// The next by time.
@@ -33,7 +39,16 @@ impl<S: FnMut(Item) -> ControlFlow<()>> Outlet<S> {
         if self.lines == 0 && !is_note(&item) {
             self.kept.retain(is_note);
         }
-        self.lines += usize::from(is_line(&item));
+        match &item {
+            Item::Line(line) if line.begin == PieceBegin::Line => {
+                (self.lines, self.pieces) = (self.lines + 1, 1)
+            }
+            Item::Line(_) => self.pieces += 1,
+            Item::Mark(_) | Item::Note(_) => (),
+        }
+        if self.pieces > PIECES_MAX && is_line(&item) {
+            return ControlFlow::Continue(());
+        }
         self.kept.push_back(item);
         match self.last {
             None if self.lines > 0 => self.kept.drain(..).try_for_each(&mut self.sink),
@@ -45,13 +60,13 @@ impl<S: FnMut(Item) -> ControlFlow<()>> Outlet<S> {
         }
     }
 
-    /// And the marks before the next one.
+    /// And its other pieces, and the marks before the next one.
     fn drop_first_line(&mut self) {
         let Some(first) = self.kept.iter().position(is_line) else { return };
         self.kept.remove(first);
         self.lines -= 1;
         let mut at = first;
-        while let Some(item) = self.kept.get(at).filter(|item| !is_line(item)) {
+        while let Some(item) = self.kept.get(at).filter(|item| !begins_line(item)) {
             if is_note(item) {
                 at += 1;
             } else {
@@ -88,6 +103,13 @@ impl<S: FnMut(Item) -> ControlFlow<()>> Outlet<S> {
 fn is_line(item: &Item) -> bool {
     match item {
         Item::Line(_) => true,
+        Item::Mark(_) | Item::Note(_) => false,
+    }
+}
+
+fn begins_line(item: &Item) -> bool {
+    match item {
+        Item::Line(line) => line.begin == PieceBegin::Line,
         Item::Mark(_) | Item::Note(_) => false,
     }
 }

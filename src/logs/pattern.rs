@@ -4,7 +4,12 @@ use std::ops::Range;
 use grep_matcher::{LineMatchKind, Matcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use memchr::memmem::Finder;
+use regex_automata::util::syntax;
+use regex_automata::{Input, meta};
 use regex_syntax::hir::{Hir, HirKind};
+
+use super::piece::{PieceBegin, PieceEnd};
+use super::query::Line;
 
 /// A regular expression that lines are searched for. Blocks of many lines are searched at once, which is what makes a
 /// search as fast as grep(1): most lines are never looked at one by one.
@@ -12,6 +17,8 @@ use regex_syntax::hir::{Hir, HirKind};
 pub struct Pattern {
     matcher: RegexMatcher,
     sieve: Sieve,
+    /// The same pattern for pieces of a line, where a text ends before or behind what is searched.
+    within: meta::Regex,
 }
 
 /// How the lines of a block are found that may match.
@@ -42,17 +49,44 @@ impl Pattern {
         let mut lines = RegexMatcherBuilder::new();
         let matcher = lines.multi_line(true).line_terminator(Some(b'\n')).build(text);
         let matcher = matcher.map_err(|error| bad(&error))?;
+        let within = meta::Regex::builder()
+            .configure(meta::Config::new().utf8_empty(false))
+            .syntax(syntax::Config::new().multi_line(true).utf8(false))
+            .build(text)
+            .map_err(|error| bad(&error))?;
         let sieve = match (contained(&pattern), matcher.line_terminator()) {
             (Some(text), _) => Sieve::Contained(Box::new(Finder::new(&text).into_owned())),
             (None, Some(_)) => Sieve::Matcher,
             (None, None) => Sieve::EachLine,
         };
-        Ok(Self { matcher, sieve })
+        Ok(Self { matcher, sieve, within })
     }
 
     /// Whether a line without its newline matches.
     pub fn is_match(&self, line: &[u8]) -> bool {
         self.matcher.is_match(line).unwrap_or(false)
+    }
+
+    /// Whether a piece of a line matches, which lies there in its line or in a part of that: the line begins and ends where the
+    /// text does. What lies beside the piece tells whether a word ends at its edge.
+    pub(super) fn is_match_within(&self, text: &[u8], piece: Range<usize>) -> bool {
+        self.within.is_match(Input::new(text).span(piece))
+    }
+
+    /// Whether a line matches, or a piece of one by what itself has.
+    pub(super) fn is_match_of(&self, line: &Line) -> bool {
+        self.is_match_alone(&line.bytes, line.begin, line.end)
+    }
+
+    /// The same for its bytes.
+    pub(super) fn is_match_alone(&self, bytes: &[u8], begin: PieceBegin, end: PieceEnd) -> bool {
+        let (before, after): (&[u8], &[u8]) = match (begin, end) {
+            (PieceBegin::Line, PieceEnd::Line | PieceEnd::Open) => return self.is_match(bytes),
+            (PieceBegin::Line, PieceEnd::GoesOn) => (b"", UNKNOWN),
+            (PieceBegin::Midst, PieceEnd::Line | PieceEnd::Open) => (UNKNOWN, b""),
+            (PieceBegin::Midst, PieceEnd::GoesOn) => (UNKNOWN, UNKNOWN),
+        };
+        self.is_match_within(&[before, bytes, after].concat(), before.len()..before.len() + bytes.len())
     }
 
     /// The first line of `block` that matches, without its newline. The block begins at the beginning of a line, and
@@ -92,6 +126,9 @@ fn contained(pattern: &Hir) -> Option<Box<[u8]>> {
     let length_of_first = text(first).map_or(0, |text| text.len());
     others.iter().filter_map(text).max_by_key(|text| text.len()).filter(|text| text.len() > length_of_first)
 }
+
+/// Stands for what a line has beside a piece: no character, and no end of the line.
+const UNKNOWN: &[u8] = b"\xff";
 
 #[cfg(test)]
 mod tests {

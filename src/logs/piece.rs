@@ -1,3 +1,12 @@
+/// What stands before a piece of what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PieceBegin {
+    /// Nothing: a line begins.
+    Line,
+    /// More of the same line.
+    Midst,
+}
+
 /// What follows a piece of what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PieceEnd {

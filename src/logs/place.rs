@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{self, Found};
-use super::piece::PieceEnd;
+use super::piece::{PieceBegin, PieceEnd};
 use super::plan::{TRIES, of_file};
 use super::query::Source;
 use super::run_ends::RunEnds;
@@ -103,6 +103,14 @@ impl Place {
         self.offset = size - u64::try_from(rest).unwrap_or_default();
         self.line_end = PieceEnd::GoesOn;
         Ok(())
+    }
+
+    /// What stands before what comes next, if it is where a follower goes on.
+    pub(super) fn begin(&self) -> PieceBegin {
+        match self.line_end {
+            PieceEnd::GoesOn => PieceBegin::Midst,
+            PieceEnd::Line | PieceEnd::Open => PieceBegin::Line,
+        }
     }
 
     /// Whether its file was compressed: nothing is written to it any more.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::merge::{Interest, Merge, Span};
 use super::outlet::Outlet;
 use super::pattern::Pattern;
-use super::piece::PieceEnd;
+use super::piece::{PieceBegin, PieceEnd};
 use super::place::Place;
 use super::reader::From;
 use super::run_ends::RunEnds;
@@ -63,6 +63,8 @@ pub struct Line {
     pub unix_ms: u64,
     /// Its bytes without the newline: all of them, or a piece of a line that is very long. Pieces of a line follow each other.
     pub bytes: Vec<u8>,
+    /// What stands before them.
+    pub begin: PieceBegin,
     /// What follows them.
     pub end: PieceEnd,
 }

@@ -6,7 +6,7 @@ use super::content::Content;
 use super::last;
 use super::open::{Open, Opened, Stretch};
 use super::pattern::Pattern;
-use super::piece::PieceEnd;
+use super::piece::{PieceBegin, PieceEnd};
 use super::place::Place;
 use super::plan::{Plan, of_file};
 use super::times;
@@ -90,6 +90,7 @@ pub(super) struct Unreadable {
 pub(super) struct TimedLine {
     pub(super) unix_ms: u64,
     pub(super) bytes: Vec<u8>,
+    pub(super) begin: PieceBegin,
     pub(super) end: PieceEnd,
 }
 
@@ -138,11 +139,6 @@ impl Reader {
             lines += usize::from(piece.end != PieceEnd::GoesOn);
         }
         Ok(lines)
-    }
-
-    /// Whether it gives every line, and not those alone that match.
-    pub(super) fn reads_all(&self) -> bool {
-        self.scope.pattern.is_none()
     }
 
     /// What comes next; none at the end.

@@ -254,7 +254,7 @@ impl Session<'_> {
         let pattern = self.query.pattern.as_ref();
         items.retain(|item| match item {
             Item::Line(line) if self.query.is_early(line) => false,
-            Item::Line(line) => pattern.is_none_or(|pattern| pattern.is_match(&line.bytes)),
+            Item::Line(line) => pattern.is_none_or(|pattern| pattern.is_match_of(line)),
             Item::Mark(mark) => self.query.wants(mark),
             Item::Note(_) => true,
         });

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::follow::Fresh;
-use super::piece::PieceEnd;
+use super::piece::{PieceBegin, PieceEnd};
 use super::query::{Item, Line};
 use super::run_ends::RunEnds;
 use super::times;
@@ -39,7 +39,8 @@ pub(super) fn weave(fresh: Vec<Fresh>, marks: &mut Vec<Mark>, run_ends: &RunEnds
 
 /// A line, or its parts where runs ended in its midst, with the times at which they arrived.
 fn cut(fresh: Fresh, index: &[times::Entry], cuts: &[u64]) -> Vec<Line> {
-    let Fresh { line: Line { service, stream, unix_ms, bytes, end }, offset, .. } = fresh;
+    let Fresh { line: Line { service, stream, unix_ms, bytes, begin: mut line_begin, end }, offset, .. } =
+        fresh;
     let behind = offset + bytes.len() as u64;
     let is_run_over = index.is_empty() || cuts.last() == Some(&u64::MAX);
     let later = cuts[cuts.partition_point(|cut| *cut <= offset)..].iter().copied();
@@ -55,7 +56,9 @@ fn cut(fresh: Fresh, index: &[times::Entry], cuts: &[u64]) -> Vec<Line> {
         let from = std::mem::replace(&mut begin, to);
         let at = |place: u64| usize::try_from(place - offset).unwrap_or(bytes.len());
         let unix_ms = times::at(index, from).unwrap_or(unix_ms);
-        Line { service: service.clone(), stream, unix_ms, bytes: bytes[at(from)..at(to)].to_vec(), end }
+        let begin = std::mem::replace(&mut line_begin, PieceBegin::Line);
+        let bytes = bytes[at(from)..at(to)].to_vec();
+        Line { service: service.clone(), stream, unix_ms, bytes, begin, end }
     };
     ends.map(part).collect()
 }

@@ -62,7 +62,10 @@ pub struct LogLine {
     pub time: String,
     /// The line without its end; bytes that are not UTF-8 are U+FFFD.
     pub line: String,
-    /// Whether it goes on in the next one of its stream: it is longer than 1 MiB, or its end has not come for a second.
+    /// Whether it goes on with a line that began before it; that beginning is not given where a search that follows did not find it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continued: bool,
+    /// Whether its line goes on behind it: it is longer than 1 MiB, or its end has not come for a second.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
 }

@@ -8,7 +8,7 @@ use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::cli::render::log::{LogText, Pieces, told};
+use crate::cli::render::log::{LogText, Pieces, Seam, told};
 use crate::daemon::log_feed::LogFeed;
 use crate::daemon::log_query;
 use crate::logs::files;
@@ -73,10 +73,10 @@ pub(in crate::cli) fn run(context: &Context, args: &args::Logs) -> Result<(), Fa
         unix_ms: || u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default(),
         feed: &mut feed,
     };
-    let pieces = if args.grep.is_some() { Pieces::Apart } else { Pieces::Joined };
+    let pieces = if args.grep.is_some() { Pieces::Found } else { Pieces::Joined };
     let form = match (args.json, args.raw) {
         (true, _) => Form::Json,
-        (false, true) => Form::Raw,
+        (false, true) => Form::Raw(Seam::default()),
         (false, false) => Form::Text(LogText::new(&picked, pieces)),
     };
     let mut printer = Printer { form, pieces, waiting: Vec::new(), failure: None };
@@ -160,7 +160,7 @@ struct Printer {
 enum Form {
     Text(LogText),
     Json,
-    Raw,
+    Raw(Seam),
 }
 
 /// So much is printed at once; less when there is no more at the moment.
@@ -175,15 +175,20 @@ impl Printer {
                 let _ = serde_json::to_writer(&mut self.waiting, &log_query::on_the_wire(item));
                 self.waiting.push(b'\n');
             }
-            Form::Raw => {
+            Form::Raw(seam) => {
                 let line = match item {
                     Item::Line(line) => line,
                     Item::Mark(_) => return,
                     // It is none of the bytes that were written, and has to be known all the same.
                     Item::Note(note) => return output::say(&format!("{}: {}", note.service, told(&note))),
                 };
+                let is_found = self.pieces == Pieces::Found;
+                if is_found && !seam.joins(&line, self.pieces) && seam.end() {
+                    self.waiting.push(b'\n');
+                }
+                seam.pass(&line);
                 self.waiting.extend_from_slice(&line.bytes);
-                if line.end == PieceEnd::Line || self.pieces == Pieces::Apart {
+                if line.end == PieceEnd::Line || is_found && line.end == PieceEnd::Open {
                     self.waiting.push(b'\n');
                 }
             }
@@ -193,7 +198,7 @@ impl Printer {
     fn print(&mut self) -> ControlFlow<()> {
         let printed = match &self.form {
             // JSON has no colours that one would have to look for.
-            Form::Raw | Form::Json => output::bytes(&self.waiting),
+            Form::Raw(_) | Form::Json => output::bytes(&self.waiting),
             Form::Text(_) => output::text(&self.waiting),
         };
         self.waiting.clear();
@@ -202,8 +207,14 @@ impl Printer {
     }
 
     fn end(&mut self) {
-        if let Form::Text(text) = &mut self.form {
-            self.waiting.extend(text.finish().bytes());
+        match &mut self.form {
+            Form::Text(text) => self.waiting.extend(text.finish().into_bytes()),
+            Form::Raw(seam) => {
+                if self.pieces == Pieces::Found && seam.end() {
+                    self.waiting.push(b'\n');
+                }
+            }
+            Form::Json => (),
         }
         if self.failure.is_none() {
             let _ = self.print();

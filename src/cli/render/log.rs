@@ -3,7 +3,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::cause;
-use crate::logs::piece::PieceEnd;
+use crate::logs::piece::{PieceBegin, PieceEnd};
 use crate::logs::printable::printable;
 use crate::logs::query::{Item, Line, Note, Told};
 use crate::vocab::cause::{Class, Record};
@@ -18,18 +18,51 @@ pub(in crate::cli) struct LogText {
     names: Vec<ServiceName>,
     width: usize,
     pieces: Pieces,
+    seam: Seam,
+}
+
+/// Where the next piece of a line belongs.
+#[derive(Default)]
+pub(in crate::cli) struct Seam {
     /// Whose line goes on with its next piece.
     unfinished: Option<(ServiceName, Stream)>,
+}
+
+impl Seam {
+    /// Whether this piece goes on with what came before it.
+    pub(in crate::cli) fn joins(&self, line: &Line, pieces: Pieces) -> bool {
+        let is_of =
+            |(service, stream): &(ServiceName, Stream)| (service, stream) == (&line.service, &line.stream);
+        let may_join = match pieces {
+            Pieces::Joined => true,
+            Pieces::Found => line.begin == PieceBegin::Midst,
+        };
+        may_join && self.unfinished.as_ref().is_some_and(is_of)
+    }
+
+    /// It has come.
+    pub(in crate::cli) fn pass(&mut self, line: &Line) {
+        let goes_on = line.end == PieceEnd::GoesOn;
+        self.unfinished = goes_on.then(|| (line.service.clone(), line.stream));
+    }
+
+    /// Something else has come, or nothing more does; says whether a line waited for its next piece.
+    pub(in crate::cli) fn end(&mut self) -> bool {
+        self.unfinished.take().is_some()
+    }
 }
 
 /// What pieces of long lines are to whoever reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Pieces {
-    /// They follow each other.
+    /// They follow each other, whatever comes between.
     Joined,
-    /// Each was found for itself.
-    Apart,
+    /// A search found them, and perhaps not all of their line.
+    Found,
 }
+
+/// Stands for what a search does not show of a line.
+const CUT: &str = "[...]";
 
 const COLOURS: [AnsiColor; 6] = [
     AnsiColor::Cyan,
@@ -43,7 +76,7 @@ const COLOURS: [AnsiColor; 6] = [
 impl LogText {
     pub(in crate::cli) fn new(names: &[ServiceName], pieces: Pieces) -> Self {
         let width = names.iter().map(|name| name.as_str().len()).max().unwrap_or(0);
-        Self { names: names.to_vec(), width, pieces, unfinished: None }
+        Self { names: names.to_vec(), width, pieces, seam: Seam::default() }
     }
 
     /// What comes next, with what ends it.
@@ -63,20 +96,27 @@ impl LogText {
     }
 
     fn line(&mut self, line: &Line) -> String {
-        let Line { service, stream, bytes, end, .. } = line;
-        let goes_on = *end == PieceEnd::GoesOn && self.pieces == Pieces::Joined;
-        let head = if self.unfinished.as_ref().is_some_and(|(of, at)| (of, at) == (service, stream)) {
-            String::new()
-        } else {
-            format!("{}{}", self.finish(), self.head(service))
+        let head = match (self.seam.joins(line, self.pieces), self.pieces, line.begin) {
+            (true, Pieces::Joined | Pieces::Found, _) => String::new(),
+            (false, Pieces::Found, PieceBegin::Midst) => {
+                format!("{}{}{CUT} ", self.finish(), self.head(&line.service))
+            }
+            (false, Pieces::Joined, _) | (false, Pieces::Found, PieceBegin::Line) => {
+                format!("{}{}", self.finish(), self.head(&line.service))
+            }
         };
-        self.unfinished = goes_on.then(|| (service.clone(), *stream));
-        format!("{head}{}{}", printable(bytes), if goes_on { "" } else { "\n" })
+        self.seam.pass(line);
+        let end = if line.end == PieceEnd::GoesOn { "" } else { "\n" };
+        format!("{head}{}{end}", printable(&line.bytes))
     }
 
     /// Ends the line that waits for its next piece, when something else comes.
-    pub(in crate::cli) fn finish(&mut self) -> &'static str {
-        if self.unfinished.take().is_some() { "\n" } else { "" }
+    pub(in crate::cli) fn finish(&mut self) -> String {
+        match (self.seam.end(), self.pieces) {
+            (false, Pieces::Joined | Pieces::Found) => String::new(),
+            (true, Pieces::Joined) => "\n".to_owned(),
+            (true, Pieces::Found) => format!(" {CUT}\n"),
+        }
     }
 
     fn head(&mut self, service: &ServiceName) -> String {
@@ -140,7 +180,7 @@ fn end(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::{LogText, Pieces};
-    use crate::logs::piece::PieceEnd;
+    use crate::logs::piece::{PieceBegin, PieceEnd};
     use crate::logs::query::{Item, Line, Note, Told};
     use crate::vocab::identity::Pid;
     use crate::vocab::mark::{Began, Mark, Turn};
@@ -152,13 +192,13 @@ mod tests {
         ServiceName::parse(text).unwrap()
     }
 
-    fn piece(service: &str, bytes: &[u8], end: PieceEnd) -> Item {
+    fn piece(service: &str, bytes: &[u8], begin: PieceBegin, end: PieceEnd) -> Item {
         let (service, bytes) = (name(service), bytes.to_vec());
-        Item::Line(Line { service, stream: Stream::Stdout, unix_ms: 1, bytes, end })
+        Item::Line(Line { service, stream: Stream::Stdout, unix_ms: 1, bytes, begin, end })
     }
 
     fn line(service: &str, bytes: &[u8]) -> Item {
-        piece(service, bytes, PieceEnd::Line)
+        piece(service, bytes, PieceBegin::Line, PieceEnd::Line)
     }
 
     #[test]
@@ -199,13 +239,35 @@ mod tests {
             ("a", "5", Open),
             ("a", "6", GoesOn),
         ] {
-            all += &text.of(&piece(service, bytes.as_bytes(), end));
+            all += &text.of(&piece(service, bytes.as_bytes(), PieceBegin::Line, end));
         }
-        all += text.finish();
-        all += text.finish();
+        all += &text.finish();
+        all += &text.finish();
         assert_eq!(anstream::adapter::strip_str(&all).to_string(), "a | 12\na | 3\nb | 4\na | 5\na | 6\n");
-        let mut found = LogText::new(&[name("a")], Pieces::Apart);
-        assert_eq!(found.of(&piece("a", b"1", GoesOn)) + &found.of(&piece("a", b"2", Line)), "1\n2\n");
+    }
+
+    #[test]
+    fn no_piece_that_a_search_found_looks_like_its_line() {
+        use PieceEnd::{GoesOn, Line, Open};
+        let mut text = LogText::new(&[name("a"), name("b")], Pieces::Found);
+        let mut all = String::new();
+        for (service, bytes, begin, end) in [
+            ("a", "1", PieceBegin::Line, GoesOn),
+            ("a", "2", PieceBegin::Midst, Line),
+            ("a", "3", PieceBegin::Line, GoesOn),
+            ("a", "4", PieceBegin::Line, Open),
+            ("a", "5", PieceBegin::Midst, GoesOn),
+            ("b", "6", PieceBegin::Midst, Line),
+            ("b", "7", PieceBegin::Line, GoesOn),
+        ] {
+            all += &text.of(&piece(service, bytes.as_bytes(), begin, end));
+        }
+        all += &text.finish();
+        let expected = ["a | 12", "a | 3 [...]", "a | 4", "a | [...] 5 [...]", "b | [...] 6", "b | 7 [...]"];
+        assert_eq!(
+            anstream::adapter::strip_str(&all).to_string(),
+            expected.map(|line| line.to_owned() + "\n").concat()
+        );
     }
 
     #[test]

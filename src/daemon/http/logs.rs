@@ -198,7 +198,7 @@ mod tests {
 
     use super::{FRAMES_AHEAD, PassOn, READERS};
     use crate::daemon::http::framing::Framing;
-    use crate::logs::piece::PieceEnd;
+    use crate::logs::piece::{PieceBegin, PieceEnd};
     use crate::logs::query::{Item, Line};
     use crate::logs::session::Listener;
     use crate::logs::wanted::Wanted;
@@ -218,7 +218,14 @@ mod tests {
             _reader: READERS.try_acquire().unwrap(),
         };
         let (service, bytes) = (ServiceName::parse("a").unwrap(), b"hello".to_vec());
-        let line = Line { service, stream: Stream::Stdout, unix_ms: 1, bytes, end: PieceEnd::Line };
+        let line = Line {
+            service,
+            stream: Stream::Stdout,
+            unix_ms: 1,
+            bytes,
+            begin: PieceBegin::Line,
+            end: PieceEnd::Line,
+        };
         assert!(pass_on.hear(Item::Line(line)).is_continue());
         pass_on.end(read);
         let body = Body::from_stream(ReceiverStream::new(body));

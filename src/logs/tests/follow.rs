@@ -1,15 +1,21 @@
 use std::fs;
+use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::rotated::compress_all;
 use super::{name, rotation, series, written};
 use crate::logs::envelope::OpenLines;
 use crate::logs::follow::{Follower, Fresh};
+use crate::logs::pattern::Pattern;
+use crate::logs::piece::{PieceBegin, PieceEnd};
 use crate::logs::place::ends;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::session::{Going, Listener, Session};
+use crate::logs::wanted::Wanted;
 use crate::logs::{files, times};
+use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
 /// What a follower says in three looks at a line that begins before the first and ends before the last of them, a second and more later.
@@ -38,6 +44,79 @@ fn a_line_whose_end_is_late_is_shown_as_it_comes_and_searched_as_a_whole() {
     let line = |unix_ms: u64, text: &str| vec![(unix_ms, text.to_owned())];
     assert_eq!(told(OpenLines::Flushed), [vec![], line(1_000, "con"), line(2_500, "nected")]);
     assert_eq!(told(OpenLines::Awaited), [vec![], vec![], line(2_500, "connected")]);
+}
+
+#[test]
+fn a_search_that_follows_takes_no_cut_for_the_begin_or_the_end_of_a_line() {
+    // Each step brings more than a look does, or less.
+    for step in [500_000, 60_000] {
+        assert_eq!(found_in_steps("^x|xx$", step), []);
+        assert_eq!(found_in_steps("^0", step)[0], (PieceBegin::Line, PieceEnd::GoesOn));
+        assert_eq!(found_in_steps("END$", step).last(), Some(&(PieceBegin::Midst, PieceEnd::Line)));
+    }
+}
+
+/// What of a long line is found that comes in steps of so many bytes.
+fn found_in_steps(pattern: &str, step: usize) -> Vec<(PieceBegin, PieceEnd)> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.log");
+    fs::write(&file, "").unwrap();
+    let query = Query {
+        sources: vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }],
+        times: dir.path().join("times"),
+        last: LineCount::All,
+        since_ms: None,
+        until_ms: None,
+        pattern: Some(Pattern::parse(&format!("{pattern}|^last$")).unwrap()),
+        wanted: Wanted::default(),
+    };
+    // More than a piece and what a look adds to it, which is shown as a whole when it ends.
+    let text = [b"0".as_slice(), &vec![b'x'; 1_250_000], b"yEND\nlast\n"].concat();
+    let chunks = text.rchunks(step).map(<[u8]>::to_vec).collect();
+    let mut found = HearsPieces::of(&query, file, chunks);
+    assert_eq!(found.pop(), Some((PieceBegin::Line, PieceEnd::Line)), "the last line");
+    found
+}
+
+/// Hears pieces until the last line comes, and writes more whenever there is none.
+struct HearsPieces {
+    file: PathBuf,
+    /// What is to be written, the last first.
+    chunks: Vec<Vec<u8>>,
+    /// What stands before each piece, and what follows it.
+    heard: Vec<(PieceBegin, PieceEnd)>,
+    is_over: bool,
+    deadline: Instant,
+}
+
+impl HearsPieces {
+    fn of(query: &Query, file: PathBuf, chunks: Vec<Vec<u8>>) -> Vec<(PieceBegin, PieceEnd)> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut hears = Self { file, chunks, heard: Vec::new(), is_over: false, deadline };
+        let mut marks = Vec::new;
+        let session = Session { query, going: Going::On, unix_ms: || 7, feed: &mut marks };
+        session.run(&mut hears).unwrap();
+        hears.heard
+    }
+}
+
+impl Listener for HearsPieces {
+    fn hear(&mut self, item: Item) -> ControlFlow<()> {
+        let Item::Line(line) = item else { panic!("{item:?}") };
+        self.is_over = line.bytes == b"last";
+        self.heard.push((line.begin, line.end));
+        ControlFlow::Continue(())
+    }
+
+    fn rest(&mut self) -> ControlFlow<()> {
+        if self.is_over || Instant::now() > self.deadline {
+            return ControlFlow::Break(());
+        }
+        if let Some(chunk) = self.chunks.pop() {
+            fs::OpenOptions::new().append(true).open(&self.file).unwrap().write_all(&chunk).unwrap();
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Hears lines until it has so many, or a minute is over.
