@@ -103,26 +103,35 @@ impl Found {
     }
 }
 
-/// The files of a series that are there, compressed or not, newest first, each once. A rotation may go on meanwhile: it moves
-/// files in the direction of this search, so that one may be met twice, but none is passed by. Where many numbers are missing
-/// in a row, the series ends, but not before this number.
+/// The files of a series that are there, compressed or not, newest first, each once. Where many numbers are missing in a row, the
+/// series ends, but not before this number.
 pub(super) fn newest_first(path: &Path, least: u32) -> impl Iterator<Item = Found> {
+    let mut seen = BTreeSet::new();
+    search(path, least, Found::at).filter(move |found| seen.insert(found.inode))
+}
+
+/// What `look` finds under the names of a series, newest first. A rotation may go on meanwhile: it moves files in the direction of
+/// this search, so that one may be met twice, but none is passed by. What is to be known of a file is looked up by `look`: by
+/// its next step, its name may be that of another one.
+pub(super) fn search<T>(
+    path: &Path,
+    least: u32,
+    look: impl Fn(PathBuf) -> Option<T>,
+) -> impl Iterator<Item = T> {
     // A rotation under way, or one that failed, leaves one number out.
     const MISSING_MAX: u32 = 16;
     let aside = (1..).map(|number| (number, vec![set_aside_path(path, number), pressed_path(path, number)]));
     let mut missing = 0;
-    let mut seen = BTreeSet::new();
     [(0, vec![path.to_owned()]), (0, vec![on_its_way_path(path)])]
         .into_iter()
         .chain(aside)
         // One that is there in both forms was being compressed, and counts as it was.
-        .map(|(number, forms)| (number, forms.into_iter().find_map(Found::at)))
+        .map(move |(number, forms)| (number, forms.into_iter().find_map(&look)))
         .take_while(move |(number, found)| {
             missing = if found.is_some() { 0 } else { missing + 1 };
             missing <= MISSING_MAX || *number <= least
         })
         .filter_map(|(_, found)| found)
-        .filter(move |found| seen.insert(found.inode))
 }
 
 /// The inode of a file.

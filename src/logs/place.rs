@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::files::{self, Found};
 use super::piece::{PieceBegin, PieceEnd};
-use super::plan::{TRIES, of_file};
+use super::plan::{TRIES, if_there, of_file};
 use super::query::Source;
 use super::run_ends::RunEnds;
 use super::tap::whole_characters;
@@ -33,29 +33,28 @@ const BLOCK_BYTES: u64 = 64 * 1024;
 impl Place {
     /// The end of the newest file of a stream; none where it has no file. Where that cannot be told, that is an error.
     fn end_of(source: &Source, times: &Path) -> io::Result<Option<Self>> {
+        let end_in =
+            |path: PathBuf| Self::end_in(&path, times).map_err(|error| of_file(&path, &error)).transpose();
+        let is_made = |end: &io::Result<Self>| !end.as_ref().is_ok_and(Self::is_being_made);
         for _ in 0..TRIES {
-            let mut ends = files::newest_first(&source.file, 0)
-                .map(|found| Self::end_in(&found.path, times).map_err(|error| of_file(&found.path, &error)));
-            let is_made =
-                |end: &io::Result<Option<Self>>| !matches!(end, Ok(Some(end)) if end.is_being_made());
-            // Where the file has moved on before it is opened, what lies behind it is older: the search begins again.
-            let Some(end) = ends.find(is_made).transpose()? else {
-                let told = source.file.try_exists().map_err(|error| of_file(&source.file, &error));
-                return told.map(|_| None);
-            };
-            if end.is_some() {
-                return Ok(end);
+            if let Some(end) = files::search(&source.file, 0, end_in).find(is_made) {
+                return end.map(Some);
+            }
+            // Where few files are kept, a search that rotation overtakes may find none of them.
+            if !source.file.try_exists().map_err(|error| of_file(&source.file, &error))? {
+                break;
             }
         }
         Ok(None)
     }
 
-    /// None where no file has that name. One that rotation has given it to is a newer one.
+    /// None where no file has that name. All that is told of one is told of the one that was opened: what was looked up by the
+    /// name before may be of an older one.
     fn end_in(path: &Path, times: &Path) -> io::Result<Option<Self>> {
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
-        };
+        if Found::at(path.to_owned()).is_none() {
+            return Ok(None);
+        }
+        let Some(file) = if_there(File::open(path))? else { return Ok(None) };
         let opened = file.metadata()?;
         let inode = opened.ino();
         // How much a compressed file holds is known when it has been read.

@@ -136,7 +136,8 @@ impl Planned {
     }
 }
 
-fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+/// None where a file is not there.
+pub(super) fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         found => found.map(Some),
