@@ -273,8 +273,10 @@ impl Watch {
         let mut asked: BTreeMap<Identity, Signal> = BTreeMap::new();
         let mut killing_since: Option<tokio::time::Instant> = None;
         loop {
+            let refused = process::refused_looks();
             let rest = self.rest().await;
-            if rest.is_empty() && !self.has_unseen() {
+            let is_all = refused == process::refused_looks();
+            if rest.is_empty() && is_all && !self.has_unseen() {
                 self.remove_cgroup();
                 return Vec::new();
             }

@@ -106,7 +106,7 @@ async fn answers(interpreter: &Interpreter, files: &[String]) -> Result<String, 
         cgroup: None,
     };
     let process = spawn(&launch).map_err(|error| match error {
-        SpawnError::NoProcess { .. } => Trouble::Remark(error.to_string()),
+        SpawnError::NoProcess { .. } | SpawnError::Unseen { .. } => Trouble::Remark(error.to_string()),
         SpawnError::Directory { .. } | SpawnError::Program { .. } => Trouble::Problem(error.to_string()),
     })?;
     let _ended = Ended(process);

@@ -1,3 +1,4 @@
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,7 +56,20 @@ impl Process {
 
 /// The process with this pid; none when there is none, or when this user may not see it.
 pub fn read(pid: Pid) -> Option<Process> {
-    os::process::read(pid)
+    look(pid).ok().flatten()
+}
+
+/// The same where it counts that nothing was seen.
+///
+/// # Errors
+/// The system has no descriptor or memory to look by, and nothing is known of the process.
+pub fn look(pid: Pid) -> io::Result<Option<Process>> {
+    os::process::look(pid)
+}
+
+/// How often this program could not look at a process for want of descriptors or memory: what was listed meanwhile may not be all.
+pub fn refused_looks() -> u64 {
+    os::process::refused_looks()
 }
 
 /// Every process that this user may see.
@@ -73,9 +87,10 @@ pub fn identify(pid: Pid) -> Option<Identity> {
     read(pid).map(|process| process.identity)
 }
 
-/// Whether this very process has not ended.
+/// Whether this very process has not ended, as far as is known: one that cannot be looked at has not.
 pub fn is_alive(identity: Identity) -> bool {
-    read(identity.pid).is_some_and(|process| process.identity == identity && process.is_alive())
+    let is_it = |process: Process| process.identity == identity && process.is_alive();
+    look(identity.pid).map_or(true, |found| found.is_some_and(is_it))
 }
 
 /// The pid of this process.

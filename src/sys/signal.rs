@@ -35,8 +35,8 @@ pub fn send(to: Identity, signal: Signal) -> Result<(), SendError> {
 /// group that of its own. That of this process is never meant.
 pub fn send_group(member: Identity, signal: Signal) -> Result<(), SendError> {
     forbid(member.pid)?;
-    let found =
-        process::read(member.pid).filter(|process| process.identity == member).ok_or(SendError::Gone)?;
+    let found = process::look(member.pid).map_err(SendError::Os)?;
+    let found = found.filter(|process| process.identity == member).ok_or(SendError::Gone)?;
     if found.group <= Pid::FIRST.as_raw() || found.group == nix::unistd::getpgrp().as_raw() {
         return Err(SendError::Forbidden(member.pid));
     }
@@ -63,7 +63,8 @@ pub(super) fn of_errno(errno: Errno) -> SendError {
 
 /// kill(2) on a process whose start time was just compared.
 pub(super) fn send_by_pid(to: Identity, signal: Signal) -> Result<(), SendError> {
-    process::read(to.pid).filter(|process| process.identity == to).ok_or(SendError::Gone)?;
+    let found = process::look(to.pid).map_err(SendError::Os)?;
+    found.filter(|process| process.identity == to).ok_or(SendError::Gone)?;
     let signal = nix::sys::signal::Signal::try_from(signal.as_raw()).map_err(of_errno)?;
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(to.pid.as_raw()), signal).map_err(of_errno)
 }

@@ -3,8 +3,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::signal::{SigHandler, Signal, kill};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::wait::waitpid;
 
 use super::cgroup::Cgroup;
 use super::handover::Handover;
@@ -57,7 +58,7 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// The system has no process to give: its limits are reached.
-    #[error("cannot make a process: {source} (limits of processes or memory are reached)")]
+    #[error("cannot make a process: {source} (limits of processes, descriptors or memory are reached)")]
     NoProcess {
         /// Why.
         source: io::Error,
@@ -70,11 +71,43 @@ pub enum SpawnError {
         /// Why.
         source: io::Error,
     },
+    /// Nothing can be known of the process that was made, so it was ended at once: who is not known cannot be stopped later.
+    #[error("cannot look at the process that was made, which was ended: {source}")]
+    Unseen {
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// Makes a process. It is our child: whoever calls this reaps it (`sys::exit::reap`).
 pub fn spawn(launch: &Launch<'_>) -> Result<Identity, SpawnError> {
-    os::child::make(launch).map(identity_of)
+    leave_room(&launch.stdout).map_err(|source| SpawnError::NoProcess { source })?;
+    let raw = os::child::make(launch)?;
+    match Pid::new(raw).map(process::look) {
+        Some(Err(source)) => {
+            end_unseen(raw, launch.cgroup);
+            Err(SpawnError::Unseen { source })
+        }
+        Some(Ok(_)) | None => Ok(identity_of(raw)),
+    }
+}
+
+/// So many descriptors stay free beside those of processes: by them we look at these, watch them, and hear who asks.
+const DESCRIPTORS_FREE: usize = 8;
+
+/// Makes sure that another process does not take the last descriptors.
+fn leave_room(some: &OwnedFd) -> io::Result<()> {
+    let free: io::Result<Vec<OwnedFd>> = (0..DESCRIPTORS_FREE).map(|_| some.try_clone()).collect();
+    free.map(drop)
+}
+
+/// A child that we have not reaped has its pid to itself.
+fn end_unseen(raw: i32, cgroup: Option<&Cgroup>) {
+    let pid = nix::unistd::Pid::from_raw(raw);
+    let _ = kill(pid, Signal::SIGKILL);
+    let _ = cgroup.map(Cgroup::kill);
+    let _ = waitpid(pid, None);
+    let _ = cgroup.map(Cgroup::remove);
 }
 
 /// A child that we have not reaped has its pid to itself, so its start time can be read after the fact.

@@ -1,6 +1,7 @@
 //! Limits of the machine: the disk is full, descriptors run out, no process can be made. Each is said, costs no service
 //! that runs, and is forgotten when there is room again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -273,19 +274,30 @@ fn a_supervisor_without_descriptors_says_so_and_recovers() {
     // The limit is one of numbers. Those that stand far above it stay open and leave no gap below.
     let numbers = fs::read_dir(format!("/proc/{}/fd", before.1)).unwrap();
     let small = numbers.filter(|it| it.as_ref().unwrap().file_name().len() < 3).count();
-    limit(prlimit(), &fleet, &format!("--nofile={}:", small + 12));
+    limit(prlimit(), &fleet, &format!("--nofile={}:", small + 6));
     fleet.run("up -q --no-wait").expect(0);
-    let (some, short) = wait_until("some run and some cannot", || {
+    wait_until("those that live stay, and no other takes the last ones", || {
         let status = fleet.status();
-        let mut reasons = status.services.iter().filter_map(|service| service.reason.clone());
-        let short = reasons.find(|reason| reason.contains("Too many open files"))?;
-        Some((running(&status), short))
+        let is_short = |reason: &String| reason.contains("Too many open files");
+        let short = status.services.iter().filter(|it| it.reason.as_ref().is_some_and(is_short)).count();
+        (running(&status) == 2 && short == 28).then_some(())
     });
-    println!("{some} run; the others: {short}");
+    // With some more of them they run out while services are made.
+    limit(prlimit(), &fleet, &format!("--nofile={}:", small + 12));
+    wait_until("some more run", || (running(&fleet.status()) > 2).then_some(()));
     assert_eq!((fleet.pid("s00"), fleet.supervisor_pid()), before);
     limit(prlimit(), &fleet, "--nofile=4096:");
     wait_until("all run", || (running(&fleet.status()) == 30).then_some(()));
     assert_eq!((fleet.pid("s00"), fleet.supervisor_pid()), before);
+    for service in fleet.status().services {
+        let known = BTreeSet::from_iter(service.pid.map(|pid| pid.as_raw()));
+        assert_eq!(
+            fleet.family(service.name.as_str()),
+            known,
+            "{}: none was made and forgotten",
+            service.name
+        );
+    }
     fleet.run("down").expect(0);
     fleet.wait_until_nothing_lives();
 }

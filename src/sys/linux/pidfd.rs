@@ -26,9 +26,10 @@ impl Watch {
             other => OpenError::Os(other.into()),
         })?;
         // The pid may have passed on before the descriptor was opened, and cannot any more.
-        match process::identify(identity.pid) {
-            Some(found) if found == identity => Ok(Self { fd }),
-            Some(_) | None => Err(OpenError::Gone),
+        match process::look(identity.pid) {
+            Ok(Some(found)) if found.identity == identity => Ok(Self { fd }),
+            Ok(Some(_) | None) => Err(OpenError::Gone),
+            Err(error) => Err(OpenError::Os(error)),
         }
     }
 

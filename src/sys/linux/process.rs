@@ -1,8 +1,9 @@
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -52,7 +53,7 @@ impl<'a> Fields<'a> {
 fn bytes_of(path: String) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     // The limit keeps the standard library from asking for a size first.
-    File::open(path).ok()?.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    opened(File::open(path)).ok()?.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -60,9 +61,36 @@ fn bytes_of(path: String) -> Option<Vec<u8>> {
 const USUAL_BYTES: usize = 8 * 1024;
 const BYTES_MAX: u64 = 16 << 20;
 
-pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
+/// How often a file or directory of proc(5) could not be opened though it may be there.
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+pub(in crate::sys) fn refused_looks() -> u64 {
+    REFUSED.load(Ordering::Relaxed)
+}
+
+/// What was opened of proc(5), or that it could not be.
+fn opened<T>(result: io::Result<T>) -> io::Result<T> {
+    result.inspect_err(|error| {
+        REFUSED.fetch_add(u64::from(is_refusal(error)), Ordering::Relaxed);
+    })
+}
+
+/// Descriptors or memory have run out, which says nothing of the process that was to be looked at.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+pub(in crate::sys) fn look(pid: Pid) -> io::Result<Option<Process>> {
+    match opened(File::open(format!("/proc/{pid}/stat"))) {
+        Ok(stat) => Ok(described(pid, stat)),
+        Err(error) if is_refusal(&error) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn described(pid: Pid, mut stat: File) -> Option<Process> {
     let mut bytes = [0; STAT_BYTES_MAX];
-    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
+    let length = stat.read(&mut bytes).ok()?;
     let stat = Fields::of(&bytes[..length])?;
     // While other threads live, the process does, whatever has become of its first one: its files are open until the last.
     let threads: u64 = stat.number(20)?;
@@ -87,7 +115,7 @@ pub(in crate::sys) fn user(pid: Pid) -> Option<u32> {
 }
 
 pub(in crate::sys) fn pids() -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = opened(fs::read_dir("/proc")) else { return Vec::new() };
     entries.filter_map(|entry| Pid::new(entry.ok()?.file_name().to_str()?.parse().ok()?)).collect()
 }
 
@@ -99,7 +127,7 @@ pub(in crate::sys) fn children(pid: Pid) -> Option<Vec<Pid>> {
         return children_of_thread(&format!("{tasks}/{pid}"));
     }
     let mut found = Vec::new();
-    for task in fs::read_dir(&tasks).ok()? {
+    for task in opened(fs::read_dir(&tasks)).ok()? {
         found.extend(children_of_thread(&format!("{tasks}/{}", task.ok()?.file_name().to_str()?))?);
     }
     Some(found)

@@ -1,4 +1,5 @@
 use std::ffi::{CStr, OsString};
+use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -16,7 +17,16 @@ const ZOMBIE: u32 = 5;
 /// With this argument proc_pidinfo finds zombies too (bsd/kern/proc_info.c).
 const ZOMBIES_TOO: u64 = 1;
 
-pub(in crate::sys) fn read(pid: Pid) -> Option<Process> {
+/// No descriptor is needed for a look.
+pub(in crate::sys) fn look(pid: Pid) -> io::Result<Option<Process>> {
+    Ok(described(pid))
+}
+
+pub(in crate::sys) fn refused_looks() -> u64 {
+    0
+}
+
+fn described(pid: Pid) -> Option<Process> {
     let info: libc::proc_bsdinfo = info(pid, libc::PROC_PIDTBSDINFO, ZOMBIES_TOO)?;
     let life = match info.pbi_status {
         ZOMBIE => Life::Zombie,
