@@ -233,14 +233,16 @@ impl ServiceView {
         self.schedule.as_ref().is_some_and(|schedule| schedule.does == Does::Start)
     }
 
-    /// Whether it is as it should be: up, well and holding its ports; or not wanted up; or ended with success.
+    /// Whether it is as it should be: up, well and holding its ports; or not wanted up; or ended with success; or begun by its
+    /// schedule a moment ago.
     pub fn is_as_wanted(&self) -> bool {
         let holds_ports = self.ports.iter().all(|port| port.held_by == HeldBy::Service);
         match self.state {
             State::Running => self.health != Health::Unhealthy && holds_ports && self.goal == Goal::Up,
             State::Stopped => self.goal == Goal::Down || self.is_job(),
             State::Exited => self.reason.is_none(),
-            State::Starting | State::Backoff | State::Stopping | State::Fatal => false,
+            State::Starting => self.is_job(),
+            State::Backoff | State::Stopping | State::Fatal => false,
         }
     }
 }
