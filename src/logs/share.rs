@@ -51,7 +51,7 @@ impl Shares {
         let series = Series::new(Arc::clone(&destination), Arc::clone(times)).among(self.clone());
         let fresh = Shared {
             series: Mutex::new(series),
-            writers: Mutex::default(),
+            writers: Mutex::new(Vec::with_capacity(1)),
             are_several: AtomicBool::new(false),
         };
         let place = place(&destination.file);
