@@ -9,7 +9,8 @@ use nix::sys::wait::waitpid;
 
 use super::cgroup::Cgroup;
 use super::handover::Handover;
-use super::{os, process};
+use super::os;
+use super::process::{self, Process};
 use crate::vocab::credentials::Credentials;
 use crate::vocab::identity::{Identity, Pid, StartTime};
 use crate::vocab::rlimits::Rlimits;
@@ -82,13 +83,13 @@ pub enum SpawnError {
 /// Makes a process. It is our child: whoever calls this reaps it (`sys::exit::reap`).
 pub fn spawn(launch: &Launch<'_>) -> Result<Identity, SpawnError> {
     leave_room(&launch.stdout).map_err(|source| SpawnError::NoProcess { source })?;
-    let raw = os::child::make(launch)?;
-    match Pid::new(raw).map(process::look) {
-        Some(Err(source)) => {
-            end_unseen(raw, launch.cgroup);
+    let pid = pid_of(os::child::make(launch)?);
+    match process::look(pid) {
+        Ok(found) => Ok(identity(pid, found)),
+        Err(source) => {
+            end_unseen(pid, launch.cgroup);
             Err(SpawnError::Unseen { source })
         }
-        Some(Ok(_)) | None => Ok(identity_of(raw)),
     }
 }
 
@@ -102,8 +103,8 @@ fn leave_room(some: &OwnedFd) -> io::Result<()> {
 }
 
 /// A child that we have not reaped has its pid to itself.
-fn end_unseen(raw: i32, cgroup: Option<&Cgroup>) {
-    let pid = nix::unistd::Pid::from_raw(raw);
+fn end_unseen(pid: Pid, cgroup: Option<&Cgroup>) {
+    let pid = nix::unistd::Pid::from_raw(pid.as_raw());
     let _ = kill(pid, Signal::SIGKILL);
     let _ = cgroup.map(Cgroup::kill);
     let _ = waitpid(pid, None);
@@ -112,10 +113,18 @@ fn end_unseen(raw: i32, cgroup: Option<&Cgroup>) {
 
 /// A child that we have not reaped has its pid to itself, so its start time can be read after the fact.
 pub(super) fn identity_of(raw: i32) -> Identity {
+    let pid = pid_of(raw);
+    identity(pid, process::read(pid))
+}
+
+fn identity(pid: Pid, found: Option<Process>) -> Identity {
+    found.map_or(Identity { pid, started: StartTime(0) }, |found| found.identity)
+}
+
+fn pid_of(raw: i32) -> Pid {
     let pid = Pid::new(raw);
     assert!(pid.is_some(), "a child has a positive pid, not {raw}");
-    let pid = pid.unwrap_or(Pid::FIRST);
-    process::identify(pid).unwrap_or(Identity { pid, started: StartTime(0) })
+    pid.unwrap_or(Pid::FIRST)
 }
 
 /// Takes on what a service runs with: mask, nice value, and last of all, since it gives rights away, the user.
