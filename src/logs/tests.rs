@@ -236,6 +236,12 @@ fn a_detached_stream_is_emptied_and_a_closed_pump_has_written_all() {
     assert_eq!(whole(&rig.path("logs").join("b")), "two\n");
 }
 
+/// All lines of these streams.
+fn all_lines(sources: Vec<Source>, times: PathBuf) -> Query {
+    let wanted = Wanted::default();
+    Query { sources, times, last: LineCount::All, since_ms: None, until_ms: None, pattern: None, wanted }
+}
+
 /// Three streams whose lines arrived at known times, with rotated files among them.
 fn written(dir: &Path) -> Query {
     fs::create_dir_all(dir.join("times")).unwrap();
@@ -252,15 +258,7 @@ fn written(dir: &Path) -> Query {
             series.append(format!("{}{step}\n", source.service).as_bytes(), time).unwrap();
         }
     }
-    Query {
-        sources: sources.to_vec(),
-        times: dir.join("times"),
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    }
+    all_lines(sources.to_vec(), dir.join("times"))
 }
 
 fn lines(query: &Query) -> String {
@@ -313,15 +311,7 @@ fn only_lines_that_begin_in_the_wanted_time_are_read() {
     let source = Source { service: name("a"), stream: Stream::Stdout, file };
     let check = |since_ms, until_ms, expected: &str| {
         let (times, sources) = (dir.path().join("times"), vec![source.clone()]);
-        let query = Query {
-            sources,
-            times,
-            last: LineCount::All,
-            since_ms,
-            until_ms,
-            pattern: None,
-            wanted: Wanted::default(),
-        };
+        let query = Query { since_ms, until_ms, ..all_lines(sources, times) };
         assert_eq!(lines(&query), expected, "{since_ms:?} {until_ms:?}");
     };
     check(None, None, "one two three four");
@@ -345,15 +335,8 @@ fn a_line_that_may_have_arrived_in_the_wanted_time_is_not_left_out() {
         series.append(text.as_bytes(), unix_ms).unwrap();
     }
     assert_eq!(times::read(&times, files::inode(&file).unwrap()).len(), 2);
-    let query = Query {
-        sources: vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }],
-        times,
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    };
+    let query =
+        all_lines(vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }], times);
     let check = |since_ms, expected: &str| {
         assert_eq!(lines(&Query { since_ms: Some(since_ms), ..query.clone() }), expected, "{since_ms}");
     };

@@ -2,11 +2,10 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Rig, lines, name, wait_until};
+use super::{Rig, all_lines, lines, name, wait_until};
 use crate::logs::files;
 use crate::logs::pattern::Pattern;
 use crate::logs::query::{Query, Source};
-use crate::logs::wanted::Wanted;
 use crate::spec::log::{Compression, Rotation};
 use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
@@ -24,15 +23,8 @@ fn written() -> (Rig, Query) {
     }
     let file = rig.path("logs").join("a");
     wait_until(|| files::set_aside(&file).values().all(|path| files::is_pressed(path)));
-    let query = Query {
-        sources: vec![Source { service: name("a"), stream: Stream::Stdout, file }],
-        times: rig.path("times"),
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    };
+    let query =
+        all_lines(vec![Source { service: name("a"), stream: Stream::Stdout, file }], rig.path("times"));
     (rig, query)
 }
 

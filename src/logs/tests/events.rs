@@ -1,13 +1,11 @@
 use std::fs::{self, File};
 use std::io::Write;
 
-use super::{Rig, lines, name, wait_until, whole};
+use super::{Rig, all_lines, lines, name, wait_until, whole};
 use crate::logs::pump::{Destination, SetAside, StreamKey};
 use crate::logs::query::{Query, Source};
 use crate::logs::tap::{Heard, Part, WAITING_MAX};
-use crate::logs::wanted::Wanted;
 use crate::spec::log::{OutputEvents, Rotation};
-use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
 fn told_of(rig: &Rig, events: OutputEvents) -> Destination {
@@ -63,15 +61,7 @@ fn a_run_that_ends_in_the_midst_of_a_message_has_that_in_its_log_by_its_end() {
     assert_eq!(log(&rig), "cut off\n<!--XSUP\nnext run\n");
     assert_eq!(parts(&rig.heard.try_recv().unwrap()), [(true, "whole".to_owned())]);
     let source = Source { service: name("a"), stream: Stream::Stdout, file: rig.path("logs").join("a") };
-    let query = Query {
-        sources: vec![source],
-        times: rig.path("times"),
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: Some(ended_ms + 1),
-        pattern: None,
-        wanted: Wanted::default(),
-    };
+    let query = Query { until_ms: Some(ended_ms + 1), ..all_lines(vec![source], rig.path("times")) };
     assert_eq!(lines(&query), "cut off <!--XSUP", "the rest came after the end");
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::rotated::compress_all;
-use super::{name, rotation, series, written};
+use super::{all_lines, name, rotation, series, written};
 use crate::logs::envelope::OpenLines;
 use crate::logs::follow::{Follower, Fresh};
 use crate::logs::pattern::Pattern;
@@ -13,9 +13,7 @@ use crate::logs::piece::{PieceBegin, PieceEnd};
 use crate::logs::place::ends;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::session::{Going, Listener, Session};
-use crate::logs::wanted::Wanted;
 use crate::logs::{files, times};
-use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
 /// What a follower says in three looks at a line that begins before the first and ends before the last of them, a second and more later.
@@ -62,13 +60,11 @@ fn found_in_steps(pattern: &str, step: usize) -> Vec<(PieceBegin, PieceEnd)> {
     let file = dir.path().join("a.log");
     fs::write(&file, "").unwrap();
     let query = Query {
-        sources: vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }],
-        times: dir.path().join("times"),
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: None,
         pattern: Some(Pattern::parse(&format!("{pattern}|^last$")).unwrap()),
-        wanted: Wanted::default(),
+        ..all_lines(
+            vec![Source { service: name("a"), stream: Stream::Stdout, file: file.clone() }],
+            dir.path().join("times"),
+        )
     };
     // More than a piece and what a look adds to it, which is shown as a whole when it ends.
     let text = [b"0".as_slice(), &vec![b'x'; 1_250_000], b"yEND\nlast\n"].concat();

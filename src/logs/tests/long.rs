@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::name;
+use super::{all_lines, name};
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::{PieceBegin, PieceEnd};
 use crate::logs::place::ends;
 use crate::logs::query::{self, Item, Query, Source};
 use crate::logs::reader::PIECE_BYTES;
-use crate::logs::wanted::Wanted;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
@@ -22,15 +21,7 @@ fn query(dir: &Path, files: &[(&str, &[u8])]) -> Query {
         fs::write(&file, bytes).unwrap();
         Source { service: name(service), stream: Stream::Stdout, file }
     };
-    Query {
-        sources: files.iter().map(source).collect(),
-        times: dir.join("times"),
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    }
+    all_lines(files.iter().map(source).collect(), dir.join("times"))
 }
 
 /// Whose pieces they are, their lengths, and how they end.

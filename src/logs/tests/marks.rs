@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{Rig, items, name, series, wait_until, written};
+use super::{Rig, all_lines, items, name, series, wait_until, written};
 use crate::logs::pattern::Pattern;
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::series::Series;
 use crate::logs::session::{Going, Listener, Session};
-use crate::logs::wanted::Wanted;
 use crate::spec::log::Rotation;
 use crate::vocab::cause::Record;
 use crate::vocab::identity::Pid;
@@ -65,15 +64,7 @@ fn what_the_next_run_writes_while_the_disk_is_stuck_came_after_the_end_of_the_ru
     let log = rig.path("logs").join("a");
     wait_until(|| fs::read_to_string(&log).is_ok_and(|text| text == "one\ntwo\n"));
     let source = Source { service: name("a"), stream: Stream::Stdout, file: log };
-    let query = Query {
-        sources: vec![source],
-        times: rig.path("times"),
-        last: LineCount::All,
-        since_ms: Some(ended_ms + 1),
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    };
+    let query = Query { since_ms: Some(ended_ms + 1), ..all_lines(vec![source], rig.path("times")) };
     assert_eq!(items(&query, vec![ended("a", 1, ended_ms)]), "two");
 }
 
@@ -109,15 +100,7 @@ fn a_follower_sees_marks_between_the_lines_that_came_since_its_last_look() {
     fs::create_dir_all(&times).unwrap();
     let file = dir.path().join("a");
     let source = Source { service: name("a"), stream: Stream::Stdout, file: file.clone() };
-    let query = Query {
-        sources: vec![source],
-        times: times.clone(),
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    };
+    let query = all_lines(vec![source], times.clone());
     let mut writer = series(Path::new(&file), Rotation::default(), times);
     writer.append(b"one\n", 10_000).unwrap();
     let told = Mutex::new(vec![ended("a", 1, 10_000)]);
@@ -152,17 +135,7 @@ fn runs_without_newlines(dir: &Path) -> (Query, Series, Vec<Mark>) {
     }
     let marks =
         vec![ended("a", 1, 10_005), began("a", 2, 10_006), ended("a", 2, 20_005), ended("a", 3, 30_005)];
-    let (since_ms, until_ms, pattern) = (None, None, None);
-    let query = Query {
-        sources: vec![source],
-        times,
-        last: LineCount::All,
-        since_ms,
-        until_ms,
-        pattern,
-        wanted: Wanted::default(),
-    };
-    (query, writer, marks)
+    (all_lines(vec![source], times), writer, marks)
 }
 
 #[test]

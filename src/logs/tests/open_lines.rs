@@ -4,12 +4,11 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{name, series};
+use super::{all_lines, name, series};
 use crate::logs::pattern::Pattern;
 use crate::logs::piece::PieceEnd::{self, GoesOn, Line as Whole};
 use crate::logs::query::{Item, Query, Source};
 use crate::logs::session::{Feed, Going, Listener, Roster, Session};
-use crate::logs::wanted::Wanted;
 use crate::spec::log::Rotation;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::Mark;
@@ -84,15 +83,7 @@ fn heard(
         From::Start => (sources, None),
         From::Roster(since_ms) => (Vec::new(), Some(Roster { sources, since_ms })),
     };
-    let query = narrow(Query {
-        sources,
-        times,
-        last: LineCount::All,
-        since_ms: None,
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    });
+    let query = narrow(all_lines(sources, times));
     let write_rest = || writer.append(b" at end\ntwo\n", 1_000_000).unwrap();
     let mut hears = Hears { heard: Default::default(), write_rest, rests: 0 };
     let session = Session { query: &query, going: Going::On, unix_ms: clock, feed: &mut Streams(roster) };

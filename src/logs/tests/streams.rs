@@ -4,13 +4,11 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use super::marks::{began, ended};
-use super::{name, series};
+use super::{all_lines, name, series};
 use crate::logs::query::{Item, Note, Query, Source, Told};
 use crate::logs::series::Series;
 use crate::logs::session::{Feed, Going, Listener, Roster, Session};
-use crate::logs::wanted::Wanted;
 use crate::spec::log::Rotation;
-use crate::vocab::line_count::LineCount;
 use crate::vocab::mark::{Mark, Turn};
 use crate::vocab::stream::Stream;
 
@@ -71,15 +69,7 @@ fn heard(
     let mut writer = series(&file, Rotation::default(), times.clone());
     writer.append(b"one\n", 10_000).unwrap();
     let sources = vec![Source { service: name(service), stream, file: file.clone() }];
-    let query = Query {
-        sources,
-        times,
-        last: LineCount::All,
-        since_ms,
-        until_ms: None,
-        pattern: None,
-        wanted: Wanted::default(),
-    };
+    let query = Query { since_ms, ..all_lines(sources, times) };
     let told = &Mutex::new(News { marks: vec![began("api", 1, 10_000)], roster: None });
     let mut step = |number| {
         let mut news = told.lock().unwrap();

@@ -6,11 +6,10 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::name;
+use super::{all_lines, name};
 use crate::logs::pattern::Pattern;
 use crate::logs::place::ends;
 use crate::logs::query::{self, Item, Query, Source};
-use crate::logs::wanted::Wanted;
 use crate::vocab::line_count::LineCount;
 use crate::vocab::stream::Stream;
 
@@ -55,15 +54,7 @@ impl Logs {
             stream: Stream::Stdout,
             file: dir.path().join(service),
         };
-        let query = Query {
-            sources: vec![source("a"), source("b")],
-            times: path("times"),
-            last: LineCount::All,
-            since_ms: None,
-            until_ms: None,
-            pattern: None,
-            wanted: Wanted::default(),
-        };
+        let query = all_lines(vec![source("a"), source("b")], path("times"));
         Self { _dir: dir, query }
     }
 }
