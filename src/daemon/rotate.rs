@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -25,42 +27,29 @@ impl Engine {
             Ok(names) => names,
             Err(problem) => return drop(reply.send(Err(problem))),
         };
-        let mut asked = Vec::new();
+        let mut asked: BTreeMap<PathBuf, Answer> = BTreeMap::new();
+        let mut streams = Vec::new();
         for service in names.iter().filter_map(|name| self.fleet.spec().service(name)) {
             for (stream, file) in service.logs.files() {
                 let key = StreamKey { service: service.name.clone(), stream };
-                let keep = service.logs.rotation.keep;
-                asked.push((key.clone(), file.to_owned(), keep, self.pump.set_aside(key)));
+                // A file that several write is set aside once, or what one of them writes meanwhile would be as well.
+                asked.entry(file.to_owned()).or_insert_with(|| self.pump.set_aside(key.clone()));
+                streams.push((key, file.to_owned()));
             }
         }
         tokio::spawn(async move {
             let deadline = Instant::now() + LIMIT;
-            let mut results = Vec::with_capacity(asked.len());
-            for (StreamKey { service, stream }, file, keep, answer) in asked {
-                let (outcome, note) = as_kept(keep, outcome(answer, deadline).await);
-                results.push(Rotated { service, stream, file, outcome, note });
+            let mut came = BTreeMap::new();
+            for (file, answer) in asked {
+                came.insert(file, outcome(answer, deadline).await);
             }
+            let result = |(StreamKey { service, stream }, file): (StreamKey, PathBuf)| {
+                let (outcome, note) = came.get(&file)?.clone();
+                Some(Rotated { service, stream, file, outcome, note })
+            };
+            let results = streams.into_iter().filter_map(result).collect();
             let _ = reply.send(Ok(RotateReport { results }));
         });
-    }
-}
-
-/// What that means where so many files set aside are kept.
-fn as_kept(keep: u32, (outcome, note): (RotateOutcome, Option<String>)) -> (RotateOutcome, Option<String>) {
-    match (outcome, keep) {
-        (RotateOutcome::Rotated, 0) => (RotateOutcome::Removed, note),
-        (RotateOutcome::AtLineEnd, 0) => {
-            let removed = "it is removed then, for `keep` is 0";
-            (outcome, Some(note.map_or_else(|| removed.to_owned(), |note| format!("{removed}; {note}"))))
-        }
-        (
-            RotateOutcome::Rotated
-            | RotateOutcome::Removed
-            | RotateOutcome::Empty
-            | RotateOutcome::AtLineEnd
-            | RotateOutcome::Failed,
-            _,
-        ) => (outcome, note),
     }
 }
 
@@ -78,8 +67,14 @@ async fn outcome(answer: Answer, deadline: Instant) -> (RotateOutcome, Option<St
     let waiting = (waiting > 0).then(|| format!("{waiting} bytes wait because they cannot be written"));
     match came {
         SetAside::Done => (RotateOutcome::Rotated, waiting),
+        SetAside::Removed => (RotateOutcome::Removed, waiting),
         SetAside::Empty => (RotateOutcome::Empty, waiting),
         SetAside::AtLineEnd => (RotateOutcome::AtLineEnd, waiting),
+        SetAside::RemovedAtLineEnd => {
+            let removed = "it is removed then, for `keep` is 0";
+            let note = waiting.map_or_else(|| removed.to_owned(), |waiting| format!("{removed}; {waiting}"));
+            (RotateOutcome::AtLineEnd, Some(note))
+        }
         SetAside::Failed(why) => (RotateOutcome::Failed, Some(why)),
     }
 }

@@ -106,10 +106,14 @@ pub struct Drained {
 pub enum SetAside {
     /// It is.
     Done,
+    /// It is removed: none is kept.
+    Removed,
     /// There is nothing in it.
     Empty,
     /// Its last line has no end yet; it will be when that comes.
     AtLineEnd,
+    /// Its last line has no end yet; it will be removed when that comes, for none is kept.
+    RemovedAtLineEnd,
     /// It cannot be.
     Failed(String),
 }

@@ -8,7 +8,7 @@ use super::disposal::Disposal;
 use super::due::Due;
 use super::press::{self, Job, Pressed};
 use super::pump::{Destination, SetAside};
-use super::share::Shares;
+use super::share::{self, Shares};
 use super::shelf::Shelf;
 use super::times;
 use crate::spec::log::{Compression, Making, Target};
@@ -145,9 +145,7 @@ impl Series {
     /// The alarm's time has come. A file whose last line has no end waits for that, and one that cannot be set aside for the
     /// next bytes.
     pub(super) fn ring(&mut self, unix_ms: u64) {
-        if let Some(current) = &mut self.current {
-            current.rest(unix_ms);
-        }
+        self.current.iter_mut().for_each(|current| current.rest(unix_ms));
         if self.due.has_come(unix_ms) {
             self.due.alarm_ms = None;
             let _ = self.set_aside_now(unix_ms);
@@ -161,15 +159,16 @@ impl Series {
         if size == 0 {
             return SetAside::Empty;
         }
-        let line_end = self.current(unix_ms).and_then(|current| current.line_end());
-        match line_end {
+        let keeps_none = self.destination.rotation.keep == 0;
+        match self.current(unix_ms).and_then(|current| current.line_end()) {
             Ok(LineEnd::Whole) => match self.rotate(Failed { size, unix_ms }) {
+                Ok(()) if keeps_none => SetAside::Removed,
                 Ok(()) => SetAside::Done,
                 Err(error) => SetAside::Failed(error.to_string()),
             },
             Ok(LineEnd::Open) => {
                 self.due.at_ms = Some(unix_ms);
-                SetAside::AtLineEnd
+                if keeps_none { SetAside::RemovedAtLineEnd } else { SetAside::AtLineEnd }
             }
             Err(error) => SetAside::Failed(error.to_string()),
         }
@@ -291,9 +290,7 @@ impl Series {
 
     /// What comes next is of another run than what has arrived by this time.
     pub(super) fn end_run(&mut self, unix_ms: u64) {
-        if let Some(current) = &mut self.current {
-            current.end_run(unix_ms);
-        }
+        self.current.iter_mut().for_each(|current| current.end_run(unix_ms));
     }
 
     /// Whether the last line of the current file has no end yet.
@@ -364,21 +361,24 @@ impl Series {
     /// Removes files that an earlier config had room for.
     fn remove_excess(&mut self) {
         let may_exceed = std::mem::take(&mut self.may_exceed);
-        if let Some(Err(error)) = may_exceed.then(|| self.shelf().remove_excess()) {
-            tracing::warn!(file = %self.destination.file.display(), %error, "cannot remove old log files");
-        }
+        self.tell_of(may_exceed.then(|| self.shelf().remove_excess()));
     }
 
     /// What the current files may grow to is kept free.
     fn trim(&mut self) {
-        let Destination { beside, rotation, .. } = &*self.destination;
+        let Destination { file, beside, rotation, .. } = &*self.destination;
         let Some(total_max) = rotation.total_max else { return };
+        let beside = beside.as_ref().filter(|beside| !share::are_one(beside, file));
         let current_files = 1 + u64::from(beside.is_some());
         let bytes_max = total_max.saturating_sub(current_files.saturating_mul(rotation.size_max));
-        let trimmed =
-            self.shares.while_still(beside.as_ref(), || self.shelf().trim(beside.as_deref(), bytes_max));
+        let trim = || self.shelf().trim(beside.map(AsRef::as_ref), bytes_max);
+        let trimmed = self.shares.while_still(beside, trim);
         self.is_untrimmed = trimmed.is_none();
-        if let Some(Err(error)) = trimmed {
+        self.tell_of(trimmed);
+    }
+
+    fn tell_of(&self, removed: Option<io::Result<()>>) {
+        if let Some(Err(error)) = removed {
             tracing::warn!(file = %self.destination.file.display(), %error, "cannot remove old log files");
         }
     }

@@ -68,7 +68,8 @@ impl Shares {
     pub(super) fn while_still<T>(&self, file: Option<&Arc<Path>>, act: impl FnOnce() -> T) -> Option<T> {
         let Some(file) = file else { return Some(act()) };
         // Who asks has the lock of a series, so that waiting for another one could be for ever.
-        let found = try_lock(&self.0)?.get(&place(file)).cloned();
+        let place = place(file);
+        let found = try_lock(&self.0)?.get(&place).cloned();
         let Some(shared) = found else { return Some(act()) };
         let _still = try_lock(&shared.series)?;
         Some(act())
@@ -97,11 +98,8 @@ impl Share {
         &self.destination
     }
 
-    /// Takes over another destination for all further bytes.
+    /// Takes over another destination, one that differs, for all further bytes.
     pub(super) fn configure(&mut self, destination: Destination, times: &Arc<Path>) {
-        if destination == *self.destination {
-            return;
-        }
         if destination.file != self.destination.file {
             let mut joined = self.shares.clone().join(self.key.clone(), destination, times);
             // That there are as many there is still to be asked.
@@ -155,6 +153,11 @@ impl Shared {
         drop(writers);
         first.into_iter().for_each(|first| series.configure(first));
     }
+}
+
+/// Whether two names are those of one file.
+pub(super) fn are_one(one: &Arc<Path>, other: &Arc<Path>) -> bool {
+    place(one) == place(other)
 }
 
 /// A file by the name of its directory that it has without symbolic links, as far as that is there.

@@ -37,6 +37,8 @@ fn services_with_one_log_file_are_warned_of_and_lose_no_line_through_rotations()
     for asked in ["logs a b -n all --raw", "logs a -n all --raw", "logs b -n all --raw"] {
         assert_all_lines_twice(&fleet.run(asked).expect(0).stdout, 20_000);
     }
+    let said = fleet.run("logs --rotate-now a b").expect(0).stdout;
+    assert_eq!(said.matches("all.log: set aside\n").count(), 2, "once, which is told of both: {said}");
 }
 
 #[test]
