@@ -142,8 +142,13 @@ impl Problems {
     fn place(&self, at: usize) -> (usize, usize) {
         let before = &self.text[..at];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        (line_of(&self.text, at), before[line_start..].chars().count() + 1)
     }
+}
+
+/// The line, from 1 on, in which an offset of a text is.
+pub(in crate::config) fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
 impl fmt::Display for Problems {

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::problem::line_of;
 use crate::spec::fleet::Fleet;
 use crate::vocab::name::ServiceName;
 
@@ -49,7 +50,7 @@ fn line(root: &DeTable<'_>, text: &str, writers: &BTreeSet<&ServiceName>) -> Opt
     };
     let of_service = |name: &ServiceName| said(table("services")?.get(name.as_str())?.as_ref().as_table()?);
     let at = writers.iter().rev().find_map(|name| of_service(name)).or_else(|| said(table("defaults")?))?;
-    Some(text.get(..at)?.matches('\n').count() + 1)
+    Some(line_of(text, at))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use toml::de::{DeTable, DeValue};
 
+use super::problem::line_of;
+
 /// What of a command line only a shell understands: no shell is run, so the program is given it as it stands. It is for
 /// people, who often mean a shell and sometimes mean just that; quoted words say nothing but themselves.
 pub fn meaning_nothing(command: &str) -> Option<String> {
@@ -71,8 +73,7 @@ pub fn remarks(file: &str, text: &str) -> Vec<String> {
     let said = tables.filter_map(|table| {
         let command = table.get("command")?;
         let DeValue::String(line) = command.as_ref() else { return None };
-        let before = text.get(..command.span().start).unwrap_or_default();
-        Some(format!("{file}:{}: {}", before.matches('\n').count() + 1, meaning_nothing(line)?))
+        Some(format!("{file}:{}: {}", line_of(text, command.span().start), meaning_nothing(line)?))
     });
     said.collect()
 }

@@ -9,7 +9,7 @@ use super::refusal::{Place, Refusal};
 use super::translate::{Purpose, translate};
 use crate::config::environment::Environment;
 use crate::config::load::{self, Machine};
-use crate::config::problem::{Problem, Problems};
+use crate::config::problem::{Problem, Problems, line_of};
 use crate::spec::fleet::Fleet;
 use crate::spec::supervisor::{StopOrder, Supervisor};
 use crate::vocab::name::ServiceName;
@@ -222,8 +222,7 @@ pub fn lines(reading: &Reading, translated: &[Remark]) -> Vec<String> {
 /// `file:line`.
 pub fn at(reading: &Reading, place: &Place) -> String {
     let Some(file) = reading.files.get(place.file) else { return String::new() };
-    let before = &file.text[..place.span.start.min(file.text.len())];
-    format!("{}:{}", file.name, before.matches('\n').count() + 1)
+    format!("{}:{}", file.name, line_of(&file.text, place.span.start))
 }
 
 /// Refusals as problems of the file that has the first of them; those of other files name theirs in words.
