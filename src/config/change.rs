@@ -139,8 +139,8 @@ fn settings(old: &Supervisor, new: &Supervisor) -> Vec<String> {
     keys.chain(targets).collect()
 }
 
-/// What [`Supervisor::as_run_by`] leaves as it is. A log directory is that of its services' files, which differ with it.
-fn supervisor_keys(old: &Fleet, new: &Fleet) -> Vec<&'static str> {
+/// The settings of the supervisor that differ and that only another one takes over: what [`Supervisor::as_run_by`] leaves as it is. A log directory is that of its services' files, which differ with it.
+pub fn supervisor_keys(old: &Fleet, new: &Fleet) -> Vec<&'static str> {
     let (old, new) = (old.supervisor(), new.supervisor());
     let differs = [
         ("state_dir", old.state_dir != new.state_dir),

@@ -14,7 +14,6 @@ use crate::rundir::journal::{
     SecondEntry, SecondStage, Stage, StartupEntry,
 };
 use crate::vocab::identity::Identity;
-use crate::vocab::state::Goal;
 
 /// Keeps the journal up to date. An error of the disk is told once and costs nothing else: the tags still tell whose
 /// the processes are.
@@ -100,8 +99,9 @@ impl Diary {
             services: fleet
                 .services()
                 .values()
-                .map(|service| entry(service.memory()))
-                .filter(matters)
+                .map(|service| service.memory())
+                .filter(Survivor::matters)
+                .map(entry)
                 .collect(),
         };
         match (journal.write(&self.path), &self.disk) {
@@ -122,11 +122,6 @@ impl Diary {
     fn note(&mut self, revision: Revision) {
         self.written = Some(Written { revision, look: Look::at(&self.path) });
     }
-}
-
-fn matters(entry: &Entry) -> bool {
-    let is_wanted = entry.goal != Goal::Down;
-    is_wanted || entry.processes().next().is_some() || entry.restarts > 0 || entry.last.is_some()
 }
 
 fn entry(memory: Survivor) -> Entry {

@@ -47,7 +47,7 @@ type Stamps = BTreeMap<PathBuf, Option<(u64, u64, i64, i64, i64)>>;
 impl Disk {
     /// A config that is applied to what runs.
     pub(super) fn new(fleet: &Fleet, running: &Fleet) -> Self {
-        let awaits_restart = !change::difference(running, fleet).supervisor.is_empty();
+        let awaits_restart = !change::supervisor_keys(running, fleet).is_empty();
         Self { applied: stamps(fleet), awaits_restart, found: None }
     }
 }

@@ -116,10 +116,7 @@ impl Past {
         }
         // The config may have changed while nobody was in charge.
         engine.limit_cpu_anew(|_| true);
-        let matters = |survivor: &Survivor| {
-            survivor.goal != Goal::Down || survivor.runs().next().is_some() || survivor.last.is_some()
-        };
-        if self.survivors.iter().any(matters) {
+        if self.survivors.iter().any(Survivor::matters) {
             engine.feed(Event::Resumed(self.survivors));
             engine.ask_hanging_to_end();
         }

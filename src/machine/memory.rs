@@ -82,6 +82,12 @@ impl Survivor {
         condemned.or_else(|| self.gave_up.clone().map(GaveUp::trouble))
     }
 
+    /// Whether a supervisor that knows nothing of it would do otherwise, or tell less.
+    pub fn matters(&self) -> bool {
+        let is_known = self.runs().next().is_some() || self.last.is_some();
+        is_known || self.goal != Goal::Down || self.restarts > 0
+    }
+
     /// Its runs.
     pub fn runs(&self) -> impl Iterator<Item = Live> {
         let live = self.live.map(|memory| memory.live);

@@ -200,11 +200,7 @@ impl World {
             return Ok(());
         }
         let memories = supervisor.fleet.services().values().map(|service| service.memory());
-        let matters = |memory: &Survivor| {
-            let is_known = memory.runs().next().is_some() || memory.last.is_some();
-            is_known || memory.goal != Goal::Down || memory.restarts > 0
-        };
-        let survivors: Vec<Survivor> = memories.filter(matters).collect();
+        let survivors: Vec<Survivor> = memories.filter(Survivor::matters).collect();
         let last_run = supervisor.fleet.last_run();
         let kept = supervisor.kept.replace(supervisor.fleet.revision());
         if let Some(journal) = self.journal.as_ref().filter(|_| kept == supervisor.kept) {
