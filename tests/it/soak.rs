@@ -9,11 +9,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use procman::logs::files;
 
-use crate::harness::{Fleet, is_alive, wait_until};
+use crate::guardian::kill_supervisor;
+use crate::harness::{Fleet, is_alive};
 use numbered::Numbered;
 
 /// What all services write together, unless something else is asked for.
@@ -41,11 +40,7 @@ fn every_byte_of_eight_fast_writers_is_in_their_logs_once_and_in_order() {
         followed.read_line(&mut String::new()).unwrap();
         // In the middle of what the services write at this go.
         wait_for(deadline, || written(&fleet.path()) >= portion_bytes * number + portion_bytes / 3);
-        let supervisor = fleet.supervisor_pid();
-        kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
-        wait_until("another supervisor is in charge", || {
-            fleet.supervisor_pid_if_any().filter(|pid| *pid != supervisor)
-        });
+        kill_supervisor(&fleet);
         let lives = is_alive(i32::try_from(follower.id()).unwrap());
         drop(followed);
         // One that began when all was written has no other line to find out by that nobody listens.

@@ -11,9 +11,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
+use crate::guardian::kill_supervisor;
 use crate::harness::{Fleet, free_port, procman, wait_until};
 
 /// A fleet that runs under a procman of its own, so that this one can be replaced.
@@ -181,11 +179,7 @@ fn why_a_service_is_down_is_known_to_every_supervisor_that_follows() {
     assert!(before.iter().all(|(_, _, exit, _)| exit.is_some()), "{before:?}");
     fleet.run("upgrade").expect(0);
     assert_eq!(words(), before);
-    let supervisor = fleet.supervisor_pid();
-    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
-    wait_until("another supervisor is in charge", || {
-        fleet.supervisor_pid_if_any().filter(|pid| *pid != supervisor)
-    });
+    kill_supervisor(&fleet);
     assert_eq!(words(), before);
     fleet.behead();
     fleet.run("start stopped").expect(4);
