@@ -122,9 +122,8 @@ impl Fan {
     /// Passes on what can be had at once.
     ///
     /// # Errors
-    /// `WouldBlock` when the pipe holds no whole line and has room for more of it, or nothing where open lines are flushed; anything
-    /// else is the disk's, and
-    /// nothing is lost.
+    /// `WouldBlock` when the pipe holds no whole line and has room for more of it, or nothing where open lines are flushed;
+    /// anything else is the disk's, and nothing is lost.
     pub(super) fn take(
         &mut self,
         series: &mut Series,
@@ -144,6 +143,9 @@ impl Fan {
         let bytes = source.look(LOOK_BYTES.min(bytes_max), side)?;
         // What a look shows may end in the midst of a line of which more is in the pipe.
         let is_all = source.waiting().min(bytes_max) <= bytes.len();
+        let is_cut_off = || {
+            bytes.len() < waiting || source.may_be_full() && source.waiting().min(bytes_max) <= bytes.len()
+        };
         let at_end = |open: OpenLines| if is_all { open } else { OpenLines::Awaited };
         let sent = match (&mut self.tap, room) {
             (Some(tap), Some(room)) => {
@@ -154,11 +156,7 @@ impl Fan {
             }
             (Some(_) | None, _) => match self.pass(&bytes, at_end(lines), unix_ms) {
                 // The rest of a line that came since the look is for another one.
-                Sent::Done
-                    if self.owed == 0
-                        && (bytes.len() < waiting
-                            || source.may_be_full() && source.waiting().min(bytes_max) <= bytes.len()) =>
-                {
+                Sent::Done if self.owed == 0 && is_cut_off() => {
                     self.pass(tap::whole_characters(&bytes), OpenLines::Cut, unix_ms)
                 }
                 sent => sent,

@@ -63,7 +63,7 @@ impl Pattern {
     }
 
     /// Whether a line without its newline matches.
-    pub fn is_match(&self, line: &[u8]) -> bool {
+    fn is_match(&self, line: &[u8]) -> bool {
         self.matcher.is_match(line).unwrap_or(false)
     }
 

@@ -116,7 +116,11 @@ impl Reader {
             let Some(Opened { content, stretch, .. }) = self.opened(at)? else { continue };
             let (start, lines) = match last::lines(content, &stretch, count - found, &self.scope.wanted) {
                 Ok((start, lines)) => (Some(start), lines),
-                Err(_) => (None, self.readable_lines(at)?),
+                Err(_) => {
+                    // That nobody wants them is no damage.
+                    self.scope.wanted.check()?;
+                    (None, self.readable_lines(at)?)
+                }
             };
             found += lines;
             if found >= count {

@@ -17,7 +17,7 @@ use super::refusal::{self, Body, Refusal};
 use crate::daemon::log_feed::LogFeed;
 use crate::daemon::log_query;
 use crate::daemon::mailbox::{Mailbox, Message};
-use crate::logs::query::{Item, Query, Source};
+use crate::logs::query::{Item, Source};
 use crate::logs::session::{Going, Listener, Session};
 use crate::logs::wanted::Wanted;
 use crate::protocol::logs::{LogItem, LogsQuery, RotateOrder, RotateReport};
@@ -50,8 +50,7 @@ pub async fn stream(
     let (query, marks) = query.map_err(Refusal)?;
     let framing = Framing::of(&headers);
     let (frames, body) = mpsc::channel(FRAMES_AHEAD);
-    let wanted = Wanted::default();
-    let query = Query { wanted: wanted.clone(), ..query };
+    let wanted = query.wanted.clone();
     let (still_read, done) = oneshot::channel();
     tokio::spawn(watch_end(ended, frames.clone(), done, wanted.clone()));
     let mut pass_on =
